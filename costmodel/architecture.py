@@ -1,0 +1,152 @@
+"""A language model as a sequence of layer kinds. No special case by name: what differs is composed from blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from costmodel.formats import BF16, WeightFormat
+from costmodel.layout import Layout
+from costmodel.lengths import FixedLengths
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Gemm, Operation
+
+# Modules that quantisers leave alone unless a config says otherwise (vllm/model_executor/layers/quantization/fp8.py
+# and compressed_tensors, vLLM 0.33: only linear layers and experts are converted; the gate is ReplicatedLinear without
+# a quantisation config in every MoE model file).
+UNQUANTISED = ("embedding", "head", "norm", "router")
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Which format each module's weights are stored in. The longest prefix of an operation's name decides:
+    ``{"attention": BF16}`` keeps all of ``attention.qkv``, ``attention.output`` in bf16."""
+
+    default: WeightFormat = BF16
+    modules: Mapping[str, WeightFormat] = field(default_factory=dict)
+
+    @classmethod
+    def linear_layers(cls, format: WeightFormat, **kept: WeightFormat) -> Quantization:
+        """``format`` for linear layers and experts; embeddings, head, norms and router stay in bf16."""
+        return cls(format, dict.fromkeys(UNQUANTISED, BF16) | kept)
+
+    def of(self, name: str) -> WeightFormat:
+        matching = [m for m in self.modules if name == m or name.startswith(m + ".")]
+        return self.modules[max(matching, key=len)] if matching else self.default
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a block is told when it lists its operations: the model's width, the layout, formats, lengths, and the
+    engine's way of exchanging tokens between attention groups (``allgather`` or ``alltoall``)."""
+
+    hidden: int
+    layout: Layout
+    quantization: Quantization
+    kv_bytes: float
+    attention_dtype: str
+    lengths: FixedLengths
+    exchange: str = "allgather"
+
+    @classmethod
+    def single(cls, architecture: Architecture, lengths: FixedLengths = FixedLengths(1, 2)) -> Setting:
+        """Everything on one accelerator, with two bytes for an element of the cache."""
+        return cls(
+            architecture.hidden, Layout.single(), architecture.quantization, ACTIVATION_BYTES, "bf16", lengths
+        )
+
+
+class Block(Protocol):
+    """A mixer (attention, state space) or a feed-forward part."""
+
+    def operations(self, setting: Setting) -> Iterator[Operation]:
+        """One rank's operations, in order, both phases."""
+        ...
+
+
+class Mixer(Block, Protocol):
+    def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
+        """Bytes on one rank that a sequence of ``tokens`` cached tokens holds in one layer (growing part)."""
+        ...
+
+    def state_bytes(self, setting: Setting) -> Any:
+        """Bytes on one rank that a sequence holds in one layer whatever its length."""
+        ...
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A mixer and a feed-forward part, either may be absent; ``norms`` RMS norms of the hidden width."""
+
+    mixer: Mixer | None
+    ffn: Block | None
+    norms: int = 2
+    extra_parameters: int = 0
+
+    def operations(self, setting: Setting) -> Iterator[Operation]:
+        if self.mixer is not None:
+            yield from self.mixer.operations(setting)
+        if self.ffn is not None:
+            yield from self.ffn.operations(setting)
+        # A fused residual add and norm reads and writes both streams (vllm csrc/layernorm_kernels.cu, 0.33).
+        moved = 4.0 * setting.hidden * ACTIVATION_BYTES * self.norms
+        weights = self.norms * setting.hidden + self.extra_parameters
+        yield Elementwise("norm", setting.quantization.of("norm"), moved, weights)
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """``count`` equal layers in a row."""
+
+    layer: Layer
+    count: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """``runs`` from the embedding to the head. ``vision_parameters`` and ``mtp_parameters`` are counted apart: the
+    first are resident in memory, the second are loaded only for speculative decoding."""
+
+    name: str
+    hidden: int
+    vocabulary: int
+    runs: tuple[LayerRun, ...]
+    tied_embeddings: bool
+    quantization: Quantization = Quantization()
+    vision_parameters: int = 0
+    mtp_parameters: int = 0
+    max_position: int = 0
+    final_norm: bool = True
+    kv_format: WeightFormat = BF16
+
+    @property
+    def layer_count(self) -> int:
+        return sum(run.count for run in self.runs)
+
+    @property
+    def kinds(self) -> tuple[Layer, ...]:
+        """The different layers, in order of first appearance."""
+        return tuple(dict.fromkeys(run.layer for run in self.runs))
+
+    @property
+    def sequence(self) -> list[int]:
+        """The kind (index into ``kinds``) of each layer, from first to last."""
+        kinds = self.kinds
+        return [kinds.index(run.layer) for run in self.runs for _ in range(run.count)]
+
+    def embedding(self, setting: Setting) -> Iterator[Operation]:
+        """The first stage's own operations: the table is split over tp by rows, each rank adds what it holds."""
+        tp = setting.layout.tp
+        size = self.vocabulary * self.hidden / tp
+        row = 2.0 * self.hidden * ACTIVATION_BYTES
+        yield Elementwise("embedding", setting.quantization.of("embedding"), row, size, reads_weights=False)
+        yield Collective("embedding.all_reduce", "all_reduce", self.hidden * ACTIVATION_BYTES, tp, 1)
+
+    def head(self, setting: Setting) -> Iterator[Operation]:
+        """The last stage's own operations: final norm and the product with the vocabulary, for sampled rows alone."""
+        tp = setting.layout.tp
+        of = setting.quantization.of
+        if self.final_norm:
+            yield Elementwise("norm.final", of("norm"), 4.0 * self.hidden * ACTIVATION_BYTES, self.hidden)
+        yield Gemm("head", of("head"), self.hidden, self.vocabulary / tp, "samples")
+        yield Collective("head.all_gather", "all_gather", self.vocabulary * ACTIVATION_BYTES, tp, 1, "samples")

@@ -1,0 +1,97 @@
+"""Grouped-query attention (Ainslie et al., arXiv:2305.13245); MHA and MQA are its ends.
+
+Queries are split over tp. Key and value heads too, until there is one a rank: beyond that they are replicated
+(vllm/model_executor/layers/linear.py QKVParallelLinear, vLLM 0.33), weights and cache alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from costmodel.architecture import Setting
+from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation
+
+
+@dataclass(frozen=True)
+class GroupedQueryAttention:
+    """``window``: each token sees the last ``window`` tokens; ``chunk``: only those of its own block of ``chunk``.
+    ``qk_norm``: one weight vector of head_dim (``head``) or of the whole width (``full``) for q and for k.
+    ``output_gate``: a second query-wide projection that gates the output. ``sinks``: one learned logit a head.
+    ``shared_kv``: keys serve as values (no value projection)."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+    qkv_bias: bool = False
+    output_bias: bool = False
+    qk_norm: Literal["none", "head", "full"] = "none"
+    output_gate: bool = False
+    sinks: bool = False
+    window: int | None = None
+    chunk: int | None = None
+    shared_kv: bool = False
+
+    def _local(self, setting: Setting) -> tuple[Any, Any]:
+        tp = setting.layout.tp
+        return self.heads / tp, np.maximum(np.ceil(self.kv_heads / tp), 1.0)
+
+    def operations(self, setting: Setting) -> Iterator[Operation]:
+        layout, of, lengths = setting.layout, setting.quantization.of, setting.lengths
+        heads, kv_heads = self._local(setting)
+        d = self.head_dim
+        query, kv = heads * d, kv_heads * d
+        projections = 1 if self.shared_kv else 2
+        width = query * (1 + self.output_gate) + projections * kv
+
+        yield Gemm("attention.qkv", of("attention.qkv"), setting.hidden, width, bias=width if self.qkv_bias else 0.0)
+
+        norm_weights = {"none": 0.0, "head": 2.0 * d, "full": query + kv}[self.qk_norm]
+        norm_weights = norm_weights + (heads if self.sinks else 0.0)
+        # Rotary embedding (and the norm, fused) reads and writes q and k.
+        yield Elementwise("attention.rotary", of("norm"), 2.0 * (query + kv) * ACTIVATION_BYTES, norm_weights)
+
+        if self.chunk is not None:
+            pairs, context = lengths.chunked_pairs(self.chunk), lengths.chunked_context(self.chunk)
+        else:
+            pairs, context = lengths.prefill_pairs(self.window), lengths.decode_context(self.window)
+        cache_token = 2.0 * kv * setting.kv_bytes
+        core = {
+            "dtype": setting.attention_dtype,
+            "flops_per_prompt": 4.0 * query * pairs,  # q k' and p v, two FLOPs a product
+            "flops_per_decode": 4.0 * query * context,
+            "cache_read_per_prompt": cache_token * lengths.cached,
+            "cache_read_per_decode": cache_token * context,
+            "cache_write_per_token": cache_token,
+            "io_per_token": 2.0 * query * ACTIVATION_BYTES,
+            "heads": heads,
+        }
+        # Each sp rank holds a share of the prompt and gathers everybody's keys and values
+        # (ring or all-gather context parallelism, Llama 3 report arXiv:2407.21783, section 3.3.2).
+        gathered = 2.0 * kv * ACTIVATION_BYTES * layout.sp
+        yield Collective(
+            "attention.kv_exchange", "all_gather", gathered, layout.sp, layout.tp, "prompt_tokens"
+        )
+        yield Core("attention.prefill", "prefill_attention", **core, context=pairs / max(lengths.new, 1.0))
+        yield Core("attention.decode", "decode_attention", **core, context=context)
+        yield Gemm(
+            "attention.output",
+            of("attention.output"),
+            query,
+            setting.hidden,
+            bias=setting.hidden if self.output_bias else 0.0,
+        )
+        yield Collective("attention.all_reduce", "all_reduce", setting.hidden * ACTIVATION_BYTES, layout.tp, 1)
+
+    def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
+        _, kv_heads = self._local(setting)
+        kept = tokens
+        if self.window is not None or self.chunk is not None:
+            kept = np.minimum(tokens, self.window or self.chunk)
+        return 2.0 * kv_heads * self.head_dim * setting.kv_bytes * kept
+
+    def state_bytes(self, setting: Setting) -> Any:
+        return 0.0

@@ -1,0 +1,57 @@
+"""How accelerators are wired: tiers, each a larger domain with its own latency and bandwidth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Accelerators that reach each other over one kind of link. ``size`` accelerators in such a domain;
+    ``latency_s`` of one message (alpha); ``bytes_per_s`` one accelerator sends in one direction (beta), before
+    ``oversubscription`` divides it."""
+
+    name: str
+    size: int
+    latency_s: float
+    bytes_per_s: float
+    oversubscription: float = 1.0
+
+    @property
+    def rate(self) -> float:
+        return self.bytes_per_s / self.oversubscription
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """``tiers`` from the inside (a node) to the outside. ``max_gpus`` accelerators exist at most."""
+
+    name: str
+    tiers: tuple[Tier, ...]
+
+    @property
+    def node_size(self) -> int:
+        return self.tiers[0].size
+
+    @property
+    def max_gpus(self) -> int:
+        return self.tiers[-1].size
+
+    def members(self, tier: int, size: Any, stride: Any, gpus: Any) -> Any:
+        """How many ranks of a group share one domain of ``tier``.
+
+        A group is ``size`` ranks that stand ``stride`` apart, so it covers ``size * stride`` neighbouring ranks. It
+        lies inside one domain when that extent divides the domain's size, or when all ``gpus`` fit in it; otherwise
+        some group of the deployment straddles a border, and the slowest group counts. Then at most
+        floor(domain / stride) ranks are together, and at least one.
+        """
+        domain = self.tiers[tier].size
+        extent = size * stride
+        inside = (gpus <= domain) | ((extent <= domain) & (domain % np.maximum(extent, 1) == 0))
+        # A straddling group of ranks: the share of the group that one domain holds in the worst placement.
+        together = np.maximum(np.floor(domain / stride), 1.0)
+        split = np.minimum(together, np.maximum(np.ceil(size / 2), 1.0))
+        return np.where(inside, size, np.minimum(split, size))

@@ -1,0 +1,64 @@
+"""Collectives as alpha-beta over the tiers of a cluster (Hockney model; Thakur, Rabenseifner, Gropp, "Optimization
+of Collective Communication Operations in MPICH", IJHPCA 2005).
+
+Groups that span several domains are handled tier by tier, as NCCL and the engines' own kernels do: inside first, then
+one rank of each domain with its peers in the others, each carrying 1/m of the data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from costmodel.cluster import Cluster
+from costmodel.operations import Message
+
+# Passes over the data by kind: an all-reduce is a reduce-scatter and an all-gather.
+PASSES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0}
+
+
+def message_seconds(message: Message, cluster: Cluster, gpus: Any) -> Any:
+    """Seconds of one collective for the slowest group. Zero for groups of one rank and for empty messages.
+
+    - all_reduce, all_gather, reduce_scatter of B bytes over tiers with m_t ranks (or domains) at tier t:
+      passes * sum_t (alpha_t + (m_t - 1) / m_t * B_t / beta_t), where B_t = B / (m_0 ... m_{t-1}).
+      One alpha a tier and pass: inside a node the engines use one-shot and two-shot kernels, not rings
+      (vllm custom_all_reduce.cu, TensorRT-LLM customAllReduceKernels.cu).
+    - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
+    - send: one hop to the next rank ``stride`` away.
+    """
+    size = np.asarray(message.size, dtype=float)
+    if message.kind == "send":
+        return _send(message, cluster, gpus)
+    if np.all(size <= 1):
+        return np.zeros(np.broadcast_shapes(np.shape(message.bytes), size.shape))
+    seconds: Any = 0.0
+    inner: Any = np.ones_like(size)
+    data = message.bytes
+    for t, tier in enumerate(cluster.tiers):
+        reached = cluster.members(t, size, message.stride, gpus)
+        ways = reached / inner  # ranks, or domains of the tier below, that talk over this tier
+        active = ways > 1
+        if message.kind == "all_to_all":
+            leaving = data * (reached - inner) / size
+            part = tier.latency_s + leaving / tier.rate
+        else:
+            part = PASSES[message.kind] * (tier.latency_s + (1.0 - 1.0 / np.maximum(ways, 1.0)) * data / tier.rate)
+            data = data / np.maximum(ways, 1.0)
+        seconds = seconds + np.where(active, part, 0.0)
+        inner = reached
+    return np.where(message.bytes > 0, seconds, 0.0)
+
+
+def _send(message: Message, cluster: Cluster, gpus: Any) -> Any:
+    """A hop between neighbours of a pipeline: over the innermost tier that holds both, for the slowest pair."""
+    seconds: Any = 0.0
+    settled: Any = np.asarray(message.size) <= 1
+    for t, tier in enumerate(cluster.tiers):
+        inside = cluster.members(t, message.size, message.stride, gpus) >= message.size
+        last = t == len(cluster.tiers) - 1
+        here = ~settled & (inside | last)
+        seconds = np.where(here, tier.latency_s + message.bytes / tier.rate, seconds)
+        settled = settled | here
+    return np.where(message.bytes > 0, seconds, 0.0)

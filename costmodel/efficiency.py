@@ -1,0 +1,51 @@
+"""Efficiency laws: how long a piece of work takes on an accelerator.
+
+A law is handed to ``evaluate`` through the scenario. ``FlatLaw`` is the roofline (Williams, Waterman, Patterson, CACM
+2009) with one share of the peak and one share of the bandwidth for everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from costmodel.hardware import Accelerator
+from costmodel.operations import Work
+
+
+class Times(NamedTuple):
+    """``seconds`` of a call, and its two bounds: computing alone, moving bytes alone."""
+
+    seconds: Any
+    compute_s: Any
+    memory_s: Any
+
+
+class EfficiencyLaw(Protocol):
+    def times(self, work: Work, accelerator: Accelerator) -> Times:
+        """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
+        ...
+
+    def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
+        """The best FLOP/s of a dtype and bytes/s that the law ever grants: they set the physical limit."""
+        ...
+
+
+@dataclass(frozen=True)
+class FlatLaw:
+    """``mfu`` share of peak FLOP/s, ``bandwidth`` share of peak bytes/s, ``launch_s`` for each call."""
+
+    mfu: float
+    bandwidth: float
+    launch_s: float = 0.0
+
+    def times(self, work: Work, accelerator: Accelerator) -> Times:
+        flops_per_s, bytes_per_s = self.ceilings(accelerator, work.dtype)
+        compute, memory = work.flops / flops_per_s, work.bytes / bytes_per_s
+        bound = np.maximum(compute, memory)
+        return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
+
+    def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
+        return accelerator.peak(dtype) * self.mfu, accelerator.memory_bytes_per_s * self.bandwidth

@@ -1,0 +1,29 @@
+"""What the cost model needs to know of a serving engine. Legality rules are in ``search/rules``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Engine:
+    """``max_batched_tokens`` new tokens of one attention group in one pass; ``block_tokens`` of a KV block;
+    ``reserve_bytes`` of an accelerator that are neither weights, cache nor activations (context, communication
+    buffers, captured graphs); ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``;
+    ``expert_imbalance`` rows of the busiest expert-parallel rank over the mean; ``comm_overlap`` share of
+    communication hidden behind computation; overheads of the host: ``step_overhead_s`` a pass,
+    ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass, ``request_overhead_s`` once a
+    request (parsing, tokenising, answering)."""
+
+    name: str
+    max_batched_tokens: int = 8192
+    block_tokens: int = 16
+    reserve_bytes: float = 0.0
+    dense_split: str = "tp"
+    exchange: str = "allgather"
+    expert_imbalance: float = 1.0
+    comm_overlap: float = 0.0
+    step_overhead_s: float = 0.0
+    layer_overhead_s: float = 0.0
+    sequence_overhead_s: float = 0.0
+    request_overhead_s: float = 0.0

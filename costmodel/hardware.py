@@ -1,0 +1,37 @@
+"""An accelerator as its datasheet and its driver describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# What an engine multiplies in when the accelerator has no units for the format: the next one in the row that it has
+# (vLLM 0.33: Marlin kernels keep FP8 and FP4 weights packed and multiply in bf16 where cutlass has no kernel).
+FALLBACK = {"fp4": ("fp4", "fp8", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int8", "bf16"), "fp32": ("fp32", "bf16")}
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """``peak_flops``: dense FLOP/s by compute dtype. ``memory_bytes`` is what the driver reports,
+    ``datasheet_memory_bytes`` what is printed. ``link_bytes_per_s`` is what
+    one accelerator sends in one direction to its neighbours in the node. ``power_w`` the board power, ``price_per_hour`` US dollars."""
+
+    name: str
+    memory_bytes: float
+    memory_bytes_per_s: float
+    peak_flops: Mapping[str, float]
+    link_bytes_per_s: float | None = None
+    datasheet_memory_bytes: float | None = None
+    power_w: float | None = None
+    price_per_hour: float | None = None
+
+    def compute_dtype(self, wanted: str) -> str:
+        """The dtype that products of a ``wanted`` format are computed in here; ``ValueError`` if there is none."""
+        for dtype in FALLBACK.get(wanted, (wanted, "bf16")):
+            if dtype in self.peak_flops:
+                return dtype
+        raise ValueError(f"accelerator {self.name!r} has no peak for {wanted!r}, nor one to fall back to")
+
+    def peak(self, wanted: str) -> float:
+        """Dense FLOP/s for a wanted dtype, after the fallback."""
+        return self.peak_flops[self.compute_dtype(wanted)]

@@ -1,0 +1,57 @@
+"""What one rank holds and computes: the degrees of the plans as the operations see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.plans import Plans
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Degrees as arrays of shape (n,) (or scalars), and the places of the ranks.
+
+    Ranks are numbered with ``tp`` innermost, then ``sp``, ``attn_dp``, ``pp``, ``dp`` (the order of
+    vllm/distributed/parallel_state.py, vLLM 0.33, and of Megatron). So the members of a tp group are neighbours, those
+    of an sp group stand ``tp`` apart, of an attention-DP group ``tp * sp``, of a pipeline ``width``.
+    ``dense_tp`` says how many ways dense FFNs and shared experts are split, ``experts`` imbalance is the engine's.
+    """
+
+    tp: Any
+    sp: Any
+    ep: Any
+    attn_dp: Any
+    moe_tp: Any
+    pp: Any
+    gpus: Any
+    dense_tp: Any
+    expert_imbalance: float = 1.0
+
+    @property
+    def width(self) -> Any:
+        return self.tp * self.sp * self.attn_dp
+
+    @classmethod
+    def single(cls) -> Layout:
+        """One accelerator that holds everything: parameters and minimal work are counted on it."""
+        one = np.ones(1)
+        return cls(one, one, one, one, one, one, one, one)
+
+    @classmethod
+    def of(cls, plans: Plans, dense_split: str, expert_imbalance: float) -> Layout:
+        """The layout of each plan; ``dense_split`` is ``tp`` or ``stage`` (the engine's rule)."""
+        dense_tp = plans.tp if dense_split == "tp" else plans.stage_width
+        return cls(
+            tp=plans.tp.astype(float),
+            sp=plans.sp.astype(float),
+            ep=plans.ep.astype(float),
+            attn_dp=plans.attn_dp.astype(float),
+            moe_tp=plans.moe_tp.astype(float),
+            pp=plans.pp.astype(float),
+            gpus=plans.gpus.astype(float),
+            dense_tp=dense_tp.astype(float),
+            expert_imbalance=expert_imbalance,
+        )

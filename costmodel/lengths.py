@@ -1,0 +1,77 @@
+"""Prompt and answer lengths, and the sums over them that attention needs.
+
+Every figure is an expectation over requests, so that a distribution can take the place of the fixed pair: the rest
+of the model asks only for the properties and methods here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FixedLengths:
+    """Every request has ``isl`` prompt tokens, of which ``prefix_hit`` (a share) are found in the prefix cache,
+    and ``osl`` answer tokens, the first of them produced by the prefill."""
+
+    isl: int
+    osl: int
+    prefix_hit: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """Tokens of KV cache that a finished request holds."""
+        return self.isl + self.osl
+
+    @property
+    def cached(self) -> float:
+        """Prompt tokens whose keys and values are already there."""
+        return self.isl * self.prefix_hit
+
+    @property
+    def new(self) -> float:
+        """Prompt tokens to prefill."""
+        return self.isl - self.cached
+
+    @property
+    def decodes(self) -> int:
+        """Decode steps a request takes part in."""
+        return self.osl - 1
+
+    def prefill_pairs(self, window: int | None = None) -> float:
+        """Query-key pairs of one prompt's prefill: sum over its new tokens i of min(cached + i, window).
+
+        Causal attention computes one triangle: with nothing cached and no window it is new (new + 1) / 2.
+        """
+        full = self.new * self.cached + self.new * (self.new + 1) / 2
+        if window is None or self.isl <= window:
+            return full
+        rising = max(0.0, window - self.cached)  # tokens that still see everything before them
+        seen = rising * self.cached + rising * (rising + 1) / 2
+        return seen + (self.new - rising) * window
+
+    def decode_context(self, window: int | None = None) -> float:
+        """Mean number of cached tokens that a decode step reads: the mean of min(x, window) for x uniform in
+        [isl, isl + osl]; without a window isl + osl / 2."""
+        if window is None or self.total <= window:
+            return self.isl + self.osl / 2
+        if self.isl >= window:
+            return float(window)
+        below = window - self.isl
+        return (below * (self.isl + window) / 2 + (self.osl - below) * window) / self.osl
+
+    def chunked_pairs(self, chunk: int) -> float:
+        """Query-key pairs of one prompt under chunked (block-local) attention of ``chunk`` tokens: whole triangles
+        and the rest."""
+        whole, rest = divmod(self.isl, chunk)
+        pairs = whole * chunk * (chunk + 1) / 2 + rest * (rest + 1) / 2
+        return pairs * (self.new / self.isl)
+
+    def chunked_context(self, chunk: int) -> float:
+        """Mean of x mod chunk over decode positions x in [isl, isl + osl]."""
+
+        def area(x: float) -> float:
+            whole, rest = divmod(x, chunk)
+            return whole * chunk**2 / 2 + rest**2 / 2
+
+        return (area(self.total) - area(self.isl)) / self.osl

@@ -1,0 +1,237 @@
+"""The kinds of operation that a transformer layer is made of.
+
+A block (``costmodel/blocks``) lists its operations for a layout; each operation holds the weights that live on one
+rank and, given a ``Step``, says what work or which message it is. Nothing here knows about time: an efficiency law
+turns ``Work`` into seconds, the topology turns a ``Message`` into seconds.
+
+FLOPs count a multiply-add as two. Activations travel in bf16 (``ACTIVATION_BYTES``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from costmodel.formats import WeightFormat
+from costmodel.step import Step
+
+ACTIVATION_BYTES = 2.0
+
+WorkKind = Literal["gemm", "experts", "prefill_attention", "decode_attention", "mla_decode", "scan", "elementwise"]
+MessageKind = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send"]
+Rows = Literal["tokens", "dense_tokens", "stage_tokens", "prompt_tokens", "decodes", "samples"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one rank does in one call: FLOPs, bytes moved, and the shape (m rows, n columns, k inner) for laws that
+    depend on it. ``dtype`` names the compute peak. ``weight_bytes``, ``kv_bytes`` and ``io_bytes`` add up to the
+    traffic. ``groups`` is the number of separate matrices of a grouped product."""
+
+    kind: WorkKind
+    dtype: str
+    flops: Any
+    weight_bytes: Any
+    kv_bytes: Any
+    io_bytes: Any
+    m: Any
+    n: Any
+    k: Any
+    groups: Any = 1.0
+
+    @property
+    def bytes(self) -> Any:
+        return self.weight_bytes + self.kv_bytes + self.io_bytes
+
+
+@dataclass(frozen=True)
+class Message:
+    """One collective: ``bytes`` that one rank holds before it (all_reduce, reduce_scatter, all_to_all, send) or
+    receives in all (all_gather), in a group of ``size`` ranks that stand ``stride`` apart."""
+
+    kind: MessageKind
+    bytes: Any
+    size: Any
+    stride: Any
+
+
+def rows_of(step: Step, rows: Rows) -> Any:
+    """The number of rows of a named kind in this pass on one rank."""
+    if rows == "prompt_tokens":
+        return step.prompts * (step.lengths.new / step.layout.sp)
+    return getattr(step, rows)
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """``rows`` x k times k x n. ``weights`` is k n (and the bias) unless given, for matrices used in other shapes."""
+
+    name: str
+    format: WeightFormat
+    k: Any
+    n: Any
+    rows: Rows = "tokens"
+    bias: Any = 0.0
+    resident: bool = True  # False: the weights are counted at another operation that uses the same matrix
+
+    @property
+    def weights(self) -> Any:
+        return self.k * self.n + self.bias if self.resident else 0.0 * self.n
+
+    @property
+    def weight_bytes(self) -> Any:
+        return self.weights * self.format.bytes_per_element
+
+    def row_bytes(self) -> Any:
+        """Bytes of input and output of one row: what it adds to the activations alive at once."""
+        return (self.k + self.n) * ACTIVATION_BYTES
+
+    def work(self, step: Step) -> Work:
+        m = rows_of(step, self.rows)
+        kn = self.k * self.n
+        read = kn * self.format.bytes_per_element
+        if self.rows in ("prompt_tokens", "decodes"):
+            read = read * (m > 0)  # the pass may hold no such rows; then the matrix is not touched
+        return Work(
+            "gemm", self.format.compute, 2.0 * kn * m, read, 0.0, m * self.row_bytes(), m, self.n, self.k
+        )
+
+
+@dataclass(frozen=True)
+class GroupedGemm:
+    """One matrix of every expert on this rank. ``experts_total`` experts, ``top_k`` of them a token, ``local`` on
+    this rank, each k x n here.
+
+    Rows are the stage's tokens times top_k over ep, times the imbalance of the busiest rank. Weights are read for the
+    experts that are hit: local (1 - (1 - top_k / experts)^tokens), tokens choosing independently.
+    """
+
+    name: str
+    format: WeightFormat
+    experts_total: int
+    top_k: int
+    local: Any
+    k: Any
+    n: Any
+    bias: Any = 0.0
+
+    @property
+    def weights(self) -> Any:
+        return self.local * (self.k * self.n + self.bias)
+
+    @property
+    def weight_bytes(self) -> Any:
+        return self.weights * self.format.bytes_per_element
+
+    def row_bytes(self) -> Any:
+        return (self.k + self.n) * ACTIVATION_BYTES
+
+    def work(self, step: Step) -> Work:
+        layout = step.layout
+        share = self.top_k / self.experts_total
+        busiest = 1.0 + (layout.expert_imbalance - 1.0) * (layout.ep > 1)
+        m = step.stage_tokens * (self.top_k / layout.ep) * busiest
+        hit = self.local * (1.0 - (1.0 - share) ** step.stage_tokens)
+        kn = self.k * self.n
+        return Work(
+            "experts",
+            self.format.compute,
+            2.0 * kn * m,
+            hit * kn * self.format.bytes_per_element,
+            0.0,
+            m * self.row_bytes(),
+            m,
+            self.n,
+            self.k,
+            hit,
+        )
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """Norms, activations, residual adds, rotary embedding: bound by memory. ``bytes_per_row`` moved a row."""
+
+    name: str
+    format: WeightFormat
+    bytes_per_row: Any
+    weights: Any = 0.0
+    rows: Rows = "tokens"
+    reads_weights: bool = True  # False: a look-up, which touches only its rows
+
+    @property
+    def weight_bytes(self) -> Any:
+        return self.weights * self.format.bytes_per_element
+
+    def row_bytes(self) -> Any:
+        return 0.0
+
+    def work(self, step: Step) -> Work:
+        m = rows_of(step, self.rows)
+        read = self.weight_bytes if self.reads_weights else 0.0
+        return Work("elementwise", self.format.compute, 0.0, read, 0.0, m * self.bytes_per_row, m, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Core:
+    """Attention proper, or a state-space scan: FLOPs and cache bytes a prompt and a decode, no weights.
+
+    The figures are for one rank: ``flops_per_prompt`` of one whole prompt, ``flops_per_decode`` of one sequence's
+    step, ``cache_read_per_decode`` bytes, ``cache_write_per_token`` bytes, ``io_per_token`` bytes of queries and
+    outputs. ``heads`` and ``context`` are the shape for laws that depend on it.
+    """
+
+    name: str
+    kind: WorkKind
+    dtype: str
+    flops_per_prompt: Any
+    flops_per_decode: Any
+    cache_read_per_prompt: Any
+    cache_read_per_decode: Any
+    cache_write_per_token: Any
+    io_per_token: Any
+    heads: Any
+    context: Any
+    weights: float = 0.0
+    weight_bytes: float = 0.0
+
+    def row_bytes(self) -> Any:
+        return self.io_per_token
+
+    def work(self, step: Step) -> Work:
+        if self.kind in ("prefill_attention", "scan"):
+            rows = rows_of(step, "prompt_tokens")
+            prompts = step.prompts / step.layout.sp
+            flops = prompts * self.flops_per_prompt
+            kv = prompts * self.cache_read_per_prompt + rows * self.cache_write_per_token
+            if self.kind == "scan":  # a recurrence runs over prompts and decodes alike
+                flops = flops + step.decodes * self.flops_per_decode
+                kv = kv + step.decodes * self.cache_read_per_decode
+                rows = rows + step.decodes
+        else:
+            rows = step.decodes
+            flops = rows * self.flops_per_decode
+            kv = rows * (self.cache_read_per_decode + self.cache_write_per_token)
+        return Work(self.kind, self.dtype, flops, 0.0, kv, rows * self.io_per_token, rows, self.heads, self.context)
+
+
+@dataclass(frozen=True)
+class Collective:
+    """A message of ``bytes_per_row`` a row among ``size`` ranks that stand ``stride`` apart."""
+
+    name: str
+    kind: MessageKind
+    bytes_per_row: Any
+    size: Any
+    stride: Any
+    rows: Rows = "tokens"
+    weights: float = 0.0
+    weight_bytes: float = 0.0
+
+    def row_bytes(self) -> Any:
+        return 0.0
+
+    def message(self, step: Step) -> Message:
+        return Message(self.kind, rows_of(step, self.rows) * self.bytes_per_row, self.size, self.stride)
+
+
+Operation = Gemm | GroupedGemm | Elementwise | Core | Collective

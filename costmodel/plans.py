@@ -1,0 +1,71 @@
+"""Plans: a struct of arrays, one entry a plan; the words are those of docs/words.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+AXES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
+
+
+@dataclass(frozen=True)
+class Plans:
+    """Degrees of ``n`` plans as int64 arrays of shape (n,).
+
+    ``tp`` tensor, ``ep`` expert, ``dp`` replica, ``pp`` pipeline and ``sp`` prefill-sequence parallel degree;
+    ``batch`` sequences in flight per replica; ``gpus`` accelerators of the whole deployment.
+    """
+
+    tp: IntArray
+    ep: IntArray
+    dp: IntArray
+    pp: IntArray
+    sp: IntArray
+    batch: IntArray
+    gpus: IntArray
+
+    @classmethod
+    def of(cls, **axes: Any) -> Plans:
+        """Plans from scalars or sequences, broadcast against each other; absent degrees are 1."""
+        unknown = set(axes) - set(AXES)
+        if unknown:
+            raise ValueError(f"unknown plan axis {sorted(unknown)[0]!r}; known: {', '.join(AXES)}")
+        columns = [np.atleast_1d(np.asarray(axes.get(name, 1), dtype=np.int64)) for name in AXES]
+        return cls(*(np.ascontiguousarray(c) for c in np.broadcast_arrays(*columns)))
+
+    def __len__(self) -> int:
+        return len(self.tp)
+
+    def take(self, index: Any) -> Plans:
+        """The plans at ``index`` (integer array, boolean mask or slice)."""
+        return Plans(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    @property
+    def stage_width(self) -> IntArray:
+        """GPUs that hold one pipeline stage of one replica."""
+        return self.gpus // (self.dp * self.pp)
+
+    @property
+    def attn_dp(self) -> IntArray:
+        """Attention groups in one stage that see different sequences."""
+        return self.stage_width // (self.tp * self.sp)
+
+    @property
+    def moe_tp(self) -> IntArray:
+        """How many ways each expert's own matrices are split."""
+        return self.stage_width // self.ep
+
+    def row(self, i: int) -> dict[str, int]:
+        """Plan ``i`` as a dictionary of Python integers, in the order of ``AXES``."""
+        return {name: int(getattr(self, name)[i]) for name in AXES}
+
+
+def concatenate(parts: list[Plans]) -> Plans:
+    """One ``Plans`` out of several, in order."""
+    return Plans(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Plans)))

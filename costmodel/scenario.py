@@ -1,0 +1,55 @@
+"""Everything that a plan is scored against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from costmodel.architecture import Architecture, Setting
+from costmodel.cluster import Cluster
+from costmodel.efficiency import EfficiencyLaw
+from costmodel.engine import Engine
+from costmodel.hardware import Accelerator
+from costmodel.layout import Layout
+from costmodel.lengths import FixedLengths
+from costmodel.plans import Plans
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A plan is feasible when it keeps all of them; ``None`` is no limit. ``memory_fraction`` of what the driver
+    reports; ``ttft_statistic`` says which TTFT ``ttft_s`` bounds."""
+
+    memory_fraction: float = 0.9
+    ttft_s: float | None = None
+    ttft_statistic: Literal["burst", "mean"] = "mean"
+    tpot_s: float | None = None
+    min_requests_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One model on one kind of accelerator under one workload."""
+
+    model: Architecture
+    accelerator: Accelerator
+    cluster: Cluster
+    engine: Engine
+    lengths: FixedLengths
+    limits: Limits
+    law: EfficiencyLaw
+
+    def layout(self, plans: Plans) -> Layout:
+        return Layout.of(plans, self.engine.dense_split, self.engine.expert_imbalance)
+
+    def setting(self, layout: Layout) -> Setting:
+        """What the model's blocks are told when they list their operations."""
+        return Setting(
+            self.model.hidden,
+            layout,
+            self.model.quantization,
+            self.model.kv_format.bytes_per_element,
+            "bf16",
+            self.lengths,
+            self.engine.exchange,
+        )
