@@ -65,6 +65,11 @@ class Block(Protocol):
 
 
 class Mixer(Block, Protocol):
+    @property
+    def split_heads(self) -> tuple[int, ...]:
+        """Head counts that tp must divide."""
+        ...
+
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         """Bytes on one rank that a sequence of ``tokens`` cached tokens holds in one layer (growing part)."""
         ...
@@ -118,6 +123,7 @@ class Architecture:
     max_position: int = 0
     final_norm: bool = True
     kv_format: WeightFormat = BF16
+    final_norm_bias: int = 0  # parameters of a final LayerNorm beyond its weight
 
     @property
     def layer_count(self) -> int:
@@ -147,6 +153,7 @@ class Architecture:
         tp = setting.layout.tp
         of = setting.quantization.of
         if self.final_norm:
-            yield Elementwise("norm.final", of("norm"), 4.0 * self.hidden * ACTIVATION_BYTES, self.hidden)
+            weights = self.hidden + self.final_norm_bias
+            yield Elementwise("norm.final", of("norm"), 4.0 * self.hidden * ACTIVATION_BYTES, weights)
         yield Gemm("head", of("head"), self.hidden, self.vocabulary / tp, "samples")
         yield Collective("head.all_gather", "all_gather", self.vocabulary * ACTIVATION_BYTES, tp, 1, "samples")

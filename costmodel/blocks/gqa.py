@@ -35,6 +35,11 @@ class GroupedQueryAttention:
     chunk: int | None = None
     shared_kv: bool = False
 
+    @property
+    def split_heads(self) -> tuple[int, ...]:
+        """Head counts that tp must divide."""
+        return (self.heads,)
+
     def _local(self, setting: Setting) -> tuple[Any, Any]:
         tp = setting.layout.tp
         return self.heads / tp, np.maximum(np.ceil(self.kv_heads / tp), 1.0)

@@ -1,0 +1,83 @@
+"""The physical limit: the same work with perfect overlap, no communication and no overhead.
+
+Work is counted once, on one imagined accelerator with the memory and speed of all of a replica's: FLOPs at the law's
+ceiling for each dtype, weights and cache at its bandwidth ceiling, whichever takes longer in sum. Weights are read
+once a decode step (prefill rides along), activations not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.layout import Layout
+from costmodel.operations import Collective
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from costmodel.step import Step
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """No plan with these GPUs, replicas and batch can do better. ``compute_tokens_per_s`` is the limit of computing
+    alone, which needs no batch."""
+
+    ttft_s: Any
+    burst_ttft_s: Any
+    tpot_s: Any
+    output_tokens_per_s: Any
+    compute_tokens_per_s: Any
+
+
+@dataclass(frozen=True)
+class _Seconds:
+    """One accelerator's seconds for a pass: computing, reading."""
+
+    compute: Any
+    memory: Any
+
+
+def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
+    layout = Layout.single()
+    setting = scenario.setting(layout)
+    step = Step(decodes, prompts, decodes, prompts, decodes + prompts, scenario.lengths, layout)
+    model = scenario.model
+    counts = np.bincount(model.sequence)
+    parts = [(1.0, model.embedding(setting)), (1.0, model.head(setting))]
+    parts += [(float(n), kind.operations(setting)) for n, kind in zip(counts, model.kinds, strict=True)]
+    compute: Any = 0.0
+    memory: Any = 0.0
+    for count, operations in parts:
+        for op in operations:
+            if isinstance(op, Collective):
+                continue
+            work = op.work(step)
+            flops_per_s, bytes_per_s = scenario.law.ceilings(scenario.accelerator, work.dtype)
+            compute = compute + count * work.flops / flops_per_s
+            memory = memory + count * (work.weight_bytes + work.kv_bytes) / bytes_per_s
+    return _Seconds(compute, memory)
+
+
+def bounds(scenario: Scenario, plans: Plans) -> Bounds:
+    """Limits for each plan; they depend on its ``gpus``, ``dp`` and ``batch`` alone."""
+    lengths = scenario.lengths
+    gpus = plans.gpus / plans.dp  # of one replica
+    batch = plans.batch.astype(float)
+    zero, one = np.zeros_like(batch), np.ones_like(batch)
+    decode = _ideal(scenario, batch, zero)
+    prompt = _ideal(scenario, zero, one)
+    burst = _ideal(scenario, zero, batch)
+    token = _ideal(scenario, one[:1], zero[:1]).compute
+
+    cycle_compute = batch * prompt.compute + lengths.decodes * decode.compute
+    cycle_memory = lengths.decodes * decode.memory if lengths.decodes else burst.memory
+    answer = float(lengths.osl)
+    return Bounds(
+        ttft_s=np.maximum(prompt.compute, prompt.memory) / gpus,
+        burst_ttft_s=np.maximum(burst.compute, burst.memory) / gpus,
+        tpot_s=np.maximum(decode.compute, decode.memory) / gpus,
+        output_tokens_per_s=plans.dp * batch * answer * gpus / np.maximum(cycle_compute, cycle_memory),
+        compute_tokens_per_s=plans.gpus * answer / (prompt.compute + lengths.decodes * token),
+    )

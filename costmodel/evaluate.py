@@ -1,0 +1,92 @@
+"""``evaluate``: the one contract between physics and search. Arrays in, arrays out, no I/O, no globals."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.bounds import bounds
+from costmodel.forward import forward
+from costmodel.memory import Memory, memory
+from costmodel.plans import Plans
+from costmodel.scenario import Limits, Scenario
+from costmodel.scores import Scores, concatenate
+from costmodel.serving import BURST, DECODE, Latency, latencies, steady_loop
+from costmodel.stages import Stages
+
+CHUNK = 8192  # plans scored together: their arrays stay in the second-level cache
+
+
+def evaluate(scenario: Scenario, plans: Plans) -> Scores:
+    """Score legal plans. Each row depends on its own plan alone, whatever the order or the chunks."""
+    parts = [_evaluate(scenario, plans.take(slice(i, i + CHUNK))) for i in range(0, max(len(plans), 1), CHUNK)]
+    return parts[0] if len(parts) == 1 else concatenate(parts)
+
+
+def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
+    layout = scenario.layout(plans)
+    stages = Stages.of(scenario.model, plans.pp)
+    wanted = np.ceil(plans.batch / plans.attn_dp)
+    held = memory(scenario, layout, stages, wanted)
+    # A plan whose cache holds not even one sequence does not run; it is timed as if it did and fails on memory.
+    admitted = np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
+    loop, step = steady_loop(scenario, layout, admitted, plans.batch.astype(float))
+    time = forward(scenario, stages, step)
+    latency = latencies(scenario, loop, time, admitted, wanted)
+    limit = bounds(scenario, plans)
+
+    answer = scenario.lengths.osl
+    stay = latency.ttft_s + scenario.lengths.decodes * latency.tpot_s
+    tokens_per_s = plans.dp * plans.batch * answer / stay
+    requests_per_s = tokens_per_s / answer
+    device = scenario.accelerator
+    # One rank passes through one stage: its work is 1/pp of the sum over stages.
+    peak, rate = device.peak(scenario.model.quantization.default.compute), device.memory_bytes_per_s
+    decode_stage_s = time.latency_s[DECODE] / layout.pp
+    prefill_stage_s = time.latency_s[BURST] / layout.pp
+    total = held.total_bytes
+    return Scores(
+        ttft_s=latency.ttft_s,
+        burst_ttft_s=latency.burst_ttft_s,
+        tpot_s=latency.tpot_s,
+        output_tokens_per_s=tokens_per_s,
+        output_tokens_per_s_per_gpu=tokens_per_s / plans.gpus,
+        requests_per_s=requests_per_s,
+        weights_bytes_per_gpu=held.weights_bytes,
+        kv_cache_bytes_per_gpu=held.kv_cache_bytes,
+        activation_bytes_per_gpu=held.activation_bytes,
+        reserve_bytes_per_gpu=np.full(len(plans), held.reserve_bytes),
+        memory_bytes_per_gpu=total,
+        memory_utilization=total / device.memory_bytes,
+        kv_capacity_tokens=held.kv_capacity_tokens,
+        admitted_batch=admitted * plans.attn_dp,
+        decode_mfu=time.flops[DECODE] / layout.pp / decode_stage_s / peak,
+        decode_bandwidth_utilization=time.bytes[DECODE] / layout.pp / decode_stage_s / rate,
+        prefill_mfu=time.flops[BURST] / layout.pp / prefill_stage_s / peak,
+        limit_ttft_s=limit.ttft_s,
+        limit_burst_ttft_s=limit.burst_ttft_s,
+        limit_tpot_s=limit.tpot_s,
+        limit_output_tokens_per_s=limit.output_tokens_per_s,
+        share_of_limit=tokens_per_s / limit.output_tokens_per_s,
+        limits=LIMIT_NAMES,
+        violations=_violations(scenario.limits, device.memory_bytes, held, latency, requests_per_s),
+    )
+
+
+LIMIT_NAMES = ("memory", "ttft", "tpot", "requests")
+
+
+def _violations(
+    limits: Limits, memory_bytes: float, held: Memory, latency: Latency, requests_per_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Relative excess over each limit, rows in the order of ``LIMIT_NAMES``; zero where there is no limit."""
+    ttft = latency.burst_ttft_s if limits.ttft_statistic == "burst" else latency.ttft_s
+    none = np.zeros_like(ttft)
+    return np.stack(
+        [
+            held.total_bytes / (limits.memory_fraction * memory_bytes) - 1.0,
+            none if limits.ttft_s is None else ttft / limits.ttft_s - 1.0,
+            none if limits.tpot_s is None else latency.tpot_s / limits.tpot_s - 1.0,
+            none if limits.min_requests_per_s is None else 1.0 - requests_per_s / limits.min_requests_per_s,
+        ]
+    )

@@ -1,0 +1,116 @@
+"""Seconds of one forward pass: the operations of every layer through the efficiency law and the topology."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from costmodel.collectives import message_seconds
+from costmodel.operations import ACTIVATION_BYTES, Collective, Message, Operation
+from costmodel.scenario import Scenario
+from costmodel.stages import Stages
+from costmodel.step import Step
+
+
+@dataclass
+class Tally:
+    """Sums over operations of one rank: seconds computing, seconds communicating, FLOPs and bytes."""
+
+    compute_s: Any = 0.0
+    comm_s: Any = 0.0
+    flops: Any = 0.0
+    bytes: Any = 0.0
+    operations: list[OperationTime] = field(default_factory=list)
+
+    def seconds(self, overlap: float) -> Any:
+        """Time with a share of the communication hidden behind computation, never more than there is of it."""
+        if not overlap:
+            return self.compute_s + self.comm_s
+        return self.compute_s + self.comm_s - np.minimum(overlap * self.comm_s, self.compute_s)
+
+
+@dataclass(frozen=True)
+class OperationTime:
+    """One operation's seconds a call with its bounds; a message has neither FLOPs nor memory time."""
+
+    name: str
+    kind: str
+    seconds: Any
+    compute_s: Any
+    memory_s: Any
+    flops: Any
+    bytes: Any
+
+
+@dataclass(frozen=True)
+class PassTime:
+    """Of shape (passes, plans). ``latency_s`` from the first stage's start to the last one's end; ``slowest_stage_s``
+    the longest stage, its hand-over included; ``flops`` and ``bytes`` of one rank summed over the stages."""
+
+    latency_s: Any
+    slowest_stage_s: Any
+    flops: Any
+    bytes: Any
+
+
+def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, detail: bool = False) -> Tally:
+    """Add up operations, each once; with ``detail`` each is also kept by itself."""
+    total = Tally()
+    for op in operations:
+        if isinstance(op, Collective):
+            seconds = message_seconds(op.message(step), scenario.cluster, step.layout.gpus)
+            total.comm_s = total.comm_s + seconds
+            if detail:
+                total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
+            continue
+        work = op.work(step)
+        times = scenario.law.times(work, scenario.accelerator)
+        total.compute_s = total.compute_s + times.seconds
+        total.flops = total.flops + work.flops
+        moved = work.bytes
+        total.bytes = total.bytes + moved
+        if detail:
+            total.operations.append(
+                OperationTime(op.name, work.kind, times.seconds, times.compute_s, times.memory_s, work.flops, moved)
+            )
+    return total
+
+
+def handover_seconds(scenario: Scenario, step: Step) -> Any:
+    """Activations sent to the next stage: every rank of a stage sends its share of the rows to its peer
+    (vLLM 0.33 sends 1/tp from each tp rank and gathers inside the stage, which is a neighbour's link and faster)."""
+    layout = step.layout
+    rows = step.tokens * (scenario.model.hidden * ACTIVATION_BYTES / layout.tp)
+    # Two neighbouring stages stand ``width`` ranks apart.
+    return message_seconds(
+        Message("send", rows, np.minimum(layout.pp, 2.0), layout.width), scenario.cluster, layout.gpus
+    )
+
+
+def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
+    """Time the passes in ``step`` (leading axis) for all plans at once."""
+    setting = scenario.setting(step.layout)
+    engine = scenario.engine
+    overlap = engine.comm_overlap
+    tallies = [tally(kind.operations(setting), step, scenario) for kind in scenario.model.kinds]
+    per_layer = [t.seconds(overlap) + engine.layer_overhead_s for t in tallies]
+    first = tally(scenario.model.embedding(setting), step, scenario)
+    last = tally(scenario.model.head(setting), step, scenario)
+    first_s, last_s = first.seconds(overlap), last.seconds(overlap)
+    # The scheduler and sampler run once a pass, on the host, before the next one can start.
+    host = engine.step_overhead_s + engine.sequence_overhead_s * step.samples
+
+    latency = first_s + last_s + host
+    flops, moved = first.flops + last.flops, first.bytes + last.bytes
+    for count, seconds, t in zip(stages.totals, per_layer, tallies, strict=True):
+        latency = latency + count * seconds
+        flops = flops + count * t.flops
+        moved = moved + count * t.bytes
+    if len(stages.counts) == 1:
+        return PassTime(latency, latency, flops, moved)
+    handover = handover_seconds(scenario, step)
+    slowest = stages.largest(per_layer, first_s, last_s) + host + handover
+    return PassTime(latency + (step.layout.pp - 1.0) * handover, slowest, flops, moved)

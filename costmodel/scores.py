@@ -1,0 +1,74 @@
+"""What ``evaluate`` returns: one row a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.plans import Array
+
+# Figures that a calibration puts an interval around.
+PREDICTED = ("ttft_s", "burst_ttft_s", "tpot_s", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Arrays of shape (n,); docs/formats.md says what each figure means.
+
+    ``violations`` of shape (limits, n) is how far each limit is missed, relative to it: at most zero where it is kept.
+    ``limits`` names its rows, in the order in which a plan is counted as removed.
+    """
+
+    ttft_s: Array
+    burst_ttft_s: Array
+    tpot_s: Array
+    output_tokens_per_s: Array
+    output_tokens_per_s_per_gpu: Array
+    requests_per_s: Array
+    weights_bytes_per_gpu: Array
+    kv_cache_bytes_per_gpu: Array
+    activation_bytes_per_gpu: Array
+    reserve_bytes_per_gpu: Array
+    memory_bytes_per_gpu: Array
+    memory_utilization: Array
+    kv_capacity_tokens: Array
+    admitted_batch: Array
+    decode_mfu: Array
+    decode_bandwidth_utilization: Array
+    prefill_mfu: Array
+    limit_ttft_s: Array
+    limit_burst_ttft_s: Array
+    limit_tpot_s: Array
+    limit_output_tokens_per_s: Array
+    share_of_limit: Array
+    limits: tuple[str, ...]
+    violations: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ttft_s)
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """True where every limit is kept."""
+        return np.all(self.violations <= 0.0, axis=0)
+
+    def first_violated(self) -> NDArray[np.int64]:
+        """Index into ``limits`` of the first one missed; -1 where all are kept."""
+        missed = self.violations > 0.0
+        return np.where(missed.any(axis=0), missed.argmax(axis=0), -1)
+
+    def take(self, index: object) -> Scores:
+        """The rows at ``index``."""
+        columns = {name: getattr(self, name)[index] for name in FIGURES}
+        return Scores(**columns, limits=self.limits, violations=self.violations[:, index])  # type: ignore[index]
+
+
+FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations"))
+
+
+def concatenate(parts: list[Scores]) -> Scores:
+    """One ``Scores`` out of several, in order."""
+    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in FIGURES}
+    return Scores(**columns, limits=parts[0].limits, violations=np.concatenate([p.violations for p in parts], axis=1))

@@ -1,0 +1,67 @@
+"""Which layers each pipeline stage holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.architecture import Architecture
+from costmodel.plans import IntArray
+
+
+def split_layers(layers: int, pp: int) -> list[int]:
+    """Layers of each stage: equal shares, the rest one each to the stages before the last, from the back
+    (vllm/distributed/utils.py get_pp_indices, vLLM 0.33)."""
+    shares = [layers // pp] * pp
+    for i in range(layers % pp):
+        shares[-2 - i if pp > 1 else -1] += 1
+    return shares
+
+
+@dataclass(frozen=True)
+class Stages:
+    """``counts`` of shape (stages, kinds, n): layers of each kind in stage s of plan i, zero past its pp;
+    ``first`` and ``last`` of shape (stages, n) mark the stages with the embedding and the head; ``totals`` (kinds,)
+    the layers of each kind in the model."""
+
+    counts: Any
+    first: Any
+    last: Any
+    totals: Any
+    pp: Any
+
+    @classmethod
+    def of(cls, architecture: Architecture, pp: IntArray) -> Stages:
+        sequence = np.array(architecture.sequence)
+        kinds = len(architecture.kinds)
+        degrees, index = np.unique(pp, return_inverse=True)
+        deepest = int(degrees.max())
+        table = np.zeros((len(degrees), deepest, kinds))
+        for row, degree in enumerate(degrees):
+            edges = np.cumsum([0, *split_layers(len(sequence), int(degree))])
+            for s in range(int(degree)):
+                table[row, s] = np.bincount(sequence[edges[s] : edges[s + 1]], minlength=kinds)
+        stage = np.arange(deepest)[:, None]
+        return cls(
+            counts=np.moveaxis(table[index], 0, -1),
+            first=(stage == 0) * np.ones_like(pp, dtype=float),
+            last=(stage == pp - 1).astype(float),
+            totals=np.bincount(sequence, minlength=kinds).astype(float),
+            pp=pp,
+        )
+
+    def largest(self, by_kind: list[Any], first: Any, last: Any) -> Any:
+        """The largest sum over a stage's layers, with ``first`` and ``last`` added where they live."""
+        best: Any = 0.0
+        for s in range(len(self.counts)):
+            best = np.maximum(best, self.stage_sum(s, by_kind, first, last))
+        return best
+
+    def stage_sum(self, s: int, by_kind: list[Any], first: Any, last: Any) -> Any:
+        """The sum over the layers of stage ``s``."""
+        total = self.first[s] * first + self.last[s] * last
+        for kind, value in enumerate(by_kind):
+            total = total + self.counts[s, kind] * value
+        return total

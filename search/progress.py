@@ -1,0 +1,35 @@
+"""A progress bar for work that turns out to take over two seconds; nothing where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+PATIENCE_S = 2.0
+
+
+def track(items: Sequence[T], label: str) -> Iterator[T]:
+    """Iterate over ``items``; on a terminal, show progress once ``PATIENCE_S`` have passed."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    start = time.monotonic()
+    progress = None
+    try:
+        for done, item in enumerate(items):
+            if progress is None and time.monotonic() - start > PATIENCE_S:
+                from rich.console import Console
+                from rich.progress import Progress
+
+                progress = Progress(console=Console(stderr=True), transient=True)
+                task = progress.add_task(label, total=len(items), completed=done)
+                progress.start()
+            yield item
+            if progress is not None:
+                progress.update(task, completed=done + 1)
+    finally:
+        if progress is not None:
+            progress.stop()
