@@ -93,9 +93,8 @@ class GroupedQueryAttention:
 
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         _, kv_heads = self._local(setting)
-        kept = tokens
-        if self.window is not None or self.chunk is not None:
-            kept = np.minimum(tokens, self.window or self.chunk)
+        bound = self.window or self.chunk
+        kept = tokens if bound is None else np.minimum(tokens, bound)
         return 2.0 * kv_heads * self.head_dim * setting.kv_bytes * kept
 
     def state_bytes(self, setting: Setting) -> Any:

@@ -26,7 +26,9 @@ class MoeFfn:
     """``experts`` of width ``inner``, ``top_k`` of them a token; ``shared_inner`` the summed width of the shared
     ones. ``gated``: three matrices an expert, else two. ``router_bias``: a correction vector of one number an expert
     (DeepSeek-V3) or a bias; ``expert_bias``: biases in the experts (gpt-oss); ``shared_gate``: a hidden-to-one gate on
-    the shared experts (Qwen). ``latent``: experts work in a narrower width, projected down and up (Nemotron)."""
+    the shared experts (Qwen). ``latent``: experts work in a narrower width, projected down and up (Nemotron).
+    ``shared_apart``: the shared part is normed before it is added, so its sum needs an all-reduce of its own (the
+    dense FFN beside Gemma 4's experts)."""
 
     experts: int
     top_k: int
@@ -38,6 +40,7 @@ class MoeFfn:
     shared_gate: bool = False
     latent: int | None = None
     extra_router_parameters: int = 0
+    shared_apart: bool = False
 
     def operations(self, setting: Setting) -> Iterator[Operation]:
         layout, of, hidden = setting.layout, setting.quantization.of, setting.hidden
@@ -81,6 +84,8 @@ class MoeFfn:
                 yield Gemm("shared.gate", of("router"), hidden, 1.0)
             # Its sum rides on the experts' all-reduce.
             yield from matrices(setting, "shared", self.shared_inner, self.gated, bias=False)
+            if self.shared_apart:
+                yield Collective("shared.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, layout.tp, 1)
 
     def _dispatch(self, setting: Setting, width: int) -> Iterator[Operation]:
         layout = setting.layout

@@ -1,0 +1,142 @@
+"""Model families: what a ``model_type`` fixes that its config.json does not say.
+
+Each trait was read from transformers 5.23 (``models/<type>/modeling_<type>.py`` and ``configuration_<type>.py``), for
+``mimo`` and ``step3p7`` from vLLM 0.33 (``model_executor/models/mimo.py``, ``step3p5.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Norm = Literal["none", "head", "full", "head_if_set", "full_if_set"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """``attention``: the kind of mixer; ``experts``: whether layers have them (``fields``: the keys decide).
+
+    ``bias``: which projections ``attention_bias`` gives a bias (``qkv``, or ``all`` with the output); ``forced_bias``
+    those that always have one. ``qk_norm``: ``_if_set`` follows ``use_qk_norm``. ``gate``: queries carry an output
+    gate. ``norms`` a layer; ``norm_bias``: LayerNorms, with a bias. ``windows``: which layers slide where
+    ``layer_types`` is absent. ``expert_key`` names the key of an expert's width, ``dense_key`` that of a dense FFN.
+    ``router_bias``: a trained bias (correction vectors are buffers and not counted). ``defaults``: what the config
+    class takes for absent keys. ``vision``: how the vision tower is counted.
+    """
+
+    attention: Literal["gqa", "mla", "hybrid"] = "gqa"
+    experts: Literal["none", "fields"] = "none"
+    bias: Literal["qkv", "all"] = "all"
+    forced_bias: Literal["none", "qkv"] = "none"
+    qk_norm: Norm = "none"
+    gate: bool = False
+    sinks: bool = False
+    norms: int = 2
+    norm_bias: bool = False
+    gated_ffn: bool = True
+    windows: Literal["none", "all", "upper", "alternate", "pattern", "chunked"] = "all"
+    expert_key: str = "moe_intermediate_size"
+    dense_key: str = "intermediate_size"
+    router_bias: bool = False
+    expert_bias: bool = False
+    shared_gate: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    vision: str | None = None
+    note: str | None = None
+
+
+_QWEN_WINDOW = {"use_sliding_window": False}
+_QWEN2 = Family(forced_bias="qkv", windows="upper", defaults=_QWEN_WINDOW)
+_QWEN3 = Family(qk_norm="head", windows="upper", defaults={**_QWEN_WINDOW, "head_dim": 128})
+_QWEN_MOE: dict[str, Any] = {"decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": False}
+_QWEN3_NEXT = Family(
+    experts="fields",
+    qk_norm="head",
+    gate=True,
+    windows="none",
+    shared_gate=True,
+    defaults={**_QWEN_MOE, **_QWEN_WINDOW, "head_dim": 256, "full_attention_interval": 4, "tie_word_embeddings": False},
+)
+_DEEPSEEK = Family(attention="mla", experts="fields", windows="none", defaults={"moe_layer_freq": 1})
+_TIED = {"tie_word_embeddings": True, "head_dim": 256}
+# Sizes per layer must be said: the class would take 256 for an absent one, and they are not modelled.
+_GEMMA4_DEFAULTS = {**_TIED, "enable_moe_block": False, "hidden_size_per_layer_input": 256}
+_GEMMA4 = Family(qk_norm="head", norms=4, windows="pattern", experts="fields", defaults=_GEMMA4_DEFAULTS)
+_GEMMA3 = Family(qk_norm="head", norms=4, windows="pattern", defaults={**_TIED, "sliding_window_pattern": 6})
+_LLAMA4 = Family(
+    experts="fields",
+    windows="chunked",
+    expert_key="intermediate_size",
+    dense_key="intermediate_size_mlp",
+    defaults={"attention_chunk_size": 8192, "head_dim": 128, "interleave_moe_layer_step": 1},
+    vision="llama4",
+)
+
+FAMILIES: dict[str, Family] = {
+    "llama": Family(windows="none"),
+    "mistral": Family(),
+    "mixtral": Family(experts="fields", expert_key="intermediate_size"),
+    "phi3": Family(defaults={"attention_bias": False}),
+    "qwen2": _QWEN2,
+    "qwen3": _QWEN3,
+    "mimo": _QWEN2,
+    "qwen2_moe": replace(
+        _QWEN2, experts="fields", shared_gate=True, defaults={**_QWEN_MOE, **_QWEN_WINDOW, "attention_bias": True}
+    ),
+    "qwen3_moe": replace(_QWEN3, experts="fields", defaults={**_QWEN_MOE, **_QWEN_WINDOW}),
+    "qwen3_next": _QWEN3_NEXT,
+    "qwen3_5_moe": replace(_QWEN3_NEXT, vision="qwen3"),
+    "qwen3_5_moe_text": _QWEN3_NEXT,
+    "qwen3_5": replace(_QWEN3_NEXT, experts="none", shared_gate=False, vision="qwen3"),
+    "qwen3_5_text": replace(_QWEN3_NEXT, experts="none", shared_gate=False),
+    "gemma2": Family(norms=4, windows="alternate", defaults={**_TIED, "sliding_window": 4096}),
+    "gemma3_text": _GEMMA3,
+    "gemma3": replace(_GEMMA3, vision="siglip"),
+    "gemma4_text": _GEMMA4,
+    "gemma4": replace(_GEMMA4, vision="gemma4"),
+    "glm4_moe": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none"),
+    "minimax_m2": Family(
+        experts="fields", qk_norm="full_if_set", windows="none", expert_key="intermediate_size", dense_key=""
+    ),
+    "gpt_oss": Family(
+        experts="fields",
+        sinks=True,
+        windows="alternate",
+        expert_key="intermediate_size",
+        dense_key="",
+        router_bias=True,
+        expert_bias=True,
+        defaults={"attention_bias": True, "sliding_window": 128},
+    ),
+    "llama4": _LLAMA4,
+    "llama4_text": replace(_LLAMA4, vision=None),
+    "deepseek_v2": _DEEPSEEK,
+    "deepseek_v3": _DEEPSEEK,
+    "deepseek_v32": _DEEPSEEK,
+    "kimi_k2": _DEEPSEEK,
+    "kimi_k25": replace(_DEEPSEEK, vision="moonvit"),
+    "glm_moe_dsa": _DEEPSEEK,
+    "step3p7": Family(
+        experts="fields",
+        qk_norm="head",
+        windows="pattern",
+        note="per-head QK norms, no output gate and equal heads in all layers: vLLM's step3p5.py decides these "
+        "by keys that this config does not have",
+    ),
+    "nemotron_h": Family(attention="hybrid", experts="fields", windows="none", gated_ffn=False, norms=1),
+    "falcon": Family(norm_bias=True, gated_ffn=False, windows="none", defaults={"tie_word_embeddings": True}),
+}
+
+# Families that are known and not modelled, with what stands in the way.
+REFUSED = {
+    "nemotron-nas": "its layers differ in width and some have no attention (block_configs), which is not modelled",
+    "nemotron_nas": "its layers differ in width and some have no attention (block_configs), which is not modelled",
+    "gemma3n": "its per-layer embeddings and shared caches are not modelled",
+    "gemma3n_text": "its per-layer embeddings and shared caches are not modelled",
+    "deepseek_v4": "its compressed sparse attention is not modelled",
+    "llada2_moe": "it is a diffusion model: it does not decode token by token",
+    "gptj": "its head has a bias and its FFNs run beside attention after one norm, which is not modelled",
+    "t5": "encoder-decoder models are not modelled",
+    "whisper": "encoder-decoder models are not modelled",
+}
