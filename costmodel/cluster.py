@@ -11,18 +11,20 @@ import numpy as np
 @dataclass(frozen=True)
 class Tier:
     """Accelerators that reach each other over one kind of link. ``size`` accelerators in such a domain;
-    ``latency_s`` of one message (alpha); ``bytes_per_s`` one accelerator sends in one direction (beta), before
-    ``oversubscription`` divides it."""
+    ``latency_s`` of one message (alpha); ``bytes_per_s`` one accelerator's link carries in one direction, of which a
+    collective achieves the share ``efficiency`` and ``oversubscription`` of the tier divides it."""
 
     name: str
     size: int
     latency_s: float
     bytes_per_s: float
+    efficiency: float = 1.0
     oversubscription: float = 1.0
 
     @property
     def rate(self) -> float:
-        return self.bytes_per_s / self.oversubscription
+        """Bytes/s that count: beta."""
+        return self.bytes_per_s * self.efficiency / self.oversubscription
 
 
 @dataclass(frozen=True)

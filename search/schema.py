@@ -47,9 +47,9 @@ class TierConfig:
     size: int = MISSING
     latency_s: float = MISSING
     bytes_per_s: float | None = None  # null: the accelerator's own link
-    efficiency: float = 1.0
+    efficiency: float = 1.0  # share of bytes_per_s that a collective achieves
     oversubscription: float = 1.0
-    source: str = ""
+    source: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,0 +1,95 @@
+"""Where the time of one plan goes: each phase by operation, and what bounds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from costmodel.forward import OperationTime, tally
+from costmodel.memory import memory
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from costmodel.serving import BURST, DECODE, MIXED, steady_loop
+from costmodel.stages import Stages
+
+Bound = Literal["compute", "memory", "communication", "overhead"]
+PHASES = {"decode": DECODE, "mixed": MIXED, "prefill": BURST}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One operation in one phase: ``calls`` in a pass of the whole model, and the sums over them of seconds, of its
+    two roofline bounds, of FLOPs and of bytes of one rank."""
+
+    phase: str
+    name: str
+    kind: str
+    calls: int
+    seconds: float
+    compute_s: float
+    memory_s: float
+    flops: float
+    bytes: float
+    bound: Bound
+
+
+def breakdown(scenario: Scenario, plan: Plans) -> list[Part]:
+    """The parts of a decode step, of a step that also prefills, and of a full prefill pass, for one plan.
+
+    Seconds of communication are before any overlap. Host overheads are parts named ``host``.
+    """
+    if len(plan) != 1:
+        raise ValueError(f"one plan is broken down at a time, not {len(plan)}")
+    layout = scenario.layout(plan)
+    stages = Stages.of(scenario.model, plan.pp)
+    wanted = np.ceil(plan.batch / plan.attn_dp)
+    seats = memory(scenario, layout, stages, wanted).seats
+    admitted = np.where(seats >= 1.0, np.minimum(wanted, seats), wanted)
+    _, step = steady_loop(scenario, layout, admitted, plan.batch.astype(float))
+    setting = scenario.setting(layout)
+    model, engine = scenario.model, scenario.engine
+    groups = [(1, model.embedding(setting))]
+    groups += [(int(n), k.operations(setting)) for n, k in zip(stages.totals, model.kinds, strict=True)]
+    groups += [(1, model.head(setting))]
+    tallies = [(calls, tally(ops, step, scenario, detail=True)) for calls, ops in groups]
+    parts: list[Part] = []
+    for phase, row in PHASES.items():
+        merged: dict[tuple[str, str], Part] = {}
+        for calls, total in tallies:
+            for op in total.operations:
+                part = _part(phase, op, calls, row)
+                key = (part.name, part.kind)
+                merged[key] = _sum(merged[key], part) if key in merged else part
+        parts += [p for p in merged.values() if p.seconds > 0.0]
+        samples = float(step.samples[row, 0])
+        host = engine.step_overhead_s + engine.sequence_overhead_s * samples
+        host += engine.layer_overhead_s * model.layer_count
+        if host > 0.0:
+            parts.append(Part(phase, "host", "overhead", 1, host, 0.0, 0.0, 0.0, 0.0, "overhead"))
+    return parts
+
+
+def _at(value: object, row: int) -> float:
+    array = np.asarray(value, dtype=float)
+    if array.ndim == 2:
+        array = array[row if array.shape[0] > 1 else 0]
+    return float(array.reshape(-1)[0])
+
+
+def _part(phase: str, op: OperationTime, calls: int, row: int) -> Part:
+    compute, moved = _at(op.compute_s, row), _at(op.memory_s, row)
+    message = compute == 0.0 and moved == 0.0
+    bound: Bound = "communication" if message else "compute" if compute > moved else "memory"
+    figures = (_at(op.seconds, row), compute, moved, _at(op.flops, row), _at(op.bytes, row))
+    return Part(phase, op.name, op.kind, calls, *(calls * f for f in figures), bound)
+
+
+def _sum(a: Part, b: Part) -> Part:
+    compute, moved = a.compute_s + b.compute_s, a.memory_s + b.memory_s
+    bound: Bound = a.bound if a.bound == "communication" else "compute" if compute > moved else "memory"
+    return Part(
+        a.phase, a.name, a.kind, a.calls + b.calls, a.seconds + b.seconds, compute, moved,
+        a.flops + b.flops, a.bytes + b.bytes, bound,
+    )  # fmt: skip

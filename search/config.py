@@ -1,0 +1,237 @@
+"""From Hydra's configuration to frozen records. Every unknown key is refused, every value is checked once, here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from costmodel.architecture import Architecture
+from costmodel.cluster import Cluster, Tier
+from costmodel.efficiency import EfficiencyLaw, FlatLaw
+from costmodel.engine import Engine
+from costmodel.hardware import Accelerator
+from costmodel.lengths import FixedLengths
+from costmodel.plans import AXES
+from costmodel.scenario import Limits, Scenario
+from search.errors import InputError
+from search.front import COLUMNS
+from search.models import load_config_json, read_architecture
+from search.rules import ENGINES
+from search.schema import (
+    ClusterConfig,
+    Config,
+    EngineConfig,
+    HardwareConfig,
+    LimitsConfig,
+    ModelConfig,
+    PlanConfig,
+    StrategyConfig,
+    WorkloadConfig,
+)
+
+
+def typed(config: DictConfig) -> Config:
+    """Lay the composed configuration over the schema; an unknown key or a value of the wrong type is an
+    ``InputError``."""
+    try:
+        plain = OmegaConf.create(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
+        result = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise InputError(explain(error)) from error
+    assert isinstance(result, Config)
+    return result
+
+
+def explain(error: OmegaConfBaseException) -> str:
+    """An OmegaConf error in one line."""
+    key = error.full_key or error.key or ""
+    if isinstance(error, ConfigKeyError | ConfigAttributeError):
+        allowed = sorted(getattr(error.object_type, "__dataclass_fields__", {}))
+        return f"{key}: unknown key" + (f"; allowed: {', '.join(allowed)}" if allowed else "")
+    if isinstance(error, MissingMandatoryValue):
+        return f"{key}: must be given"
+    return f"{key}: {str(error.msg or error).splitlines()[0]}"
+
+
+def number(key: str, value: float | None, low: float, high: float = math.inf, *, open_low: bool = True) -> float:
+    """``value`` within (low, high], or [low, high]; ``InputError`` otherwise."""
+    good = value is not None and math.isfinite(value) and (value > low if open_low else value >= low) and value <= high
+    if not good:
+        bounds = f"{'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < math.inf else "")
+        raise InputError(f"{key}: {value} is not allowed; give a number {bounds}")
+    assert value is not None
+    return value
+
+
+def choice(key: str, value: str, allowed: tuple[str, ...]) -> Any:
+    """``value`` if it is one of ``allowed``."""
+    if value not in allowed:
+        raise InputError(f"{key}: {value!r} is not allowed; give one of {', '.join(allowed)}")
+    return value
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """An architecture and what had to be assumed to read it."""
+
+    architecture: Architecture
+    assumptions: tuple[str, ...]
+
+
+def read_model(config: ModelConfig) -> ReadModel:
+    """From a ``config.json`` if one is named, else from the fields in the catalog file."""
+    try:
+        fields = load_config_json(config.config) if config.config else config.published
+        name = config.config if config.config else config.name
+        read = read_architecture(fields, name=name, weights=config.weights, kv_cache=config.kv_cache)
+    except ValueError as error:
+        raise InputError(f"model: {error}") from error
+    return ReadModel(read.architecture, tuple(read.assumptions))
+
+
+def read_hardware(config: HardwareConfig) -> Accelerator:
+    if not config.peak_flops:
+        raise InputError("hardware.peak_flops: {} is empty; give dense FLOP/s by dtype, bf16 at least")
+    peaks = {k: number(f"hardware.peak_flops.{k}", v, 0) for k, v in config.peak_flops.items()}
+    if "bf16" not in peaks:
+        raise InputError(f"hardware.peak_flops: {sorted(peaks)} lacks bf16, which every engine falls back to")
+
+    def optional(name: str) -> float | None:
+        value = getattr(config, name)
+        return None if value is None else number(f"hardware.{name}", value, 0)
+
+    return Accelerator(
+        name=config.name,
+        memory_bytes=number("hardware.memory_bytes", config.memory_bytes, 0),
+        memory_bytes_per_s=number("hardware.memory_bytes_per_s", config.memory_bytes_per_s, 0),
+        peak_flops=peaks,
+        link_bytes_per_s=optional("link_bytes_per_s"),
+        datasheet_memory_bytes=optional("datasheet_memory_bytes"),
+        power_w=optional("power_w"),
+        price_per_hour=optional("price_per_hour"),
+    )
+
+
+def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
+    """The efficiency law of an accelerator: ``law`` names it, the other keys are its constants."""
+    constants = dict(efficiency)
+    law = constants.pop("law", None)
+    if law != "flat":
+        raise InputError(f"hardware.efficiency.law: {law!r} is not allowed; give flat")
+    allowed = {"mfu": 1.0, "bandwidth": 1.0, "launch_s": 1.0}
+    for key, value in constants.items():
+        if key not in allowed:
+            raise InputError(f"hardware.efficiency.{key}: unknown key; allowed: law, {', '.join(allowed)}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"hardware.efficiency.{key}: {value!r} is not allowed; give a number")
+        number(f"hardware.efficiency.{key}", value, 0, allowed[key], open_low=key != "launch_s")
+    missing = {"mfu", "bandwidth"} - set(constants)
+    if missing:
+        raise InputError(f"hardware.efficiency.{sorted(missing)[0]}: must be given")
+    return FlatLaw(**constants)
+
+
+def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Cluster:
+    if not config.tiers:
+        raise InputError("cluster.tiers: [] is empty; give at least the tier of a node")
+    tiers: list[Tier] = []
+    for i, tier in enumerate(config.tiers):
+        key = f"cluster.tiers[{i}]"
+        speed = tier.bytes_per_s if tier.bytes_per_s is not None else link_bytes_per_s
+        if speed is None:
+            raise InputError(f"{key}.bytes_per_s: null means the accelerator's own link, and it states none")
+        number(f"{key}.size", tier.size, tiers[-1].size if tiers else 0)
+        tiers.append(
+            Tier(
+                tier.name,
+                tier.size,
+                number(f"{key}.latency_s", tier.latency_s, 0, 1, open_low=False),
+                number(f"{key}.bytes_per_s", speed, 0),
+                number(f"{key}.efficiency", tier.efficiency, 0, 1),
+                number(f"{key}.oversubscription", tier.oversubscription, 1, open_low=False),
+            )
+        )
+    return Cluster(config.name, tuple(tiers))
+
+
+def read_engine(config: EngineConfig) -> Engine:
+    choice("engine.name", config.name, ("any", *ENGINES))
+    overheads = ("step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s")
+    return Engine(
+        name=config.name,
+        max_batched_tokens=int(number("engine.max_batched_tokens", config.max_batched_tokens, 0)),
+        block_tokens=int(number("engine.block_tokens", config.block_tokens, 0)),
+        reserve_bytes=number("engine.reserve_bytes", config.reserve_bytes, 0, open_low=False),
+        dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
+        exchange=choice("engine.exchange", config.exchange, ("allgather", "alltoall")),
+        expert_imbalance=number("engine.expert_imbalance", config.expert_imbalance, 1, open_low=False),
+        comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),
+        **{o: number(f"engine.{o}", getattr(config, o), 0, 10, open_low=False) for o in overheads},
+    )
+
+
+def read_workload(config: WorkloadConfig) -> FixedLengths:
+    number("workload.isl", config.isl, 0, 10_000_000)
+    number("workload.osl", config.osl, 0, 10_000_000)
+    hit = number("workload.prefix_hit", config.prefix_hit, 0, open_low=False)
+    if hit >= 1:
+        raise InputError(f"workload.prefix_hit: {hit} is not allowed; give a share from 0 to below 1")
+    return FixedLengths(config.isl, config.osl, hit)
+
+
+def read_limits(config: LimitsConfig) -> Limits:
+    def optional(name: str) -> float | None:
+        value = getattr(config, name)
+        return None if value is None else number(f"limits.{name}", value, 0)
+
+    return Limits(
+        memory_fraction=number("limits.memory_fraction", config.memory_fraction, 0, 1),
+        ttft_s=optional("ttft_s"),
+        ttft_statistic=choice("limits.ttft_statistic", config.ttft_statistic, ("burst", "mean")),
+        tpot_s=optional("tpot_s"),
+        min_requests_per_s=optional("min_requests_per_s"),
+    )
+
+
+def read_scenario(config: Config, model: Architecture) -> Scenario:
+    """Everything that a plan is scored against."""
+    accelerator = read_hardware(config.hardware)
+    return Scenario(
+        model=model,
+        accelerator=accelerator,
+        cluster=read_cluster(config.cluster, accelerator.link_bytes_per_s),
+        engine=read_engine(config.engine),
+        lengths=read_workload(config.workload),
+        limits=read_limits(config.limits),
+        law=read_law(config.hardware.efficiency),
+    )
+
+
+def check_strategy(config: StrategyConfig) -> None:
+    """Ranges of the search's own settings; the sampler's name is checked where it is looked up."""
+    number("strategy.n_trials", config.n_trials, 0, 1_000_000)
+    number("strategy.seed", config.seed, 0, 2**32 - 1, open_low=False)
+    number("strategy.population", config.population, 2, 100_000, open_low=False)
+    number("strategy.exact_limit", config.exact_limit, 0, 50_000_000, open_low=False)
+
+
+def check_plan(key: str, config: PlanConfig) -> PlanConfig:
+    """A baseline or plan file: its layout names degrees, its claims name figures."""
+    for axis, value in config.layout.items():
+        if axis not in AXES or axis == "batch":
+            raise InputError(f"{key}.layout: unknown degree {axis!r}; allowed: {', '.join(a for a in AXES if a != 'batch')}")
+        number(f"{key}.layout.{axis}", value, 0, 10_000_000)
+    for axis in ("gpus", "tp"):
+        if axis not in config.layout:
+            raise InputError(f"{key}.layout.{axis}: must be given")
+    number(f"{key}.batch", config.batch, 0, 10_000_000)
+    for figure, claimed in config.claims.items():
+        if figure not in COLUMNS:
+            raise InputError(f"{key}.claims: unknown figure {figure!r}; known: {', '.join(COLUMNS)}")
+        number(f"{key}.claims.{figure}", claimed, 0, open_low=False)
+    return config

@@ -1,0 +1,114 @@
+"""Choose one plan, and say what holds it where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.plans import IntArray, Plans
+from costmodel.scores import Scores
+from search.errors import InputError
+from search.front import Objectives, column
+
+LAYOUT = ("gpus", "dp", "pp", "sp", "tp", "ep")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Columns with directions, the first decides, the others break ties in order; then the layout's degrees, smaller
+    first."""
+
+    columns: Mapping[str, str]
+
+    @classmethod
+    def from_config(cls, recommend: Mapping[str, str], ties: Mapping[str, str]) -> Policy:
+        if len(recommend) != 1:
+            raise InputError(f"objective.recommend: {dict(recommend)} is not allowed; name one column with max or min")
+        Objectives.from_config("objective.recommend", recommend)
+        if ties:
+            Objectives.from_config("objective.ties", ties)
+        return cls({**recommend, **{c: d for c, d in ties.items() if c not in recommend}})
+
+    @property
+    def first(self) -> tuple[str, str]:
+        """The deciding column and its direction."""
+        return next(iter(self.columns.items()))
+
+    def order(self, plans: Plans, scores: Scores) -> IntArray:
+        """Indices from the best to the worst."""
+        keys = [
+            (-1.0 if direction == "max" else 1.0) * column(name, plans, scores)
+            for name, direction in self.columns.items()
+        ]
+        keys += [column(name, plans, scores) for name in (*LAYOUT, "batch")]
+        return np.lexsort(keys[::-1])
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """What the recommendation would be without one limit, or ``row`` None where it would not change; ``gain`` is the
+    relative improvement of the deciding column."""
+
+    limit: str
+    row: int | None
+    gain: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Rows of the recommended plan and of the best one with another layout; what each limit costs, and the axes at
+    whose end the recommended plan stands."""
+
+    recommended: int
+    runner_up: int | None
+    relaxed: tuple[Relaxed, ...]
+    at_axis_end: tuple[str, ...]
+
+    @property
+    def pinned_by(self) -> tuple[str, ...]:
+        """Limits without which another plan would be recommended."""
+        return tuple(r.limit for r in self.relaxed if r.row is not None)
+
+
+def recommend(plans: Plans, scores: Scores, policy: Policy, axes: Mapping[str, tuple[int, ...]]) -> Choice | None:
+    """The best feasible plan under the policy; ``None`` when none is feasible."""
+    order = policy.order(plans, scores)
+    feasible = scores.feasible
+    ranked = order[feasible[order]]
+    if len(ranked) == 0:
+        return None
+    best = int(ranked[0])
+    same = np.all([getattr(plans, a)[ranked] == getattr(plans, a)[best] for a in LAYOUT], axis=0)
+    others = ranked[~same]
+    name, direction = policy.first
+    values = column(name, plans, scores)
+    relaxed = []
+    for i, limit in enumerate(scores.limits):
+        row = int(order[_without(scores, i)[order]][0])
+        gain = 0.0
+        if row != best:
+            gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)
+        relaxed.append(Relaxed(limit, None if row == best else row, gain))
+    ends = tuple(
+        a for a, allowed in axes.items() if len(allowed) > 1 and int(getattr(plans, a)[best]) in (allowed[0], allowed[-1])
+    )
+    return Choice(best, int(others[0]) if len(others) else None, tuple(relaxed), ends)
+
+
+def _without(scores: Scores, limit: int) -> NDArray[np.bool_]:
+    kept = np.delete(scores.violations, limit, axis=0)
+    return np.all(kept <= 0.0, axis=0)
+
+
+def nearest(scores: Scores, limit: int) -> int:
+    """Where nothing is feasible: the plan that misses ``limit`` by least, then all the others by least."""
+    worst_other = np.maximum(np.delete(scores.violations, limit, axis=0), 0.0).sum(axis=0)
+    return int(np.lexsort((worst_other, scores.violations[limit]))[0])
+
+
+def nearest_overall(scores: Scores) -> int:
+    """The plan whose summed excess over all limits is least."""
+    return int(np.argmin(np.maximum(scores.violations, 0.0).sum(axis=0)))

@@ -1,0 +1,144 @@
+"""One search, from configuration to outcome. Reads top to bottom; nothing is written here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import optuna
+
+from costmodel.evaluate import evaluate
+from costmodel.plans import IntArray, Plans
+from costmodel.scenario import Scenario
+from costmodel.scores import Scores
+from costmodel.scores import concatenate as join_scores
+from search.archive import Archive
+from search.baselines import Baseline, score_baselines
+from search.config import check_strategy, read_model, read_scenario
+from search.errors import InputError
+from search.front import Objectives, hypervolume_share, pareto_front
+from search.legal import Legal, legal_plans
+from search.progress import track
+from search.recommend import Choice, Policy, recommend
+from search.rules import facts_of
+from search.sampler import SAMPLERS
+from search.schema import Config
+from search.space import Space
+from search.study import run_study
+
+EXACT_CHUNK = 1 << 16
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What Optuna did: its study, how many trials, how many of them had been scored before, and the share of the exact
+    hypervolume that its trials reach (``None`` without the exact front)."""
+
+    study: optuna.Study
+    trials: int
+    repeats: int
+    hypervolume_share: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that the documents are rendered from. ``plans`` and ``scores`` hold every plan that was scored (all
+    legal ones when ``exact``), ``engines`` which engine takes each, ``front`` and ``choice`` are rows of them."""
+
+    config: Config
+    scenario: Scenario
+    assumptions: tuple[str, ...]
+    space: Space
+    legal: Legal
+    objectives: Objectives
+    policy: Policy
+    plans: Plans
+    scores: Scores
+    engines: np.ndarray
+    exact: bool
+    front: IntArray
+    choice: Choice | None
+    study: StudyReport | None
+    baselines: tuple[Baseline, ...]
+    seconds: dict[str, float]
+
+
+def run(config: Config) -> Outcome:
+    """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None."""
+    watch = Stopwatch()
+    with watch.stage("read"):
+        check_strategy(config.strategy)
+        model = read_model(config.model)
+        scenario = read_scenario(config, model.architecture)
+        space = Space.from_config(vars(config.space))
+        objectives = Objectives.from_config("objective.columns", config.objective.columns)
+        policy = Policy.from_config(config.objective.recommend, config.objective.ties)
+        facts = facts_of(scenario)
+    with watch.stage("legality"):
+        legal = legal_plans(space, facts, config.engine.name)
+        if len(legal) == 0:
+            most = max(legal.removed.items(), key=lambda item: item[1])
+            raise InputError(
+                f"space: none of its {space.size} points is a legal plan for engine {config.engine.name!r} and "
+                f"model {scenario.model.name!r}; rule {most[0]} removed most ({most[1]})"
+            )
+        baselines = score_baselines(config.baselines, scenario, facts)
+
+    archive, report = None, None
+    if config.strategy.sampler not in SAMPLERS:
+        raise InputError(
+            f"strategy.sampler: {config.strategy.sampler!r} is not allowed; give one of {', '.join(SAMPLERS)}"
+        )
+    if config.strategy.sampler != "exact":
+        with watch.stage("study"):
+            study, archive = run_study(scenario, space, legal, objectives, config.strategy, config.name)
+            report = StudyReport(study, len(study.trials), archive.repeats, None)
+    exact = len(legal) <= config.strategy.exact_limit
+    if not exact and archive is None:
+        raise InputError(
+            f"strategy.exact_limit: {config.strategy.exact_limit} is below the {len(legal)} legal plans; "
+            "raise it or choose another strategy"
+        )
+    with watch.stage("exact" if exact else "front"):
+        plans, scores, engines = _everything(scenario, legal) if exact else _seen(archive, legal)
+        costs = objectives.costs(plans, scores)
+        front = pareto_front(costs, scores.feasible)
+        if exact and archive is not None and report is not None and len(front):
+            tried, found = archive.contents()
+            share = hypervolume_share(objectives.costs(tried, found)[found.feasible], costs[front])
+            report = StudyReport(report.study, report.trials, report.repeats, share)
+        choice = recommend(plans, scores, policy, space.axes)
+    return Outcome(
+        config, scenario, model.assumptions + tuple(config.assumptions), space, legal, objectives, policy,
+        plans, scores, engines, exact, front, choice, report, baselines, watch.seconds,
+    )  # fmt: skip
+
+
+def _everything(scenario: Scenario, legal: Legal) -> tuple[Plans, Scores, np.ndarray]:
+    """Every legal plan, scored in chunks."""
+    starts = range(0, len(legal), EXACT_CHUNK)
+    parts = [evaluate(scenario, legal.plans.take(slice(i, i + EXACT_CHUNK))) for i in track(starts, "exact front")]
+    return legal.plans, join_scores(parts), legal.engines
+
+
+def _seen(archive: Archive | None, legal: Legal) -> tuple[Plans, Scores, np.ndarray]:
+    """What the study scored."""
+    assert archive is not None
+    plans, scores = archive.contents()
+    return plans, scores, legal.engines[:, archive.places()]
