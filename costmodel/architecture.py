@@ -51,9 +51,7 @@ class Setting:
     @classmethod
     def single(cls, architecture: Architecture, lengths: FixedLengths = FixedLengths(1, 2)) -> Setting:
         """Everything on one accelerator, with two bytes for an element of the cache."""
-        return cls(
-            architecture.hidden, Layout.single(), architecture.quantization, ACTIVATION_BYTES, "bf16", lengths
-        )
+        return cls(architecture.hidden, Layout.single(), architecture.quantization, ACTIVATION_BYTES, "bf16", lengths)
 
 
 class Block(Protocol):
@@ -128,6 +126,11 @@ class Architecture:
     @property
     def layer_count(self) -> int:
         return sum(run.count for run in self.runs)
+
+    @property
+    def has_experts(self) -> bool:
+        """True if some layer is a mixture of experts."""
+        return any(hasattr(kind.ffn, "experts") for kind in self.kinds)
 
     @property
     def kinds(self) -> tuple[Layer, ...]:

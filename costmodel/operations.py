@@ -92,9 +92,7 @@ class Gemm:
         read = kn * self.format.bytes_per_element
         if self.rows in ("prompt_tokens", "decodes"):
             read = read * (m > 0)  # the pass may hold no such rows; then the matrix is not touched
-        return Work(
-            "gemm", self.format.compute, 2.0 * kn * m, read, 0.0, m * self.row_bytes(), m, self.n, self.k
-        )
+        return Work("gemm", self.format.compute, 2.0 * kn * m, read, 0.0, m * self.row_bytes(), m, self.n, self.k)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,7 +18,7 @@ from costmodel.plans import AXES
 from costmodel.scenario import Limits, Scenario
 from search.errors import InputError
 from search.front import COLUMNS
-from search.models import load_config_json, read_architecture
+from search.models import ConfigError, ReadModel, load_config_json, read_architecture
 from search.rules import ENGINES
 from search.schema import (
     ClusterConfig,
@@ -75,23 +74,14 @@ def choice(key: str, value: str, allowed: tuple[str, ...]) -> Any:
     return value
 
 
-@dataclass(frozen=True)
-class ReadModel:
-    """An architecture and what had to be assumed to read it."""
-
-    architecture: Architecture
-    assumptions: tuple[str, ...]
-
-
 def read_model(config: ModelConfig) -> ReadModel:
     """From a ``config.json`` if one is named, else from the fields in the catalog file."""
     try:
         fields = load_config_json(config.config) if config.config else config.published
         name = config.config if config.config else config.name
-        read = read_architecture(fields, name=name, weights=config.weights, kv_cache=config.kv_cache)
-    except ValueError as error:
+        return read_architecture(fields, name=name, weights=config.weights, kv_cache=config.kv_cache)
+    except ConfigError as error:
         raise InputError(f"model: {error}") from error
-    return ReadModel(read.architecture, tuple(read.assumptions))
 
 
 def read_hardware(config: HardwareConfig) -> Accelerator:
@@ -224,7 +214,9 @@ def check_plan(key: str, config: PlanConfig) -> PlanConfig:
     """A baseline or plan file: its layout names degrees, its claims name figures."""
     for axis, value in config.layout.items():
         if axis not in AXES or axis == "batch":
-            raise InputError(f"{key}.layout: unknown degree {axis!r}; allowed: {', '.join(a for a in AXES if a != 'batch')}")
+            raise InputError(
+                f"{key}.layout: unknown degree {axis!r}; allowed: {', '.join(a for a in AXES if a != 'batch')}"
+            )
         number(f"{key}.layout.{axis}", value, 0, 10_000_000)
     for axis in ("gpus", "tp"):
         if axis not in config.layout:

@@ -59,8 +59,8 @@ class Relaxed:
 
 @dataclass(frozen=True)
 class Choice:
-    """Rows of the recommended plan and of the best one with another layout; what each limit costs, and the axes at
-    whose end the recommended plan stands."""
+    """Rows of the recommended plan and of the best one whose replicas are laid out otherwise; what each limit costs, and
+    the axes at whose end the recommended plan stands."""
 
     recommended: int
     runner_up: int | None
@@ -81,7 +81,7 @@ def recommend(plans: Plans, scores: Scores, policy: Policy, axes: Mapping[str, t
     if len(ranked) == 0:
         return None
     best = int(ranked[0])
-    same = np.all([getattr(plans, a)[ranked] == getattr(plans, a)[best] for a in LAYOUT], axis=0)
+    same = np.all([shape[ranked] == shape[best] for shape in _replica(plans)], axis=0)
     others = ranked[~same]
     name, direction = policy.first
     values = column(name, plans, scores)
@@ -92,10 +92,14 @@ def recommend(plans: Plans, scores: Scores, policy: Policy, axes: Mapping[str, t
         if row != best:
             gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
-    ends = tuple(
-        a for a, allowed in axes.items() if len(allowed) > 1 and int(getattr(plans, a)[best]) in (allowed[0], allowed[-1])
-    )
+    # At 1 an axis ends by nature; elsewhere the space may have been cut too short.
+    ends = tuple(a for a, allowed in axes.items() if int(getattr(plans, a)[best]) in {allowed[0], allowed[-1]} - {1})
     return Choice(best, int(others[0]) if len(others) else None, tuple(relaxed), ends)
+
+
+def _replica(plans: Plans) -> list[IntArray]:
+    """What makes the layout of one replica; plans that differ in dp or batch alone agree in all of them."""
+    return [plans.gpus // plans.dp, plans.pp, plans.sp, plans.tp, plans.ep]
 
 
 def _without(scores: Scores, limit: int) -> NDArray[np.bool_]:
@@ -103,12 +107,10 @@ def _without(scores: Scores, limit: int) -> NDArray[np.bool_]:
     return np.all(kept <= 0.0, axis=0)
 
 
-def nearest(scores: Scores, limit: int) -> int:
-    """Where nothing is feasible: the plan that misses ``limit`` by least, then all the others by least."""
-    worst_other = np.maximum(np.delete(scores.violations, limit, axis=0), 0.0).sum(axis=0)
-    return int(np.lexsort((worst_other, scores.violations[limit]))[0])
-
-
-def nearest_overall(scores: Scores) -> int:
-    """The plan whose summed excess over all limits is least."""
-    return int(np.argmin(np.maximum(scores.violations, 0.0).sum(axis=0)))
+def nearest(plans: Plans, scores: Scores) -> list[int]:
+    """Rows of infeasible plans by their summed excess over all limits, one (the nearest) of each layout."""
+    excess = np.maximum(scores.violations, 0.0).sum(axis=0)
+    layouts = np.stack([getattr(plans, a) for a in LAYOUT])
+    order = np.argsort(excess, kind="stable")
+    _, first = np.unique(layouts[:, order], axis=1, return_index=True)
+    return [int(order[i]) for i in sorted(first)]

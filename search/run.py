@@ -125,7 +125,7 @@ def run(config: Config) -> Outcome:
             report = StudyReport(report.study, report.trials, report.repeats, share)
         choice = recommend(plans, scores, policy, space.axes)
     return Outcome(
-        config, scenario, model.assumptions + tuple(config.assumptions), space, legal, objectives, policy,
+        config, scenario, tuple(model.assumptions) + tuple(config.assumptions), space, legal, objectives, policy,
         plans, scores, engines, exact, front, choice, report, baselines, watch.seconds,
     )  # fmt: skip
 

@@ -7,11 +7,13 @@ plan's own. The sampler learns from the plan that was scored, not from the one i
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
@@ -153,10 +155,11 @@ def base_sampler(name: str, seed: int, population: int) -> BaseSampler | None:
     if name == "nsga2":
         return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
     if name == "nsga3":
-        return optuna.samplers.NSGAIIISampler(population_size=population, seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return optuna.samplers.NSGAIIISampler(population_size=population, seed=seed)
     if name == "tpe":
         return optuna.samplers.TPESampler(multivariate=True, seed=seed, n_startup_trials=population)
     if name == "random":
         return None
     raise InputError(f"strategy.sampler: {name!r} is not allowed; give one of {', '.join(SAMPLERS)}")
-

@@ -95,7 +95,7 @@ class LimitsConfig:
 
 @dataclass
 class SpaceConfig:
-    """Each axis: a list, one number, or a range {start, stop, step} or {start, stop, factor}; stop is included."""
+    """Each axis: one number, a range such as "8:512:8" (last included) or "1:64:x2", or a list of both."""
 
     gpus: Any = MISSING
     dp: Any = 1

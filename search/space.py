@@ -3,6 +3,7 @@ by its index, with batch varying fastest."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,13 +56,12 @@ class Space:
 
 
 def axis_values(key: str, value: Any) -> tuple[int, ...]:
-    """The values of an axis given as a number, a list or a range."""
-    if isinstance(value, Mapping):
-        values = _range(key, value)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        values = [_whole(key, v) for v in value]
-    else:
-        values = [_whole(key, value)]
+    """The values of an axis: a number, a range, or a list of both. A range is ``"8:512:8"`` (first, last included,
+    step), ``"1:64:x2"`` (factor), or the mapping {start, stop, step} or {start, stop, factor}."""
+    items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    values: list[int] = []
+    for item in items:
+        values += _range(key, item) if isinstance(item, str | Mapping) else [_whole(key, item)]
     if not values:
         raise InputError(f"{key}: [] is empty; give at least one whole number")
     if len(values) > MOST_VALUES:
@@ -75,24 +75,30 @@ def _whole(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
         raise InputError(
             f"{key}: {value!r} is not allowed; give whole numbers from 1 to {LARGEST}, "
-            "a list of them, or a range {start: 8, stop: 1024, step: 8} or {start: 1, stop: 64, factor: 2}"
+            "ranges such as '8:512:8' or '1:64:x2', or a list of them"
         )
     return value
 
 
-def _range(key: str, value: Mapping[Any, Any]) -> list[int]:
-    keys = set(value)
-    if keys not in ({"start", "stop", "step"}, {"start", "stop", "factor"}):
-        raise InputError(f"{key}: {dict(value)} is not a range; give start, stop and either step or factor")
-    start, stop = _whole(f"{key}.start", value["start"]), _whole(f"{key}.stop", value["stop"])
+def _range(key: str, value: str | Mapping[Any, Any]) -> list[int]:
+    written = re.fullmatch(r"(\d+):(\d+):(x?)(\d+)", value) if isinstance(value, str) else None
+    if written:
+        first, last, times, by = written.groups()
+        parts = {"start": int(first), "stop": int(last), "factor" if times else "step": int(by)}
+    elif isinstance(value, Mapping) and set(value) in ({"start", "stop", "step"}, {"start", "stop", "factor"}):
+        parts = dict(value)
+    else:
+        shown = dict(value) if isinstance(value, Mapping) else value
+        raise InputError(f"{key}: {shown!r} is not a range; give '8:512:8' (first, last, step) or '1:64:x2' (factor)")
+    start, stop = _whole(f"{key}.start", parts["start"]), _whole(f"{key}.stop", parts["stop"])
     if stop < start:
         raise InputError(f"{key}: stop {stop} is below start {start}")
-    if "step" in keys:
-        step = _whole(f"{key}.step", value["step"])
+    if "step" in parts:
+        step = _whole(f"{key}.step", parts["step"])
         if (stop - start) // step >= MOST_VALUES:
             raise InputError(f"{key}: more than {MOST_VALUES} values; take a larger step")
         return list(range(start, stop + 1, step))
-    factor = _whole(f"{key}.factor", value["factor"])
+    factor = _whole(f"{key}.factor", parts["factor"])
     if factor < 2:
         raise InputError(f"{key}.factor: {factor} is not allowed; give a whole number from 2")
     values = []

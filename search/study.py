@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages.journal import BaseJournalBackend
 
 from costmodel.scenario import Scenario
@@ -30,12 +33,13 @@ def run_study(
     study. Trials run in memory; ``export_study`` writes them."""
     places = LegalPlaces(space, legal)
     sampler = LegalSampler(base_sampler(strategy.sampler, strategy.seed, strategy.population), places, strategy.seed)
-    study = optuna.create_study(
-        study_name=name,
-        directions=["maximize" if d == "max" else "minimize" for d in objectives.directions.values()],
-        sampler=sampler,
-    )
-    study.set_metric_names(objectives.names)
+    with quiet():
+        study = optuna.create_study(
+            study_name=name,
+            directions=["maximize" if d == "max" else "minimize" for d in objectives.directions.values()],
+            sampler=sampler,
+        )
+    name_metrics(study, objectives.names)
     archive = Archive(scenario, legal)
     together = BATCH_WITHOUT_GENERATIONS if strategy.sampler == "tpe" else strategy.population
     for start in track(range(0, strategy.n_trials, together), "Optuna"):
@@ -54,6 +58,24 @@ def run_study(
     return study, archive
 
 
+def name_metrics(study: optuna.Study, names: list[str]) -> None:
+    """Name the objectives, so that a dashboard shows them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # since 3.2; stable enough for labels
+        study.set_metric_names(names)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Optuna announces every study on standard error; the run says what matters itself."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
 class _JournalInMemory(BaseJournalBackend):
     """Collects journal records, so that a study is written in one go: a file is synced at every append."""
 
@@ -70,12 +92,10 @@ class _JournalInMemory(BaseJournalBackend):
 def export_study(study: optuna.Study, path: Path) -> None:
     """Write the study as an Optuna journal: ``optuna-dashboard <path>`` opens it."""
     backend = _JournalInMemory()
-    copy = optuna.create_study(
-        study_name=study.study_name,
-        directions=study.directions,
-        storage=optuna.storages.JournalStorage(backend),
-    )
-    copy.set_metric_names(study.metric_names)
+    with quiet():
+        storage = optuna.storages.JournalStorage(backend)
+        copy = optuna.create_study(study_name=study.study_name, directions=study.directions, storage=storage)
+    name_metrics(copy, study.metric_names or [])
     copy.add_trials(study.get_trials(deepcopy=False))
     lines = (json.dumps(log, separators=(",", ":")) for log in backend.logs)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

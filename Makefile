@@ -1,0 +1,41 @@
+# `make plan` runs the main job, `make test` everything that CI runs; each sets up what it needs.
+PYTHON ?= python3.11
+BIN := .venv/bin
+EXPERIMENT ?= qwen3_235b
+
+.DEFAULT_GOAL := help
+.PHONY: help setup plan test lint types unit bench wheel clean
+
+help: ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.installed ## Make .venv and install the program with its development tools
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+plan: setup ## Search EXPERIMENT (default qwen3_235b): front, recommended plan, document
+	$(BIN)/python -m search +experiment=$(EXPERIMENT)
+
+test: lint types unit ## Lint, types and tests
+
+lint: setup ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy
+	$(BIN)/mypy
+
+unit: setup ## pytest
+	$(BIN)/python -m pytest
+
+bench: setup ## Benchmarks: evaluate, the stages, and the command against its imports
+	$(BIN)/python -m pytest --benchmark-only -o addopts= tests/benchmarks
+
+wheel: setup ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## Remove what make made; outputs/ stays
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,36 @@
+"""The console script ``servefront``: each command is a thin module of this package."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+COMMANDS = {
+    "search": ("search.main", "search the space of an experiment (a Hydra program; the default)"),
+    "inspect": ("search.inspect", "what the reader makes of a config.json"),
+    "models": ("search.catalog_tables", "list the catalog's models"),
+    "hardware": ("search.catalog_tables", "list the catalog's accelerators"),
+}
+
+
+def usage() -> str:
+    """What ``servefront --help`` prints."""
+    lines = ["usage: servefront COMMAND [arguments]", "", "commands:"]
+    lines += [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join([*lines, "", "Each command explains itself with --help."])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Dispatch to a command; returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        print(f"error: servefront: unknown command {name!r}; known: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(COMMANDS[name][0])
+    if name in ("models", "hardware"):
+        rest = [name, *rest]
+    return int(module.main(rest))

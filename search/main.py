@@ -1,0 +1,116 @@
+"""The Hydra program around ``search.run``: exit codes, one line an error, sweeps that outlive a bad job.
+
+Exit 0: a plan was recommended (by every job of a sweep). 1: some search found no feasible plan. 2: some input could
+not be used.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from search.config import explain, typed
+from search.errors import InputError, NoFeasiblePlan
+from search.paths import conf_dir
+from search.sweep import BROKEN, job_folders, job_status, write_status
+
+# What the jobs of this process left behind for ``main``: Hydra itself only knows success and a stack trace.
+_sweeps: list[Path] = []  # the folder of a multirun, once it has started
+_failures: list[tuple[str, int]] = []  # message and exit code
+
+
+def main(arguments: list[str]) -> int:
+    """Run Hydra on ``arguments`` and return the exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
+    old = sys.argv
+    sys.argv = ["search", *arguments]
+    _sweeps.clear()
+    _failures.clear()
+    try:
+        _job()
+    except MissingConfigException as error:
+        return fail(_missing(error), InputError.exit_code)
+    except OmegaConfBaseException as error:
+        return fail(explain(error), InputError.exit_code)
+    except HydraException as error:
+        return fail(_one_line(error), InputError.exit_code)
+    except OSError as error:
+        return fail(f"{error.filename or 'file'}: {error.strerror or error}", InputError.exit_code)
+    finally:
+        sys.argv = old
+    for message, code in _failures:
+        fail(message, code)
+    if _sweeps:
+        return sweep_code(_sweeps[-1])
+    return _failures[-1][1] if _failures else 0
+
+
+def fail(message: str, code: int) -> int:
+    """Say what went wrong, in one line on standard error."""
+    kind = "error" if code == InputError.exit_code else "infeasible"
+    print(f"{kind}: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+@hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
+def _job(config: DictConfig) -> None:
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    prefix = ""
+    if hydra_config.mode == RunMode.MULTIRUN:
+        _sweeps.append(Path(hydra_config.sweep.dir))
+        prefix = f"job {folder.name}: "
+    try:
+        search_once(config, folder)
+    except NoFeasiblePlan as error:
+        _failures.append((f"{prefix}{error}", NoFeasiblePlan.exit_code))
+    except InputError as error:
+        write_status(folder, BROKEN, str(error))
+        _failures.append((f"{prefix}{error}", InputError.exit_code))
+
+
+def search_once(config: DictConfig, folder: Path) -> None:
+    """Search, write the run, print it; raises ``InputError`` or ``NoFeasiblePlan``."""
+    settings = typed(config)
+    from search.run import run
+    from search.run_folder import claim_folder, write_run
+    from search.terminal import infeasible_message, print_outcome
+
+    claim_folder(folder)
+    outcome = run(settings)
+    write_run(folder, outcome)
+    if outcome.choice is None:
+        raise NoFeasiblePlan(infeasible_message(outcome))
+    print_outcome(outcome, folder)
+
+
+def sweep_code(folder: Path) -> int:
+    """The exit code of a sweep: the worst of its jobs."""
+    statuses = {job_status(job)["status"] for job in job_folders(folder)}
+    print(f"Sweep written to {folder / 'sweep.csv'}")
+    if BROKEN in statuses:
+        return InputError.exit_code
+    return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code
+
+
+def _missing(error: MissingConfigException) -> str:
+    wanted = error.missing_cfg_file or ""
+    options = f"; available: {', '.join(sorted(error.options))}" if error.options else ""
+    group, _, name = str(wanted).rpartition("/")
+    return f"{group or 'config'}: there is no {name!r}{options}"
+
+
+def _one_line(error: HydraException) -> str:
+    cause = error.__cause__
+    text = str(error)
+    if cause is not None and str(cause) not in text:
+        text = f"{text}: {cause}"
+    return text

@@ -1,0 +1,102 @@
+"""What a run leaves behind. Everything is written beside its final name and moved there when it is whole."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search import __version__
+from search.document import render_plan
+from search.errors import InputError
+from search.plan_file import plan_mapping, render
+from search.run import Outcome
+from search.study import export_study
+from search.tables import write_candidates, write_front
+
+PACKAGES = ("numpy", "scipy", "optuna", "hydra-core", "moocore")
+
+
+def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
+    """Write the run into a folder that holds none yet; returns the summary. Without a feasible plan there is no
+    ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows."""
+    claim_folder(folder)
+    _put(folder / "pareto.csv", lambda path: write_front(outcome, path))
+    written = _put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
+    if outcome.choice is not None:
+        plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
+        comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
+        _put_text(folder / "plan.yaml", render(plan, comment))
+        _put_text(folder / "plan.md", render_plan(outcome))
+    if outcome.study is not None:
+        study = outcome.study.study
+        _put(folder / "study.journal", lambda path: export_study(study, path))
+    summary = summarise(outcome, *written)
+    _put_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def claim_folder(folder: Path) -> None:
+    """Make the folder, or take an empty one; a folder that holds a run is never written into."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "summary.json").exists():
+        raise InputError(f"hydra.run.dir: {folder} already holds a run; give a folder that does not")
+
+
+def _put(path: Path, write: Callable[[Path], Any]) -> Any:
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        result = write(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return result
+
+
+def _put_text(path: Path, text: str) -> None:
+    _put(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any]:
+    """``summary.json``. Each point of the space is counted once: legal or under the first rule that it breaks; each
+    scored plan once: feasible or under the first limit that it misses."""
+    scores = outcome.scores
+    missed = scores.first_violated()
+    limits = {name: int(np.count_nonzero(missed == i)) for i, name in enumerate(scores.limits)}
+    study = outcome.study
+    best = outcome.choice
+    return {
+        "status": "ok" if best else "no feasible plan",
+        "name": outcome.config.name,
+        "model": outcome.scenario.model.name,
+        "hardware": outcome.scenario.accelerator.name,
+        "engine": outcome.scenario.engine.name,
+        "space": outcome.space.size,
+        "legal": len(outcome.legal),
+        "scored": len(scores),
+        "feasible": int(np.count_nonzero(missed < 0)),
+        "front": len(outcome.front),
+        "exact": outcome.exact,
+        "removed_by_rule": outcome.legal.removed,
+        "removed_by_limit": {name: n for name, n in limits.items() if n},
+        "candidates_written": candidates,
+        "candidates_are_a_sample": sampled,
+        "sampler": outcome.config.strategy.sampler,
+        "seed": outcome.config.strategy.seed,
+        "trials": study.trials if study else 0,
+        "repeats": study.repeats if study else 0,
+        "hypervolume_share": study.hypervolume_share if study else None,
+        "recommended": outcome.plans.row(best.recommended) if best else None,
+        "pinned_by": list(best.pinned_by) if best else [],
+        "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
+        "versions": {
+            "servefront": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+    }

@@ -1,0 +1,98 @@
+"""The CSV files: one row a plan, the columns of docs/formats.md."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from costmodel.plans import IntArray
+from costmodel.scores import FIGURES, PREDICTED
+from search.rules import ENGINES
+from search.run import Outcome
+
+DEGREES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
+BOUNDS = ("_low", "_high")
+
+
+def header() -> list[str]:
+    """Columns that every table of plans has, in order."""
+    names = [*DEGREES, "attn_dp", "moe_tp", "engines"]
+    for figure in FIGURES:
+        names.append(figure)
+        if figure in PREDICTED:
+            names += [figure + suffix for suffix in BOUNDS]
+    return names
+
+
+def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
+    """The columns of ``header`` for some rows, as Python values; intervals that are not earned yet are empty."""
+    plans, scores = outcome.plans.take(rows), outcome.scores.take(rows)
+    dense = not outcome.scenario.model.has_experts
+    ones = [1] * len(rows)
+    table: list[list[Any]] = [getattr(plans, name).tolist() for name in DEGREES]
+    table += [plans.attn_dp.tolist(), ones if dense else plans.moe_tp.tolist(), engine_names(outcome.engines[:, rows])]
+    for figure in FIGURES:
+        table.append(getattr(scores, figure).tolist())
+        if figure in PREDICTED:
+            table += [[""] * len(rows) for _ in BOUNDS]
+    return table
+
+
+def engine_names(takes: np.ndarray) -> list[str]:
+    """Which engines take each plan, joined by a bar."""
+    codes = np.array([1, 2, 4]) @ takes
+    words = {c: "|".join(e for i, e in enumerate(ENGINES) if c >> i & 1) for c in range(8)}
+    return [words[int(c)] for c in codes]
+
+
+def front_rows(outcome: Outcome) -> IntArray:
+    """The front, best plan by the policy first."""
+    plans, scores = outcome.plans.take(outcome.front), outcome.scores.take(outcome.front)
+    return outcome.front[outcome.policy.order(plans, scores)]
+
+
+def write_front(outcome: Outcome, path: Path) -> None:
+    """``pareto.csv``."""
+    rows = front_rows(outcome)
+    best = outcome.choice.recommended if outcome.choice else -1
+    marks = [str(r == best).lower() for r in rows]
+    _write(path, [*header(), "recommended"], [*columns(outcome, rows), marks])
+
+
+def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
+    """All scored rows, or, beyond ``most``, the front and a seeded sample of the rest; and whether it is a sample."""
+    total = len(outcome.plans)
+    if total <= most:
+        return np.arange(total), False
+    rest = np.setdiff1d(np.arange(total), outcome.front)
+    rng = np.random.default_rng(outcome.config.strategy.seed)
+    drawn = rng.choice(rest, size=max(most - len(outcome.front), 0), replace=False)
+    return np.sort(np.concatenate([outcome.front, drawn])), True
+
+
+def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:
+    """``candidates.csv.gz``; returns the number of rows and whether they are a sample. Baselines that lie outside the
+    space are not legal plans of it and stand in ``plan.md``."""
+    rows, sampled = candidate_rows(outcome, outcome.config.output.max_candidates)
+    scores = outcome.scores.take(rows)
+    limits = np.array([*scores.limits, ""])
+    table = [*columns(outcome, rows), [str(b).lower() for b in scores.feasible.tolist()]]
+    table.append([str(limits[i]) for i in scores.first_violated()])
+    _write(path, [*header(), "feasible", "violated"], table)
+    return len(rows), sampled
+
+
+def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(zip(*table, strict=True))
+    data = text.getvalue().encode()
+    # mtime 0: the same run gives the same bytes.
+    path.write_bytes(gzip.compress(data, compresslevel=1, mtime=0) if path.suffix == ".gz" else data)

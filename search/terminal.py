@@ -1,0 +1,115 @@
+"""What a run prints: the front, the recommended plan and what holds it there. Plain text when nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from search.recommend import nearest
+from search.run import Outcome
+from search.tables import engine_names, front_rows
+
+SHOWN = 15
+WIDTH_WITHOUT_TERMINAL = 150
+
+
+def print_outcome(outcome: Outcome, folder: Path) -> None:
+    """A table of the front and a panel with the recommended plan, on standard output."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    console.print(_front(outcome))
+    console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False))
+    for baseline in outcome.baselines:
+        console.print(escape(_baseline_line(baseline.name, baseline.scores, baseline.engines)))
+    console.print(escape(_ledger(outcome)))
+    console.print(f"Written to {escape(str(folder))}", soft_wrap=True)
+
+
+def _front(outcome: Outcome) -> Table:
+    rows = front_rows(outcome)
+    table = Table(title=f"Pareto front: {len(rows)} plans" + (f", the best {SHOWN}" if len(rows) > SHOWN else ""))
+    for name in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"):
+        table.add_column(name, justify="right")
+    for name in ("tokens/s", "per GPU", "TTFT s", "burst s", "TPOT ms", "memory", "of limit", "engines"):
+        table.add_column(name, justify="left" if name == "engines" else "right")
+    best = outcome.choice.recommended if outcome.choice else -1
+    for row in rows[:SHOWN]:
+        plan, s = outcome.plans.row(row), outcome.scores
+        table.add_row(
+            *(str(plan[a]) for a in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")),
+            f"{s.output_tokens_per_s[row]:,.0f}",
+            f"{s.output_tokens_per_s_per_gpu[row]:,.0f}",
+            f"{s.ttft_s[row]:.2f}",
+            f"{s.burst_ttft_s[row]:.1f}",
+            f"{s.tpot_s[row] * 1e3:.1f}",
+            f"{s.memory_utilization[row]:.0%}",
+            f"{s.share_of_limit[row]:.0%}",
+            engine_names(outcome.engines[:, row : row + 1])[0],
+            style="bold" if row == best else None,
+        )
+    return table
+
+
+def _layout(plan: dict[str, int]) -> str:
+    return " ".join(f"{a} {plan[a]}" for a in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"))
+
+
+def _recommendation(outcome: Outcome) -> str:
+    assert outcome.choice is not None
+    choice, s = outcome.choice, outcome.scores
+    row = choice.recommended
+    lines = [
+        f"{outcome.scenario.model.name} on {outcome.scenario.accelerator.name}",
+        _layout(outcome.plans.row(row)),
+        f"{s.output_tokens_per_s[row]:,.0f} output tokens/s ({s.output_tokens_per_s_per_gpu[row]:,.0f} a GPU, "
+        f"{s.share_of_limit[row]:.0%} of the physical limit)",
+        f"TTFT {s.ttft_s[row]:.3g} s, {s.burst_ttft_s[row]:.3g} s in a burst; TPOT {s.tpot_s[row] * 1e3:.1f} ms; "
+        f"memory {s.memory_utilization[row]:.1%}",
+    ]
+    if choice.runner_up is not None:
+        per_gpu = s.output_tokens_per_s_per_gpu[choice.runner_up]
+        lines.append(f"runner-up: {_layout(outcome.plans.row(choice.runner_up))}, {per_gpu:,.0f} tokens/s a GPU")
+    for relaxed in choice.relaxed:
+        if relaxed.row is not None:
+            plan = _layout(outcome.plans.row(relaxed.row))
+            lines.append(f"pinned by the {relaxed.limit} limit: without it {plan}, {relaxed.gain:+.1%}")
+    if choice.at_axis_end:
+        lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
+    return escape("\n".join(lines))
+
+
+def _baseline_line(name: str, scores: object, engines: tuple[str, ...]) -> str:
+    tokens = float(getattr(scores, "output_tokens_per_s")[0])
+    tpot = float(getattr(scores, "tpot_s")[0])
+    taken = ", ".join(engines) or "no engine"
+    return f"baseline {name}: {tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms, taken by {taken}"
+
+
+def _ledger(outcome: Outcome) -> str:
+    text = (
+        f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {int(outcome.scores.feasible.sum()):,} feasible"
+    )
+    if outcome.study is not None:
+        text += f"; {outcome.config.strategy.sampler}: {outcome.study.trials:,} trials"
+        if outcome.study.hypervolume_share is not None:
+            text += f" reached {outcome.study.hypervolume_share:.2%} of the exact hypervolume"
+    return text
+
+
+NEAREST = 3
+
+
+def infeasible_message(outcome: Outcome) -> str:
+    """One line: the nearest plans, each with the limits that it misses, least first."""
+    s = outcome.scores
+
+    def misses(row: int) -> str:
+        missed = sorted((v, n) for n, v in zip(s.limits, s.violations[:, row].tolist(), strict=True) if v > 0)
+        return f"{_layout(outcome.plans.row(row))} misses " + ", ".join(f"{n} by {v:.1%}" for v, n in missed)
+
+    rows = nearest(outcome.plans, s)[:NEAREST]
+    return f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)
