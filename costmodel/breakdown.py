@@ -82,8 +82,11 @@ def _part(phase: str, op: OperationTime, calls: int, row: int) -> Part:
     compute, moved = _at(op.compute_s, row), _at(op.memory_s, row)
     message = compute == 0.0 and moved == 0.0
     bound: Bound = "communication" if message else "compute" if compute > moved else "memory"
-    figures = (_at(op.seconds, row), compute, moved, _at(op.flops, row), _at(op.bytes, row))
-    return Part(phase, op.name, op.kind, calls, *(calls * f for f in figures), bound)
+    seconds, flops, travelled = _at(op.seconds, row), _at(op.flops, row), _at(op.bytes, row)
+    return Part(
+        phase, op.name, op.kind, calls, calls * seconds, calls * compute, calls * moved,
+        calls * flops, calls * travelled, bound,
+    )  # fmt: skip
 
 
 def _sum(a: Part, b: Part) -> Part:

@@ -13,8 +13,8 @@ FALLBACK = {"fp4": ("fp4", "fp8", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int
 @dataclass(frozen=True)
 class Accelerator:
     """``peak_flops``: dense FLOP/s by compute dtype. ``memory_bytes`` is what the driver reports,
-    ``datasheet_memory_bytes`` what is printed. ``link_bytes_per_s`` is what
-    one accelerator sends in one direction to its neighbours in the node. ``power_w`` the board power, ``price_per_hour`` US dollars."""
+    ``datasheet_memory_bytes`` what is printed. ``link_bytes_per_s`` is what one accelerator sends in one direction to
+    its neighbours in the node. ``power_w`` the board power, ``price_per_hour`` US dollars."""
 
     name: str
     memory_bytes: float

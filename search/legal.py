@@ -86,8 +86,8 @@ def _count_refused(removed: dict[str, int], verdicts: dict[str, IntArray]) -> No
 
 
 def why_not(plans: Plans, facts: Facts) -> list[dict[str, str | None]]:
-    """For each plan, the first rule broken: under ``layout`` if it does not exist at all, then by engine; ``None`` where
-    it is taken."""
+    """For each plan, the first rule broken: under ``layout`` if it does not exist at all, then by engine; ``None``
+    where it is taken."""
     general = general_rules()
     broken = first_broken(general, plans, facts)
     answers: list[dict[str, str | None]] = []

@@ -59,8 +59,8 @@ class Relaxed:
 
 @dataclass(frozen=True)
 class Choice:
-    """Rows of the recommended plan and of the best one whose replicas are laid out otherwise; what each limit costs, and
-    the axes at whose end the recommended plan stands."""
+    """Rows of the recommended plan and of the best one whose replicas are laid out otherwise; what each limit costs,
+    and the axes at whose end the recommended plan stands."""
 
     recommended: int
     runner_up: int | None

@@ -7,6 +7,7 @@ plan's own. The sampler learns from the plan that was scored, not from the one i
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -35,7 +36,7 @@ SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "exact")
 
 def distribution(values: tuple[int, ...]) -> BaseDistribution:
     """An axis as Optuna sees it: an integer range where the values are evenly spaced, else a choice."""
-    steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    steps = {b - a for a, b in itertools.pairwise(values)}
     if len(values) > 2 and len(steps) == 1:
         return IntDistribution(values[0], values[-1], step=steps.pop())
     return CategoricalDistribution(values)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from search.baselines import Baseline
 from search.recommend import nearest
 from search.run import Outcome
 from search.tables import engine_names, front_rows
@@ -24,7 +25,7 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     console.print(_front(outcome))
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False))
     for baseline in outcome.baselines:
-        console.print(escape(_baseline_line(baseline.name, baseline.scores, baseline.engines)))
+        console.print(escape(_baseline_line(baseline)))
     console.print(escape(_ledger(outcome)))
     console.print(f"Written to {escape(str(folder))}", soft_wrap=True)
 
@@ -82,11 +83,10 @@ def _recommendation(outcome: Outcome) -> str:
     return escape("\n".join(lines))
 
 
-def _baseline_line(name: str, scores: object, engines: tuple[str, ...]) -> str:
-    tokens = float(getattr(scores, "output_tokens_per_s")[0])
-    tpot = float(getattr(scores, "tpot_s")[0])
-    taken = ", ".join(engines) or "no engine"
-    return f"baseline {name}: {tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms, taken by {taken}"
+def _baseline_line(baseline: Baseline) -> str:
+    tokens, tpot = baseline.scores.output_tokens_per_s[0], baseline.scores.tpot_s[0]
+    taken = ", ".join(baseline.engines) or "no engine"
+    return f"baseline {baseline.name}: {tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms, taken by {taken}"
 
 
 def _ledger(outcome: Outcome) -> str:

@@ -25,7 +25,7 @@ def data() -> Path:
     return Path(folder)
 
 
-@pytest.fixture()
+@pytest.fixture
 def search(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
     """Run ``python -m search`` in this process, in an empty folder: (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)

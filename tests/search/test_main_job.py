@@ -17,7 +17,8 @@ from costmodel.plans import Plans
 from search.config import read_model, read_scenario, typed
 from search.main import main
 
-REQUIRED = """tp, ep, dp, pp, sp, batch, gpus, attn_dp, moe_tp, engines, ttft_s, burst_ttft_s, tpot_s, output_tokens_per_s,
+REQUIRED = """tp, ep, dp, pp, sp, batch, gpus, attn_dp, moe_tp, engines,
+ttft_s, burst_ttft_s, tpot_s, output_tokens_per_s,
 output_tokens_per_s_per_gpu, requests_per_s, weights_bytes_per_gpu, kv_cache_bytes_per_gpu, activation_bytes_per_gpu,
 reserve_bytes_per_gpu, memory_bytes_per_gpu, memory_utilization, kv_capacity_tokens, recommended"""
 

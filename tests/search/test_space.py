@@ -20,8 +20,12 @@ def test_lists_numbers_and_ranges():
 
 @pytest.mark.parametrize(
     "value",
-    [[], "4", "8:4:1", "1:2", "1:8:x1", "a:b:c", 0, -1, 1.5, True, [1, 1], [1, None], {"start": 1}, {"start": 1, "stop": 2, "step": 0},
-     {"start": 1, "stop": 2, "factor": 1}, {"start": 3, "stop": 2, "step": 1}, None],
+    [
+        [], 0, -1, 1.5, True, [1, 1], [1, None], None,
+        "4", "8:4:1", "1:2", "1:8:x1", "a:b:c",
+        {"start": 1}, {"start": 1, "stop": 2, "step": 0}, {"start": 1, "stop": 2, "factor": 1},
+        {"start": 3, "stop": 2, "step": 1},
+    ],
 )  # fmt: skip
 def test_bad_axes_name_the_key(value):
     with pytest.raises(InputError, match="space.tp"):
