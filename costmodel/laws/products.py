@@ -1,0 +1,71 @@
+"""Matrix products: dense, and grouped over experts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.efficiency import Times
+from costmodel.hardware import Accelerator
+from costmodel.laws.rates import HALVINGS, Rates, overlap
+from costmodel.operations import Work
+
+QUANTISED_BYTES = 3.0  # a bf16 input is read (2) and written at one byte (1); half a byte in fp4 is neglected
+
+
+@dataclass(frozen=True)
+class GemmLaw:
+    """m x k times k x n on one accelerator.
+
+        compute = flops / (peak * peak_share * halving_share^h)
+        memory  = bytes / (bandwidth * bandwidth_share)
+        seconds = overlap(compute, memory) + launch_s + k * k_step_s  [+ quantise_s + 3 m k / bandwidth]
+
+    ``k_step_s``: seconds for each element of k: a tile walks along k on one SM, however few tiles there are; this is
+    the tile saturation T / (T + T_half) and the bandwidth saturation bytes / (bytes + b_half) written as additions,
+    which is what the rational saturations amount to. The bracket: products in fp8, int8 or fp4 quantise their input
+    first, a kernel of its own (``quantise_s`` and its traffic). Valid for n, k >= 512 and m from 1 to 32768.
+    """
+
+    peak_share: float
+    launch_s: float
+    k_step_s: float
+    quantise_s: float
+
+    def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
+        bandwidth = rates.bytes_per_s(accelerator)
+        compute = work.flops / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
+        memory = work.bytes / bandwidth
+        fixed = self.launch_s + work.k * self.k_step_s
+        seconds = overlap(compute, memory)
+        if HALVINGS.get(accelerator.compute_dtype(work.dtype), 0):
+            fixed = fixed + self.quantise_s
+            seconds = seconds + work.m * work.k * (QUANTISED_BYTES / bandwidth)
+        return Times(seconds + fixed * (work.m > 0), compute, memory)
+
+
+@dataclass(frozen=True)
+class ExpertsLaw:
+    """One matrix of all experts that are hit: ``groups`` products of k x n that share ``m`` rows.
+
+        compute = 2 n k (m + tile_rows * groups) / (peak * peak_share * halving_share^h)
+        weights = weight_bytes / (bandwidth * bandwidth_share)
+        seconds = overlap(compute, weights) + io_passes * io_bytes / bandwidth + launch_s
+
+    ``tile_rows``: rows of padding an expert, its last tile. ``io_passes``: how often inputs and outputs travel:
+    sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half of the
+    fixed cost of a layer's two products with routing and sorting. Valid for 1 row an expert upwards.
+    """
+
+    peak_share: float
+    launch_s: float
+    tile_rows: float
+    io_passes: float
+
+    def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
+        bandwidth = rates.bytes_per_s(accelerator)
+        padding = work.n * work.k * work.groups * (2.0 * self.tile_rows)
+        compute = (work.flops + padding) / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
+        weights = work.weight_bytes / bandwidth
+        moved = (work.io_bytes + work.kv_bytes) * (self.io_passes / bandwidth)
+        seconds = overlap(compute, weights) + moved + self.launch_s * (work.m > 0)
+        return Times(seconds, compute, weights + moved)

@@ -1,0 +1,40 @@
+"""What the laws share: the achieved rates of an accelerator, and how compute and memory time combine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.hardware import Accelerator
+
+# How many times the element is halved from 16 bits.
+HALVINGS = {"fp32": 0, "bf16": 0, "fp8": 1, "int8": 1, "fp4": 2}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """``bandwidth_share`` of the datasheet's bytes/s that a long stream reaches, in (0, 1].
+
+    ``halving_share``: each halving of the element doubles the peak on paper; of the gain's factor two, matrix
+    products keep ``2 * halving_share`` (power limits, epilogues that stay in bf16). In (0, 1]."""
+
+    bandwidth_share: float
+    halving_share: float
+
+    def bytes_per_s(self, accelerator: Accelerator) -> float:
+        return accelerator.memory_bytes_per_s * self.bandwidth_share
+
+    def product_flops_per_s(self, accelerator: Accelerator, dtype: str, peak_share: float) -> float:
+        """peak(dtype) * peak_share * halving_share ** halvings, FLOP/s, after the accelerator's fallback."""
+        computed = accelerator.compute_dtype(dtype)
+        return accelerator.peak_flops[computed] * peak_share * self.halving_share ** HALVINGS.get(computed, 0)
+
+
+def overlap(compute_s: Any, memory_s: Any) -> Any:
+    """sqrt(compute^2 + memory^2): the maximum where one rules, 1.41 times it where both take as long.
+
+    Waves of tiles load and multiply by turns, so a product near the ridge reaches neither ceiling. Smooth, increasing
+    in both, never below either. On the GEMM tables it beats the maximum and the sum (docs/laws.md)."""
+    return np.sqrt(compute_s * compute_s + memory_s * memory_s)
