@@ -72,14 +72,14 @@ class LatentAttention:
     def _kv_up(self, setting: Setting, heads: Any) -> Iterator[Operation]:
         """W_UK and W_UV, stored once: as one matrix for prompts, folded per head for decodes. A pass without such
         rows does not read them."""
-        format = setting.quantization.of("attention.kv_up")
+        stored = setting.quantization.of("attention.kv_up")
         sparse = self.indexer is not None
         if not sparse:
             up = heads * (self.nope_dim + self.v_dim)
-            yield Gemm("attention.kv_up", format, self.kv_rank, up, "prompt_tokens")
+            yield Gemm("attention.kv_up", stored, self.kv_rank, up, "prompt_tokens")
         rows: Rows = "tokens" if sparse else "decodes"
-        yield Gemm("attention.absorb_k", format, heads * self.nope_dim, self.kv_rank, rows, resident=sparse)
-        yield Gemm("attention.absorb_v", format, self.kv_rank, heads * self.v_dim, rows, resident=sparse)
+        yield Gemm("attention.absorb_k", stored, heads * self.nope_dim, self.kv_rank, rows, resident=sparse)
+        yield Gemm("attention.absorb_v", stored, self.kv_rank, heads * self.v_dim, rows, resident=sparse)
 
     def _cores(self, setting: Setting, heads: Any) -> Iterator[Operation]:
         lengths = setting.lengths

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from search.models.fields import ConfigError
+from search.models.fields import ConfigError, shown
 from search.models.load import load_config_json
 from search.models.reader import ReadModel, read_architecture
 from search.paths import conf_dir
@@ -38,9 +39,9 @@ def find_model(name: str) -> str:
     for spelling in (name, name.rsplit("/", 1)[-1]):
         if plain(spelling) in known:
             return known[plain(spelling)]
-    words = set(re.findall(r"[a-z]{3,}|\d+", name.lower()))
-    near = [n for n in model_names() if words & set(re.findall(r"[a-z]{3,}|\d+", n))][:6]
-    raise ConfigError(f"model {name!r} is not in the catalog; near: {', '.join(near) or 'none'}")
+    near = [known[form] for form in get_close_matches(plain(name.rsplit("/", 1)[-1]), known, n=6, cutoff=0.4)]
+    listed = ", ".join(dict.fromkeys(near)) or "none"
+    raise ConfigError(f"model = {shown(name)} is not in the catalog; near: {listed}")
 
 
 @cache
@@ -62,14 +63,11 @@ def load_entry(option: str) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"model = {option!r}: there is no {path.name} in the catalog")
     entry: Any = OmegaConf.to_container(OmegaConf.load(path))
-    base: dict[str, Any] = {}
-    for default in entry.pop("defaults", []):
-        if default != "_self_":
-            base |= load_entry(default)
-    merged = base | entry
+    defaults = [default for default in entry.pop("defaults", []) if default != "_self_"]
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(*(load_entry(d) for d in defaults), entry))
     if sorted(merged) != sorted(KEYS):
         raise ConfigError(f"model = {option!r}: {path.name} must have exactly the keys {', '.join(KEYS)}")
-    return merged
+    return dict(merged)
 
 
 def read_catalog_model(name: str) -> ReadModel:

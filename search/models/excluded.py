@@ -90,14 +90,22 @@ def _compile(fields: Fields, names: list[Any]) -> tuple[set[str], list[Callable[
         if len(name) > _MAX_LENGTH:
             raise ConfigError(f"{fields.key('ignore')}: a pattern of {len(name)} characters; at most {_MAX_LENGTH}")
         if name.startswith("re:"):
-            tests.append(_regex(fields, name[3:]))
+            tests.append(_prefixed(_regex(fields, name[3:])))
         elif "*" in name:
-            tests.append(re.compile(translate(name) if name.endswith("*") else translate(name + "*")).match)
+            inner = "layers." in name
+            glob = name[name.index("layers.") :] if inner else name
+            test = re.compile(translate(glob if glob.endswith("*") else glob + "*")).match
+            tests.append(test if inner else _prefixed(test))
         else:
             exact.add(name[name.index("layers.") :] if "layers." in name else name)
     if len(tests) > 1000:
         raise ConfigError(f"{fields.key('ignore')} has {len(tests)} patterns; at most 1000 are read")
     return exact, tests
+
+
+def _prefixed(test: Callable[[str], object]) -> Callable[[str], object]:
+    """The test under every name that the stack of layers has in published checkpoints."""
+    return lambda name: any(test(prefix + name) for prefix in _PREFIXES)
 
 
 def _regex(fields: Fields, pattern: str) -> Callable[[str], object]:
@@ -120,7 +128,7 @@ def _hits(module: str, layers: int, exact: set[str], tests: list[Callable[[str],
     for layer in range(layers):
         name = f"layers.{layer}.{module}"
         stems = {f"layers.{layer}", *(f"layers.{layer}.{'.'.join(p)}" for p in _heads(module.split(".")))}
-        if stems & exact or any(test(prefix + name) for test in tests for prefix in _PREFIXES):
+        if stems & exact or any(test(name) for test in tests):
             count += 1
     return count
 

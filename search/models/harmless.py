@@ -15,7 +15,7 @@ _NAMES = """
     resid_dropout embedding_dropout classifier_dropout
     rms_norm_eps layer_norm_eps layer_norm_epsilon norm_eps norm_epsilon rescale_prenorm_residual residual_in_fp32
     hidden_act hidden_activation activation_function mlp_hidden_act mamba_hidden_act swiglu_limit swiglu_limits
-    swiglu_limits_shared mamba_ssm_cache_dtype
+    swiglu_limits_shared
     rope_theta rope_scaling rope_parameters rope_interleave rotary_dim partial_rotary_factor rotary_base
     rope_local_base_freq original_max_position_embeddings initial_context_length max_position_embeddings
     max_sequence_length seq_length rope_ratio use_mrope rotary_emb_base partial_rotary_factors no_rope_layer_interval

@@ -109,6 +109,8 @@ def grouped_query(fields: Fields, family: Family, hidden: int) -> GroupedQueryAt
         "full_if_set": "full" if follows else "none",
     }
     fields.expect("attn_output_gate", family.gate)
+    if any(kind != 1 for kind in fields.items("attn_type_list", default=[])):
+        raise ConfigError(f"{fields.key('attn_type_list')} must hold only 1: lightning attention is not modelled")
     fields.expect("num_kv_shared_layers", 0)
     return GroupedQueryAttention(
         heads,

@@ -39,11 +39,11 @@ def read_quantization(
         return Quantization.linear_layers(cast), cache
     if method is None or fields is None:
         return Quantization(), cache
-    format, ignored, experts_only = method
+    stored, ignored, experts_only = method
     kept = dict.fromkeys(excluded_modules(fields, ignored, len(layers), assumptions), BF16)
     if experts_only:
         kept |= {name: BF16 for name in MODULES if name not in EXPERTS_ONLY}
-    return Quantization(format, dict(Quantization.linear_layers(format).modules) | kept), cache
+    return Quantization(stored, dict(Quantization.linear_layers(stored).modules) | kept), cache
 
 
 _Method = tuple[WeightFormat, list[Any], bool]
@@ -94,12 +94,12 @@ def _modelopt(fields: Fields) -> tuple[_Method, WeightFormat]:
     """NVIDIA ModelOpt, in config.json's form or wrapped as in hf_quant_config.json."""
     fields = fields.object("quantization") or fields
     allowed = {"FP8": FP8, "NVFP4": FORMATS["nvfp4"], "FP8_PB_WO": FORMATS["fp8_block"]}
-    format = allowed[fields.choice("quant_algo", tuple(allowed))]
-    if format.name == "nvfp4":
+    stored = allowed[fields.choice("quant_algo", tuple(allowed))]
+    if stored.name == "nvfp4":
         fields.expect("group_size", 16)
     cache = fields.choice("kv_cache_quant_algo", ("FP8",), default=None)
     scheme = fields.object("kv_cache_scheme")
-    return (format, _ignored(fields), False), FP8 if cache or scheme else BF16
+    return (stored, _ignored(fields), False), FP8 if cache or scheme else BF16
 
 
 def _quark(fields: Fields) -> tuple[_Method, WeightFormat]:
@@ -109,9 +109,9 @@ def _quark(fields: Fields) -> tuple[_Method, WeightFormat]:
     if weight is None:
         raise ConfigError(f"{fields.key('global_quant_config')}.weight is missing; it names the weights' format")
     allowed = {"fp8_e4m3": FP8, "fp4": FORMATS["mxfp4"], "int8": FORMATS["int8"]}
-    format = allowed[weight.choice("dtype", tuple(allowed))]
+    stored = allowed[weight.choice("dtype", tuple(allowed))]
     cache = fields.get("kv_cache_group", default=None)[1]
-    return (format, _ignored(fields), False), FP8 if cache else BF16
+    return (stored, _ignored(fields), False), FP8 if cache else BF16
 
 
 def _weight_only(fields: Fields) -> tuple[_Method, WeightFormat]:
@@ -124,8 +124,8 @@ def _weight_only(fields: Fields) -> tuple[_Method, WeightFormat]:
     size = 10_000 if group == -1 and not isinstance(group, bool) else fields.whole("group_size", group)
     symmetric = fields.flag("sym", default=False) and not fields.flag("zero_point", default=False)
     scale = 2.0 if symmetric else 2.0 + bits / 8
-    format = FORMATS["int4" if bits == 4 else "int8"].grouped(scale, size)
-    return (format, _ignored(fields), False), BF16
+    stored = FORMATS["int4" if bits == 4 else "int8"].grouped(scale, size)
+    return (stored, _ignored(fields), False), BF16
 
 
 def _compressed(fields: Fields) -> tuple[_Method, WeightFormat]:
@@ -160,16 +160,16 @@ def _scheme(weights: Fields) -> WeightFormat:
     known = {("int", 4): "int4", ("int", 8): "int8", ("float", 8): "fp8", ("float", 4): "nvfp4"}
     if (kind, bits) not in known:
         raise ConfigError(f"{weights.key('num_bits')} = {bits} of type {kind} must be int 4 or 8, or float 4 or 8")
-    format = FORMATS[known[kind, bits]]
+    stored = FORMATS[known[kind, bits]]
     block = weights.items("block_structure", default=None)
     group = weights.integer("group_size", default=None, low=-1)
     if block is not None:
         if len(block) != 2:
             raise ConfigError(f"{weights.key('block_structure')} = {shown(block)} must be two whole numbers")
         rows, columns = (weights.whole("block_structure", b, high=65_536) for b in block)
-        return FORMATS["fp8_block"].grouped(4, rows * columns) if format is FP8 else format.grouped(2, rows * columns)
+        return FORMATS["fp8_block"].grouped(4, rows * columns) if stored is FP8 else stored.grouped(2, rows * columns)
     if group is None or group <= 0:
-        return format if format.name == "nvfp4" else format.grouped(0, 1)
-    if format.name == "nvfp4":
-        return format.grouped(1, group) if group == 16 else FORMATS["mxfp4"].grouped(1, group)
-    return format.grouped(2, group)
+        return stored if stored.name == "nvfp4" else stored.grouped(0, 1)
+    if stored.name == "nvfp4":
+        return stored.grouped(1, group) if group == 16 else FORMATS["mxfp4"].grouped(1, group)
+    return stored.grouped(2, group)
