@@ -57,7 +57,7 @@ def test_every_published_config_reads() -> None:
 @pytest.mark.parametrize(
     ("option", "count"),
     [
-        # From the repositories' safetensors index (bf16 total_size / 2), which count neither buffers nor copies.
+        # Totals that the model hub shows for these checkpoints.
         ("llama_2_7b", 6_738_415_616),
         ("llama_2_70b", 68_976_648_192),
         ("mistral_7b", 7_241_732_096),
