@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,12 +14,14 @@ from costmodel.cluster import Cluster, Tier
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from costmodel.laws import ShapedLaw
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
 from costmodel.scenario import Limits, Scenario
 from search.errors import InputError
 from search.front import COLUMNS
 from search.models import ConfigError, ReadModel, load_config_json, read_architecture
+from search.paths import conf_dir
 from search.rules import ENGINES
 from search.schema import (
     ClusterConfig,
@@ -112,7 +115,7 @@ def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
     constants = dict(efficiency)
     law = constants.pop("law", None)
     if law != "flat":
-        raise InputError(f"hardware.efficiency.law: {law!r} is not allowed; give flat")
+        return _read_shaped_law(str(law), constants)
     allowed = {"mfu": 1.0, "bandwidth": 1.0, "launch_s": 1.0}
     for key, value in constants.items():
         if key not in allowed:
@@ -124,6 +127,28 @@ def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
     if missing:
         raise InputError(f"hardware.efficiency.{sorted(missing)[0]}: must be given")
     return FlatLaw(**constants)
+
+
+def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
+    """The law whose constants stand in ``conf/law/<name>.yaml``."""
+    known = sorted(path.stem for path in (conf_dir() / "law").glob("*.yaml"))
+    if name not in known:
+        raise InputError(f"hardware.efficiency.law: {name!r} is not allowed; give flat or one of {', '.join(known)}")
+    if others:
+        raise InputError(
+            f"hardware.efficiency.{sorted(others)[0]}: unknown key; law {name} has its constants in a file"
+        )
+    return load_law(name)
+
+
+@cache
+def load_law(name: str) -> ShapedLaw:
+    """A file of ``conf/law``."""
+    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "law" / f"{name}.yaml"))
+    try:
+        return ShapedLaw.from_constants(loaded["name"], loaded["constants"])
+    except (ValueError, KeyError) as error:
+        raise InputError(f"law {name}: {error}") from error
 
 
 def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Cluster:

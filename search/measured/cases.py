@@ -1,0 +1,118 @@
+"""From a measurement to the scenario and plan that predict it, through the same readers as the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from costmodel.lengths import FixedLengths
+from costmodel.plans import Plans
+from costmodel.scenario import Limits, Scenario
+from search.config import read_cluster, read_engine, read_hardware, read_law
+from search.errors import InputError
+from search.hardware_catalog import find_hardware, load_cluster, load_engine, load_hardware
+from search.measured.rows import Measurement
+from search.models import ConfigError, ReadModel, find_model, load_config_json, read_architecture
+from search.models.catalog import load_entry, plain
+
+ENGINES = {
+    "vllm": "vllm", "vllmrocm": "vllm", "vllmascend": "vllm", "deepspeedvllmerasplitwise": "vllm",
+    "sglang": "sglang", "atom": "vllm",
+    "trtllm": "trtllm", "trt": "trtllm", "tensorrtllm": "trtllm", "nimtensorrtllm": "trtllm",
+}  # fmt: skip
+# How a precision as printed maps to the format of linear layers; None leaves the published format.
+FORMATS = {
+    "bf16": "bf16", "fp16": "fp16", "fp16/bf16": "bf16", "bf16(default)": "bf16", "fp8": "fp8", "fp8_block": "fp8_block",
+    "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "int4": "int4", "int8": "int8", "": None,
+}  # fmt: skip
+# The fabric that each accelerator usually comes with; the node tier alone matters within one node.
+CLUSTERS = {"NVIDIA": "hgx8_400g", "AMD": "mi300_8", "Intel": "gaudi_8", "Huawei": "hccs8", "Google": "tpu_torus"}
+SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
+MEMORY_FRACTION = {"vllm": 0.9, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults in the years measured
+
+
+@dataclass(frozen=True)
+class Case:
+    """What predicts a measurement. ``scenario`` has no limits but memory; ``replicas`` is the plan's dp."""
+
+    scenario: Scenario
+    plan: Plans
+    hardware: str
+    engine: str
+    assumptions: tuple[str, ...]
+
+
+@cache
+def read_named_model(name: str, weights: str | None, folder: Path | None) -> ReadModel:
+    """A model of the catalog by any of its names, or a ``config.json`` in ``folder`` whose file name it is."""
+    if folder is not None:
+        for path in sorted(folder.glob("*.json")):
+            if plain(path.stem) in (plain(name), plain(name.rsplit("/", 1)[-1])):
+                return read_architecture(load_config_json(path), name=name, weights=weights)
+    entry = load_entry(find_model(name))
+    published = entry["published"]
+    quantised = "quantization_config" in published or "quantization_config" in published.get("text_config", {})
+    cast = entry["weights"] or (None if quantised and _same_bits(published, weights) else weights)
+    return read_architecture(published, name=entry["name"], weights=cast, kv_cache=entry["kv_cache"])
+
+
+def _same_bits(published: dict, weights: str | None) -> bool:  # type: ignore[type-arg]
+    """True if the checkpoint is published in the measured precision already."""
+    config = published.get("quantization_config") or published.get("text_config", {}).get("quantization_config") or {}
+    text = str(config).lower()
+    if weights is None:
+        return True
+    if weights.startswith("fp8"):
+        return "fp8" in text and "nvfp4" not in text
+    return weights in ("nvfp4", "mxfp4", "int4") and ("fp4" in text or "'num_bits': 4" in text)
+
+
+def case_of(m: Measurement, models: Path | None = None) -> Case:
+    """The case of a measurement; ``InputError`` says why there is none."""
+    if m.regime == "disaggregated":
+        raise InputError("disaggregated serving is not modelled")
+    if m.note == "speculative decoding":
+        raise InputError("speculative decoding is not modelled")
+    engine_name = ENGINES.get(plain(m.engine))
+    if engine_name is None:
+        raise InputError(f"engine {m.engine!r} is not known")
+    if m.precision not in FORMATS:
+        raise InputError(f"precision {m.precision!r} is not known")
+    if m.isl < 1 or m.osl < 1 or m.gpus < 1:
+        raise InputError("lengths or GPUs are not given")
+    try:
+        read = read_named_model(m.model, FORMATS[m.precision], models)
+    except ConfigError as error:
+        raise InputError(f"model {m.model!r}: {error}") from error
+    option = find_hardware(m.system)
+    hardware = load_hardware(option)
+    accelerator = read_hardware(hardware)
+    cluster = "pcie8" if option in SINGLE_CARDS else CLUSTERS.get(hardware.vendor, "single8")
+    scenario = Scenario(
+        model=read.architecture,
+        accelerator=accelerator,
+        cluster=read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s),
+        engine=read_engine(load_engine(engine_name)),
+        lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
+        limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name]),
+        law=read_law(hardware.efficiency),
+    )
+    plan = plan_of(m, read.architecture.has_experts)
+    return Case(scenario, plan, option, engine_name, (*read.assumptions, *([m.note] if m.note else [])))
+
+
+def plan_of(m: Measurement, experts: bool) -> Plans:
+    """The layout, with what the source leaves out filled in: tp as wide as the GPUs, one replica, no expert
+    parallelism."""
+    attn_dp = m.attn_dp or 1
+    tp = m.tp or max(m.gpus // (m.pp * attn_dp), 1)
+    width = tp * attn_dp if experts else tp
+    if not experts:
+        attn_dp = 1
+    ep = min(m.ep or 1, width) if experts else 1
+    replicas = max(m.gpus // (width * m.pp), 1)
+    if replicas * width * m.pp != m.gpus or width % ep:
+        raise InputError(f"layout tp {tp}, pp {m.pp}, attn_dp {attn_dp}, ep {ep} does not fill {m.gpus} GPUs")
+    batch = max(round((m.concurrency or 1) / replicas), 1)
+    return Plans.of(gpus=m.gpus, dp=replicas, pp=m.pp, tp=tp, ep=ep, batch=batch)
