@@ -1,0 +1,274 @@
+"""The cost model once more, for one plan at a time, in plain floats and loops.
+
+Written from the docstrings and docs/design, for models like Qwen3-235B (one kind of layer: GQA with a norm on each
+head, routed experts, FP8 linear layers and cache, everything else in bf16), engines that gather and scatter tokens,
+and two tiers of network. Group placement is found by placing the ranks, not by the formula of ``Cluster.members``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+WIDE = 2.0  # bytes of an activation, and of a weight that is not quantised
+
+
+@dataclass(frozen=True)
+class Case:
+    """The worked case. ``networks`` are (domain, alpha in s, beta in bytes/s) from the inside out."""
+
+    layers: int = 94
+    hidden: int = 4096
+    vocabulary: int = 151936
+    heads: int = 64
+    kv_heads: int = 4
+    head_dim: int = 128
+    experts: int = 128
+    top_k: int = 8
+    inner: int = 1536
+    flops_per_s: float = 400e12 * 0.6
+    bytes_per_s: float = 1.8e12 * 0.8
+    memory_bytes: float = 64e9
+    memory_fraction: float = 0.9
+    networks: tuple[tuple[int, float, float], ...] = ((8, 3e-6, 400e9 * 0.8), (4096, 8e-6, 50e9 * 0.8))
+    isl: int = 2048
+    osl: int = 2048
+    budget: int = 8192
+    block: int = 16
+    reserve_bytes: float = 0.0
+    step_overhead_s: float = 0.0
+    layer_overhead_s: float = 0.0
+    sequence_overhead_s: float = 0.0
+    request_overhead_s: float = 0.0
+    imbalance: float = 1.0
+
+
+def together(size: int, stride: int, domain: int, gpus: int) -> int:
+    """Ranks of one group that share a domain, for the group that is torn the most."""
+    worst = size
+    for start in range(0, gpus, size * stride):
+        for offset in range(stride):
+            places = [(start + offset + i * stride) // domain for i in range(size)]
+            worst = min(worst, max(places.count(p) for p in places))
+    return worst
+
+
+class Reference:
+    """One plan. Degrees as integers; every method is a figure or a step towards one."""
+
+    def __init__(self, case: Case, tp: int, ep: int, dp: int, pp: int, sp: int, batch: int, gpus: int) -> None:
+        self.case, self.tp, self.ep, self.dp, self.pp, self.sp = case, tp, ep, dp, pp, sp
+        self.batch, self.gpus = batch, gpus
+        self.width = gpus // (dp * pp)
+        self.attn_dp = self.width // (tp * sp)
+        self.moe_tp = self.width // ep
+        self.query = case.heads * case.head_dim / tp
+        self.kv = max(math.ceil(case.kv_heads / tp), 1) * case.head_dim
+        self.up = 2 * case.inner / self.moe_tp
+        self.local = math.ceil(case.experts / ep)
+        shares = [case.layers // pp] * pp
+        for i in range(case.layers % pp):  # what is left goes to the stages before the last, from the back
+            shares[pp - 2 - i] += 1
+        self.stages = shares
+
+    # --- bytes ---------------------------------------------------------------------------------------------------
+    def weights_bytes(self) -> float:
+        c = self.case
+        attention = c.hidden * (self.query + 2 * self.kv) + self.query * c.hidden
+        experts = self.local * 3 * c.hidden * c.inner / self.moe_tp
+        layer = attention + experts + WIDE * (c.hidden * c.experts + 2 * c.head_dim + 2 * c.hidden)
+        table = WIDE * c.vocabulary * c.hidden / self.tp
+        fullest = 0.0
+        for stage, layers in enumerate(self.stages):
+            size = layers * layer
+            if stage == 0:
+                size += table
+            if stage == self.pp - 1:
+                size += table + WIDE * c.hidden
+            fullest = max(fullest, size)
+        return fullest
+
+    def sequence_bytes(self) -> float:
+        blocks = math.ceil((self.case.isl + self.case.osl) / self.case.block)
+        return 2 * self.kv * max(self.stages) * blocks * self.case.block
+
+    def wanted(self) -> int:
+        return math.ceil(self.batch / self.attn_dp)
+
+    def kv_bytes(self) -> float:
+        return self.wanted() * self.sequence_bytes()
+
+    def activation_bytes(self) -> float:
+        c = self.case
+        tokens = max(c.budget, self.wanted())
+        rank, routed = tokens / self.sp, tokens * self.attn_dp * c.top_k / self.ep
+        if self.ep > 1:
+            routed *= c.imbalance
+        candidates = [
+            rank * (c.hidden + self.query + 2 * self.kv) * WIDE,
+            rank * 2 * self.query * WIDE,
+            rank * (self.query + c.hidden) * WIDE,
+            rank * (c.hidden + c.experts) * WIDE,
+            routed * (c.hidden + self.up) * WIDE,
+            routed * (self.up / 2 + c.hidden) * WIDE,
+            self.wanted() * c.vocabulary * 4,
+        ]
+        return 2 * rank * c.hidden * WIDE + max(candidates)
+
+    def free_bytes(self) -> float:
+        c = self.case
+        used = self.weights_bytes() + self.activation_bytes() + c.reserve_bytes
+        return max(c.memory_fraction * c.memory_bytes - used, 0.0)
+
+    def kv_capacity_tokens(self) -> float:
+        token = 2 * self.kv * max(self.stages)
+        return self.free_bytes() / token // self.case.block * self.case.block
+
+    def admitted(self) -> int:
+        seats = int(self.free_bytes() // self.sequence_bytes())
+        return min(self.wanted(), seats) if seats else self.wanted()
+
+    # --- seconds -------------------------------------------------------------------------------------------------
+    def work(self, flops: float, moved: float) -> float:
+        return max(flops / self.case.flops_per_s, moved / self.case.bytes_per_s)
+
+    def gemm(self, rows: float, k: float, n: float, weight_bytes: float) -> float:
+        return self.work(2 * rows * k * n, k * n * weight_bytes + rows * (k + n) * WIDE)
+
+    def message(self, passes: int, size: int, stride: int, data: float) -> float:
+        """An all-reduce is two passes over the data, a gather or a scatter one; tier by tier, each rank of a domain
+        carrying its part to the next tier."""
+        if size == 1 or not data:
+            return 0.0
+        seconds, inner = 0.0, 1
+        for domain, alpha, beta in self.case.networks:
+            reached = together(size, stride, domain, self.gpus)
+            ways = reached / inner
+            if ways > 1:
+                seconds += passes * (alpha + (ways - 1) / ways * data / beta)
+                data /= ways
+            inner = reached
+        return seconds
+
+    def hop(self, rows: float) -> float:
+        """From a stage to the next, for the pair that is farthest apart."""
+        data, worst = rows * self.case.hidden * WIDE / self.tp, 0.0
+        for rank in range(self.gpus):
+            if (rank // self.width + 1) % self.pp:
+                tiers = [
+                    (a, b) for domain, a, b in self.case.networks if rank // domain == (rank + self.width) // domain
+                ]
+                worst = max(worst, tiers[0][0] + data / tiers[0][1])
+        return worst
+
+    def layer(self, decodes: float, prompts: float, stage_tokens: float) -> float:
+        c, d = self.case, self.case.head_dim
+        new = prompts * c.isl / self.sp  # prompt rows of this rank
+        rows = decodes + new
+        groups = self.attn_dp * self.sp
+        context, pairs = c.isl + c.osl / 2, c.isl * (c.isl + 1) / 2
+        total = self.gemm(rows, c.hidden, self.query + 2 * self.kv, 1)
+        total += self.work(0, 2 * d * WIDE + rows * 2 * (self.query + self.kv) * WIDE)
+        total += self.message(1, self.sp, self.tp, new * 2 * self.kv * WIDE * self.sp)
+        total += self.work(4 * self.query * pairs * prompts / self.sp, new * (2 * self.kv + 2 * self.query * WIDE))
+        read = 2 * self.kv * (context + 1)  # and write the new token's own keys and values
+        total += self.work(4 * self.query * context * decodes, decodes * (read + 2 * self.query * WIDE))
+        total += self.gemm(rows, self.query, c.hidden, 1)
+        total += self.message(2, self.tp, 1, rows * c.hidden * WIDE)
+        total += self.gemm(rows, c.hidden, c.experts, WIDE)
+        total += self.message(1, groups, self.tp, stage_tokens * c.hidden * WIDE)
+        routed = stage_tokens * c.top_k / self.ep
+        hit = self.local * (1 - (1 - c.top_k / c.experts) ** stage_tokens)
+        busiest = routed * (c.imbalance if self.ep > 1 else 1.0)
+        for k, n in ((c.hidden, self.up), (self.up / 2, c.hidden)):
+            total += self.work(2 * busiest * k * n, hit * k * n + busiest * (k + n) * WIDE)
+        total += self.work(0, routed * 1.5 * self.up * WIDE)
+        total += self.message(1, groups, self.tp, stage_tokens * c.hidden * WIDE)
+        total += self.message(2, self.tp, 1, rows * c.hidden * WIDE)
+        total += self.work(0, 2 * (c.hidden * WIDE + rows * 4 * c.hidden * WIDE))
+        return total + c.layer_overhead_s
+
+    def step(self, decodes: float, prompts: float, stage_tokens: float, samples: float) -> tuple[float, float]:
+        """Seconds of a pass through all stages, and of the slowest stage."""
+        c = self.case
+        rows = decodes + prompts * c.isl / self.sp
+        layer = self.layer(decodes, prompts, stage_tokens)
+        first = self.work(0, rows * 2 * c.hidden * WIDE) + self.message(2, self.tp, 1, rows * c.hidden * WIDE)
+        last = self.work(0, c.hidden * WIDE + rows * 4 * c.hidden * WIDE)
+        last += self.gemm(samples, c.hidden, c.vocabulary / self.tp, WIDE)
+        last += self.message(1, self.tp, 1, samples * c.vocabulary * WIDE)
+        host = c.step_overhead_s + c.sequence_overhead_s * samples
+        hop = self.hop(rows) if self.pp > 1 else 0.0
+        stages = [layers * layer + host + hop for layers in self.stages]
+        stages[0] += first
+        stages[-1] += last
+        return first + c.layers * layer + last + host + (self.pp - 1) * hop, max(stages)
+
+    def figures(self) -> dict[str, float]:
+        """Every figure by the name it has in ``Scores``."""
+        c, admitted = self.case, self.admitted()
+        micro = min(self.pp, max(admitted, 1))
+        b, answers = admitted / micro, c.osl - 1
+        share = c.isl / max(c.budget - b, c.block)  # of a step's budget that a prompt fills
+        n = max(math.ceil(share), 1)
+        # (N - n - D) (N - b s) = b s^2 / 2, the larger root
+        p, q = n + answers + b * share, (n + answers) * b * share - b * share**2 / 2
+        life = p / 2 + math.sqrt(p * p / 4 - q)
+        rate = b / life
+        busy = min(rate * n, 1.0)
+        prompts, decodes = rate / busy, rate * answers
+        some = 1 - (1 - busy) ** self.attn_dp  # steps in which at least one group prefills
+        stage_decodes = decodes * self.attn_dp
+        stage_prompts = prompts * self.attn_dp * busy / some
+        plain, plain_stage = self.step(decodes, 0.0, stage_decodes, decodes)
+        mixed, mixed_stage = self.step(decodes, prompts, stage_decodes + stage_prompts * c.isl, decodes + prompts)
+        mean = (1 - some) * plain + some * mixed
+        mean_stage = (1 - some) * plain_stage + some * mixed_stage
+        tpot = max(mean, micro * mean_stage)
+        queue = max(life - n - answers, 0.0)
+        inside = (0.5 + queue) * tpot + (n - 1) * max(mixed, micro * mixed_stage) + mixed + c.request_overhead_s
+        ttft = inside + max(self.wanted() / admitted - 1, 0.0) * (inside + answers * tpot)
+        passes = max(math.ceil(self.wanted() * c.isl / c.budget), 1)
+        each = self.wanted() / passes
+        burst, burst_stage = self.step(0.0, each, self.batch / passes * c.isl, each)
+        return {
+            "ttft_s": ttft,
+            "burst_ttft_s": (passes - 1) * burst_stage + burst + c.request_overhead_s,
+            "tpot_s": tpot,
+            "output_tokens_per_s": self.dp * self.batch * c.osl / (ttft + answers * tpot),
+            "weights_bytes_per_gpu": self.weights_bytes(),
+            "kv_cache_bytes_per_gpu": self.kv_bytes(),
+            "activation_bytes_per_gpu": self.activation_bytes(),
+            "kv_capacity_tokens": self.kv_capacity_tokens(),
+            **self.limits(),
+        }
+
+    # --- the physical limit --------------------------------------------------------------------------------------
+    def ideal(self, decodes: float, prompts: float) -> tuple[float, float]:
+        """Seconds computing and seconds reading, on all accelerators of a replica at once, nothing held twice."""
+        c, tokens = self.case, decodes + prompts * self.case.isl
+        query, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
+        dense = c.hidden * (query + 2 * kv) + query * c.hidden
+        expert = 3 * c.hidden * c.inner
+        context, pairs = c.isl + c.osl / 2, c.isl * (c.isl + 1) / 2
+        flops = 2 * tokens * (dense + c.hidden * c.experts + c.top_k * expert)
+        flops += 4 * query * (pairs * prompts + context * decodes)
+        hit = c.experts * (1 - (1 - c.top_k / c.experts) ** tokens)
+        moved = dense + WIDE * (c.hidden * c.experts + 2 * c.head_dim + 2 * c.hidden) + hit * expert
+        moved += 2 * kv * (prompts * c.isl + decodes * (context + 1))
+        head = c.hidden * c.vocabulary
+        flops = c.layers * flops + 2 * (decodes + prompts) * head
+        moved = c.layers * moved + WIDE * (head + c.hidden)
+        gpus = self.gpus / self.dp
+        return flops / c.flops_per_s / gpus, moved / c.bytes_per_s / gpus
+
+    def limits(self) -> dict[str, float]:
+        steps = self.case.osl - 1
+        decode, prompt, burst = self.ideal(self.batch, 0), self.ideal(0, 1), self.ideal(0, self.batch)
+        cycle = max(self.batch * prompt[0] + steps * decode[0], steps * decode[1] if steps else burst[1])
+        return {
+            "limit_ttft_s": max(prompt),
+            "limit_burst_ttft_s": max(burst),
+            "limit_tpot_s": max(decode),
+            "limit_output_tokens_per_s": self.dp * self.batch * self.case.osl / cycle,
+        }

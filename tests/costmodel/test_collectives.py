@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cost_strategies import CHECKS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costmodel.cluster import Cluster, Tier
+from costmodel.collectives import message_seconds
+from costmodel.operations import Message
+
+A0, B0, A1, B1 = 2e-6, 300e9, 9e-6, 40e9
+NODES = Cluster("nodes", (Tier("node", 8, A0, B0), Tier("fabric", 1024, A1, 2 * B1, oversubscription=2.0)))
+GATHERS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
+
+
+def seconds(kind: Any, data: Any, size: Any, stride: Any = 1, gpus: Any = 64) -> Any:
+    return message_seconds(Message(kind, data, np.asarray(size, dtype=float), stride), NODES, gpus)
+
+
+def test_inside_a_node() -> None:
+    part = A0 + 3 / 4 * 1e6 / B0
+    assert seconds("all_gather", 1e6, 4) == pytest.approx(part)
+    assert seconds("reduce_scatter", 1e6, 4) == pytest.approx(part)
+    assert seconds("all_reduce", 1e6, 4) == pytest.approx(2 * part)
+    assert seconds("all_to_all", 1e6, 4) == pytest.approx(part)
+
+
+def test_across_nodes() -> None:
+    """32 neighbours are 4 nodes of 8: inside first, then an eighth of the data with each peer."""
+    once = A0 + 7 / 8 * 1e6 / B0 + A1 + 3 / 4 * 1e6 / 8 / B1
+    assert seconds("all_reduce", 1e6, 32) == pytest.approx(2 * once)
+    # Of 32 equal parts one stays, 7 go to neighbours, 24 leave the node.
+    assert seconds("all_to_all", 1e6, 32) == pytest.approx(A0 + 7 / 32 * 1e6 / B0 + A1 + 24 / 32 * 1e6 / B1)
+    # Ranks 8 apart share no node.
+    assert seconds("all_gather", 1e6, 4, stride=8) == pytest.approx(A1 + 3 / 4 * 1e6 / B1)
+
+
+def test_send_goes_over_the_innermost_common_tier() -> None:
+    assert seconds("send", 1e6, 2, stride=4, gpus=8) == pytest.approx(A0 + 1e6 / B0)
+    assert seconds("send", 1e6, 2, stride=8, gpus=16) == pytest.approx(A1 + 1e6 / B1)
+    assert seconds("send", 1e6, 1, stride=8, gpus=16) == 0.0
+
+
+@pytest.mark.parametrize("kind", [*GATHERS, "send"])
+def test_one_rank_and_no_bytes_cost_nothing(kind: str) -> None:
+    assert np.all(seconds(kind, np.array([0.0, 1e9, 0.0]), [1, 1, 8]) == 0.0)
+    assert np.all(seconds(kind, 1e9, [1, 1]) == 0.0)
+
+
+sizes = st.sampled_from((1, 2, 3, 4, 6, 8, 16, 32, 64))
+
+
+@CHECKS
+@given(st.sampled_from(GATHERS), st.floats(1, 1e10), st.floats(1, 10), sizes, st.sampled_from((1, 2, 8)))
+def test_more_bytes_are_never_faster(kind: str, data: float, factor: float, size: int, stride: int) -> None:
+    gpus = 1024
+    assert seconds(kind, data * factor, size, stride, gpus) >= seconds(kind, data, size, stride, gpus) >= 0.0
+
+
+@CHECKS
+@given(st.floats(1, 1e10), sizes, st.sampled_from((1, 2, 8)))
+def test_all_reduce_is_reduce_scatter_and_all_gather(data: float, size: int, stride: int) -> None:
+    parts = seconds("reduce_scatter", data, size, stride, 1024) + seconds("all_gather", data, size, stride, 1024)
+    assert seconds("all_reduce", data, size, stride, 1024) == pytest.approx(float(parts), rel=1e-12)
