@@ -6,7 +6,7 @@ A law is handed to ``evaluate`` through the scenario. ``FlatLaw`` is the rooflin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -28,6 +28,10 @@ class EfficiencyLaw(Protocol):
         """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
         ...
 
+    def with_launches(self, share: float) -> EfficiencyLaw:
+        """The same law with its fixed costs a call scaled: CUDA graphs and dependent launches hide a part of them."""
+        ...
+
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
         """The best FLOP/s of a dtype and bytes/s that the law ever grants: they set the physical limit."""
         ...
@@ -46,6 +50,9 @@ class FlatLaw:
         compute, memory = work.flops / flops_per_s, work.bytes / bytes_per_s
         bound = np.maximum(compute, memory)
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
+
+    def with_launches(self, share: float) -> FlatLaw:
+        return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
         return accelerator.peak(dtype) * self.mfu, accelerator.memory_bytes_per_s * self.bandwidth

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Engine:
-    """``max_batched_tokens`` new tokens of one attention group in one pass; ``block_tokens`` of a KV block;
+    """``max_batched_tokens`` new tokens of one attention group in one pass; ``block_tokens`` of a KV block; ``output_reserved``
+    share of an answer's cache that is reserved when a request is admitted (1: none is ever evicted; 0: blocks are
+    taken as tokens come, and sequences of all ages share the cache);
     ``reserve_bytes`` of an accelerator that are neither weights, cache nor activations (context, communication
     buffers, captured graphs); ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``;
     ``expert_imbalance`` rows of the busiest expert-parallel rank over the mean; ``comm_overlap`` share of
@@ -17,6 +19,7 @@ class Engine:
 
     name: str
     max_batched_tokens: int = 8192
+    output_reserved: float = 1.0
     block_tokens: int = 16
     reserve_bytes: float = 0.0
     dense_split: str = "tp"

@@ -21,7 +21,7 @@ LOGIT_BYTES = 4.0  # samplers work on fp32 logits (vllm/v1/sample/sampler.py, vL
 @dataclass(frozen=True)
 class Memory:
     """Bytes on the fullest accelerator of each plan; ``kv_capacity_tokens`` is what one attention group can cache (a
-    vLLM data-parallel rank logs it at start), ``seats`` the whole sequences of this workload that it admits."""
+    vLLM data-parallel rank logs it at start), ``seats`` the sequences of this workload that it admits at once."""
 
     weights_bytes: Any
     kv_cache_bytes: Any
@@ -46,25 +46,35 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     weights = [sum(op.weight_bytes for op in kind.operations(setting)) for kind in model.kinds]
     first, last = _end_weights(scenario, setting, stages)
     held = blocks(scenario.lengths.total, scenario.engine.block_tokens)
-    cache = [
-        0.0 if kind.mixer is None else kind.mixer.cache_bytes(setting, held) + kind.mixer.state_bytes(setting)
-        for kind in model.kinds
-    ]
     zero = np.zeros_like(layout.tp)
     weights_bytes = stages.largest(weights, first, last)
-    sequence_bytes = stages.largest(cache, zero, zero)
+    sequence_bytes = stages.largest(_cache(scenario, setting, held), zero, zero)
     activations = peak_activations(scenario, layout, setting, sequences)
     usable = scenario.limits.memory_fraction * scenario.accelerator.memory_bytes
-    free = usable - weights_bytes - activations - scenario.engine.reserve_bytes
-    seats = np.maximum(free, 0.0) / np.maximum(sequence_bytes, 1.0)
+    free = np.maximum(usable - weights_bytes - activations - scenario.engine.reserve_bytes, 0.0)
+    fitting = free / np.maximum(sequence_bytes, 1.0)
+    seats = fitting
+    if scenario.engine.output_reserved < 1.0:
+        # Sequences of all ages share the cache: on average an answer is half written, or as far as is reserved.
+        lengths = scenario.lengths
+        occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
+        seats = free / np.maximum(stages.largest(_cache(scenario, setting, occupied), zero, zero), 1.0)
     return Memory(
         weights_bytes=weights_bytes,
         kv_cache_bytes=sequence_bytes * sequences,
         activation_bytes=activations,
         reserve_bytes=scenario.engine.reserve_bytes,
-        kv_capacity_tokens=np.floor(seats * held / scenario.engine.block_tokens) * scenario.engine.block_tokens,
+        kv_capacity_tokens=np.floor(fitting * held / scenario.engine.block_tokens) * scenario.engine.block_tokens,
         seats=np.floor(seats),
     )
+
+
+def _cache(scenario: Scenario, setting: Setting, tokens: float) -> list[Any]:
+    """Bytes of cache and state of one sequence of ``tokens`` tokens, for a layer of each kind."""
+    return [
+        0.0 if kind.mixer is None else kind.mixer.cache_bytes(setting, tokens) + kind.mixer.state_bytes(setting)
+        for kind in scenario.model.kinds
+    ]
 
 
 def _end_weights(scenario: Scenario, setting: Setting, stages: Stages) -> tuple[Any, Any]:

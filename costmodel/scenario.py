@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +30,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One model on one kind of accelerator under one workload."""
+    """One model on one kind of accelerator under one workload.
+
+    ``waves``: requests that a client sends in all, over its concurrency. All begin at once, so the first of the waves
+    is a burst; a server in production has seen infinitely many."""
 
     model: Architecture
     accelerator: Accelerator
@@ -38,6 +42,7 @@ class Scenario:
     lengths: FixedLengths
     limits: Limits
     law: EfficiencyLaw
+    waves: float = math.inf
 
     def layout(self, plans: Plans) -> Layout:
         return Layout.of(plans, self.engine.dense_split, self.engine.expert_imbalance)

@@ -124,4 +124,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     stay = inside + scenario.lengths.decodes * tpot
     outside = np.maximum(wanted / admitted - 1.0, 0.0) * stay
     burst = (loop.burst_passes - 1.0) * time.slowest_stage_s[BURST] + time.latency_s[BURST]
-    return Latency(inside + outside, burst + scenario.engine.request_overhead_s, tpot)
+    mean_burst = (loop.burst_passes - 1.0) / 2.0 * time.slowest_stage_s[BURST] + time.latency_s[BURST]
+    first = 1.0 / scenario.waves
+    steady = (1.0 - first) * inside + first * np.maximum(mean_burst, inside)
+    return Latency(steady + outside, burst + scenario.engine.request_overhead_s, tpot)

@@ -59,6 +59,11 @@ class GroupedQueryAttention:
         # Rotary embedding (and the norm, fused) reads and writes q and k.
         yield Elementwise("attention.rotary", of("norm"), 2.0 * (query + kv) * ACTIVATION_BYTES, norm_weights)
 
+        if self.qk_norm == "full":
+            # A norm over the whole width needs the sum of squares of all tp ranks, for q and for k
+            # (vllm/model_executor/layers/mamba/linear_attn.py MiniMaxText01RMSNormTP, vLLM 0.33): one fp32 a token.
+            for part in ("q", "k"):
+                yield Collective(f"attention.{part}_norm", "all_reduce", 4.0, layout.tp, 1)
         if self.chunk is not None:
             pairs, context = lengths.chunked_pairs(self.chunk), lengths.chunked_context(self.chunk)
         else:

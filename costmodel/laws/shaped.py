@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from costmodel.efficiency import Times
@@ -24,6 +24,8 @@ ROOM = {
     "scan": "scan",
     "elementwise": "elementwise",
 }
+
+LAUNCHES = ("launch_s", "split_s", "quantise_s")
 
 PARTS: dict[str, type] = {
     "rates": Rates,
@@ -71,6 +73,15 @@ class ShapedLaw:
         law = getattr(self, ROOM[work.kind])
         result: Times = law.times(work, accelerator, self.rates)
         return result
+
+    def with_launches(self, share: float) -> ShapedLaw:
+        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``."""
+        scaled = {}
+        for part in PARTS:
+            law = getattr(self, part)
+            found = {f.name: getattr(law, f.name) * share for f in fields(law) if f.name in LAUNCHES}
+            scaled[part] = replace(law, **found)
+        return ShapedLaw(self.name, **scaled)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
         """The largest FLOP/s that any kind of work is granted in ``dtype``, and bytes/s of a long stream.
