@@ -60,13 +60,16 @@ def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
     return _Seconds(compute, memory)
 
 
-def bounds(scenario: Scenario, plans: Plans) -> Bounds:
-    """Limits for each plan; they depend on its ``gpus``, ``dp`` and ``batch`` alone."""
+def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
+    """Limits for each plan; they depend on its ``gpus``, ``dp`` and ``batch`` alone, but for the TPOT: where requests
+    wait for prefill or for room in the cache, only ``decoding`` of a replica's batch (``None``: all) decode at a time.
+    """
     lengths = scenario.lengths
     gpus = plans.gpus / plans.dp  # of one replica
     batch = plans.batch.astype(float)
     zero, one = np.zeros_like(batch), np.ones_like(batch)
     decode = _ideal(scenario, batch, zero)
+    step = decode if decoding is None else _ideal(scenario, decoding, zero)
     prompt = _ideal(scenario, zero, one)
     burst = _ideal(scenario, zero, batch)
     token = _ideal(scenario, one[:1], zero[:1]).compute
@@ -77,7 +80,7 @@ def bounds(scenario: Scenario, plans: Plans) -> Bounds:
     return Bounds(
         ttft_s=np.maximum(prompt.compute, prompt.memory) / gpus,
         burst_ttft_s=np.maximum(burst.compute, burst.memory) / gpus,
-        tpot_s=np.maximum(decode.compute, decode.memory) / gpus,
+        tpot_s=np.maximum(step.compute, step.memory) / gpus,
         output_tokens_per_s=plans.dp * batch * answer * gpus / np.maximum(cycle_compute, cycle_memory),
         compute_tokens_per_s=plans.gpus * answer / (prompt.compute + lengths.decodes * token),
     )

@@ -33,7 +33,7 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
     loop, step = steady_loop(scenario, layout, admitted, plans.batch.astype(float))
     time = forward(scenario, stages, step)
     latency = latencies(scenario, loop, time, admitted, wanted)
-    limit = bounds(scenario, plans)
+    limit = bounds(scenario, plans, loop.decodes * loop.micro * layout.attn_dp)
 
     answer = scenario.lengths.osl
     stay = latency.ttft_s + scenario.lengths.decodes * latency.tpot_s

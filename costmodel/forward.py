@@ -84,10 +84,7 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     (vLLM 0.33 sends 1/tp from each tp rank and gathers inside the stage, which is a neighbour's link and faster)."""
     layout = step.layout
     rows = step.tokens * (scenario.model.hidden * ACTIVATION_BYTES / layout.tp)
-    # Two neighbouring stages stand ``width`` ranks apart.
-    return message_seconds(
-        Message("send", rows, np.minimum(layout.pp, 2.0), layout.width), scenario.cluster, layout.gpus
-    )
+    return message_seconds(Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus)
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
@@ -103,14 +100,13 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     # The scheduler and sampler run once a pass, on the host, before the next one can start.
     host = engine.step_overhead_s + engine.sequence_overhead_s * step.samples
 
-    latency = first_s + last_s + host
+    latency = first_s + last_s
     flops, moved = first.flops + last.flops, first.bytes + last.bytes
     for count, seconds, t in zip(stages.totals, per_layer, tallies, strict=True):
         latency = latency + count * seconds
         flops = flops + count * t.flops
         moved = moved + count * t.bytes
-    if len(stages.counts) == 1:
-        return PassTime(latency, latency, flops, moved)
+    # The same sums whatever the other plans of the call, so that chunks do not change a bit.
     handover = handover_seconds(scenario, step)
     slowest = stages.largest(per_layer, first_s, last_s) + host + handover
-    return PassTime(latency + (step.layout.pp - 1.0) * handover, slowest, flops, moved)
+    return PassTime(latency + host + (step.layout.pp - 1.0) * handover, slowest, flops, moved)

@@ -63,9 +63,12 @@ class FixedLengths:
     def chunked_pairs(self, chunk: int) -> float:
         """Query-key pairs of one prompt under chunked (block-local) attention of ``chunk`` tokens: whole triangles
         and the rest."""
-        whole, rest = divmod(self.isl, chunk)
-        pairs = whole * chunk * (chunk + 1) / 2 + rest * (rest + 1) / 2
-        return pairs * (self.new / self.isl)
+
+        def triangles(tokens: float) -> float:
+            whole, rest = divmod(tokens, chunk)
+            return whole * chunk * (chunk + 1) / 2 + rest * (rest + 1) / 2
+
+        return triangles(self.isl) - triangles(self.cached)
 
     def chunked_context(self, chunk: int) -> float:
         """Mean of x mod chunk over decode positions x in [isl, isl + osl]."""

@@ -35,15 +35,18 @@ DECODE, MIXED, BURST = 0, 1, 2  # the passes, on the leading axis
 @dataclass(frozen=True)
 class Loop:
     """The steady state in steps, arrays of shape (n,). ``micro`` micro-batches circulate in a pipeline, each with its
-    own ``sequences`` requests a group; ``queue`` = W, ``prefills`` = n, ``life`` = N; ``prefilling`` share of steps in
-    which some group prefills."""
+    own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
+    = N; ``prefilling`` share of steps in which some group prefills, ``disturbed`` share of a decoding request's
+    steps in which somebody else is prefilled."""
 
     micro: Any
     sequences: Any
+    decodes: Any
     queue: Any
     prefills: Any
     life: Any
     prefilling: Any
+    disturbed: Any
     burst_passes: Any
 
 
@@ -68,6 +71,9 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     groups = layout.attn_dp
     prefilling = 1.0 - (1.0 - busy) ** groups
     groups_prefilling = groups * busy / prefilling
+    # A decoding request is not disturbed by its own prefill, only by those of its group's others and other groups.
+    others = busy * (1.0 - 1.0 / np.maximum(sequences, 1.0))
+    disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** (groups - 1.0)
 
     burst_sequences = np.ceil(batch / groups)
     burst_passes = np.maximum(np.ceil(burst_sequences * lengths.new / budget), 1.0)
@@ -84,7 +90,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         layout=layout,
     )
     queue = np.maximum(life - prefills - lengths.decodes, 0.0)
-    return Loop(micro, sequences, queue, prefills, life, prefilling, burst_passes), step
+    return Loop(micro, sequences, decodes, queue, prefills, life, prefilling, disturbed, burst_passes), step
 
 
 def _life(lengths: FixedLengths, sequences: Any, share: Any, prefills: Any) -> Any:
@@ -114,7 +120,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     def round_s(latency: Any, slowest: Any) -> Any:
         return np.maximum(latency, loop.micro * slowest)
 
-    share = loop.prefilling
+    share = loop.disturbed
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
     tpot = round_s(mean_latency, mean_slowest)

@@ -37,7 +37,7 @@ class Stages:
         sequence = np.array(architecture.sequence)
         kinds = len(architecture.kinds)
         degrees, index = np.unique(pp, return_inverse=True)
-        deepest = int(degrees.max())
+        deepest = int(degrees.max(initial=1))
         table = np.zeros((len(degrees), deepest, kinds))
         for row, degree in enumerate(degrees):
             edges = np.cumsum([0, *split_layers(len(sequence), int(degree))])

@@ -222,8 +222,10 @@ class Reference:
         stage_prompts = prompts * self.attn_dp * busy / some
         plain, plain_stage = self.step(decodes, 0.0, stage_decodes, decodes)
         mixed, mixed_stage = self.step(decodes, prompts, stage_decodes + stage_prompts * c.isl, decodes + prompts)
-        mean = (1 - some) * plain + some * mixed
-        mean_stage = (1 - some) * plain_stage + some * mixed_stage
+        # What a decoding request sees: its own prefill is over, the others' are not.
+        seen = 1 - (1 - busy * (1 - 1 / max(b, 1))) * (1 - busy) ** (self.attn_dp - 1)
+        mean = (1 - seen) * plain + seen * mixed
+        mean_stage = (1 - seen) * plain_stage + seen * mixed_stage
         tpot = max(mean, micro * mean_stage)
         queue = max(life - n - answers, 0.0)
         inside = (0.5 + queue) * tpot + (n - 1) * max(mixed, micro * mixed_stage) + mixed + c.request_overhead_s
@@ -240,7 +242,7 @@ class Reference:
             "kv_cache_bytes_per_gpu": self.kv_bytes(),
             "activation_bytes_per_gpu": self.activation_bytes(),
             "kv_capacity_tokens": self.kv_capacity_tokens(),
-            **self.limits(),
+            **self.limits(decodes * micro * self.attn_dp),
         }
 
     # --- the physical limit --------------------------------------------------------------------------------------
@@ -262,13 +264,13 @@ class Reference:
         gpus = self.gpus / self.dp
         return flops / c.flops_per_s / gpus, moved / c.bytes_per_s / gpus
 
-    def limits(self) -> dict[str, float]:
+    def limits(self, decoding: float) -> dict[str, float]:
         steps = self.case.osl - 1
         decode, prompt, burst = self.ideal(self.batch, 0), self.ideal(0, 1), self.ideal(0, self.batch)
         cycle = max(self.batch * prompt[0] + steps * decode[0], steps * decode[1] if steps else burst[1])
         return {
             "limit_ttft_s": max(prompt),
             "limit_burst_ttft_s": max(burst),
-            "limit_tpot_s": max(decode),
+            "limit_tpot_s": max(self.ideal(decoding, 0)),
             "limit_output_tokens_per_s": self.dp * self.batch * self.case.osl / cycle,
         }

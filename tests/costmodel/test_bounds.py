@@ -81,7 +81,6 @@ def test_worked_case_keeps_every_limit(exchange: str) -> None:
         assert np.all(scores.tpot_s >= scores.limit_tpot_s)
 
 
-@pytest.mark.xfail(reason="limit_tpot_s has those decode who wait for prefill or for room in the cache", strict=True)
 @pytest.mark.parametrize(("budget", "memory_bytes"), [(512, 640e9), (8192, 4e9)], ids=["prefill", "cache"])
 def test_tpot_keeps_its_limit_where_most_sequences_wait(budget: int, memory_bytes: float) -> None:
     """One small layer and long prompts: the cache of 4096 sequences weighs most in the limit, few of them decode."""

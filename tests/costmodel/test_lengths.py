@@ -41,7 +41,6 @@ def test_chunked(isl: int, osl: int, chunk: int) -> None:
     assert lengths.chunked_context(chunk) == pytest.approx(sum(middles) / osl, rel=1e-9)
 
 
-@pytest.mark.xfail(reason="chunked_pairs takes the cached part's share of all pairs, not its own pairs", strict=True)
 @pytest.mark.parametrize("chunk", [32, 100, 1000])
 def test_chunked_pairs_behind_a_cached_prefix(chunk: int) -> None:
     lengths = FixedLengths(100, 1, 0.5)

@@ -136,7 +136,6 @@ def test_communication_hides_behind_computation() -> None:
     assert times[0] > times[1] > times[2]
 
 
-@pytest.mark.xfail(reason="a lone request's own prefill is counted among the steps that it decodes in", strict=True)
 @pytest.mark.parametrize(("isl", "osl"), [(2048, 128), (8192, 128), (20000, 128)])
 def test_a_lone_request_decodes_undisturbed(isl: int, osl: int) -> None:
     """``tpot_s`` is lengthened by other requests' prefill (docs/design, section 3); here are no others."""
@@ -155,7 +154,7 @@ def test_steps_with_prefill_count_in_proportion() -> None:
             seconds[part.phase] += part.seconds
     layout = scenario.layout(plan)
     loop, _ = steady_loop(scenario, layout, np.array([128.0]), np.array([256.0]))
-    share = loop.prefilling[0]
+    share = loop.disturbed[0]
     mean = (1 - share) * seconds["decode"] + share * seconds["mixed"]
     assert evaluate(scenario, plan).tpot_s[0] == pytest.approx(mean, rel=0.01)
     alone = evaluate(replace(scenario, lengths=FixedLengths(1, 4095)), plan)
