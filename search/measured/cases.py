@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from costmodel.formats import WeightFormat, weight_format
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
@@ -28,6 +29,7 @@ FORMATS = {
 }  # fmt: skip
 # The fabric that each accelerator usually comes with; the node tier alone matters within one node.
 CLUSTERS = {"NVIDIA": "hgx8_400g", "AMD": "mi300_8", "Intel": "gaudi_8", "Huawei": "hccs8", "Google": "tpu_torus"}
+FOUR_BITS = ("nvfp4", "mxfp4", "int4")
 SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
 MEMORY_FRACTION = {"vllm": 0.9, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults in the years measured
 
@@ -53,8 +55,21 @@ def read_named_model(name: str, weights: str | None, folder: Path | None) -> Rea
     entry = load_entry(find_model(name))
     published = entry["published"]
     quantised = "quantization_config" in published or "quantization_config" in published.get("text_config", {})
-    cast = entry["weights"] or (None if quantised and _same_bits(published, weights) else weights)
-    return read_architecture(published, name=entry["name"], weights=cast, kv_cache=entry["kv_cache"])
+    same = quantised and _same_bits(published, weights)
+    cast = entry["weights"] or (None if same else weights)
+    read = read_architecture(published, name=entry["name"], weights=cast, kv_cache=entry["kv_cache"])
+    return _in_format(read, weights) if same and weights in FOUR_BITS else read
+
+
+def _in_format(read: ReadModel, weights: str) -> ReadModel:
+    """A four-bit checkpoint in another four-bit format: the same modules are quantised, the others are left alone."""
+    before = read.architecture.quantization
+
+    def changed(kept: WeightFormat) -> WeightFormat:
+        return weight_format(weights) if kept.name in FOUR_BITS else kept
+
+    after = replace(before, default=changed(before.default), modules={m: changed(f) for m, f in before.modules.items()})
+    return replace(read, architecture=replace(read.architecture, quantization=after))
 
 
 def _same_bits(published: dict, weights: str | None) -> bool:  # type: ignore[type-arg]
