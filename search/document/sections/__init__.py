@@ -1,0 +1,1 @@
+"""The parts of the document, one function each: ``View`` in, markdown out."""
