@@ -52,8 +52,8 @@ def message_seconds(message: Message, cluster: Cluster, gpus: Any) -> Any:
 
 
 def _send(message: Message, cluster: Cluster, gpus: Any) -> Any:
-    """A hop between neighbouring stages, ``size`` of them ``stride`` ranks apart: over the innermost tier that holds the
-    whole pipeline, since otherwise some hop leaves it, and the slowest counts."""
+    """A hop between neighbouring stages, ``size`` of them ``stride`` ranks apart: over the innermost tier that holds
+    the whole pipeline, since otherwise some hop leaves it, and the slowest counts."""
     seconds: Any = 0.0
     settled: Any = np.asarray(message.size) <= 1
     for t, tier in enumerate(cluster.tiers):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Engine:
-    """``max_batched_tokens`` new tokens of one attention group in one pass; ``block_tokens`` of a KV block; ``output_reserved``
-    share of an answer's cache that is reserved when a request is admitted (1: none is ever evicted; 0: blocks are
-    taken as tokens come, and sequences of all ages share the cache);
-    ``reserve_bytes`` of an accelerator that are neither weights, cache nor activations (context, communication
-    buffers, captured graphs); ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``;
-    ``expert_imbalance`` rows of the busiest expert-parallel rank over the mean; ``comm_overlap`` share of
-    communication hidden behind computation; overheads of the host: ``step_overhead_s`` a pass,
-    ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass, ``request_overhead_s`` once a
-    request (parsing, tokenising, answering)."""
+    """``max_batched_tokens`` new tokens of one attention group in one pass; ``block_tokens`` of a KV block;
+    ``output_reserved`` share of an answer's cache that is reserved when a request is admitted (1: nothing is ever
+    evicted; 0: blocks are taken as tokens come, and sequences of all ages share the cache); ``reserve_bytes`` of an
+    accelerator that are neither weights, cache nor activations (context, communication buffers, captured graphs);
+    ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``expert_imbalance`` rows of the
+    busiest expert-parallel rank over the mean; ``comm_overlap`` share of communication hidden behind computation;
+    ``launch_share`` share of the kernels' fixed costs that is left (CUDA graphs and dependent launches hide some);
+    overheads of the host: ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a
+    sequence and pass, ``request_overhead_s`` once a request (parsing, tokenising, answering)."""
 
     name: str
     max_batched_tokens: int = 8192
@@ -26,6 +26,7 @@ class Engine:
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
     comm_overlap: float = 0.0
+    launch_share: float = 1.0
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 # What an engine multiplies in when the accelerator has no units for the format: the next one in the row that it has
 # (vLLM 0.33: Marlin kernels keep FP8 and FP4 weights packed and multiply in bf16 where cutlass has no kernel).
-FALLBACK = {"fp4": ("fp4", "fp8", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int8", "bf16"), "fp32": ("fp32", "bf16")}
+FALLBACK = {"fp4": ("fp4", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int8", "bf16"), "fp32": ("fp32", "bf16")}
 
 
 @dataclass(frozen=True)

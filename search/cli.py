@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 COMMANDS = {
@@ -33,4 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     module = importlib.import_module(COMMANDS[name][0])
     if name in ("models", "hardware"):
         rest = [name, *rest]
-    return int(module.main(rest))
+    try:
+        return int(module.main(rest))
+    except BrokenPipeError:  # the reader of a pipe went away (`| head`): not an error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -181,6 +181,8 @@ def read_engine(config: EngineConfig) -> Engine:
         name=config.name,
         max_batched_tokens=int(number("engine.max_batched_tokens", config.max_batched_tokens, 0)),
         block_tokens=int(number("engine.block_tokens", config.block_tokens, 0)),
+        output_reserved=number("engine.output_reserved", config.output_reserved, 0, 1, open_low=False),
+        launch_share=number("engine.launch_share", config.launch_share, 0, 10, open_low=False),
         reserve_bytes=number("engine.reserve_bytes", config.reserve_bytes, 0, open_low=False),
         dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
         exchange=choice("engine.exchange", config.exchange, ("allgather", "alltoall")),
@@ -216,14 +218,15 @@ def read_limits(config: LimitsConfig) -> Limits:
 def read_scenario(config: Config, model: Architecture) -> Scenario:
     """Everything that a plan is scored against."""
     accelerator = read_hardware(config.hardware)
+    engine = read_engine(config.engine)
     return Scenario(
         model=model,
         accelerator=accelerator,
         cluster=read_cluster(config.cluster, accelerator.link_bytes_per_s),
-        engine=read_engine(config.engine),
+        engine=engine,
         lengths=read_workload(config.workload),
         limits=read_limits(config.limits),
-        law=read_law(config.hardware.efficiency),
+        law=read_law(config.hardware.efficiency).with_launches(engine.launch_share),
     )
 
 

@@ -19,6 +19,7 @@ from search.archive import Archive
 from search.baselines import Baseline, score_baselines
 from search.config import check_strategy, read_model, read_scenario
 from search.errors import InputError
+from search.fallbacks import fallbacks
 from search.front import Objectives, hypervolume_share, pareto_front
 from search.legal import Legal, legal_plans
 from search.progress import track
@@ -125,7 +126,8 @@ def run(config: Config) -> Outcome:
             report = StudyReport(report.study, report.trials, report.repeats, share)
         choice = recommend(plans, scores, policy, space.axes)
     return Outcome(
-        config, scenario, tuple(model.assumptions) + tuple(config.assumptions), space, legal, objectives, policy,
+        config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario)),
+        space, legal, objectives, policy,
         plans, scores, engines, exact, front, choice, report, baselines, watch.seconds,
     )  # fmt: skip
 

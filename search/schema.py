@@ -65,11 +65,13 @@ class EngineConfig:
     version: str = ""
     max_batched_tokens: int = 8192
     block_tokens: int = 16
+    output_reserved: float = 1.0
     reserve_bytes: float = MISSING
     dense_split: str = "tp"
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
     comm_overlap: float = 0.0
+    launch_share: float = 1.0
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

@@ -2,9 +2,9 @@
 ``docs/known_deployments.md``; this reads them there."""
 
 import re
+from pathlib import Path
 
 import pytest
-from conftest import REPO
 from hydra import compose, initialize_config_dir
 
 from costmodel.evaluate import evaluate
@@ -17,7 +17,7 @@ from search.paths import conf_dir
 from search.rules import facts_of
 from search.space import Space
 
-PAGE = (REPO / "docs" / "known_deployments.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "known_deployments.md").read_text()
 ROW = re.compile(r"^\| (\w+) \| (\d+) (\w+) \| ([\d.]+) \| ([\d.]+) \| (yes|no) \| (.+) \|$", re.MULTILINE)
 ROWS = ROW.findall(PAGE)
 CLUSTERS = {"a100_80gb_sxm": "hgx8_200g", "mi300x": "mi300_8", "ascend_910b": "hccs8"}

@@ -24,8 +24,9 @@ ENGINES = {
 }  # fmt: skip
 # How a precision as printed maps to the format of linear layers; None leaves the published format.
 FORMATS = {
-    "bf16": "bf16", "fp16": "fp16", "fp16/bf16": "bf16", "bf16(default)": "bf16", "fp8": "fp8", "fp8_block": "fp8_block",
-    "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "int4": "int4", "int8": "int8", "": None,
+    "bf16": "bf16", "fp16": "fp16", "fp16/bf16": "bf16", "bf16(default)": "bf16", "fp8": "fp8",
+    "fp8_block": "fp8_block", "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "int4": "int4", "int8": "int8",
+    "": None,
 }  # fmt: skip
 # The fabric that each accelerator usually comes with; the node tier alone matters within one node.
 CLUSTERS = {"NVIDIA": "hgx8_400g", "AMD": "mi300_8", "Intel": "gaudi_8", "Huawei": "hccs8", "Google": "tpu_torus"}

@@ -17,9 +17,13 @@ def load_config_json(path: str | Path) -> dict[str, Any]:
     Python's json would take, are refused. ``ConfigError`` in one line otherwise."""
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path}: {path.stat().st_size} bytes; a config.json has at most {MAX_BYTES}")
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ConfigError(f"{path}: is a device or a pipe; give a file")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ConfigError(f"{path}: more than {MAX_BYTES} bytes; a config.json has at most {MAX_BYTES}")
+        data = json.loads(raw.decode("utf-8"), parse_constant=_refuse)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     except RecursionError:
