@@ -28,8 +28,9 @@ class EfficiencyLaw(Protocol):
         """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
         ...
 
-    def with_launches(self, share: float) -> EfficiencyLaw:
-        """The same law with its fixed costs a call scaled: CUDA graphs and dependent launches hide a part of them."""
+    def with_launches(self, share: float, experts: float) -> EfficiencyLaw:
+        """The same law with its fixed costs a call scaled: CUDA graphs and dependent launches hide a part of them. Those of
+        grouped expert products, which carry routing and sorting, are scaled by ``experts`` instead."""
         ...
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
@@ -51,7 +52,7 @@ class FlatLaw:
         bound = np.maximum(compute, memory)
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
 
-    def with_launches(self, share: float) -> FlatLaw:
+    def with_launches(self, share: float, experts: float) -> FlatLaw:
         return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

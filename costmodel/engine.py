@@ -13,7 +13,9 @@ class Engine:
     accelerator that are neither weights, cache nor activations (context, communication buffers, captured graphs);
     ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``expert_imbalance`` rows of the
     busiest expert-parallel rank over the mean; ``comm_overlap`` share of communication hidden behind computation;
-    ``launch_share`` share of the kernels' fixed costs that is left (CUDA graphs and dependent launches hide some);
+    ``shared_stream_tokens``: up to so many rows, shared experts run on a stream of their own beside the routed ones;
+    ``launch_share`` share of the kernels' fixed costs that is left (CUDA graphs and dependent launches hide some),
+    ``expert_launch_share`` the same for expert products (routing and sorting inside an engine cost more than alone);
     overheads of the host: ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a
     sequence and pass, ``request_overhead_s`` once a request (parsing, tokenising, answering)."""
 
@@ -26,7 +28,9 @@ class Engine:
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
     comm_overlap: float = 0.0
+    shared_stream_tokens: int = 0
     launch_share: float = 1.0
+    expert_launch_share: float = 1.0
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

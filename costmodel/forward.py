@@ -59,6 +59,8 @@ class PassTime:
 def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, detail: bool = False) -> Tally:
     """Add up operations, each once; with ``detail`` each is also kept by itself."""
     total = Tally()
+    routed: Any = 0.0
+    shared: Any = 0.0
     for op in operations:
         if isinstance(op, Collective):
             seconds = message_seconds(op.message(step), scenario.cluster, step.layout.gpus)
@@ -69,6 +71,10 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
         work = op.work(step)
         times = scenario.law.times(work, scenario.accelerator)
         total.compute_s = total.compute_s + times.seconds
+        if work.kind == "experts":
+            routed = routed + times.seconds
+        elif op.name.startswith("shared."):
+            shared = shared + times.seconds
         total.flops = total.flops + work.flops
         moved = work.bytes
         total.bytes = total.bytes + moved
@@ -76,6 +82,10 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
             total.operations.append(
                 OperationTime(op.name, work.kind, times.seconds, times.compute_s, times.memory_s, work.flops, moved)
             )
+    threshold = scenario.engine.shared_stream_tokens
+    if threshold:
+        # vllm/model_executor/layers/fused_moe/layer.py shared_experts_stream, vLLM 0.33: small passes only.
+        total.compute_s = total.compute_s - np.where(step.tokens <= threshold, np.minimum(shared, routed), 0.0)
     return total
 
 

@@ -71,7 +71,9 @@ class EngineConfig:
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
     comm_overlap: float = 0.0
+    shared_stream_tokens: int = 0
     launch_share: float = 1.0
+    expert_launch_share: float = 1.0
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

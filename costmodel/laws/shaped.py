@@ -74,12 +74,13 @@ class ShapedLaw:
         result: Times = law.times(work, accelerator, self.rates)
         return result
 
-    def with_launches(self, share: float) -> ShapedLaw:
-        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``."""
+    def with_launches(self, share: float, experts: float) -> ShapedLaw:
+        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``, those of experts by ``experts``."""
         scaled = {}
         for part in PARTS:
             law = getattr(self, part)
-            found = {f.name: getattr(law, f.name) * share for f in fields(law) if f.name in LAUNCHES}
+            scale = experts if part == "experts" else share
+            found = {f.name: getattr(law, f.name) * scale for f in fields(law) if f.name in LAUNCHES}
             scaled[part] = replace(law, **found)
         return ShapedLaw(self.name, **scaled)
 

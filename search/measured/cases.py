@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from costmodel.architecture import Architecture
 from costmodel.formats import WeightFormat, weight_format
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
@@ -31,8 +32,12 @@ FORMATS = {
 # The fabric that each accelerator usually comes with; the node tier alone matters within one node.
 CLUSTERS = {"NVIDIA": "hgx8_400g", "AMD": "mi300_8", "Intel": "gaudi_8", "Huawei": "hccs8", "Google": "tpu_torus"}
 FOUR_BITS = ("nvfp4", "mxfp4", "int4")
+BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
+# Public benchmarks send ten requests for each of the concurrent ones (InferenceX: num_prompts = 10 x concurrency); all
+# begin at once. Where a source does not say, the same is assumed.
+WAVES = 10.0
 SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
-MEMORY_FRACTION = {"vllm": 0.9, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults in the years measured
+MEMORY_FRACTION = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults
 
 
 @dataclass(frozen=True)
@@ -105,17 +110,37 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     hardware = load_hardware(option)
     accelerator = read_hardware(hardware)
     cluster = "pcie8" if option in SINGLE_CARDS else CLUSTERS.get(hardware.vendor, "single8")
+    if option in BLACKWELL:
+        cluster = "hgx8_blackwell_400g"
+    engine = read_engine(load_engine(engine_name))
+    architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)
     scenario = Scenario(
-        model=read.architecture,
+        model=architecture,
         accelerator=accelerator,
         cluster=read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s),
-        engine=read_engine(load_engine(engine_name)),
+        engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
         limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name]),
-        law=read_law(hardware.efficiency),
+        law=read_law(hardware.efficiency).with_launches(engine.launch_share, engine.expert_launch_share),
+        waves=WAVES,
     )
     plan = plan_of(m, read.architecture.has_experts)
-    return Case(scenario, plan, option, engine_name, (*read.assumptions, *([m.note] if m.note else [])))
+    return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))
+
+
+def with_cache_format(
+    m: Measurement, architecture: Architecture, engine: str, hardware: str
+) -> tuple[Architecture, list[str]]:
+    """The cache format that a run most likely used: as printed, else FP8 where quantised checkpoints are served with
+    it by default (TensorRT-LLM takes the checkpoint's kv_cache_quant_algo, which NVIDIA's FP8 and FP4 checkpoints set;
+    vLLM recipes for Blackwell set it), else the model's own."""
+    printed = {"fp8": "fp8", "bf16": "bf16", "fp16": "bf16"}.get(m.kv_precision.lower())
+    if printed is not None:
+        return replace(architecture, kv_format=weight_format(printed)), []
+    quantised = FORMATS[m.precision] in ("fp8", "fp8_block", "nvfp4", "mxfp4")
+    if quantised and (engine == "trtllm" or (engine == "vllm" and hardware in BLACKWELL)):
+        return replace(architecture, kv_format=weight_format("fp8")), ["the KV cache is taken as FP8"]
+    return architecture, []
 
 
 def plan_of(m: Measurement, experts: bool) -> Plans:

@@ -1,0 +1,76 @@
+"""Central 80 % intervals around predictions, learned from residuals of families that were left out of the fit.
+
+``conf/intervals.yaml`` holds, for each figure and class of situation, the 10th and 90th percentile of
+log(measured / predicted). Classes, from the best known to the least: ``covered`` (an accelerator whose kernels were
+measured, an engine with fitted constants), ``waiting`` (covered, but the cache admits fewer sequences than are in
+flight), ``engine`` (the engine is unknown), ``accelerator`` (its kernels were not measured) and ``layout`` (pipeline
+or sequence parallelism, or several nodes, which no fitted row has). A class without residuals of its own takes those
+of ``covered``, widened by the factor that the file states beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.plans import Array, Plans
+from costmodel.scenario import Scenario
+from search.errors import InputError
+from search.paths import conf_dir
+
+CLASSES = ("covered", "waiting", "engine", "accelerator", "layout")
+FIGURES = ("ttft_s", "tpot_s", "output_tokens_per_s")
+# Figures that share another's relative interval.
+SAME_AS = {
+    "output_tokens_per_s_per_gpu": "output_tokens_per_s",
+    "requests_per_s": "output_tokens_per_s",
+    "burst_ttft_s": "ttft_s",
+}
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """``bounds[figure][class]`` is (low, high): factors on the prediction."""
+
+    bounds: Mapping[str, Mapping[str, tuple[float, float]]]
+
+    def of(self, figure: str, classes: NDArray[np.int64], values: Array) -> tuple[Array, Array]:
+        """Low and high of ``values``; ``classes`` index into ``CLASSES``."""
+        table = self.bounds[SAME_AS.get(figure, figure)]
+        low = np.array([table[name][0] for name in CLASSES])[classes]
+        high = np.array([table[name][1] for name in CLASSES])[classes]
+        return values * low, values * high
+
+
+@cache
+def load_intervals() -> Intervals:
+    """``conf/intervals.yaml``."""
+    from omegaconf import OmegaConf
+
+    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "intervals.yaml"))
+    bounds = {f: {c: tuple(loaded["factors"][f][c]) for c in CLASSES} for f in FIGURES}
+    for figure, table in bounds.items():
+        for name, (low, high) in table.items():
+            if not 0.0 < low <= 1.0 <= high:
+                raise InputError(f"intervals.yaml: {figure}.{name} = [{low}, {high}] must hold 1")
+    return Intervals(bounds)
+
+
+def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_], measured_law: bool) -> NDArray[np.int64]:
+    """The class of each plan: the least known that applies. ``measured_law``: the accelerator's own kernels were
+    measured."""
+    classes = np.zeros(len(plans), dtype=np.int64)
+    classes[waiting] = CLASSES.index("waiting")
+    if scenario.engine.name == "any":
+        classes[:] = CLASSES.index("engine")
+    if not measured_law:
+        classes[:] = CLASSES.index("accelerator")
+    replica = plans.gpus // plans.dp
+    unusual = (plans.pp > 1) | (plans.sp > 1) | (replica > scenario.cluster.node_size)
+    classes[unusual] = CLASSES.index("layout")
+    return classes
