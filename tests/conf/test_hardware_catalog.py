@@ -134,7 +134,7 @@ def test_accelerator_figures_are_plausible(key: str) -> None:
         assert set(efficiency) == {"law", "mfu", "bandwidth", "launch_s"}
         assert 0 < efficiency["mfu"] <= 1 and 0 < efficiency["bandwidth"] <= 1 and efficiency["launch_s"] >= 0
     else:
-        assert (ROOT / "conf" / "law" / f"{efficiency['law']}.yaml").is_file()
+        assert (CONF / "law" / f"{efficiency['law']}.yaml").is_file()
         assert set(efficiency) == {"law"}
     # A decimal slip shows here: HBM and GDDR parts move 0.5 to 10 TB/s and compute 100 TFLOP/s to 20 PFLOP/s.
     assert 0.5e12 <= chip["memory_bytes_per_s"] <= 10e12

@@ -125,7 +125,7 @@ def test_utilization_without_a_throughput_is_the_plans_own(worked: Outcome) -> N
 
 
 def test_ttft_under_a_mean_limit_is_the_mean() -> None:
-    outcome = worked_case(**{"limits.ttft_statistic": "mean"})
+    outcome = worked_case(**{"limits.ttft_statistic": "mean", "engine.request_overhead_s": 0.0})
     assert verdicts(outcome, "refined")["ttft_s"].verdict == "holds"
 
 

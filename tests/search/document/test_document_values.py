@@ -137,7 +137,8 @@ def test_every_text_comes_from_its_value(worked: Outcome) -> None:
     values = collect(worked)
     watched = Watched(values)
     before = render(watched)
-    texts = [k for k in watched.read if isinstance(values[k], str)]
+    # ``figure`` names a column: it chooses how a claim is shown and is not shown itself.
+    texts = [k for k in watched.read if isinstance(values[k], str) and not k.endswith(".figure")]
     assert len(texts) > 100
     for key in texts[::5]:
         assert render({**values, key: f"{values[key]} changed"}) != before, key

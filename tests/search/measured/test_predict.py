@@ -1,0 +1,120 @@
+"""Every row is predicted or has a reason, and no row stops another."""
+
+import math
+
+import numpy as np
+import pytest
+
+from costmodel.evaluate import evaluate
+from search.measured.cases import case_of
+from search.measured.predict import most_sequences, predict
+from search.measured.rows import read_rows
+from tests.search.measured.conftest import PUBLISHED, SILICON
+
+BAD = [
+    ({"model": "nobody/nothing-7b"}, "model"),
+    ({"system": "abacus"}, "abacus"),
+    ({"engine": "llama.cpp"}, "engine"),
+    ({"precision": "fp3"}, "precision"),
+    ({"mode": "disagg"}, "disaggregated"),
+    ({"concurrency": ""}, "concurrency"),
+    ({"concurrency": "1e300"}, "concurrency"),
+    ({"isl": ""}, "lengths"),
+    ({"tp": "3", "ep": "3"}, "does not fill"),
+]
+
+
+def test_bad_rows_have_reasons_and_stop_nobody(table):
+    changes = [{"row": "first"}, *({**change, "row": f"b{i}"} for i, (change, _) in enumerate(BAD)), {"row": "last"}]
+    found = predict(read_rows(table(SILICON, *changes)))
+    assert [p.measurement.id for p in found] == [change["row"] for change in changes]
+    assert found[0].skipped is None
+    assert found[0].tpot_s == found[-1].tpot_s
+    for (_, word), p in zip(BAD, found[1:-1], strict=True):
+        assert p.skipped is not None
+        assert word in p.skipped
+        assert math.isnan(p.tpot_s.value)
+
+
+def test_a_row_cut_short_has_a_reason(table):
+    path = table(SILICON, {})
+    path.write_text(path.read_text() + "s2,peer_own_runs\n")
+    assert [p.skipped for p in predict(read_rows(path))] == [None, "the row is cut short"]
+
+
+def test_a_row_is_predicted_the_same_alone_and_in_company(table):
+    changes = [{"row": str(c), "concurrency": str(c), "tp": str(tp), "attn_dp": str(8 // tp)}
+               for c in (1, 16, 200) for tp in (8, 4)]  # fmt: skip
+    rows = read_rows(table(SILICON, *changes, {"row": "other", "isl": "2048"}))
+    together = predict(rows)
+    alone = [predict([row])[0] for row in rows]
+    for a, b in zip(together, alone, strict=True):
+        assert a.skipped is None
+        assert a.tpot_s.value == pytest.approx(b.tpot_s.value, rel=1e-12)
+        assert a.ttft_s.value == pytest.approx(b.ttft_s.value, rel=1e-12)
+
+
+def test_the_closed_loop_is_what_the_search_scores(table):
+    row = read_rows(table(SILICON, {}))[0]
+    case = case_of(row)
+    scores = evaluate(case.scenario, case.plan)
+    found = predict([row])[0]
+    assert found.ttft_s.value == scores.ttft_s[0]
+    assert found.tpot_s.value == scores.tpot_s[0]
+    assert found.tokens_per_s_per_gpu.value == scores.output_tokens_per_s_per_gpu[0]
+
+
+REGIMES = {
+    "closed_loop_fixed_conc": (True, True, True),
+    "latency_bs1": (True, True, True),
+    "static_batch_offline": (True, True, True),
+    "burst_all_at_once": (True, True, True),
+    "max_throughput_offline": (False, True, True),
+    "prefill_only_bs1": (True, False, False),
+    "prefill_only": (True, False, False),
+    "decode_only": (False, True, True),
+}
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_each_regime_predicts_its_figures(table, regime):
+    concurrency = "" if regime == "max_throughput_offline" else "1" if "bs1" in regime else "64"
+    path = table(PUBLISHED, {"regime": regime, "concurrency": concurrency})
+    (p,) = predict(read_rows(path))
+    assert p.skipped is None
+    figures = (p.ttft_s.value, p.tpot_s.value, p.tokens_per_s_per_gpu.value)
+    assert tuple(math.isfinite(f) for f in figures) == REGIMES[regime]
+    assert all(f > 0 for f in figures if math.isfinite(f))
+
+
+def test_an_unknown_regime_is_a_reason(table):
+    (p,) = predict(read_rows(table(PUBLISHED, {"regime": "vibes"})))
+    assert "vibes" in (p.skipped or "")
+
+
+def test_a_queue_without_end_is_faster_than_a_small_batch(table):
+    rows = read_rows(table(PUBLISHED, {}, {"regime": "max_throughput_offline", "concurrency": ""}))
+    batch, queue = predict(rows)
+    assert queue.tokens_per_s_per_gpu.value > batch.tokens_per_s_per_gpu.value
+
+
+def test_engine_defaults_of_the_largest_batch(table):
+    rows = read_rows(table(PUBLISHED, {"engine": "vLLM"}, {"engine": "vLLM", "hw": "A100-80GB"}, {"engine": "SGLang"}))
+    assert [most_sequences(case_of(row)) for row in rows] == [1024, 256, 2048]
+
+
+def test_models_of_a_folder_go_first(table, tmp_path, repo):
+    import json
+
+    (tmp_path / "configs").mkdir()
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 512, "intermediate_size": 1024,
+        "num_attention_heads": 8, "num_key_value_heads": 8, "num_hidden_layers": 2, "vocab_size": 1000,
+        "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    (tmp_path / "configs" / "tiny-secret.json").write_text(json.dumps(config))
+    rows = read_rows(table(SILICON, {"model": "me/tiny-secret", "precision": "bf16", "moe_tp": "8", "ep": "1"}))
+    assert predict(rows)[0].skipped is not None
+    found = predict(rows, tmp_path / "configs")[0]
+    assert found.skipped is None
+    assert np.isfinite(found.tpot_s.value)
