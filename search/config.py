@@ -182,9 +182,7 @@ def read_engine(config: EngineConfig) -> Engine:
         max_batched_tokens=int(number("engine.max_batched_tokens", config.max_batched_tokens, 0)),
         block_tokens=int(number("engine.block_tokens", config.block_tokens, 0)),
         output_reserved=number("engine.output_reserved", config.output_reserved, 0, 1, open_low=False),
-        shared_stream_tokens=int(
-            number("engine.shared_stream_tokens", config.shared_stream_tokens, 0, open_low=False)
-        ),
+        shared_stream_tokens=int(number("engine.shared_stream_tokens", config.shared_stream_tokens, 0, open_low=False)),
         launch_share=number("engine.launch_share", config.launch_share, 0, 10, open_low=False),
         expert_launch_share=number("engine.expert_launch_share", config.expert_launch_share, 0, 10, open_low=False),
         reserve_bytes=number("engine.reserve_bytes", config.reserve_bytes, 0, open_low=False),

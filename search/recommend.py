@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.plans import IntArray, Plans
-from costmodel.scores import Scores
+from costmodel.plans import Array, IntArray, Plans
+from costmodel.scores import PREDICTED, Scores
 from search.errors import InputError
 from search.front import Objectives, column
+from search.measured.intervals import CLASSES, load_intervals
 
 LAYOUT = ("gpus", "dp", "pp", "sp", "tp", "ep")
 
@@ -60,10 +61,13 @@ class Relaxed:
 @dataclass(frozen=True)
 class Choice:
     """Rows of the recommended plan and of the best one whose replicas are laid out otherwise; what each limit costs,
-    and the axes at whose end the recommended plan stands."""
+    and the axes at whose end the recommended plan stands. ``runner_up_apart``: the runner-up's interval does not reach
+    the recommended plan's prediction. ``passed_over``: a plan predicted better whose layout no measurement covers."""
 
     recommended: int
     runner_up: int | None
+    runner_up_apart: bool
+    passed_over: int | None
     relaxed: tuple[Relaxed, ...]
     at_axis_end: tuple[str, ...]
 
@@ -73,18 +77,23 @@ class Choice:
         return tuple(r.limit for r in self.relaxed if r.row is not None)
 
 
-def recommend(plans: Plans, scores: Scores, policy: Policy, axes: Mapping[str, tuple[int, ...]]) -> Choice | None:
-    """The best feasible plan under the policy; ``None`` when none is feasible."""
+def recommend(
+    plans: Plans, scores: Scores, policy: Policy, axes: Mapping[str, tuple[int, ...]], coverage: IntArray
+) -> Choice | None:
+    """The best feasible plan under the policy; ``None`` when none is feasible.
+
+    A plan whose layout no measurement covers is not preferred to a covered one that lies inside its interval.
+    """
     order = policy.order(plans, scores)
     feasible = scores.feasible
     ranked = order[feasible[order]]
     if len(ranked) == 0:
         return None
-    best = int(ranked[0])
-    same = np.all([shape[ranked] == shape[best] for shape in _replica(plans)], axis=0)
-    others = ranked[~same]
     name, direction = policy.first
     values = column(name, plans, scores)
+    best = _covered(ranked, values, name, direction, coverage)
+    same = np.all([shape[ranked] == shape[best] for shape in _replica(plans)], axis=0)
+    others = ranked[~same]
     relaxed = []
     for i, limit in enumerate(scores.limits):
         row = int(order[_without(scores, i)[order]][0])
@@ -94,12 +103,40 @@ def recommend(plans: Plans, scores: Scores, policy: Policy, axes: Mapping[str, t
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
     # At 1 an axis ends by nature; elsewhere the space may have been cut too short.
     ends = tuple(a for a, allowed in axes.items() if int(getattr(plans, a)[best]) in {allowed[0], allowed[-1]} - {1})
-    return Choice(best, int(others[0]) if len(others) else None, tuple(relaxed), ends)
+    runner_up = int(others[0]) if len(others) else None
+    apart = runner_up is None or not _overlap(best, runner_up, values, name, direction, coverage)
+    passed_over = int(ranked[0]) if int(ranked[0]) != best else None
+    return Choice(best, runner_up, apart, passed_over, tuple(relaxed), ends)
 
 
 def _replica(plans: Plans) -> list[IntArray]:
     """What makes the layout of one replica; plans that differ in dp or batch alone agree in all of them."""
     return [plans.gpus // plans.dp, plans.pp, plans.sp, plans.tp, plans.ep]
+
+
+def _interval(row: int, values: Array, name: str, coverage: IntArray) -> tuple[float, float]:
+    """The 80 % interval of a deciding figure; the value itself where the figure has none."""
+    if name not in PREDICTED:
+        return float(values[row]), float(values[row])
+    low, high = load_intervals().of(name, coverage[[row]], values[[row]])
+    return float(low[0]), float(high[0])
+
+
+def _covered(ranked: IntArray, values: Array, name: str, direction: str, coverage: IntArray) -> int:
+    best = int(ranked[0])
+    uncovered = CLASSES.index("layout")
+    covered = ranked[coverage[ranked] != uncovered]
+    if coverage[best] != uncovered or len(covered) == 0:
+        return best
+    low, high = _interval(best, values, name, coverage)
+    other = int(covered[0])
+    inside = values[other] >= low if direction == "max" else values[other] <= high
+    return other if inside else best
+
+
+def _overlap(best: int, other: int, values: Array, name: str, direction: str, coverage: IntArray) -> bool:
+    low, high = _interval(other, values, name, coverage)
+    return bool(high >= values[best] if direction == "max" else low <= values[best])
 
 
 def _without(scores: Scores, limit: int) -> NDArray[np.bool_]:

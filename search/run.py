@@ -22,6 +22,7 @@ from search.errors import InputError
 from search.fallbacks import fallbacks
 from search.front import Objectives, hypervolume_share, pareto_front
 from search.legal import Legal, legal_plans
+from search.measured.intervals import coverage
 from search.progress import track
 from search.recommend import Choice, Policy, recommend
 from search.rules import facts_of
@@ -60,7 +61,8 @@ class StudyReport:
 @dataclass(frozen=True)
 class Outcome:
     """Everything that the documents are rendered from. ``plans`` and ``scores`` hold every plan that was scored (all
-    legal ones when ``exact``), ``engines`` which engine takes each, ``front`` and ``choice`` are rows of them."""
+    legal ones when ``exact``), ``engines`` which engine takes each, ``coverage`` how well measurements cover it (an
+    index into ``search.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them."""
 
     config: Config
     scenario: Scenario
@@ -72,6 +74,7 @@ class Outcome:
     plans: Plans
     scores: Scores
     engines: np.ndarray
+    coverage: IntArray
     exact: bool
     front: IntArray
     choice: Choice | None
@@ -124,11 +127,12 @@ def run(config: Config) -> Outcome:
             tried, found = archive.contents()
             share = hypervolume_share(objectives.costs(tried, found)[found.feasible], costs[front])
             report = StudyReport(report.study, report.trials, report.repeats, share)
-        choice = recommend(plans, scores, policy, space.axes)
+        known = coverage(scenario, plans, scores.admitted_batch < plans.batch)
+        choice = recommend(plans, scores, policy, space.axes, known)
     return Outcome(
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario)),
         space, legal, objectives, policy,
-        plans, scores, engines, exact, front, choice, report, baselines, watch.seconds,
+        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from costmodel.plans import IntArray
 from costmodel.scores import FIGURES, PREDICTED
+from search.measured.intervals import CLASSES, load_intervals
 from search.rules import ENGINES
 from search.run import Outcome
 
@@ -27,12 +28,13 @@ def header() -> list[str]:
         names.append(figure)
         if figure in PREDICTED:
             names += [figure + suffix for suffix in BOUNDS]
-    return names
+    return [*names, "coverage"]
 
 
 def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
-    """The columns of ``header`` for some rows, as Python values; intervals that are not earned yet are empty."""
+    """The columns of ``header`` for some rows, as Python values."""
     plans, scores = outcome.plans.take(rows), outcome.scores.take(rows)
+    intervals, known = load_intervals(), outcome.coverage[rows]
     dense = not outcome.scenario.model.has_experts
     ones = [1] * len(rows)
     table: list[list[Any]] = [getattr(plans, name).tolist() for name in DEGREES]
@@ -40,8 +42,8 @@ def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
     for figure in FIGURES:
         table.append(getattr(scores, figure).tolist())
         if figure in PREDICTED:
-            table += [[""] * len(rows) for _ in BOUNDS]
-    return table
+            table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
+    return [*table, [CLASSES[c] for c in known]]
 
 
 def engine_names(takes: np.ndarray) -> list[str]:

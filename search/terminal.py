@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from search.baselines import Baseline
+from search.measured.intervals import CLASSES, load_intervals
 from search.recommend import nearest
 from search.run import Outcome
 from search.tables import engine_names, front_rows
@@ -71,9 +72,14 @@ def _recommendation(outcome: Outcome) -> str:
         f"TTFT {s.ttft_s[row]:.3g} s, {s.burst_ttft_s[row]:.3g} s in a burst; TPOT {s.tpot_s[row] * 1e3:.1f} ms; "
         f"memory {s.memory_utilization[row]:.1%}",
     ]
+    lines.append(_interval_line(outcome, row))
+    if choice.passed_over is not None:
+        plan = _layout(outcome.plans.row(choice.passed_over))
+        lines.append(f"predicted better, but no measurement covers its layout and the intervals overlap: {plan}")
     if choice.runner_up is not None:
         per_gpu = s.output_tokens_per_s_per_gpu[choice.runner_up]
-        lines.append(f"runner-up: {_layout(outcome.plans.row(choice.runner_up))}, {per_gpu:,.0f} tokens/s a GPU")
+        apart = "" if choice.runner_up_apart else "; the model cannot tell them apart"
+        lines.append(f"runner-up: {_layout(outcome.plans.row(choice.runner_up))}, {per_gpu:,.0f} tokens/s a GPU{apart}")
     for relaxed in choice.relaxed:
         if relaxed.row is not None:
             plan = _layout(outcome.plans.row(relaxed.row))
@@ -81,6 +87,20 @@ def _recommendation(outcome: Outcome) -> str:
     if choice.at_axis_end:
         lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
     return escape("\n".join(lines))
+
+
+def _interval_line(outcome: Outcome, row: int) -> str:
+    known = outcome.coverage[[row]]
+
+    def span(figure: str, scale: float, digits: str) -> str:
+        values = getattr(outcome.scores, figure)[[row]]
+        low, high = load_intervals().of(figure, known, values)
+        return f"{low[0] * scale:{digits}} to {high[0] * scale:{digits}}"
+
+    return (
+        f"80 % intervals ({CLASSES[int(known[0])]}): {span('output_tokens_per_s', 1.0, ',.0f')} tokens/s, "
+        f"TTFT {span('ttft_s', 1.0, '.2g')} s, TPOT {span('tpot_s', 1e3, '.1f')} ms"
+    )
 
 
 def _baseline_line(baseline: Baseline) -> str:

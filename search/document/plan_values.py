@@ -11,12 +11,13 @@ from costmodel.memory import blocks
 from costmodel.operations import ACTIVATION_BYTES
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.scores import FIGURES, Scores
+from costmodel.scores import FIGURES, PREDICTED, Scores
 from costmodel.stages import split_layers
 from search.document.account import decode_reading, heaviest_stage, module_weights, scalar, sequence_cache_bytes
 from search.document.placement import Rank, place, traffic
 from search.document.steady import Steady, steady
 from search.document.view import Values
+from search.measured.intervals import CLASSES, coverage, load_intervals
 
 MOST_NODES = 4  # written out rank by rank
 MOST_RANKS = 32
@@ -38,6 +39,11 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
         "nodes": math.ceil(degrees["gpus"] / scenario.cluster.node_size),
     }
     values |= {name: scalar(getattr(scores, name)) for name in FIGURES}
+    known = coverage(scenario, plan, scores.admitted_batch < plan.batch)
+    values["coverage"] = CLASSES[int(known[0])]
+    for name in PREDICTED:
+        low, high = load_intervals().of(name, known, getattr(scores, name))
+        values |= {f"{name}_low": scalar(low), f"{name}_high": scalar(high)}
     terms = steady(scenario, plan)
     values |= {k: v for k, v in vars(terms).items() if not isinstance(v, tuple)}
     reading = decode_reading(scenario, plan)

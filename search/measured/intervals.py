@@ -61,14 +61,13 @@ def load_intervals() -> Intervals:
     return Intervals(bounds)
 
 
-def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_], measured_law: bool) -> NDArray[np.int64]:
-    """The class of each plan: the least known that applies. ``measured_law``: the accelerator's own kernels were
-    measured."""
+def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The class of each plan: the least known that applies. An accelerator is measured when its law is its own."""
     classes = np.zeros(len(plans), dtype=np.int64)
     classes[waiting] = CLASSES.index("waiting")
     if scenario.engine.name == "any":
         classes[:] = CLASSES.index("engine")
-    if not measured_law:
+    if not getattr(scenario.law, "name", "flat").startswith("measured_"):
         classes[:] = CLASSES.index("accelerator")
     replica = plans.gpus // plans.dp
     unusual = (plans.pp > 1) | (plans.sp > 1) | (replica > scenario.cluster.node_size)

@@ -14,16 +14,18 @@ LIMIT_NAMES = {"memory": "memory a GPU", "ttft": "time to first token", "tpot": 
 def performance(v: View) -> str:
     r, h = v.at("recommended"), v.at("hardware")
     rows = [
-        ["output tokens/s", r.fig("output_tokens_per_s"), r.fig("limit_output_tokens_per_s")],
-        ["output tokens/s a GPU", r.fig("output_tokens_per_s_per_gpu"), ""],
-        ["requests/s", r.fig("requests_per_s"), ""],
-        ["time to first token, steady mean", r.s("ttft_s"), r.s("limit_ttft_s")],
-        ["time to first token, end of a burst", r.s("burst_ttft_s"), r.s("limit_burst_ttft_s")],
-        ["time per output token", r.s("tpot_s"), r.s("limit_tpot_s")],
+        ["output tokens/s", *_predicted(r, "output_tokens_per_s"), r.fig("limit_output_tokens_per_s")],
+        ["output tokens/s a GPU", *_predicted(r, "output_tokens_per_s_per_gpu"), ""],
+        ["requests/s", *_predicted(r, "requests_per_s"), ""],
+        ["time to first token, steady mean", *_predicted(r, "ttft_s"), r.s("limit_ttft_s")],
+        ["time to first token, end of a burst", *_predicted(r, "burst_ttft_s"), r.s("limit_burst_ttft_s")],
+        ["time per output token", *_predicted(r, "tpot_s"), r.s("limit_tpot_s")],
     ]
     achieved = formats.bytes_per_s(r.number("bandwidth_bytes_per_s"))
     text = [
-        table(["figure", "predicted", "physical limit"], rows),
+        table(["figure", "predicted", "interval", "physical limit"], rows),
+        "Four of five measurements lie inside such an interval. They are those of the class "
+        f"*{r.text('coverage')}* (docs/fidelity.md).",
         f"The throughput is {r.pct('share_of_limit')} of its limit. The limit is the same work with perfect "
         "overlap, no "
         "messages and no overheads, at the best rates that the hardware achieves.",
@@ -36,6 +38,12 @@ def performance(v: View) -> str:
     if "pass.comm_overlap" in r:
         text.append(f"The engine hides {r.pct('pass.comm_overlap')} of the messages behind computing.")
     return "\n\n".join(text)
+
+
+def _predicted(r: View, figure: str) -> list[str]:
+    """A figure and its interval."""
+    low, value, high = (formats.figure(figure, r.number(figure + end)) for end in ("_low", "", "_high"))
+    return [value, f"{low} to {high}"]
 
 
 def _time(r: View) -> str:
