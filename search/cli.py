@@ -11,6 +11,8 @@ COMMANDS = {
     "inspect": ("search.inspect", "what the reader makes of a config.json"),
     "models": ("search.catalog_tables", "list the catalog's models"),
     "hardware": ("search.catalog_tables", "list the catalog's accelerators"),
+    "validate": ("search.validate", "predict measured runs and say how far off the predictions are"),
+    "fidelity": ("search.fidelity", "the same with families left out of the fit; writes the intervals"),
 }
 
 

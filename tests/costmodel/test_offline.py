@@ -5,22 +5,20 @@ import math
 
 import numpy as np
 import pytest
+from worked_case import worked_case as worked
 
 from costmodel.breakdown import breakdown
 from costmodel.evaluate import evaluate
 from costmodel.lengths import FixedLengths
 from costmodel.offline import max_throughput, static_batch
 from costmodel.plans import Plans
-from tests.costmodel.worked_case import scenario as worked
 
 PLAN = {"gpus": 8, "tp": 8, "ep": 8}
 
 
 def short(isl: int, osl: int, **engine: object):
     base = worked()
-    return dataclasses.replace(
-        base, lengths=FixedLengths(isl, osl), engine=dataclasses.replace(base.engine, **engine)
-    )
+    return dataclasses.replace(base, lengths=FixedLengths(isl, osl), engine=dataclasses.replace(base.engine, **engine))
 
 
 def test_one_request_is_its_prefill_and_its_decode_steps():
@@ -76,10 +74,10 @@ def test_decode_step_agrees_with_a_loop_that_hardly_prefills():
 def test_max_throughput_fills_the_cache_or_the_engine():
     scenario = short(1024, 1024)
     plans = Plans.of(batch=1, **PLAN)
-    few, many = max_throughput(scenario, plans, 64), max_throughput(scenario, plans, 100_000)
+    few, many = max_throughput(scenario, plans, 64), max_throughput(scenario, plans, 2_000)
     assert few.admitted[0] == 64
     assert few.output_tokens_per_s[0] == evaluate(scenario, Plans.of(batch=64, **PLAN)).output_tokens_per_s[0]
-    assert 64 < many.admitted[0] < 100_000
+    assert 64 < many.admitted[0] <= 2_000
     assert many.output_tokens_per_s[0] > few.output_tokens_per_s[0]
     assert math.isfinite(many.tpot_s[0])
 

@@ -34,7 +34,14 @@ def test_out_has_a_line_for_every_row_in_order(table, tmp_path, capsys, base, ke
 
 
 def test_formulas_are_escaped():
-    assert [escape(t) for t in ("=1", "+1", "-1", "@x", "\t=1", "plain")] == ["'=1", "'+1", "'-1", "'@x", "'\t=1", "plain"]
+    assert [escape(t) for t in ("=1", "+1", "-1", "@x", "\t=1", "plain")] == [
+        "'=1",
+        "'+1",
+        "'-1",
+        "'@x",
+        "'\t=1",
+        "plain",
+    ]
 
 
 def test_a_peer_stands_beside(table, tmp_path, capsys):

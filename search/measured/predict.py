@@ -1,0 +1,121 @@
+"""A prediction for every measurement, or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from costmodel.evaluate import evaluate
+from costmodel.offline import Offline, max_throughput, static_batch
+from costmodel.plans import concatenate
+from search.errors import InputError
+from search.measured.cases import Case, case_of
+from search.measured.intervals import CLASSES, coverage, load_intervals
+from search.measured.rows import Measurement
+
+MOST_CONCURRENCY = 1e7
+CLOSED = ("closed_loop_fixed_conc", "latency_bs1")
+LARGE_MEMORY = 70 * 2**30
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A prediction and its 80 % interval; NaN where there is none."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Seconds, and output tokens a second and GPU. ``coverage`` names the class of the intervals; ``skipped`` is the
+    reason of a row without a prediction."""
+
+    measurement: Measurement
+    ttft_s: Figure = Figure()
+    tpot_s: Figure = Figure()
+    tokens_per_s_per_gpu: Figure = Figure()
+    coverage: str = ""
+    skipped: str | None = None
+    assumptions: tuple[str, ...] = field(default=())
+
+
+def most_sequences(case: Case) -> int:
+    """The largest batch of an attention group that an engine runs unless told otherwise: vLLM max_num_seqs, 1024 on
+    accelerators of 70 GiB and more that are no A100, else 256 (vllm/engine/arg_utils.py get_batch_defaults, 0.33);
+    TensorRT-LLM max_batch_size 2048; SGLang max_running_requests 2048."""
+    if case.engine != "vllm":
+        return 2048
+    large = case.scenario.accelerator.memory_bytes >= LARGE_MEMORY and not case.hardware.startswith("a100")
+    return 1024 if large else 256
+
+
+def predict(measurements: Sequence[Measurement], models: Path | None = None) -> list[Prediction]:
+    """Predictions in the order of ``measurements``. Closed loops of one scenario are evaluated together."""
+    found: list[Prediction | None] = [None] * len(measurements)
+    groups: dict[tuple[object, ...], list[tuple[int, Case]]] = {}
+    for i, m in enumerate(measurements):
+        try:
+            case = _case(m, models)
+            if m.regime in CLOSED:
+                key = (m.model, case.hardware, case.engine, m.precision, m.kv_precision, m.isl, m.osl)
+                groups.setdefault(key, []).append((i, case))
+            else:
+                found[i] = _offline(m, case)
+        except InputError as error:
+            found[i] = Prediction(m, skipped=str(error))
+    for members in groups.values():
+        scores = evaluate(members[0][1].scenario, concatenate([case.plan for _, case in members]))
+        for n, (i, case) in enumerate(members):
+            figures = (scores.ttft_s[n], scores.tpot_s[n], scores.output_tokens_per_s_per_gpu[n])
+            waiting = bool(scores.admitted_batch[n] < case.plan.batch[0])
+            found[i] = _with_intervals(measurements[i], case, figures, waiting)
+    return [p for p in found if p is not None]
+
+
+def _case(m: Measurement, models: Path | None) -> Case:
+    if any(text is None for text in (m.model, m.system, m.engine, m.precision, m.regime)):
+        raise InputError("the row is cut short")
+    needs = m.regime != "max_throughput_offline" and m.regime != "disaggregated"
+    if needs and not (m.concurrency is not None and 1 <= m.concurrency <= MOST_CONCURRENCY):
+        raise InputError(f"concurrency {m.concurrency} is not a number from 1 to {MOST_CONCURRENCY:g}")
+    return case_of(m, models)
+
+
+def _offline(m: Measurement, case: Case) -> Prediction:
+    """Regimes without a closed loop; one that is not known is an ``InputError``."""
+    cap = most_sequences(case)
+    nan = math.nan
+    if m.regime == "max_throughput_offline":
+        run = max_throughput(case.scenario, case.plan, cap)
+        return _with_intervals(m, case, (nan, run.tpot_s[0], _speed(run, m)), False)
+    figures: dict[str, Callable[[Offline], tuple[float, float, float]]] = {
+        "static_batch_offline": lambda run: (run.ttft_s[0], run.tpot_s[0], _speed(run, m)),
+        "burst_all_at_once": lambda run: (run.ttft_s[0], run.tpot_s[0], _speed(run, m)),
+        "prefill_only": lambda run: (run.ttft_s[0], nan, nan),
+        "prefill_only_bs1": lambda run: (run.ttft_s[0], nan, nan),
+        "decode_only": lambda run: (nan, run.step_s[0], case.plan.batch[0] / run.step_s[0] / m.gpus),
+    }
+    if m.regime not in figures:
+        raise InputError(f"regime {m.regime!r} is not known")
+    run = static_batch(case.scenario, case.plan, cap)
+    return _with_intervals(m, case, figures[m.regime](run), bool(run.admitted[0] < case.plan.batch[0]))
+
+
+def _speed(run: Offline, m: Measurement) -> float:
+    return float(run.output_tokens_per_s[0]) / m.gpus
+
+
+def _with_intervals(m: Measurement, case: Case, figures: tuple[float, float, float], waiting: bool) -> Prediction:
+    known = coverage(case.scenario, case.plan, np.array([waiting]))
+    names = ("ttft_s", "tpot_s", "output_tokens_per_s_per_gpu")
+    found = []
+    for name, value in zip(names, figures, strict=True):
+        low, high = load_intervals().of(name, known, np.array([value], dtype=float))
+        found.append(Figure(float(value), float(low[0]), float(high[0])))
+    return Prediction(m, *found, coverage=CLASSES[int(known[0])], assumptions=case.assumptions)
