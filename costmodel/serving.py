@@ -72,7 +72,9 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     prefilling = 1.0 - (1.0 - busy) ** groups
     groups_prefilling = groups * busy / prefilling
     # A decoding request is not disturbed by its own prefill, only by those of its group's others and other groups.
-    others = busy * (1.0 - 1.0 / np.maximum(sequences, 1.0))
+    # It sees the N - n other steps of its life.
+    own = np.minimum(prefills / life, 1.0)
+    others = np.maximum(busy - own, 0.0) / np.where(own < 1.0, 1.0 - own, 1.0)
     disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** (groups - 1.0)
 
     burst_sequences = np.ceil(batch / groups)

@@ -73,7 +73,7 @@ class GroupedQueryAttention:
             "dtype": setting.attention_dtype,
             "flops_per_prompt": 4.0 * query * pairs,  # q k' and p v, two FLOPs a product
             "flops_per_decode": 4.0 * query * context,
-            "cache_read_per_prompt": cache_token * lengths.cached,
+            "cache_read_per_prompt": cache_token * self._kept(lengths.cached),
             "cache_read_per_decode": cache_token * context,
             "cache_write_per_token": cache_token,
             "io_per_token": 2.0 * query * ACTIVATION_BYTES,
@@ -97,8 +97,12 @@ class GroupedQueryAttention:
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         _, kv_heads = self._local(setting)
         bound = self.window or self.chunk
-        kept = tokens if bound is None else np.minimum(tokens, bound)
-        return 2.0 * kv_heads * self.head_dim * setting.kv_bytes * kept
+        return 2.0 * kv_heads * self.head_dim * setting.kv_bytes * self._kept(tokens)
+
+    def _kept(self, tokens: Any) -> Any:
+        """Of ``tokens`` before it, those that a layer can still look at."""
+        reach = self.window or self.chunk
+        return tokens if reach is None else np.minimum(tokens, reach)
 
     def state_bytes(self, setting: Setting) -> Any:
         return 0.0

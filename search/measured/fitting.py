@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.plans import Array
 from search.config import read_law
@@ -61,7 +62,7 @@ def apply(fitted: Fitted) -> Change:
     return change  # type: ignore[return-value]
 
 
-def residuals(read: Read, fitted: Fitted, keep: Array) -> Array:
+def residuals(read: Read, fitted: Fitted, keep: NDArray[np.bool_]) -> Array:
     """Weighted log errors of the rows (places in the file) in ``keep``."""
     chosen = Read(read.rows, {i: read.cases[i] for i in read.cases if keep[i]}, {})
     found = predict(chosen, apply(fitted))
@@ -74,7 +75,7 @@ def residuals(read: Read, fitted: Fitted, keep: Array) -> Array:
     return np.nan_to_num(np.concatenate(parts))
 
 
-def fit(read: Read, keep: Array, *, steps: int = 10) -> dict[tuple[str, str], float]:
+def fit(read: Read, keep: NDArray[np.bool_], *, steps: int = 10) -> dict[tuple[str, str], float]:
     """Constants for the engines of the rows in ``keep`` (a mask over the file)."""
     from scipy.optimize import least_squares
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.evaluate import evaluate
 from costmodel.plans import Array, concatenate
@@ -47,7 +48,7 @@ class Figures:
     ttft_s: Array
     tpot_s: Array
     tokens_per_s_per_gpu: Array
-    waiting: Array  # True where the cache admits fewer sequences than are in flight
+    waiting: NDArray[np.bool_]  # True where the cache admits fewer sequences than are in flight
 
 
 def predict(read: Read, change: Change | None = None) -> Figures:

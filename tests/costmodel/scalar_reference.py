@@ -223,7 +223,8 @@ class Reference:
         plain, plain_stage = self.step(decodes, 0.0, stage_decodes, decodes)
         mixed, mixed_stage = self.step(decodes, prompts, stage_decodes + stage_prompts * c.isl, decodes + prompts)
         # What a decoding request sees: its own prefill is over, the others' are not.
-        seen = 1 - (1 - busy * (1 - 1 / max(b, 1))) * (1 - busy) ** (self.attn_dp - 1)
+        own = n / life
+        seen = 1 - (1 - max(busy - own, 0.0) / (1 - own if own < 1 else 1)) * (1 - busy) ** (self.attn_dp - 1)
         mean = (1 - seen) * plain + seen * mixed
         mean_stage = (1 - seen) * plain_stage + seen * mixed_stage
         tpot = max(mean, micro * mean_stage)
