@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import IntArray
+from costmodel.plans import AXES, IntArray, Plans
 from costmodel.scores import FIGURES, PREDICTED
 from search.measured.intervals import CLASSES, load_intervals
 from search.rules import ENGINES
@@ -68,14 +68,21 @@ def write_front(outcome: Outcome, path: Path) -> None:
 
 
 def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
-    """All scored rows, or, beyond ``most``, the front and a seeded sample of the rest; and whether it is a sample."""
+    """All scored rows, or, beyond ``most``, the front, the baselines that are among them and a seeded sample of the
+    rest; and whether it is a sample."""
     total = len(outcome.plans)
     if total <= most:
         return np.arange(total), False
-    rest = np.setdiff1d(np.arange(total), outcome.front)
+    kept = np.union1d(outcome.front, [row for b in outcome.baselines for row in rows_of(outcome.plans, b.plan)])
+    rest = np.setdiff1d(np.arange(total), kept)
     rng = np.random.default_rng(outcome.config.strategy.seed)
-    drawn = rng.choice(rest, size=max(most - len(outcome.front), 0), replace=False)
-    return np.sort(np.concatenate([outcome.front, drawn])), True
+    drawn = rng.choice(rest, size=max(most - len(kept), 0), replace=False)
+    return np.sort(np.concatenate([kept, drawn])).astype(np.int64), True
+
+
+def rows_of(plans: Plans, one: Plans) -> IntArray:
+    """The rows of ``plans`` that are the plan ``one``."""
+    return np.flatnonzero(np.all([getattr(plans, a) == getattr(one, a)[0] for a in AXES], axis=0))
 
 
 def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:

@@ -25,10 +25,10 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 TRIALS = "strategy.n_trials=20"
 
 
-def commands() -> Iterator[str]:
+def commands() -> list[str]:
     """Each line of a block marked ``sh``, once."""
     lines = [line for page in PAGES for block in FENCED.findall(page.read_text()) for line in block.splitlines()]
-    return iter(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_commands_run(search, capsys, command: str) -> None:
 
 
 def test_there_are_commands_to_run() -> None:
-    assert len(list(commands())) >= 8
+    assert len(commands()) >= 8
 
 
 def anchors(page: Path) -> set[str]:

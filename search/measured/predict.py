@@ -118,4 +118,5 @@ def _with_intervals(m: Measurement, case: Case, figures: tuple[float, float, flo
     for name, value in zip(names, figures, strict=True):
         low, high = load_intervals().of(name, known, np.array([value], dtype=float))
         found.append(Figure(float(value), float(low[0]), float(high[0])))
-    return Prediction(m, *found, coverage=CLASSES[int(known[0])], assumptions=case.assumptions)
+    ttft, tpot, speed = found
+    return Prediction(m, ttft, tpot, speed, coverage=CLASSES[int(known[0])], assumptions=case.assumptions)

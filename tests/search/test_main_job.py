@@ -152,6 +152,8 @@ def test_sample_of_candidates_holds_the_front(search, tmp_path):
     front = {tuple(r[a] for a in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")) for r in rows(run / "pareto.csv")}
     assert len(candidates) == 200
     assert front <= candidates
+    # The two hand-written plans are legal points of this space.
+    assert {("8", "1", "1", "1", "8", "8", "128"), ("16", "2", "1", "1", "4", "8", "256")} <= candidates
 
 
 def test_baselines_are_scored_by_the_same_model(search):
