@@ -29,8 +29,8 @@ class EfficiencyLaw(Protocol):
         ...
 
     def with_launches(self, share: float, experts: float) -> EfficiencyLaw:
-        """The same law with its fixed costs a call scaled: CUDA graphs and dependent launches hide a part of them. Those of
-        grouped expert products, which carry routing and sorting, are scaled by ``experts`` instead."""
+        """The same law with its fixed costs a call scaled by ``share``: CUDA graphs and dependent launches hide some.
+        Those of grouped expert products, which carry routing and sorting, are scaled by ``experts`` instead."""
         ...
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

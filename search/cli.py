@@ -12,6 +12,7 @@ COMMANDS = {
     "models": ("search.catalog_tables", "list the catalog's models"),
     "hardware": ("search.catalog_tables", "list the catalog's accelerators"),
     "validate": ("search.validate", "predict measured runs and say how far off the predictions are"),
+    "calibrate": ("search.calibrate", "fit an engine's constants to your own benchmark runs"),
     "fidelity": ("search.fidelity", "the same with families left out of the fit; writes the intervals"),
 }
 

@@ -96,7 +96,6 @@ class GroupedQueryAttention:
 
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         _, kv_heads = self._local(setting)
-        bound = self.window or self.chunk
         return 2.0 * kv_heads * self.head_dim * setting.kv_bytes * self._kept(tokens)
 
     def _kept(self, tokens: Any) -> Any:

@@ -122,7 +122,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
         limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name]),
         law=read_law(hardware.efficiency).with_launches(engine.launch_share, engine.expert_launch_share),
-        waves=WAVES,
+        waves=m.waves or WAVES,
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))

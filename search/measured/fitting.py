@@ -19,6 +19,7 @@ from search.config import read_law
 from search.hardware_catalog import load_hardware
 from search.measured.cases import Case
 from search.measured.grouped import Change, Read, measured, predict, with_engine
+from search.schema import EngineConfig
 
 TTFT_WEIGHT = 0.3
 PRIOR_SIGMA = 1.0  # a factor e either way is one standard deviation
@@ -50,6 +51,13 @@ def slots(engines: list[str]) -> list[tuple[str, Constant]]:
     return [(e, c) for e in engines for c in CONSTANTS] + [(SHARED, EXPERTS)]
 
 
+def centred(engine: EngineConfig) -> Fitted:
+    """The constants of an engine's file, as centres of priors. Zero has no logarithm; the range's low end stands for
+    it."""
+    values = {(engine.name, c.name): max(getattr(engine, c.name), c.low) for c in CONSTANTS}
+    return values | {(SHARED, EXPERTS.name): engine.expert_launch_share}
+
+
 def apply(fitted: Fitted) -> Change:
     """A change of scenarios to fitted constants; engines without any take the priors' centres."""
     shared = fitted.get((SHARED, EXPERTS.name), EXPERTS.centre)
@@ -75,14 +83,29 @@ def residuals(read: Read, fitted: Fitted, keep: NDArray[np.bool_]) -> Array:
     return np.nan_to_num(np.concatenate(parts))
 
 
+@dataclass(frozen=True)
+class Posterior:
+    """``values`` fitted; ``certainty`` 1 - (standard deviation of the logarithm after the fit) / (before it): 0 where
+    the data say nothing about a constant, near 1 where they fix it."""
+
+    values: dict[tuple[str, str], float]
+    certainty: dict[tuple[str, str], float]
+
+
 def fit(read: Read, keep: NDArray[np.bool_], *, steps: int = 10) -> dict[tuple[str, str], float]:
     """Constants for the engines of the rows in ``keep`` (a mask over the file)."""
+    return fit_around(read, keep, {}, steps=steps).values
+
+
+def fit_around(read: Read, keep: NDArray[np.bool_], centres: Fitted, *, steps: int = 10) -> Posterior:
+    """The same with priors around ``centres`` where they name a constant."""
     from scipy.optimize import least_squares
 
     engines = sorted({case.engine for i, case in read.cases.items() if keep[i]})
     wanted = slots(engines)
     keys = [(engine, constant.name) for engine, constant in wanted]
-    centre = np.log([constant.centre for _, constant in wanted])
+    low, high = np.log([c.low for _, c in wanted]), np.log([c.high for _, c in wanted])
+    centre = np.clip(np.log([centres.get(k, c.centre) for k, (_, c) in zip(keys, wanted, strict=True)]), low, high)
 
     def value(logs: Array) -> dict[tuple[str, str], float]:
         return dict(zip(keys, np.exp(logs).tolist(), strict=True))
@@ -93,8 +116,12 @@ def fit(read: Read, keep: NDArray[np.bool_], *, steps: int = 10) -> dict[tuple[s
         prior = (logs - centre) / PRIOR_SIGMA * SOFT / max(families, 1) ** 0.5
         return np.concatenate([residuals(read, value(logs), keep), prior])
 
-    bounds = (np.log([c.low for _, c in wanted]), np.log([c.high for _, c in wanted]))
+    start = np.clip(centre, low + 1e-6, high - 1e-6)
     result = least_squares(
-        objective, centre, bounds=bounds, loss="soft_l1", f_scale=SOFT, diff_step=0.01, max_nfev=steps
+        objective, start, bounds=(low, high), loss="soft_l1", f_scale=SOFT, diff_step=0.01, max_nfev=steps
     )
-    return value(result.x)
+    information = result.jac.T @ result.jac  # the prior's rows are in it, so it has an inverse
+    prior = SOFT / max(families, 1) ** 0.5 / PRIOR_SIGMA
+    shrunk = np.sqrt(np.diag(np.linalg.inv(information))) * prior
+    certainty = dict(zip(keys, np.clip(1.0 - shrunk, 0.0, 1.0).tolist(), strict=True))
+    return Posterior(value(result.x), certainty)

@@ -57,7 +57,17 @@ def predict(read: Read, change: Change | None = None) -> Figures:
     groups: dict[tuple[object, ...], list[int]] = {}
     for n, i in enumerate(places):
         row, case = read.rows[i], read.cases[i]
-        key = (row.model, case.hardware, case.engine, row.precision, row.kv_precision, row.version, row.isl, row.osl)
+        key = (
+            row.model,
+            case.hardware,
+            case.engine,
+            row.precision,
+            row.kv_precision,
+            row.version,
+            row.isl,
+            row.osl,
+            row.waves,
+        )
         groups.setdefault((*key, row.regime), []).append(n)
     out = np.full((4, len(places)), np.nan)
     for members in groups.values():

@@ -16,7 +16,8 @@ REALISED = 0.9  # of nominal lengths: InferenceX draws them uniformly between 0.
 class Measurement:
     """One run. Lengths are realised means in tokens; ``concurrency`` sequences in flight over the deployment, ``None``
     where all requests are queued at once; layout degrees are ``None`` where the source does not print them. Measured
-    figures are ``None`` where there are none. ``drawn`` is True for lengths drawn at random."""
+    figures are ``None`` where there are none. ``drawn`` is True for lengths drawn at random; ``waves``: requests in
+    all over the concurrency, where known."""
 
     id: str
     model: str
@@ -41,6 +42,7 @@ class Measurement:
     tpot_s: float | None
     tokens_per_s_per_gpu: float | None
     note: str = ""
+    waves: float | None = None
 
     @property
     def family(self) -> tuple[str, str, str]:
