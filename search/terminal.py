@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from search.baselines import Baseline
 from search.measured.intervals import CLASSES, load_intervals
-from search.recommend import nearest
+from search.recommend import LAYOUT, nearest
 from search.run import Outcome
 from search.tables import engine_names, front_rows
 
@@ -32,8 +33,13 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
 
 
 def _front(outcome: Outcome) -> Table:
-    rows = front_rows(outcome)
-    table = Table(title=f"Pareto front: {len(rows)} plans" + (f", the best {SHOWN}" if len(rows) > SHOWN else ""))
+    front = front_rows(outcome)
+    # One row a layout, its best batch: neighbouring batches of one layout would fill the table.
+    layouts = np.stack([getattr(outcome.plans, a)[front] for a in LAYOUT], axis=1)
+    first = np.sort(np.unique(layouts, axis=0, return_index=True)[1])
+    rows = front[first]
+    shown = f", {SHOWN} of them" if len(rows) > SHOWN else ""
+    table = Table(title=f"Pareto front: {len(front)} plans in {len(rows)} layouts; the best of each{shown}")
     for name in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"):
         table.add_column(name, justify="right")
     for name in ("tokens/s", "per GPU", "TTFT s", "burst s", "TPOT ms", "memory", "of limit", "engines"):
