@@ -22,7 +22,7 @@ from search.config import typed
 from search.paths import conf_dir
 from search.run import Outcome, run
 
-WIDTH = 125
+WIDTH = 132
 FONT = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 FONT_SIZE = 20.26  # a character of the first two fonts is then as wide as rich's grid, for viewers without textLength
 
