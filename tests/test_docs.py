@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ PAGES = sorted([REPO / "README.md", REPO / "CHANGELOG.md", *(REPO / "docs").rglo
 FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TRIALS = "strategy.n_trials=20"
+Search = Callable[..., tuple[int, str, str]]  # the fixture of conftest.py
 
 
 def commands() -> list[str]:
@@ -41,7 +42,7 @@ def my_model(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("my_model")
 @pytest.mark.parametrize("command", commands())
-def test_commands_run(search, capsys, command: str) -> None:
+def test_commands_run(search: Search, capsys: pytest.CaptureFixture[str], command: str) -> None:
     words = shlex.split(command, comments=True)
     if words[0] == "servefront":
         assert servefront(words[1:]) == 0
@@ -86,7 +87,7 @@ def test_formats_name_every_column() -> None:
     assert not missing
 
 
-def test_formats_name_every_key_of_the_summary(search, tmp_path: Path) -> None:
+def test_formats_name_every_key_of_the_summary(search: Search, tmp_path: Path) -> None:
     code, _, err = search("+experiment=qwen3_235b", "hydra.run.dir=r", TRIALS)
     assert code == 0, err
     summary = json.loads((tmp_path / "r" / "summary.json").read_text())
