@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,10 @@ from search.measured.cases import Case, case_of
 from search.measured.intervals import CLASSES, coverage, load_intervals
 from search.measured.rows import Measurement
 
-MOST_CONCURRENCY = 1e7
+MOST = 1e7  # tokens, sequences or accelerators: beyond it a cell is a slip
 CLOSED = ("closed_loop_fixed_conc", "latency_bs1")
+# A program that calls the engine itself: no request travels, waits to be parsed and is answered.
+IN_PROCESS = ("static_batch_offline", "prefill_only", "prefill_only_bs1", "decode_only")
 LARGE_MEMORY = 70 * 2**30
 
 
@@ -81,21 +83,24 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
 def _case(m: Measurement, models: Path | None) -> Case:
     if any(text is None for text in (m.model, m.system, m.engine, m.precision, m.regime)):
         raise InputError("the row is cut short")
-    needs = m.regime != "max_throughput_offline" and m.regime != "disaggregated"
-    if needs and not (m.concurrency is not None and 1 <= m.concurrency <= MOST_CONCURRENCY):
-        raise InputError(f"concurrency {m.concurrency} is not a number from 1 to {MOST_CONCURRENCY:g}")
+    needs = m.regime not in ("max_throughput_offline", "disaggregated")
+    if (needs or m.concurrency is not None) and not (m.concurrency is not None and 1 <= m.concurrency <= MOST):
+        raise InputError(f"concurrency {m.concurrency} is not a number from 1 to {MOST:g}")
+    sizes = (m.isl, m.osl, m.gpus, m.tp, m.pp, m.attn_dp, m.ep)
+    if any(size is not None and not 0 <= size <= MOST for size in sizes):
+        raise InputError(f"a length or degree is not within 0 and {MOST:g}")
     return case_of(m, models)
 
 
 def _offline(m: Measurement, case: Case) -> Prediction:
     """Regimes without a closed loop; one that is not known is an ``InputError``."""
-    cap = most_sequences(case)
+    cap = float(most_sequences(case))
     nan = math.nan
     if m.regime == "max_throughput_offline":
         run = max_throughput(case.scenario, case.plan, cap)
         return _with_intervals(m, case, (nan, run.tpot_s[0], _speed(run, m)), False)
     figures: dict[str, Callable[[Offline], tuple[float, float, float]]] = {
-        "static_batch_offline": lambda run: (run.ttft_s[0], run.tpot_s[0], _speed(run, m)),
+        "static_batch_offline": lambda run: (run.prefill_s[0], run.step_s[0], _speed(run, m)),
         "burst_all_at_once": lambda run: (run.ttft_s[0], run.tpot_s[0], _speed(run, m)),
         "prefill_only": lambda run: (run.ttft_s[0], nan, nan),
         "prefill_only_bs1": lambda run: (run.ttft_s[0], nan, nan),
@@ -103,7 +108,11 @@ def _offline(m: Measurement, case: Case) -> Prediction:
     }
     if m.regime not in figures:
         raise InputError(f"regime {m.regime!r} is not known")
-    run = static_batch(case.scenario, case.plan, cap)
+    scenario = case.scenario
+    if m.regime in IN_PROCESS:  # and the batch is what the caller made it
+        cap = MOST
+        scenario = replace(scenario, engine=replace(scenario.engine, request_overhead_s=0.0))
+    run = static_batch(scenario, case.plan, cap)
     return _with_intervals(m, case, figures[m.regime](run), bool(run.admitted[0] < case.plan.batch[0]))
 
 

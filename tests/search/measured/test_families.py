@@ -3,13 +3,13 @@
 import math
 
 import pytest
+from measured_cases import PUBLISHED, SILICON
 
 from search.measured.errors import age, errors
 from search.measured.families import Option, ranking, ranks, regret, spearman
 from search.measured.peers import read_peer
 from search.measured.predict import Figure, Prediction
 from search.measured.rows import read_rows
-from tests.search.measured.conftest import PUBLISHED, SILICON
 
 
 def option(layout, tpot, speed, guessed_tpot, guessed_speed, setting="s"):

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from measured_cases import PUBLISHED, SILICON
 
 from costmodel.evaluate import evaluate
 from search.measured.cases import case_of
 from search.measured.predict import most_sequences, predict
 from search.measured.rows import read_rows
-from tests.search.measured.conftest import PUBLISHED, SILICON
 
 BAD = [
     ({"model": "nobody/nothing-7b"}, "model"),
@@ -20,6 +20,11 @@ BAD = [
     ({"concurrency": ""}, "concurrency"),
     ({"concurrency": "1e300"}, "concurrency"),
     ({"isl": ""}, "lengths"),
+    ({"isl": "1e300"}, "length"),
+    ({"osl": "1e12"}, "length"),
+    ({"gpus": "99999999999"}, "degree"),
+    ({"tp": "1e300"}, "degree"),
+    ({"pp": "-5"}, "degree"),
     ({"tp": "3", "ep": "3"}, "does not fill"),
 ]
 
@@ -85,6 +90,18 @@ def test_each_regime_predicts_its_figures(table, regime):
     figures = (p.ttft_s.value, p.tpot_s.value, p.tokens_per_s_per_gpu.value)
     assert tuple(math.isfinite(f) for f in figures) == REGIMES[regime]
     assert all(f > 0 for f in figures if math.isfinite(f))
+
+
+def test_a_batch_in_process_waits_for_no_server(table):
+    """Its first token comes after the prefill alone; a server adds what a request costs it."""
+    changes = [
+        {"regime": r, "concurrency": "1"} for r in ("prefill_only_bs1", "static_batch_offline", "burst_all_at_once")
+    ]
+    rows = read_rows(table(PUBLISHED, *changes))
+    alone, batch, server = (p.ttft_s.value for p in predict(rows))
+    overhead = case_of(rows[0]).scenario.engine.request_overhead_s
+    assert alone == batch
+    assert server == pytest.approx(alone + overhead)
 
 
 def test_an_unknown_regime_is_a_reason(table):

@@ -3,10 +3,10 @@
 import csv
 
 import pytest
+from measured_cases import PUBLISHED, SILICON
 
 from search.measured.predictions_file import escape
 from search.validate import main
-from tests.search.measured.conftest import PUBLISHED, SILICON
 
 HEADER = ["ttft_ms", "tpot_ms", "output_tokens_per_s_per_gpu"]
 
