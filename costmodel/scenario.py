@@ -33,7 +33,9 @@ class Scenario:
     """One model on one kind of accelerator under one workload.
 
     ``waves``: requests that a client sends in all, over its concurrency. All begin at once, so the first of the waves
-    is a burst; a server in production has seen infinitely many."""
+    is a burst; a server in production has seen infinitely many. ``synchronised``: all requests are equally long, as in
+    a benchmark with fixed lengths: those that were prefilled together end together, come back together and are
+    prefilled together again."""
 
     model: Architecture
     accelerator: Accelerator
@@ -43,6 +45,7 @@ class Scenario:
     limits: Limits
     law: EfficiencyLaw
     waves: float = math.inf
+    synchronised: bool = False
 
     def layout(self, plans: Plans) -> Layout:
         return Layout.of(plans, self.engine.dense_split, self.engine.expert_imbalance)

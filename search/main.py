@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
     except HydraException as error:
         return fail(_one_line(error), InputError.exit_code)
     except OSError as error:
-        return fail(f"{error.filename or 'file'}: {error.strerror or error}", InputError.exit_code)
+        return fail(_system(error), InputError.exit_code)
     finally:
         sys.argv = old
     for message, code in _failures:
@@ -72,9 +73,11 @@ def _job(config: DictConfig) -> None:
         search_once(config, folder)
     except NoFeasiblePlan as error:
         _failures.append((f"{prefix}{error}", NoFeasiblePlan.exit_code))
-    except InputError as error:
-        write_status(folder, BROKEN, str(error))
-        _failures.append((f"{prefix}{error}", InputError.exit_code))
+    except (InputError, OSError) as error:
+        message = _system(error) if isinstance(error, OSError) else str(error)
+        _failures.append((f"{prefix}{message}", InputError.exit_code))
+        with suppress(OSError):
+            write_status(folder, BROKEN, message)
 
 
 def search_once(config: DictConfig, folder: Path) -> None:
@@ -99,6 +102,10 @@ def sweep_code(folder: Path) -> int:
     if BROKEN in statuses:
         return InputError.exit_code
     return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code
+
+
+def _system(error: OSError) -> str:
+    return f"{error.filename or 'file'}: {error.strerror or error}"
 
 
 def _missing(error: MissingConfigException) -> str:

@@ -93,10 +93,10 @@ def recommend(
     values = column(name, plans, scores)
     best = _covered(ranked, values, name, direction, coverage)
     same = np.all([shape[ranked] == shape[best] for shape in _replica(plans)], axis=0)
-    others = ranked[~same]
+    others = ranked[~same & (ranked != ranked[0])] if best != int(ranked[0]) else ranked[~same]
     relaxed = []
     for i, limit in enumerate(scores.limits):
-        row = int(order[_without(scores, i)[order]][0])
+        row = _covered(order[_without(scores, i)[order]], values, name, direction, coverage)
         gain = 0.0
         if row != best:
             gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)

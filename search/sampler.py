@@ -23,9 +23,8 @@ from search.errors import InputError
 from search.legal import Legal
 from search.space import ORDER, Space
 
-# Half of the proposals search near the front found so far (a memetic step, Ishibuchi and Murata, IEEE TSMC-C 1998);
-# the shares were set on a space of 65,280 legal plans, where NSGA-II alone reached 0.97 of the hypervolume in 2,000
-# trials and this 0.985, and hardly matter between 0.5 and 0.9.
+# Half of the proposals search near the front found so far (a memetic step, Ishibuchi and Murata, IEEE TSMC-C 1998). The
+# shares hardly matter between 0.5 and 0.9; docs/adr/0003 has what the step gains.
 NEAR_LAYOUTS = 8
 LOCAL = 0.5
 SAME_LAYOUT = 0.7

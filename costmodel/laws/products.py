@@ -9,9 +9,6 @@ from costmodel.hardware import Accelerator
 from costmodel.laws.rates import HALVINGS, Rates, overlap
 from costmodel.operations import Work
 
-# FP4 experts run as one kernel for routing and both products (TensorRT-LLM's generated kernels, which vLLM and SGLang
-# call through FlashInfer): 31 to 34 us for a layer of 4 tokens where fp8_block takes 58 to 95 (kernel tables, B200).
-MONOLITHIC_SHARE = 0.5
 QUANTISED_BYTES = 3.0  # a bf16 input is read (2) and written at one byte (1); half a byte in fp4 is neglected
 
 
@@ -56,13 +53,16 @@ class ExpertsLaw:
 
     ``tile_rows``: rows of padding an expert, its last tile. ``io_passes``: how often inputs and outputs travel:
     sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half of the
-    fixed cost of a layer's two products with routing and sorting. Valid for 1 row an expert upwards.
+    fixed cost of a layer's two products with routing and sorting, of which FP4 experts pay ``fp4_launch_share`` (1 in
+    the kernel tables, where several kernels stand; less inside engines, which pick one kernel for all). Valid for 1 row
+    an expert upwards.
     """
 
     peak_share: float
     launch_s: float
     tile_rows: float
     io_passes: float
+    fp4_launch_share: float = 1.0
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
@@ -71,6 +71,6 @@ class ExpertsLaw:
         weights = work.weight_bytes / bandwidth
         moved = (work.io_bytes + work.kv_bytes) * (self.io_passes / bandwidth)
         monolithic = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) == 2
-        launch = self.launch_s * (MONOLITHIC_SHARE if monolithic else 1.0)
+        launch = self.launch_s * (self.fp4_launch_share if monolithic else 1.0)
         seconds = overlap(compute, weights) + moved + launch * (work.m > 0)
         return Times(seconds, compute, weights + moved)

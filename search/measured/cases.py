@@ -123,6 +123,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name]),
         law=read_law(hardware.efficiency).with_launches(engine.launch_share, engine.expert_launch_share),
         waves=m.waves or WAVES,
+        synchronised=not m.drawn,
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))
@@ -143,15 +144,27 @@ def with_cache_format(
     return architecture, []
 
 
+def spread_by_default(m: Measurement) -> bool:
+    """TensorRT-LLM's published tables of MoE models do not print ep and attention DP; their benchmarks' notes say that
+    both span all GPUs."""
+    unprinted = m.ep is None and m.attn_dp is None and m.moe_tp is None
+    return unprinted and m.pp == 1 and m.gpus > 1 and ENGINES.get(plain(m.engine)) == "trtllm"
+
+
 def plan_of(m: Measurement, experts: bool) -> Plans:
     """The layout, with what the source leaves out filled in: tp as wide as the GPUs, one replica, no expert
     parallelism."""
     attn_dp = m.attn_dp or 1
     tp = m.tp or max(m.gpus // (m.pp * attn_dp), 1)
+    if tp * attn_dp * m.pp > m.gpus == tp * m.pp and tp % attn_dp == 0:
+        tp //= attn_dp  # SGLang prints the whole stage's width as its tp
+    ep = m.ep
+    if experts and spread_by_default(m):
+        tp, attn_dp, ep = 1, m.gpus, m.gpus
     width = tp * attn_dp if experts else tp
     if not experts:
         attn_dp = 1
-    ep = min(m.ep or 1, width) if experts else 1
+    ep = min(ep or 1, width) if experts else 1
     replicas = max(m.gpus // (width * m.pp), 1)
     if replicas * width * m.pp != m.gpus or width % ep:
         raise InputError(f"layout tp {tp}, pp {m.pp}, attn_dp {attn_dp}, ep {ep} does not fill {m.gpus} GPUs")

@@ -4,8 +4,7 @@
 log(measured / predicted). Classes, from the best known to the least: ``covered`` (an accelerator whose kernels were
 measured, an engine with fitted constants), ``waiting`` (covered, but the cache admits fewer sequences than are in
 flight), ``engine`` (the engine is unknown), ``accelerator`` (its kernels were not measured) and ``layout`` (pipeline
-or sequence parallelism, or several nodes, which no fitted row has). A class without residuals of its own takes those
-of ``covered``, widened by the factor that the file states beside it.
+or sequence parallelism, or several nodes, which no fitted row has). ``search.fidelity`` says how each is made.
 """
 
 from __future__ import annotations
