@@ -211,7 +211,8 @@ def write_intervals(factors: dict[str, dict[str, tuple[float, float]]], rows: in
         "# Written by `python -m search.fidelity FILE --write`: docs/fidelity.md.",
         "# Factors on a prediction between which the measured value lies in 80 % of cases, by situation.",
         f'source: "residuals of {rows} closed-loop rows, each predicted without its family in the fit; layout: the '
-        f'widest of the others, its logarithm times {WIDENED} (assumption: no such row is in the data)"',
+        f"widest of the others, its logarithm times {WIDENED} (assumption: no such row is in the data); "
+        f'accelerator: logarithms times {FOREIGN} (assumption: all measured ones are of one vendor)"',
         "factors:",
     ]
     for figure, table in factors.items():
