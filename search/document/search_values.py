@@ -115,6 +115,9 @@ def _ends(outcome: Outcome) -> Values:
     return values
 
 
+NOT_APART = "the intervals overlap, so the model cannot tell the two apart"
+
+
 def _deciding(outcome: Outcome) -> Values:
     """The policy's first column, for the recommended plan, the runner-up and the baselines."""
     assert outcome.choice is not None
@@ -125,6 +128,7 @@ def _deciding(outcome: Outcome) -> Values:
     second = outcome.choice.runner_up
     if second is not None:
         values |= {"deciding.runner_up": float(found[second]), "deciding.lead": best / float(found[second]) - 1.0}
+        values["deciding.apart"] = "its interval stays apart" if outcome.choice.runner_up_apart else NOT_APART
     for i, baseline in enumerate(outcome.baselines):
         other = float(column(name, baseline.plan, baseline.scores)[0])
         values |= {f"deciding.baseline.{i}.value": other, f"deciding.baseline.{i}.lead": best / other - 1.0}

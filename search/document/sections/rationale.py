@@ -22,7 +22,7 @@ def rationale(v: View) -> str:
         lines.append(
             f"Runner-up with another layout: {degrees(second)} ({second.text('engines')}), "
             f"{formats.figure(name, d.number('runner_up'))}; the recommended plan has {d.change('lead')} against "
-            "it. It has "
+            f"it; {d.text('apart')}. It has "
             f"TTFT {second.s('ttft_s')}, {second.s('burst_ttft_s')} in a burst, TPOT {second.s('tpot_s')}, memory "
             f"{second.pct('memory_utilization')}."
         )
