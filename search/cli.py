@@ -13,6 +13,7 @@ COMMANDS = {
     "hardware": ("search.catalog_tables", "list the catalog's accelerators"),
     "validate": ("search.validate", "predict measured runs and say how far off the predictions are"),
     "calibrate": ("search.calibrate", "fit an engine's constants to your own benchmark runs"),
+    "measure": ("search.measure.main", "measure your accelerator and write its efficiency law"),
     "fidelity": ("search.fidelity", "the same with families left out of the fit; writes the intervals"),
 }
 
