@@ -16,6 +16,7 @@ from search.document import render_plan
 from search.errors import InputError
 from search.plan_file import plan_mapping, render
 from search.run import Outcome
+from search.saved_run import CONFIG_FILE, config_text
 from search.study import export_study
 from search.tables import write_candidates, write_front
 
@@ -26,6 +27,7 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
     """Write the run into a folder that holds none yet; returns the summary. Without a feasible plan there is no
     ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows."""
     claim_folder(folder)
+    _put_text(folder / CONFIG_FILE, config_text(outcome.config))
     _put(folder / "pareto.csv", lambda path: write_front(outcome, path))
     written = _put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
