@@ -48,16 +48,18 @@ class Scenario:
     synchronised: bool = False
 
     def layout(self, plans: Plans) -> Layout:
-        return Layout.of(plans, self.engine.dense_split, self.engine.expert_imbalance)
+        return Layout.of(plans, self.engine.dense_split, self.engine.routing)
 
     def setting(self, layout: Layout) -> Setting:
         """What the model's blocks are told when they list their operations."""
+        cache = self.model.kv_format
+        in_cache_format = self.engine.attention_format == "cache" and cache.name == "fp8"
         return Setting(
             self.model.hidden,
             layout,
             self.model.quantization,
-            self.model.kv_format.bytes_per_element,
-            "bf16",
+            cache.bytes_per_element,
+            cache.compute if in_cache_format else "bf16",
             self.lengths,
             self.engine.exchange,
         )

@@ -70,6 +70,9 @@ class EngineConfig:
     dense_split: str = "tp"
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
+    expert_skew: float = 0.0
+    expert_tile_rows: float = 0.0
+    attention_format: str = "bf16"
     comm_overlap: float = 0.0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
@@ -78,6 +81,7 @@ class EngineConfig:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    prefill_overhead_s: float = 0.0
     sources: dict[str, str] = field(default_factory=dict)
 
 

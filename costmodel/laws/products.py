@@ -51,7 +51,8 @@ class ExpertsLaw:
         weights = weight_bytes / (bandwidth * bandwidth_share)
         seconds = overlap(compute, weights) + io_passes * io_bytes / bandwidth + launch_s
 
-    ``tile_rows``: rows of padding an expert, its last tile. ``io_passes``: how often inputs and outputs travel:
+    ``tile_rows``: rows of padding an expert, its last tile; more where the work says
+    that the engine's kernel pads more. ``io_passes``: how often inputs and outputs travel:
     sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half of the
     fixed cost of a layer's two products with routing and sorting, of which FP4 experts pay ``fp4_launch_share`` (1 in
     the kernel tables, where several kernels stand; less inside engines, which pick one kernel for all). Valid for 1 row
@@ -66,7 +67,7 @@ class ExpertsLaw:
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
-        padding = work.n * work.k * work.groups * (2.0 * self.tile_rows)
+        padding = work.n * work.k * work.groups * (2.0 * max(self.tile_rows, work.tile_rows))
         compute = (work.flops + padding) / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
         weights = work.weight_bytes / bandwidth
         moved = (work.io_bytes + work.kv_bytes) * (self.io_passes / bandwidth)

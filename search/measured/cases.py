@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from costmodel.architecture import Architecture
+from costmodel.engine import Engine
 from costmodel.formats import WeightFormat, weight_format
+from costmodel.hardware import Accelerator
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
@@ -37,6 +40,7 @@ BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
 SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
+DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 MEMORY_FRACTION = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults
 
 
@@ -112,7 +116,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     cluster = "pcie8" if option in SINGLE_CARDS else CLUSTERS.get(hardware.vendor, "single8")
     if option in BLACKWELL:
         cluster = "hgx8_blackwell_400g"
-    engine = read_engine(load_engine(engine_name))
+    engine = versioned(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
     architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)
     scenario = Scenario(
         model=architecture,
@@ -127,6 +131,26 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))
+
+
+def version_of(m: Measurement) -> tuple[int, int] | None:
+    """Major and minor number of the engine's version; ``None`` where none is printed."""
+    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)", m.version)
+    return None if printed is None else (int(printed[1]), int(printed[2]))
+
+
+def versioned(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
+    """What is known of this version of the engine.
+
+    vLLM 0.11 to 0.15 on Hopper multiplies block-scaled FP8 experts with DeepGEMM at any number of tokens (pull request
+    26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp of 8 (pull
+    request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or not. From 0.16 on
+    another kernel is chosen (issue 34249)."""
+    hopper = "fp8" in accelerator.peak_flops and "fp4" not in accelerator.peak_flops
+    experts = model.has_experts and model.quantization.of("experts.up").name == "fp8_block"
+    if engine.name == "vllm" and hopper and experts and m.tp != 8 and (0, 11) <= (version_of(m) or (1, 0)) <= (0, 15):
+        return replace(engine, expert_tile_rows=DEEP_GEMM_ROWS)
+    return engine
 
 
 def with_cache_format(

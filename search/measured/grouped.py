@@ -63,7 +63,7 @@ def predict(read: Read, change: Change | None = None) -> Figures:
             case.engine,
             row.precision,
             row.kv_precision,
-            row.version,
+            case.scenario.engine,
             row.isl,
             row.osl,
             row.waves,

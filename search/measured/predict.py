@@ -65,7 +65,17 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
         try:
             case = _case(m, models)
             if m.regime in CLOSED:
-                key = (m.model, case.hardware, case.engine, m.precision, m.kv_precision, m.isl, m.osl, m.waves)
+                key = (
+                    m.model,
+                    case.hardware,
+                    case.engine,
+                    m.precision,
+                    m.kv_precision,
+                    case.scenario.engine,
+                    m.isl,
+                    m.osl,
+                    m.waves,
+                )
                 groups.setdefault(key, []).append((i, case))
             else:
                 found[i] = _offline(m, case)
