@@ -8,6 +8,7 @@ from pathlib import Path
 
 from costmodel.architecture import Architecture
 from costmodel.formats import WeightFormat, weight_format
+from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
@@ -121,7 +122,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
         limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name]),
-        law=read_law(hardware.efficiency).with_launches(engine.launch_share, engine.expert_launch_share),
+        law=in_engine(read_law(hardware.efficiency), engine, accelerator),
         waves=m.waves or WAVES,
         synchronised=not m.drawn,
     )
