@@ -62,8 +62,8 @@ class ExpertsLaw:
     ``tile_rows``: rows of padding an expert, its last tile. ``io_passes``: how often inputs and outputs travel:
     sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half of the
     fixed cost of a layer's two products with routing and sorting, of which FP4 experts pay ``fp4_launch_share`` (1 in
-    the kernel tables, where several kernels stand; less inside engines, which pick one kernel for all). Valid for 1 row
-    an expert upwards.
+    the kernel tables, where several kernels stand; less inside engines, which pick one kernel for all). FP4 experts
+    take ``fp4_stretch`` times as long where an engine's kernel is not the usual one. Valid for 1 row an expert upwards.
     """
 
     peak_share: float
@@ -71,6 +71,7 @@ class ExpertsLaw:
     tile_rows: float
     io_passes: float
     fp4_launch_share: float = 1.0
+    fp4_stretch: float = 1.0
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
@@ -78,7 +79,10 @@ class ExpertsLaw:
         compute = (work.flops + padding) / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
         weights = work.weight_bytes / bandwidth
         moved = (work.io_bytes + work.kv_bytes) * (self.io_passes / bandwidth)
-        monolithic = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) == 2
-        launch = self.launch_s * (self.fp4_launch_share if monolithic else 1.0)
-        seconds = overlap(compute, weights) + moved + launch * (work.m > 0)
+        fp4 = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) == 2
+        launch = self.launch_s * (self.fp4_launch_share if fp4 else 1.0)
+        seconds = overlap(compute, weights) + moved
+        if fp4 and self.fp4_stretch != 1.0:
+            seconds = seconds * self.fp4_stretch
+        seconds = seconds + launch * (work.m > 0)
         return Times(seconds, compute, weights + moved)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from costmodel.architecture import Architecture
+from costmodel.architecture import Architecture, Layer
+from costmodel.blocks.gqa import GroupedQueryAttention
 from costmodel.formats import WeightFormat, weight_format
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
@@ -86,7 +88,8 @@ def _same_bits(published: dict, weights: str | None) -> bool:  # type: ignore[ty
     if weights is None:
         return True
     if weights.startswith("fp8"):
-        return "fp8" in text and "nvfp4" not in text
+        # Nobody casts a four-bit checkpoint to eight bits: the eight are those of activations or of the cache.
+        return ("fp8" in text and "nvfp4" not in text) or "mxfp4" in text
     return weights in ("nvfp4", "mxfp4", "int4") and ("fp4" in text or "'num_bits': 4" in text)
 
 
@@ -115,13 +118,15 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         cluster = "hgx8_blackwell_400g"
     engine = read_engine(load_engine(engine_name))
     architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)
+    if engine_name == "trtllm":
+        architecture = with_whole_cache(architecture)
     scenario = Scenario(
         model=architecture,
         accelerator=accelerator,
         cluster=read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s),
         engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
-        limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name]),
+        limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name)),
         law=in_engine(read_law(hardware.efficiency), engine, accelerator),
         waves=m.waves or WAVES,
         synchronised=not m.drawn,
@@ -143,6 +148,27 @@ def with_cache_format(
     if quantised and (engine == "trtllm" or (engine == "vllm" and hardware in BLACKWELL)):
         return replace(architecture, kv_format=weight_format("fp8")), ["the KV cache is taken as FP8"]
     return architecture, []
+
+
+def takes_of_free(m: Measurement, engine: str) -> bool:
+    """TensorRT-LLM's fraction is one of the memory that weights and activations leave (KvCacheConfig,
+    free_gpu_memory_fraction). Assumption: not for versions before 0.12 or unknown ones, whose engines sized their
+    activations for the largest batch of the longest prompts, which is not modelled; there it is one of all memory."""
+    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)|post-1", m.version)
+    if engine != "trtllm" or printed is None:
+        return False
+    return printed[1] is None or (int(printed[1]), int(printed[2])) >= (0, 12)
+
+
+def with_whole_cache(architecture: Architecture) -> Architecture:
+    """TensorRT-LLM's cache keeps all tokens of layers with a window or chunks unless ``max_attention_window`` is set
+    (KvCacheConfig, TensorRT-LLM 1.0, "the maximum attention window size; full if unset")."""
+
+    def whole(layer: Layer) -> Layer:
+        seen = isinstance(layer.mixer, GroupedQueryAttention)
+        return replace(layer, mixer=replace(layer.mixer, keeps_all=True)) if seen else layer  # type: ignore[type-var]
+
+    return replace(architecture, runs=tuple(replace(run, layer=whole(run.layer)) for run in architecture.runs))
 
 
 def spread_by_default(m: Measurement) -> bool:
