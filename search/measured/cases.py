@@ -9,6 +9,7 @@ from pathlib import Path
 
 from costmodel.architecture import Architecture, Layer
 from costmodel.blocks.gqa import GroupedQueryAttention
+from costmodel.cluster import Cluster
 from costmodel.formats import WeightFormat, weight_format
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
@@ -39,6 +40,7 @@ BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
 # Public benchmarks send ten requests for each of the concurrent ones (InferenceX: num_prompts = 10 x concurrency); all
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
+VLLM_ON_AMD = 0.285  # share of the links' bytes/s
 SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
 MEMORY_FRACTION = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults
 
@@ -116,6 +118,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     cluster = "pcie8" if option in SINGLE_CARDS else CLUSTERS.get(hardware.vendor, "single8")
     if option in BLACKWELL:
         cluster = "hgx8_blackwell_400g"
+    links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
     engine = read_engine(load_engine(engine_name))
     architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)
     if engine_name == "trtllm":
@@ -123,7 +126,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     scenario = Scenario(
         model=architecture,
         accelerator=accelerator,
-        cluster=read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s),
+        cluster=with_kernel_of(m, links, hardware.vendor),
         engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
         limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name)),
@@ -148,6 +151,17 @@ def with_cache_format(
     if quantised and (engine == "trtllm" or (engine == "vllm" and hardware in BLACKWELL)):
         return replace(architecture, kv_format=weight_format("fp8")), ["the KV cache is taken as FP8"]
     return architecture, []
+
+
+def with_kernel_of(m: Measurement, cluster: Cluster, vendor: str) -> Cluster:
+    """The node's links as an engine's all-reduce uses them. vLLM's two-stage kernel reached ``VLLM_ON_AMD`` of the
+    links of AMD's mesh until it took AITER's (pull request 39080, April 2026: 24.2 us for 1.5 MB among 8 MI355X, 6.3 us
+    of them latency, and 12.9 us after); SGLang and ATOM run AITER's."""
+    printed = re.search(r"(?<![\d.-])v?0\.(\d+)", m.version)
+    if vendor != "AMD" or not plain(m.engine).startswith("vllm") or printed is None or int(printed[1]) >= 20:
+        return cluster
+    node, *outer = cluster.tiers
+    return replace(cluster, tiers=(replace(node, efficiency=VLLM_ON_AMD), *outer))
 
 
 def takes_of_free(m: Measurement, engine: str) -> bool:
