@@ -10,6 +10,7 @@ from pathlib import Path
 from costmodel.architecture import Architecture, Layer
 from costmodel.blocks.gqa import GroupedQueryAttention
 from costmodel.cluster import Cluster
+from costmodel.engine import Engine
 from costmodel.formats import WeightFormat, weight_format
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
@@ -119,7 +120,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     if option in BLACKWELL:
         cluster = "hgx8_blackwell_400g"
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
-    engine = read_engine(load_engine(engine_name))
+    engine = before_dependent_launches(m, read_engine(load_engine(engine_name)))
     architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)
     if engine_name == "trtllm":
         architecture = with_whole_cache(architecture)
@@ -151,6 +152,15 @@ def with_cache_format(
     if quantised and (engine == "trtllm" or (engine == "vllm" and hardware in BLACKWELL)):
         return replace(architecture, kv_format=weight_format("fp8")), ["the KV cache is taken as FP8"]
     return architecture, []
+
+
+def before_dependent_launches(m: Measurement, engine: Engine) -> Engine:
+    """SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in
+    its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5."""
+    printed = re.search(r"(?<![\d.-])v?0\.(\d+)", m.version)
+    if engine.name != "sglang" or printed is None or int(printed[1]) > 4:
+        return engine
+    return replace(engine, launch_share=max(engine.launch_share, 1.0))
 
 
 def with_kernel_of(m: Measurement, cluster: Cluster, vendor: str) -> Cluster:
