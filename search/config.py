@@ -14,6 +14,7 @@ from costmodel.cluster import Cluster, Tier
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from costmodel.launches import in_engine
 from costmodel.laws import ShapedLaw
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
@@ -107,6 +108,7 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
         datasheet_memory_bytes=optional("datasheet_memory_bytes"),
         power_w=optional("power_w"),
         price_per_hour=optional("price_per_hour"),
+        dependent_launch=config.dependent_launch,
     )
 
 
@@ -234,7 +236,7 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
         engine=engine,
         lengths=read_workload(config.workload),
         limits=read_limits(config.limits),
-        law=read_law(config.hardware.efficiency).with_launches(engine.launch_share, engine.expert_launch_share),
+        law=in_engine(read_law(config.hardware.efficiency), engine, accelerator),
     )
 
 

@@ -37,6 +37,7 @@ class HardwareConfig:
     power_w: float | None = None
     price_per_hour: float | None = None
     price_as_of: str | None = None
+    dependent_launch: bool = True  # False: no programmatic dependent launch (AMD; NVIDIA before Hopper)
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
 
