@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,8 +57,8 @@ def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], count: int, se
     sign = 1.0 if direction == "max" else -1.0
     feasible = np.zeros((count, len(pool.plans)), dtype=bool)
     winners, shortfalls, lost, mine = [], [], [], []
-    for i, drawn in enumerate(track(factors(ranges, count, seed), "sensitivity")):  # type: ignore[arg-type]
-        scores, best = pool.ranked(scaled(scenario, dict(zip(names, drawn.tolist(), strict=True))))
+    for i, drawn in enumerate(track(factors(ranges, count, seed).tolist(), "sensitivity")):
+        scores, best = pool.ranked(scaled(scenario, dict(zip(names, drawn, strict=True))))
         feasible[i] = scores.feasible
         lost.append(scores.violations[:, pool.place] > 0.0)
         mine.append([getattr(scores, figure)[pool.place] for figure in FIGURES])
@@ -101,8 +101,6 @@ def _robust(pool: Pool, scenario: Scenario, shares: Array) -> tuple[dict[str, in
     safe = np.flatnonzero(shares >= SAFE)
     if len(safe) == 0:
         return None
-    from dataclasses import replace
-
     few = replace(pool, plans=pool.plans.take(safe))
     scores, best = few.ranked(scenario)
     if best is None:

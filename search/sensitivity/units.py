@@ -67,5 +67,5 @@ def _limits(scenario: Scenario) -> Iterator[Unit]:
     for name, field, after, unit in steps:
         before = getattr(limits, field)
         if after != before:
-            changed = replace(limits, **{field: after})
+            changed = replace(limits, **{field: after})  # type: ignore[arg-type]
             yield Unit("limit", name, f"limits.{field}", before, after, unit, replace(scenario, limits=changed))
