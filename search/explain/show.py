@@ -93,9 +93,8 @@ def _verdict(outcome: Outcome, found: Verdict) -> str:
         engine = outcome.config.engine.name
         return f"Not recommended: {'no engine takes' if engine == 'any' else f'{engine} does not take'} it."
     assert found.scores is not None
-    missed = [
-        f"{n} by {v:.1%}" for n, v in zip(found.scores.limits, found.scores.violations[:, 0], strict=True) if v > 0
-    ]
+    violations = zip(found.scores.limits, found.scores.violations[:, 0], strict=True)
+    missed = [f"{name} by {percent(float(excess))}" for name, excess in violations if excess > 0]
     if missed:
         return f"Not recommended: it misses {', '.join(missed)}."
     if outcome.choice is None:
