@@ -18,6 +18,7 @@ WIDTH, NAMES, PANEL, GAP = 1000.0, 190.0, 250.0, 15.0
 ROW, BAR = 30.0, 11.0
 LABEL = 52.0  # pixels beside a bar for its figure
 LARGEST = 1.0  # change at which a bar is cut off; its figure stands beside it
+TENFOLD = 9.0  # change from which a factor reads better
 SMALLEST = 0.01  # the scale of a panel in which nothing moves
 HEADS = {
     "output_tokens_per_s": "output tokens/s", "ttft_s": "TTFT, steady mean", "burst_ttft_s": "TTFT, end of a burst",
@@ -91,8 +92,8 @@ def _bar(picture: Picture, zero: float, y: float, height: float, value: float, l
     """A bar of ``length`` pixels to the side of its sign, with its figure at its end."""
     right = value >= 0.0
     picture.rect(zero if right else zero - length, y, length, height, colour)
-    cut = "»" if abs(value) > LARGEST else ""
-    words = f"{cut}{value * 100:+.1f} %" if right else f"{value * 100:+.1f} %{cut}"
+    shown = f"{value * 100:+.1f} %" if value < TENFOLD else f"×{1.0 + value:,.0f}"
+    words = f"» {shown}" if value > LARGEST else shown
     x = zero + length + 4 if right else zero - length - 4
     picture.text(x, y + height - 1.5, words, size=11, anchor="start" if right else "end")
 

@@ -103,10 +103,7 @@ def _draws(s: View) -> str:
         f"{d.pct('shortfall_median')} to the best plan of the draw in the median, {d.pct('shortfall_high')} at the "
         "90th percentile.",
     ]
-    lines += [
-        f"Of other layouts {degrees(r)} wins most often as a plan; its layout wins in {r.pct('share')}."
-        for r in d.each("rival")
-    ]
+    lines += [f"Another layout wins in {r.pct('share')}, most often as {degrees(r)}." for r in d.each("rival")]
     if "robust.gpus" in d:
         r = d.at("robust")
         lines.append(
