@@ -5,49 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from explain_cases import DECIDING, is_legal, plan, some
 
 from costmodel.breakdown import breakdown
 from costmodel.evaluate import evaluate
 from costmodel.plans import AXES, Plans
 from search.cli import main as servefront
-from search.config import typed
-from search.explain.changes import neighbours
 from search.explain.explained import explain
 from search.explain.main import main as explain_command
 from search.explain.show import verdict_lines
 from search.explain.tables import tables
-from search.legal import why_not
 from search.main import main as search_main
-from search.paths import conf_dir
-from search.rules import ENGINES, engine_rules, facts_of, general_rules
-from search.run import Outcome, run
+from search.rules import engine_rules, general_rules
+from search.run import Outcome
 
 REPO = Path(__file__).parents[3]
-DECIDING = "output_tokens_per_s_per_gpu"
 Command = Callable[..., tuple[int, str, str]]
-
-
-def outcome(*overrides: str) -> Outcome:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return run(
-            typed(compose("config", ["+experiment=qwen3_235b", "sensitivity=none", "strategy=exact", *overrides]))
-        )
-
-
-@pytest.fixture(scope="module")
-def worked() -> Outcome:
-    return outcome()
-
-
-@pytest.fixture(scope="module")
-def vllm() -> Outcome:
-    return outcome("engine=vllm", "limits.tpot_s=0.05", "limits.min_requests_per_s=1", "space.batch=['16:512:48']")
 
 
 @pytest.fixture(scope="module")
@@ -65,132 +42,6 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
         return code, captured.out, captured.err
 
     return call
-
-
-def plan(**axes: int) -> Plans:
-    return Plans.of(**{"gpus": 8, "tp": 4, "ep": 8, "batch": 128, **axes})
-
-
-def some(found: Outcome) -> list[Plans]:
-    """The recommended plan and a spread of others."""
-    rows = np.unique(np.linspace(0, len(found.plans) - 1, 12).astype(int)).tolist()
-    assert found.choice is not None
-    return [found.plans.take([row]) for row in [found.choice.recommended, *rows]]
-
-
-def is_legal(found: Outcome, row: dict[str, int]) -> bool:
-    """By the rules themselves, one plan at a time."""
-    answer = why_not(Plans.of(**row), facts_of(found.scenario))[0]
-    wanted = ENGINES if found.config.engine.name == "any" else (found.config.engine.name,)
-    return any(answer[e] is None for e in wanted)
-
-
-def neighbours_by_hand(found: Outcome, one: Plans) -> set[tuple[int, ...]]:
-    """One axis changed, and pairs of degrees of which one alone is not legal."""
-    row, axes = one.row(0), found.space.axes
-    singles = {
-        (axis, value)
-        for axis in AXES
-        for value in axes[axis]
-        if value != row[axis] and is_legal(found, {**row, axis: value})
-    }
-    wanted = [{**row, axis: value} for axis, value in singles]
-    for a, b in combinations([axis for axis in AXES if axis != "batch"], 2):
-        for x in axes[a]:
-            for y in axes[b]:
-                both = {**row, a: x, b: y}
-                together = x != row[a] and y != row[b] and not {(a, x), (b, y)} <= singles
-                if together and is_legal(found, both):
-                    wanted.append(both)
-    return {tuple(r[axis] for axis in AXES) for r in wanted}
-
-
-@pytest.mark.parametrize("axes", [{}, {"tp": 8}, {"gpus": 16, "dp": 2}, {"gpus": 16, "ep": 16, "batch": 256}])
-@pytest.mark.parametrize("which", ["worked", "vllm"])
-def test_neighbours_are_those_of_a_plain_loop(request: pytest.FixtureRequest, which: str, axes: dict[str, int]) -> None:
-    found: Outcome = request.getfixturevalue(which)
-    one = plan(**{"batch": 112 if which == "vllm" else 128, **axes})
-    rows, differs = neighbours(found.legal.plans, one)
-    got = {tuple(found.legal.plans.row(int(r))[a] for a in AXES) for r in rows}
-    assert got == neighbours_by_hand(found, one)
-    assert set(differs.sum(axis=0).tolist()) <= {1, 2}
-
-
-def gain(found: Outcome, changed: Outcome | None, before: Plans, after: dict[str, int]) -> tuple[float, bool]:
-    """Relative gain in the deciding column and whether the plan after is feasible, by evaluating both afresh."""
-    old = evaluate(found.scenario, before)
-    new = evaluate((changed or found).scenario, Plans.of(**after))
-    return float(getattr(new, DECIDING)[0] / getattr(old, DECIDING)[0] - 1), bool(new.feasible[0])
-
-
-@pytest.mark.parametrize("which", ["worked", "vllm"])
-def test_changes_of_a_plan_are_feasible_and_gain_what_they_say(request: pytest.FixtureRequest, which: str) -> None:
-    found: Outcome = request.getfixturevalue(which)
-    seen = 0
-    for one in some(found):
-        verdict = explain(found, one, "x")
-        assert verdict.scores is not None
-        gains = [c.gain for c in verdict.changes]
-        assert gains == sorted(gains, reverse=True)
-        if verdict.scores.feasible[0]:
-            assert all(g > 0 for g in gains)
-        moves = [c for c in verdict.changes if c.kind == "plan"]
-        seen += len(moves)
-        for c in moves:
-            assert gain(found, None, one, c.plan) == (pytest.approx(c.gain), True)
-        # The best neighbour of a plain loop is the best of the changes.
-        values = [gain(found, None, one, dict(zip(AXES, n, strict=True))) for n in neighbours_by_hand(found, one)]
-        best = max((g for g, feasible in values if feasible), default=None)
-        wanted = best is not None and (best > 1e-6 or not verdict.scores.feasible[0])
-        assert bool(moves) == wanted
-        assert not wanted or moves[0].gain == pytest.approx(best)
-    assert seen > 5
-
-
-@pytest.mark.parametrize(
-    ("text", "override"),
-    [
-        ("memory bandwidth +10 %", "hardware.memory_bytes_per_s=1.98e12"),
-        ("peak FLOP/s +10 %", "hardware.efficiency.mfu=0.66"),
-        ("limits.ttft_s 30 → 33", "limits.ttft_s=33"),
-    ],
-)
-def test_inputs_and_limits_gain_what_a_changed_configuration_gives(worked: Outcome, text: str, override: str) -> None:
-    assert worked.choice is not None
-    one = worked.plans.take([worked.choice.recommended])
-    (found,) = [c for c in explain(worked, one, "x").changes if c.text.startswith(text)]
-    changed = outcome(override)
-    assert gain(worked, changed, one, found.plan) == (pytest.approx(found.gain), True)
-    # Beside the plan itself only a batch that the configuration as it is does not allow.
-    if found.plan != one.row(0):
-        assert {a for a in AXES if found.plan[a] != one.row(0)[a]} == {"batch"}
-        assert not evaluate(worked.scenario, Plans.of(**found.plan)).feasible[0]
-
-
-@pytest.mark.parametrize(
-    ("limits", "axes"),
-    [
-        ({"limits.ttft_s": 5.0}, {}),
-        ({"limits.memory_fraction": 0.5}, {}),
-        ({"limits.tpot_s": 0.02}, {}),
-        ({"limits.min_requests_per_s": 3.0}, {}),
-    ],
-)
-def test_the_one_missed_limit_is_relaxed_as_far_as_needed(limits: dict[str, float], axes: dict[str, int]) -> None:
-    overrides = [f"{key}={value}" for key, value in limits.items()]
-    found = outcome(*overrides)
-    one = plan(**axes)
-    verdict = explain(found, one, "x")
-    assert verdict.scores is not None
-    assert np.count_nonzero(verdict.scores.violations > 0) == 1
-    (change,) = [c for c in verdict.changes if c.kind == "limit"]
-    (key,) = limits
-    shown = re.search(rf"{re.escape(key)} [\d.e-]+ → ([\d.e-]+), as the plan needs", change.text)
-    assert shown, change.text
-    enough = float(shown.group(1)) * (0.999 if "requests" in key else 1.001)  # the text is rounded to four digits
-    little = float(shown.group(1)) * (1.01 if "requests" in key else 0.99)
-    plans = evaluate(outcome(f"{key}={enough}").scenario, one), evaluate(outcome(f"{key}={little}").scenario, one)
-    assert [bool(s.feasible[0]) for s in plans] == [True, False]
 
 
 def test_dominators_and_rank_are_those_of_a_plain_loop(worked: Outcome) -> None:

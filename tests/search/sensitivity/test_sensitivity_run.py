@@ -19,7 +19,7 @@ from search.sensitivity.draws import factors
 from search.sensitivity.inputs import Range, read_ranges
 from search.sensitivity.situations import FIGURES
 from search.sensitivity.svg import Picture
-from search.sensitivity.table import csv_text
+from search.sensitivity.table import HEADER, csv_text
 from search.sensitivity.tornado import tornado
 
 ZERO = [
@@ -182,6 +182,18 @@ def test_ranking_the_contenders_is_ranking_all_plans(overrides: tuple[str, ...])
     assert few.draws == every.draws
 
 
+def test_the_page_of_formats_names_every_column(repo: Path) -> None:
+    page = (repo / "docs" / "formats.md").read_text()
+    assert not [column for column in HEADER if f"`{column}`" not in page]
+
+
+def test_the_page_has_the_ranges_of_the_default(repo: Path) -> None:
+    page = (repo / "docs" / "sensitivity.md").read_text()
+    for name, given in config(*WORKED).sensitivity.ranges.items():
+        (row,) = [line for line in page.splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]]
+        assert row.endswith(f"| {given.low:g} to {given.high:g} |")
+
+
 def test_it_can_be_left_out(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "run", "sensitivity=none")
     assert not [p.name for p in folder.iterdir() if "sensitivity" in p.name]
@@ -201,14 +213,21 @@ def test_without_a_feasible_plan_there_is_none() -> None:
     assert outcome("limits.ttft_s=0.001").sensitivity is None
 
 
-def test_one_accelerator_has_no_links_and_a_full_cluster_no_node_more() -> None:
-    found = run(
-        config("strategy=exact", "model=qwen3_0_6b", "hardware=h100_sxm", "cluster=single8", "space.gpus=[1,8]",
-               "objective.recommend={output_tokens_per_s: max}", "~objective.recommend.output_tokens_per_s_per_gpu")
-    ).sensitivity  # fmt: skip
+def test_a_full_cluster_has_no_node_more() -> None:
+    full = ("strategy=exact", "model=qwen3_0_6b", "hardware=h100_sxm", "cluster=single8", "objective=throughput")
+    found = run(config(*full, "space.gpus=[1,8]")).sensitivity
     assert found is not None
     assert found.plan["gpus"] == 8
     assert not [s for s in found.situations if s.name == "node"]
+
+
+def test_one_accelerator_sends_no_messages() -> None:
+    one = ("strategy=exact", "model=qwen3_0_6b", "hardware=h100_sxm", "space.gpus=[1]")
+    found = run(config(*one)).sensitivity
+    assert found is not None
+    links = [s for s in found.situations if s.name in ("alpha", "beta")]
+    assert len(links) == 6
+    assert all(s.figures == found.figures for s in links)
 
 
 def test_the_picture_is_whole_and_says_what_it_shows(worked_run: Path) -> None:
