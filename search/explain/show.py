@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -32,7 +33,8 @@ def print_verdict(outcome: Outcome, found: Verdict) -> None:
         console.print(title, style="bold")
         table = Table(box=box.SIMPLE_HEAD if watched else None, pad_edge=watched)
         for i, name in enumerate(header):
-            table.add_column(name, justify="left" if i == 0 or not figures_in(rows, i) else "right")
+            side: Literal["left", "right"] = "left" if i == 0 or not figures_in(rows, i) else "right"
+            table.add_column(name, justify=side, overflow="fold")
         for row in rows:
             table.add_row(*row)
         console.print(table)
