@@ -132,6 +132,22 @@ class StrategyConfig:
 
 
 @dataclass
+class RangeConfig:
+    low: float = 1.0  # factors on the configured value
+    high: float = 1.0
+    source: str = ""
+
+
+@dataclass
+class SensitivityConfig:
+    enabled: bool = False
+    ranges: dict[str, RangeConfig] = field(default_factory=dict)  # by input
+    draws: int = 0
+    seed: int = 0
+    most_ranked: int = 500  # plans ranked again in every situation
+
+
+@dataclass
 class OutputConfig:
     max_candidates: int = 20_000
 
@@ -159,5 +175,6 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
     baselines: list[PlanConfig] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
