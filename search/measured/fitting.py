@@ -48,7 +48,9 @@ class Constant:
 CONSTANTS = (
     Constant("launch_share", 1.0, 0.1, 3.0),
     Constant("sequence_overhead_s", 1e-5, 1e-7, 2e-4),
-    Constant("request_overhead_s", 0.05, 1e-3, 1.0),
+    Constant("request_overhead_s", 0.03, 1e-3, 1.0),
+    Constant("eager_layer_s", 0.0002, 1e-6, 0.01),
+    Constant("eager_expert_s", 0.0015, 1e-6, 0.01, sigma=1.0),
 )
 SHARED_CONSTANTS = (
     Constant("expert_launch_share", 1.3, 0.1, 4.0),
