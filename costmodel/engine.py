@@ -42,7 +42,6 @@ class Engine:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
-    eager_layer_s: float = 0.0
     eager_expert_s: float = 0.0
 
     @property

@@ -97,6 +97,15 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     return message_seconds(Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus)
 
 
+def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
+    """What the host needs to launch a pass that holds prompts. Decode steps replay captured graphs; with prompts the
+    layers of experts are launched one kernel after the other, which takes longer than the kernels of a short prompt
+    (TensorRT-LLM 1.x and SGLang 0.5 capture decode batches only, vLLM 0.33 the pieces between attention)."""
+    kinds = zip(stages.totals, scenario.model.kinds, strict=True)
+    layers = sum(count for count, kind in kinds if hasattr(kind.ffn, "experts"))
+    return scenario.engine.eager_expert_s * layers * (step.prompts > 0)
+
+
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     """Time the passes in ``step`` (leading axis) for all plans at once."""
     setting = scenario.setting(step.layout)
@@ -109,11 +118,6 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     first_s, last_s = first.seconds(overlap), last.seconds(overlap)
     # The scheduler and sampler run once a pass, on the host, before the next one can start.
     host = engine.step_overhead_s + engine.sequence_overhead_s * step.samples
-    experts = sum(n for n, kind in zip(stages.totals, scenario.model.kinds, strict=True) if hasattr(kind.ffn, "experts"))
-    eager = engine.eager_layer_s * scenario.model.layer_count + engine.eager_expert_s * experts
-    eager = eager * (step.prompts > 0)
-    host = host + scenario.accelerator.prefill_pass_s * (step.prompts > 0)
-
     latency = first_s + last_s
     flops, moved = first.flops + last.flops, first.bytes + last.bytes
     for count, seconds, t in zip(stages.totals, per_layer, tallies, strict=True):
@@ -122,6 +126,7 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
         moved = moved + count * t.bytes
     # The same sums whatever the other plans of the call, so that chunks do not change a bit.
     handover = handover_seconds(scenario, step)
-    latency = np.maximum(latency, eager)
-    slowest = np.maximum(stages.largest(per_layer, first_s, last_s), eager / step.layout.pp) + host + handover
+    launched = eager_seconds(scenario, stages, step)
+    slowest = np.maximum(stages.largest(per_layer, first_s, last_s), launched / step.layout.pp) + host + handover
+    latency = np.maximum(latency, launched)
     return PassTime(latency + host + (step.layout.pp - 1.0) * handover, slowest, flops, moved)

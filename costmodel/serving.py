@@ -78,7 +78,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         together = np.maximum(sequences / passes / prompts, 1.0) ** SYNCHRONY
         prompts, busy = prompts * together, busy / together
     decodes = rate * lengths.decodes
-    groups = layout.attn_dp
+    # Groups that have anything to do: fewer sequences than groups leave some idle.
+    groups = np.minimum(layout.attn_dp, batch / admitted)
     prefilling = 1.0 - (1.0 - busy) ** groups
     groups_prefilling = groups * busy / prefilling
     # A decoding request is not disturbed by its own prefill, only by those of its group's others and other groups.
@@ -87,9 +88,9 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     if scenario.synchronised:
         own = np.minimum(own, busy)
     others = np.maximum(busy - own, 0.0) / np.where(own < 1.0, 1.0 - own, 1.0)
-    disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** (groups - 1.0)
+    disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** np.maximum(groups - 1.0, 0.0)
 
-    burst_sequences = np.ceil(batch / groups)
+    burst_sequences = np.ceil(batch / layout.attn_dp)
     burst_passes = np.maximum(np.ceil(burst_sequences * lengths.new / budget), 1.0)
     burst_prompts = burst_sequences / burst_passes
 

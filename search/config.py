@@ -109,7 +109,6 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
         datasheet_memory_bytes=optional("datasheet_memory_bytes"),
         power_w=optional("power_w"),
         price_per_hour=optional("price_per_hour"),
-        prefill_pass_s=number("hardware.prefill_pass_s", config.prefill_pass_s, 0, 10, open_low=False),
         dependent_launch=config.dependent_launch,
     )
 
@@ -192,7 +191,9 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
 
 def read_engine(config: EngineConfig) -> Engine:
     choice("engine.name", config.name, ("any", *ENGINES))
-    overheads = ("step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s")
+    overheads = (
+        "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s", "eager_expert_s",
+    )  # fmt: skip
     return Engine(
         name=config.name,
         max_batched_tokens=int(number("engine.max_batched_tokens", config.max_batched_tokens, 0)),

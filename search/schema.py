@@ -38,7 +38,6 @@ class HardwareConfig:
     price_per_hour: float | None = None
     price_as_of: str | None = None
     dependent_launch: bool = True  # False: no programmatic dependent launch (AMD; NVIDIA before Hopper)
-    prefill_pass_s: float = 0.0
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -83,6 +82,7 @@ class EngineConfig:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    eager_expert_s: float = 0.0
     sources: dict[str, str] = field(default_factory=dict)
 
 

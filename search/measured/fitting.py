@@ -28,7 +28,7 @@ from search.schema import EngineConfig
 
 TTFT_WEIGHT = 0.3
 PRIOR_SIGMA = 1.0  # a factor e either way is one standard deviation
-OWNER_WEIGHT = 0.1  # what one standard deviation between an owner's constant and the typical one costs, as a residual
+OWNER_WEIGHT = 0.05  # what one standard deviation between an owner's constant and the typical one costs, as a residual
 SOFT = 0.05  # residuals beyond 5 % count less than squared
 SHARED = "all"
 
@@ -47,19 +47,15 @@ class Constant:
 
 CONSTANTS = (
     Constant("launch_share", 1.0, 0.1, 3.0),
-    Constant("sequence_overhead_s", 1e-5, 1e-7, 2e-4),
-    Constant("request_overhead_s", 0.03, 1e-3, 1.0),
-    Constant("eager_layer_s", 0.0002, 1e-6, 0.01),
     Constant("eager_expert_s", 0.0015, 1e-6, 0.01, sigma=1.0),
 )
 SHARED_CONSTANTS = (
+    Constant("sequence_overhead_s", 1e-5, 1e-7, 2e-4),
+    Constant("request_overhead_s", 0.05, 1e-3, 1.0),
     Constant("expert_launch_share", 1.3, 0.1, 4.0),
     Constant("expert_skew", 0.5, 0.01, 10.0),
 )
-ACCELERATOR_CONSTANTS = (
-    Constant("sustained_share", 1.0, 0.4, 1.6, sigma=0.2),
-    Constant("prefill_pass_s", 0.005, 1e-4, 0.2),
-)
+ACCELERATOR_CONSTANTS = (Constant("sustained_share", 1.0, 0.4, 1.6, sigma=0.2),)
 # Accelerators that share a constant; any other is a generation of its own.
 GENERATIONS = {
     **dict.fromkeys(("h100_sxm", "h200_sxm", "h100_pcie", "gh200", "h800", "h20_96gb"), "hopper"),
@@ -91,8 +87,7 @@ def apply(fitted: Fitted) -> Change:
             for c in (*CONSTANTS, *SHARED_CONSTANTS)
         }
         law = read_law(load_hardware(case.hardware).efficiency)
-        of_accelerator = {c.name: fitted.get((generation(case), c.name)) for c in ACCELERATOR_CONSTANTS}
-        return with_constants(case.scenario, law, values, of_accelerator)
+        return with_constants(case.scenario, law, values, fitted.get((generation(case), "sustained_share")))
 
     return change  # type: ignore[return-value]
 

@@ -92,14 +92,11 @@ def measured(read: Read, places: Sequence[int]) -> tuple[Array, Array, Array]:
 
 
 def with_constants(
-    scenario: Scenario, law: EfficiencyLaw, engine: Mapping[str, float], accelerator: Mapping[str, float | None]
+    scenario: Scenario, law: EfficiencyLaw, engine: Mapping[str, float], sustained_share: float | None = None
 ) -> Scenario:
-    """A scenario with other constants; the law's launches follow the engine's. Those of the accelerator that are
-    ``None`` stay as they are."""
-    new_engine = replace(scenario.engine, **engine)  # type: ignore[arg-type]
-    new, share, pass_s = scenario.accelerator, accelerator.get("sustained_share"), accelerator.get("prefill_pass_s")
-    if pass_s is not None:
-        new = replace(new, prefill_pass_s=pass_s)
-    if share is not None and isinstance(law, ShapedLaw):
-        law = law.sustained(share)
-    return replace(scenario, engine=new_engine, accelerator=new, law=in_engine(law, new_engine, new))
+    """A scenario whose engine has other constants; the law's launches follow them. ``sustained_share`` of the law, its
+    own where ``None``."""
+    new = replace(scenario.engine, **engine)  # type: ignore[arg-type]
+    if sustained_share is not None and isinstance(law, ShapedLaw):
+        law = law.sustained(sustained_share)
+    return replace(scenario, engine=new, law=in_engine(law, new, scenario.accelerator))

@@ -220,14 +220,15 @@ class Reference:
         rate = b / life
         busy = min(rate * n, 1.0)
         prompts, decodes = rate / busy, rate * answers
-        some = 1 - (1 - busy) ** self.attn_dp  # steps in which at least one group prefills
-        stage_decodes = decodes * self.attn_dp
-        stage_prompts = prompts * self.attn_dp * busy / some
+        groups = min(self.attn_dp, self.batch / admitted)  # that have anything to do
+        some = 1 - (1 - busy) ** groups  # steps in which at least one group prefills
+        stage_decodes = decodes * groups
+        stage_prompts = prompts * groups * busy / some
         plain, plain_stage = self.step(decodes, 0.0, stage_decodes, decodes)
         mixed, mixed_stage = self.step(decodes, prompts, stage_decodes + stage_prompts * c.isl, decodes + prompts)
         # What a decoding request sees: its own prefill is over, the others' are not.
         own = n / life
-        seen = 1 - (1 - max(busy - own, 0.0) / (1 - own if own < 1 else 1)) * (1 - busy) ** (self.attn_dp - 1)
+        seen = 1 - (1 - max(busy - own, 0.0) / (1 - own if own < 1 else 1)) * (1 - busy) ** max(groups - 1, 0)
         mean = (1 - seen) * plain + seen * mixed
         mean_stage = (1 - seen) * plain_stage + seen * mixed_stage
         tpot = max(mean, micro * mean_stage)

@@ -35,7 +35,7 @@ def runs(tmp_path):
         path.write_text(json.dumps(result(concurrency, 1.0, 1.0)))
         case = case_of(read_runs(path, SERVED)[0])
         law = read_law(load_hardware("h100_sxm").efficiency)
-        scores = evaluate(with_constants(case.scenario, law, TRUE, {}), case.plan)
+        scores = evaluate(with_constants(case.scenario, law, TRUE), case.plan)
         lines.append(json.dumps(result(concurrency, scores.ttft_s[0] * 1e3, scores.tpot_s[0] * 1e3)))
     path.write_text("\n".join(lines))
     return path
