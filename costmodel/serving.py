@@ -29,9 +29,9 @@ from costmodel.lengths import FixedLengths
 from costmodel.scenario import Scenario
 from costmodel.step import Step
 
-# Of equally long requests that were prefilled together, the share that is prefilled together again (``synchronised``
-# scenarios). Groups dissolve when a chunk's end cuts one. Set on the open closed-loop rows of fixed length, where 0.3
-# and 0.6 do equally well (docs/fidelity.md).
+# Equally long requests that were prefilled in one pass end in one step and come back together (``synchronised``
+# scenarios): prompts in a mixed pass grow from one towards all that the budget takes, to this power. 1 would be a
+# lockstep without jitter. Set on the open closed-loop rows of fixed length (docs/fidelity.md).
 SYNCHRONY = 0.75
 
 DECODE, MIXED, BURST = 0, 1, 2  # the passes, on the leading axis
@@ -72,7 +72,6 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     rate = sequences / life
     busy = np.minimum(rate * prefills, 1.0)  # share of a group's steps that hold some prefill
     prompts = rate / busy  # prompts in each of them
-    together = np.ones_like(prompts)
     if scenario.synchronised:
         passes = np.maximum(np.ceil(sequences * lengths.new / budget), 1.0)
         together = np.maximum(sequences / passes / prompts, 1.0) ** SYNCHRONY
@@ -84,11 +83,11 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     groups_prefilling = groups * busy / prefilling
     # A decoding request is not disturbed by its own prefill, only by those of its group's others and other groups.
     # It sees the N - n other steps of its life.
-    own = np.minimum(prefills / life, 1.0)
-    if scenario.synchronised:
-        own = np.minimum(own, busy)
+    own = np.minimum(np.minimum(prefills / life, 1.0), busy)
     others = np.maximum(busy - own, 0.0) / np.where(own < 1.0, 1.0 - own, 1.0)
     disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** np.maximum(groups - 1.0, 0.0)
+    # The last of the waves sees half of the others' prefills: nobody follows those that end before it.
+    disturbed = disturbed * (1.0 - 0.5 / scenario.waves)
 
     burst_sequences = np.ceil(batch / layout.attn_dp)
     burst_passes = np.maximum(np.ceil(burst_sequences * lengths.new / budget), 1.0)
@@ -135,8 +134,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     def round_s(latency: Any, slowest: Any) -> Any:
         return np.maximum(latency, loop.micro * slowest)
 
-    # The last of the waves sees half of the others' prefills: nobody follows those that end before it.
-    share = loop.disturbed * (1.0 - 0.5 / scenario.waves)
+    share = loop.disturbed
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
     tpot = round_s(mean_latency, mean_slowest)

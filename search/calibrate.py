@@ -3,7 +3,8 @@
 RUNS are the JSON that ``vllm bench serve --save-result`` writes, SGLang's ``bench_serving`` JSONL, or CSV files in a
 schema of docs/validate.md. The fit starts from the engine's file in the catalog and stays near it where the runs say
 nothing, so that five runs already help. The result is an engine file: put it into ``<folder>/engine/`` and select it
-with ``--config-dir <folder> engine=<name>``.
+with ``--config-dir <folder> engine=<name>``. With ``--hardware-out`` the accelerator's constant is fitted too, and its
+file goes into ``<folder>/hardware/``.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from costmodel.laws import ShapedLaw
 from costmodel.plans import Array
 from search.errors import InputError
-from search.hardware_catalog import load_engine
-from search.measured.fitting import SHARED, Fitted, Posterior, apply, centred, fit_around
+from search.hardware_catalog import load_engine, load_hardware
+from search.measured.fitting import SHARED, Fitted, Posterior, apply, centred, fit_around, generation
 from search.measured.grouped import Read, measured, predict, read_cases
 from search.measured.rows import Measurement
 from search.measured.runs import Deployment, read_runs
@@ -26,6 +29,7 @@ from search.rules import ENGINES
 
 FOLDS = 5
 UNDETERMINED = 0.2  # certainty below which a constant counts as not determined by the runs
+SUSTAINED = "sustained_share"  # the accelerator's constant
 FIGURES = ("TTFT", "TPOT", "tokens/s/GPU")
 
 
@@ -34,14 +38,14 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         rows = [row for path in options.runs for row in read_runs(path, _deployment(options))]
-        return _calibrate(rows, options.engine, options.out)
+        return _calibrate(rows, options.engine, options.out, options.hardware_out)
     except InputError as error:
         from search.main import fail
 
         return fail(str(error), InputError.exit_code)
 
 
-def _calibrate(rows: list[Measurement], wanted: str | None, out: Path) -> int:
+def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_out: Path | None) -> int:
     read = read_cases(rows)
     for i, reason in read.skipped.items():
         print(f"left out: {rows[i].id}: {reason}")
@@ -51,9 +55,10 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path) -> int:
             f"runs: {len(read.cases)} can be used, of engines {engines or 'none'}; give runs of one engine"
         )
     engine = engines[0]
-    if out.exists():
-        raise InputError(f"--out {out}: exists; give a file that does not")
-    centres = centred(load_engine(engine))
+    for flag, path in (("--out", out), ("--hardware-out", hardware_out)):
+        if path is not None and path.exists():
+            raise InputError(f"{flag} {path}: exists; give a file that does not")
+    centres: Fitted = {**centred(load_engine(engine)), **(_accelerator(read) if hardware_out else {})}
     everything = np.array([i in read.cases for i in range(len(rows))])
     posterior = fit_around(read, everything, centres)
     _print_errors(read, centres, posterior, _held_out(read, centres))
@@ -62,9 +67,21 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path) -> int:
         sure = posterior.certainty[(owner, name)]
         note = "" if sure >= UNDETERMINED else "  not determined by these runs: stays near where it was"
         print(f"{name:24s} {centres[(owner, name)]:9.3g} -> {value:9.3g}   certainty {sure:.0%}{note}")
-    _write(out, engine, posterior, len(read.cases))
+    _write(out, _engine_fields(engine, posterior, len(read.cases)))
     print(f"\nWritten to {out}: put it into FOLDER/engine/ and run with --config-dir FOLDER engine={out.stem}")
+    if hardware_out is not None:
+        _write(hardware_out, _hardware_fields(read, posterior))
+        print(f"Written to {hardware_out}: put it into FOLDER/hardware/ and add hardware={hardware_out.stem}")
     return 0
+
+
+def _accelerator(read: Read) -> Fitted:
+    """The accelerator's constant as its law has it; ``InputError`` unless the runs are of one that has it."""
+    names = sorted({case.hardware for case in read.cases.values()})
+    case = next(iter(read.cases.values()))
+    if len(names) != 1 or not isinstance(case.scenario.law, ShapedLaw):
+        raise InputError(f"--hardware-out: runs of {names}; give runs of one accelerator whose law is not flat")
+    return {(generation(case), SUSTAINED): case.scenario.law.rates.sustained_share}
 
 
 def _held_out(read: Read, centres: Fitted) -> Array:
@@ -100,24 +117,44 @@ def _cell(error: Array) -> str:
     return f"{np.abs(error).mean():.1%} ({np.median(error):+.1%})" if len(error) else "-"
 
 
-def _write(out: Path, engine: str, posterior: Posterior, runs: int) -> None:
-    """The engine's file with the new constants, written whole or not at all."""
-    from omegaconf import OmegaConf
-
+def _engine_fields(engine: str, posterior: Posterior, runs: int) -> dict[str, Any]:
+    """The engine's file with the new constants."""
     fields = asdict(load_engine(engine))
     sources = dict(fields.pop("sources"))
     for (owner, name), value in posterior.values.items():
+        if name == SUSTAINED:
+            continue
         fields[name] = float(f"{value:.4g}")
         whose = "all engines' constant" if owner == SHARED else "this engine's constant"
         sure = posterior.certainty[(owner, name)]
         sources[name] = f"search.calibrate: {whose}, fitted to {runs} runs, certainty {sure:.0%}"
-    text = OmegaConf.to_yaml(OmegaConf.create({**fields, "sources": sources}))
+    return {**fields, "sources": sources}
+
+
+def _hardware_fields(read: Read, posterior: Posterior) -> dict[str, Any]:
+    """The accelerator's file with the new constant."""
+    case = next(iter(read.cases.values()))
+    key = (generation(case), SUSTAINED)
+    fields = asdict(load_hardware(case.hardware))
+    fields["efficiency"][SUSTAINED] = float(f"{posterior.values[key]:.4g}")
+    sure = posterior.certainty[key]
+    fields["sources"]["efficiency"] += (
+        f"; {SUSTAINED} by search.calibrate: {len(read.cases)} runs, certainty {sure:.0%}"
+    )
+    return fields
+
+
+def _write(out: Path, fields: dict[str, Any]) -> None:
+    """A file of fields, written whole or not at all."""
+    from omegaconf import OmegaConf
+
+    text = OmegaConf.to_yaml(OmegaConf.create(fields))
     partial = out.with_name(f".partial-{out.name}")
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(out)
     except OSError as error:
-        raise InputError(f"--out {out}: cannot be written: {error.strerror or error}") from None
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -141,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUNS", help="JSON, JSONL or CSV files")
     parser.add_argument("--out", type=Path, required=True, metavar="ENGINE.yaml", help="the engine file to write")
+    parser.add_argument("--hardware-out", type=Path, metavar="HARDWARE.yaml", help="fit the accelerator's constant too")
     parser.add_argument("--engine", choices=ENGINES, help="needed for JSON and JSONL")
     parser.add_argument("--model", help="catalog name; needed for JSON and JSONL")
     parser.add_argument("--hardware", help="catalog name; needed for JSON and JSONL")

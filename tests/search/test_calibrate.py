@@ -8,7 +8,7 @@ import pytest
 from costmodel.evaluate import evaluate
 from search.calibrate import main
 from search.config import read_law
-from search.hardware_catalog import load_hardware
+from search.hardware_catalog import load_engine, load_hardware
 from search.measured.cases import case_of
 from search.measured.grouped import with_constants
 from search.measured.runs import Deployment, read_runs
@@ -51,7 +51,7 @@ def test_known_constants_come_back_and_the_errors_fall(runs, tmp_path, capsys):
     assert fitted.launch_share == pytest.approx(2.0, rel=0.15)
     assert fitted.request_overhead_s == pytest.approx(0.25, rel=0.15)
     # A dense model says nothing about experts.
-    assert fitted.expert_launch_share == pytest.approx(1.74)
+    assert fitted.expert_launch_share == pytest.approx(load_engine("vllm").expert_launch_share)
     assert "expert_launch_share" in printed.split("not determined")[-2].splitlines()[-1] + printed
     tpot = next(line for line in printed.splitlines() if line.startswith("TPOT"))
     before, after, held_out = (float(cell.split("%")[0]) for cell in tpot.split()[1::2])
@@ -68,6 +68,20 @@ def test_the_written_engine_can_be_selected(runs, tmp_path, search):
     )
     assert code == 0, err
     assert "Recommended plan" in out
+
+
+def test_the_accelerator_has_a_file_of_its_own(runs, tmp_path, search, capsys):
+    folder = tmp_path / "mine"
+    for group in ("engine", "hardware"):
+        (folder / group).mkdir(parents=True)
+    files = ["--out", str(folder / "engine" / "ours.yaml"), "--hardware-out", str(folder / "hardware" / "chip.yaml")]
+    assert main([str(runs), *files, *FLAGS]) == 0
+    assert "sustained_share" in capsys.readouterr().out
+    code, _, err = search(
+        "--config-dir", str(folder), "model=llama_3_1_70b", "engine=ours", "hardware=chip", "strategy=exact",
+        "space.gpus=[4]",
+    )  # fmt: skip
+    assert code == 0, err
 
 
 def test_one_object_and_lines_of_objects_read_alike(runs, tmp_path):
