@@ -86,6 +86,7 @@ def hardware_rows() -> list[Row]:
                 "memory_bytes": part.memory_bytes,
                 "link_bytes_per_s": part.link_bytes_per_s,
                 "power_w": part.power_w,
+                "price_per_hour": part.price_per_hour,
             }
         )
     return rows
@@ -116,6 +117,7 @@ HARDWARE_COLUMNS: tuple[Column, ...] = (
     ("memory GB", "memory_bytes", _scaled(1e9, 1)),
     ("link GB/s", "link_bytes_per_s", _scaled(1e9, 0)),
     ("power W", "power_w", _scaled(1, 0)),
+    ("USD/hour", "price_per_hour", _scaled(1, 2)),
 )
 
 

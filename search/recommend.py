@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.plans import Array, IntArray, Plans
-from costmodel.scores import PREDICTED, Scores
+from costmodel.scores import COSTS, PREDICTED, Scores
 from search.errors import InputError
 from search.front import Objectives, column
 from search.measured.intervals import CLASSES, load_intervals
@@ -116,7 +116,7 @@ def _replica(plans: Plans) -> list[IntArray]:
 
 def _interval(row: int, values: Array, name: str, coverage: IntArray) -> tuple[float, float]:
     """The 80 % interval of a deciding figure; the value itself where the figure has none."""
-    if name not in PREDICTED:
+    if name not in (*PREDICTED, *COSTS):
         return float(values[row]), float(values[row])
     low, high = load_intervals().of(name, coverage[[row]], values[[row]])
     return float(low[0]), float(high[0])

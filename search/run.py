@@ -18,6 +18,7 @@ from costmodel.scores import concatenate as join_scores
 from search.archive import Archive
 from search.baselines import Baseline, score_baselines
 from search.config import check_strategy, number, read_model, read_scenario
+from search.costs import check_costs
 from search.errors import InputError
 from search.fallbacks import fallbacks
 from search.front import Objectives, hypervolume_share, pareto_front
@@ -94,6 +95,9 @@ def run(config: Config) -> Outcome:
         space = Space.from_config(vars(config.space))
         objectives = Objectives.from_config("objective.columns", config.objective.columns)
         policy = Policy.from_config(config.objective.recommend, config.objective.ties)
+        asked = config.objective
+        for key, columns in (("columns", asked.columns), ("recommend", asked.recommend), ("ties", asked.ties)):
+            check_costs(f"objective.{key}", columns, scenario.accelerator)
         facts = facts_of(scenario)
     with watch.stage("legality"):
         legal = legal_plans(space, facts, config.engine.name)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.plans import AXES, IntArray, Plans
-from costmodel.scores import FIGURES, PREDICTED
+from costmodel.scores import COSTS, FIGURES, PREDICTED
 from search.measured.intervals import CLASSES, load_intervals
 from search.rules import ENGINES
 from search.run import Outcome
@@ -28,6 +28,8 @@ def header() -> list[str]:
         names.append(figure)
         if figure in PREDICTED:
             names += [figure + suffix for suffix in BOUNDS]
+    for figure in COSTS:
+        names += [figure, *(figure + suffix for suffix in BOUNDS)]
     return [*names, "coverage"]
 
 
@@ -43,6 +45,12 @@ def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
         table.append(getattr(scores, figure).tolist())
         if figure in PREDICTED:
             table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
+    for figure in COSTS:
+        if figure in scores.costs:
+            table += [getattr(scores, figure).tolist()]
+            table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
+        else:
+            table += [[""] * len(rows)] * 3
     return [*table, [CLASSES[c] for c in known]]
 
 

@@ -79,6 +79,8 @@ def _recommendation(outcome: Outcome) -> str:
         f"memory {s.memory_utilization[row]:.1%}",
     ]
     lines.append(_interval_line(outcome, row))
+    if s.costs:
+        lines.append(_cost_line(outcome, row))
     if choice.passed_over is not None:
         plan = _layout(outcome.plans.row(choice.passed_over))
         lines.append(f"predicted better, but no measurement covers its layout and the intervals overlap: {plan}")
@@ -107,6 +109,21 @@ def _interval_line(outcome: Outcome, row: int) -> str:
         f"80 % intervals ({CLASSES[int(known[0])]}): {span('output_tokens_per_s', 1.0, ',.0f')} tokens/s, "
         f"TTFT {span('ttft_s', 1.0, '.2g')} s, TPOT {span('tpot_s', 1e3, '.1f')} ms"
     )
+
+
+def _cost_line(outcome: Outcome, row: int) -> str:
+    s, known = outcome.scores, outcome.coverage[[row]]
+
+    def span(figure: str) -> str:
+        value = getattr(s, figure)[[row]]
+        low, high = load_intervals().of(figure, known, value)
+        return f"{value[0]:.3g} ({low[0]:.3g} to {high[0]:.3g})"
+
+    said = {
+        "usd_per_million_output_tokens": "USD {} per million output tokens",
+        "joules_per_output_token": "at most {} J per output token",
+    }
+    return "; ".join(text.format(span(figure)) for figure, text in said.items() if figure in s.costs)
 
 
 def _baseline_line(baseline: Baseline) -> str:

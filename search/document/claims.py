@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from costmodel.scenario import Scenario
+from costmodel.scores import COSTS
 from search.baselines import Baseline
 from search.document.formats import bytes_per_s, count, figure, gb, percent, seconds
 from search.document.readings import Case, Meaning, others, primary
@@ -24,7 +25,7 @@ HIGHER = (
     "kv_capacity_tokens",
     "admitted_batch",
 )
-LOWER = ("ttft_s", "burst_ttft_s", "tpot_s")
+LOWER = ("ttft_s", "burst_ttft_s", "tpot_s", *COSTS)
 HOLDS: Literal["holds"] = "holds"
 FAILS: Literal["fails"] = "fails"
 OTHERWISE: Literal["only under another reading"] = "only under another reading"

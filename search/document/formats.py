@@ -76,7 +76,16 @@ def figure(name: str, value: float) -> str:
         return seconds(value)
     if name.endswith(("_utilization", "_mfu", "_of_limit")):
         return percent(value)
+    if name.startswith("usd_"):
+        return usd(value)
+    if name.startswith("joules_"):
+        return f"{value:,.3g} J"
     return count(value)
+
+
+def usd(value: float) -> str:
+    """US dollars, in cents or, below one dollar, with three digits."""
+    return f"{value:,.2f} USD" if abs(value) >= 1.0 else f"{value:.3g} USD"
 
 
 def escape(text: str) -> str:

@@ -14,9 +14,9 @@ from costmodel.formats import BF16
 from costmodel.parameters import weight_bytes
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.scores import Scores
+from costmodel.scores import COSTS, Scores
 from search.document.account import Reading, decode_reading, scalar, sequence_cache_bytes
-from search.document.formats import bytes_per_s, count, figure, gb, percent, seconds
+from search.document.formats import bytes_per_s, count, figure, gb, percent, seconds, usd
 from search.document.steady import Steady, steady
 
 
@@ -121,6 +121,11 @@ def _derivation(case: Case, name: str, value: float) -> str:
             f"{case.in_flight} × {lengths.osl} / ({seconds(ttft)} + {lengths.decodes} × {seconds(tpot)})"
             f"{over.get(name, '')} = {shown}"
         )
+    if name in COSTS:
+        device, speed = scenario.accelerator, case.score("output_tokens_per_s_per_gpu")
+        if name == "joules_per_output_token":
+            return f"at most {count(device.power_w or 0.0)} W over {count(speed)} tokens/s a GPU = {shown}"
+        return f"{usd(device.price_per_hour or 0.0)} an hour over {count(speed)} tokens/s a GPU = {shown}"
     if name == "tpot_s":
         return f"a step of {seconds(s.decode_s)}, {seconds(s.mixed_s)} with prefill ({percent(s.mixed_share)} of them)"
     if name == "decode_bandwidth_utilization":

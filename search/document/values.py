@@ -27,6 +27,8 @@ def collect(outcome: Outcome) -> Values:
     values: Values = {"name": outcome.config.name}
     values |= prefixed("model", model_values(scenario, outcome.config.model.source))
     values |= prefixed("hardware", hardware_values(scenario))
+    if scenario.accelerator.price_per_hour is not None and outcome.config.hardware.price_as_of:
+        values["hardware.price_as_of"] = outcome.config.hardware.price_as_of
     values |= prefixed("input", input_values(outcome))
     row = outcome.choice.recommended
     values |= prefixed("recommended", _row(outcome, row, full=True))
@@ -152,6 +154,10 @@ def hardware_values(scenario: Scenario) -> Values:
     }
     if device.datasheet_memory_bytes is not None:
         values["datasheet_memory_bytes"] = device.datasheet_memory_bytes
+    if device.power_w is not None:
+        values["power_w"] = device.power_w
+    if device.price_per_hour is not None:
+        values["price_per_hour"] = device.price_per_hour
     for i, tier in enumerate(scenario.cluster.tiers):
         values |= prefixed(f"tier.{i}", {**vars(tier), "rate": tier.rate})
     return values

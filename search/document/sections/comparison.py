@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.scores import COSTS
 from search.document import formats
 from search.document.formats import bullets, table
 from search.document.view import View
@@ -32,7 +33,7 @@ def comparison(v: View) -> str:
         return NONE
     names = [b.text("name") for b in plans[:-1]] + ["recommended"]
     rows = [[d, *(p.n(d) for p in plans)] for d in DEGREES]
-    rows += [[f, *(p.fig(f) for p in plans)] for f in FIGURES]
+    rows += [[f, *(p.fig(f) for p in plans)] for f in (*FIGURES, *COSTS) if f in plans[-1]]
     rows += [["floor of a step", *(p.s("reading.floor_s") for p in plans)]]
     rows += [["limits", *(b.text("limits") for b in plans[:-1]), "kept"]]
     rows += [["engines", *(p.text("engines") for p in plans)]]

@@ -73,6 +73,11 @@ def hardware(v: View) -> str:
         f"Compute in {h.text('dtype')}: {formats.flops_per_s(h.number('peak_flops'))} at the peak, "
         f"{formats.flops_per_s(h.number('achieved_flops'))} at best in practice ({h.pct('flops_share')}).",
     ]
+    if "price_per_hour" in h:
+        told = f" (price_as_of: {h.text('price_as_of')})" if "price_as_of" in h else ""
+        lines.append(f"Price: {formats.usd(h.number('price_per_hour'))} a GPU and hour{told}.")
+    if "power_w" in h:
+        lines.append(f"Power: at most {h.n('power_w')} W a GPU, the board's limit.")
     rows = [
         [
             t.text("name"), t.n("size"), formats.bytes_per_s(t.number("bytes_per_s")), t.pct("efficiency"),
