@@ -17,6 +17,7 @@ import numpy as np
 
 from costmodel.plans import Array
 from search.errors import InputError
+from search.escape import plain
 from search.hardware_catalog import load_engine
 from search.measured.fitting import SHARED, Fitted, Posterior, apply, centred, fit_around
 from search.measured.grouped import Read, measured, predict, read_cases
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
 def _calibrate(rows: list[Measurement], wanted: str | None, out: Path) -> int:
     read = read_cases(rows)
     for i, reason in read.skipped.items():
-        print(f"left out: {rows[i].id}: {reason}")
+        print(plain(f"left out: {rows[i].id}: {reason}"))
     engines = sorted({case.engine for case in read.cases.values()})
     if len(engines) != 1 or (wanted is not None and engines != [wanted]):
         raise InputError(

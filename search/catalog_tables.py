@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
 from search.config import explain, read_hardware
 from search.errors import InputError
+from search.escape import csv_cell, plain
 from search.main import fail
 from search.models import model_names, read_catalog_model
 from search.paths import conf_dir
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     if options.csv:
         writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     else:
         _print(rows, MODEL_COLUMNS if options.catalog == "models" else HARDWARE_COLUMNS)
     return 0
@@ -140,4 +141,4 @@ def _print(rows: Sequence[Row], columns: Sequence[Column]) -> None:
 def _cell(value: Any, shown: Callable[[float], str] | None) -> str:
     if value is None:
         return "-"
-    return shown(value) if shown else str(value)
+    return shown(value) if shown else plain(value)

@@ -51,6 +51,11 @@ def typed(config: DictConfig) -> Config:
 
 def explain(error: OmegaConfBaseException) -> str:
     """An OmegaConf error in one line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):  # of a resolver of ours
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
     key = error.full_key or error.key or ""
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         allowed = sorted(getattr(error.object_type, "__dataclass_fields__", {}))

@@ -7,6 +7,7 @@ not be used.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from search.config import explain, typed
 from search.errors import InputError, NoFeasiblePlan
+from search.escape import plain
 from search.paths import conf_dir
+from search.run_name import register
 from search.sweep import BROKEN, job_folders, job_status, write_status
 
 # What the jobs of this process left behind for ``main``: Hydra itself only knows success and a stack trace.
@@ -30,6 +33,7 @@ _failures: list[tuple[str, int]] = []  # message and exit code
 
 def main(arguments: list[str]) -> int:
     """Run Hydra on ``arguments`` and return the exit code."""
+    register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     old = sys.argv
     sys.argv = ["search", *arguments]
@@ -57,7 +61,7 @@ def main(arguments: list[str]) -> int:
 def fail(message: str, code: int) -> int:
     """Say what went wrong, in one line on standard error."""
     kind = "error" if code == InputError.exit_code else "infeasible"
-    print(f"{kind}: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{kind}: {plain(message)}", file=sys.stderr)
     return code
 
 
@@ -98,7 +102,7 @@ def search_once(config: DictConfig, folder: Path) -> None:
 def sweep_code(folder: Path) -> int:
     """The exit code of a sweep: the worst of its jobs."""
     statuses = {job_status(job)["status"] for job in job_folders(folder)}
-    print(f"Sweep written to {folder / 'sweep.csv'}")
+    print(f"Sweep written to {plain(shlex.quote(str(folder / 'sweep.csv')))}")
     if BROKEN in statuses:
         return InputError.exit_code
     return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code

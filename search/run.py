@@ -27,6 +27,7 @@ from search.measured.intervals import coverage
 from search.progress import track
 from search.recommend import Choice, Policy, recommend
 from search.rules import facts_of
+from search.run_name import check_name
 from search.sampler import SAMPLERS
 from search.schema import Config
 from search.space import Space
@@ -88,6 +89,7 @@ def run(config: Config) -> Outcome:
     """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None."""
     watch = Stopwatch()
     with watch.stage("read"):
+        check_name(config.name)
         check_strategy(config.strategy)
         number("output.max_candidates", config.output.max_candidates, 0, 100_000_000)
         model = read_model(config.model)

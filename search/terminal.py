@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from search.baselines import Baseline
+from search.escape import markup
 from search.measured.intervals import CLASSES, load_intervals
 from search.recommend import LAYOUT, nearest
 from search.run import Outcome
@@ -27,9 +28,10 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     console.print(_front(outcome))
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False))
     for baseline in outcome.baselines:
-        console.print(escape(_baseline_line(baseline)))
-    console.print(escape(_ledger(outcome)))
-    console.print(f"Written to {escape(str(folder))}", soft_wrap=True)
+        console.print(markup(_baseline_line(baseline)))
+    console.print(markup(_ledger(outcome)))
+    # Quoted where a shell would act on it: people copy this line.
+    console.print(f"Written to {markup(shlex.quote(str(folder)))}", soft_wrap=True)
 
 
 def _front(outcome: Outcome) -> Table:
@@ -94,7 +96,7 @@ def _recommendation(outcome: Outcome) -> str:
             lines.append(f"pinned by the {relaxed.limit} limit: without it {plan}, {relaxed.gain:+.1%}")
     if choice.at_axis_end:
         lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
-    return escape("\n".join(lines))
+    return "\n".join(markup(line) for line in lines)
 
 
 def _interval_line(outcome: Outcome, row: int) -> str:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worked_case import SCENARIO, refined
+from worked_case import refined, worked_case
 
 from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
 from costmodel.evaluate import evaluate
 from costmodel.scores import COSTS, concatenate
 
+SCENARIO = worked_case()
 PRICED = replace(SCENARIO.accelerator, price_per_hour=3.6, power_w=700.0)
 
 
