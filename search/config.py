@@ -19,6 +19,7 @@ from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
 from costmodel.scenario import Limits, Scenario
 from search.errors import InputError
+from search.escape import literal
 from search.front import COLUMNS
 from search.models import ConfigError, ReadModel, load_config_json, read_architecture
 from search.paths import conf_dir
@@ -40,7 +41,7 @@ def typed(config: DictConfig) -> Config:
     """Lay the composed configuration over the schema; an unknown key or a value of the wrong type is an
     ``InputError``."""
     try:
-        plain = OmegaConf.create(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        plain = OmegaConf.create(literal(OmegaConf.to_container(config, resolve=True)))
         merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
         result = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:

@@ -32,13 +32,6 @@ def _one_line(text: str) -> str:
     return "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
 
 
-def markup(text: object) -> str:
-    """``plain``, for ``rich``: square brackets are no markup."""
-    from rich.markup import escape
-
-    return escape(plain(text))
-
-
 def markdown(text: object) -> str:
     """``plain``, with what markdown or HTML would act on quoted; very long names are cut."""
     line = plain(text)
@@ -47,7 +40,7 @@ def markdown(text: object) -> str:
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\|`*\[\]#~$])", r"\\\1", line)
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
-    return re.sub(r"^(\d*)([-+.)=])(?=\s|$)", r"\1\\\2", line)  # a bullet, a list number or an underline
+    return re.sub(r"^(\d*)([-+.)=])(?=[-=\s]|$)", r"\1\\\2", line)  # a bullet, a list number, a rule or an underline
 
 
 def html(text: object) -> str:
@@ -69,7 +62,7 @@ def csv_cell(value: Any) -> Any:
     one line, with an apostrophe where a formula would begin: also after a semicolon, which may end a cell."""
     if not isinstance(value, str) or NUMBER.fullmatch(value):
         return value
-    return re.sub(rf"(^|;)(?=\s*[{FORMULA}])", r"\1'", _one_line(value))
+    return re.sub(rf"(^|;)(?=[\s\"]*[{FORMULA}])", r"\1'", _one_line(value))
 
 
 def shell_word(text: str) -> str:
@@ -92,6 +85,12 @@ def _yaml_escape(character: str) -> str:
     return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
 
 
-def literal(text: str) -> str:
-    """Text that OmegaConf takes as it stands: ``${...}`` in it is no interpolation."""
-    return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", text)
+def literal(value: Any) -> Any:
+    """Text, and data with text in it, that OmegaConf takes as it stands: ``${...}`` is no interpolation."""
+    if isinstance(value, dict):
+        return {key: literal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [literal(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)

@@ -47,16 +47,7 @@ def config_text(config: Config) -> str:
             model = replace(model, published=load_config_json(model.config), config=None)
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
-    return OmegaConf.to_yaml(OmegaConf.create(_literal(asdict(replace(config, model=model)))))
-
-
-def _literal(value: Any) -> Any:
-    """The same data, in which no text is an interpolation."""
-    if isinstance(value, dict):
-        return {key: _literal(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_literal(inner) for inner in value]
-    return literal(value) if isinstance(value, str) else value
+    return OmegaConf.to_yaml(OmegaConf.create(literal(asdict(replace(config, model=model)))))
 
 
 def read_run(folder: Path) -> SavedRun:
@@ -103,7 +94,7 @@ def read_plan_file(path: Path) -> PlanConfig:
     """A ``plan.yaml`` (docs/formats.md); ``InputError`` says what is wrong with it."""
     try:
         # What somebody sent as a plan is text: it does not read this machine's environment.
-        loaded = OmegaConf.create(_literal(OmegaConf.to_container(OmegaConf.load(path))))
+        loaded = OmegaConf.create(literal(OmegaConf.to_container(OmegaConf.load(path))))
         merged = OmegaConf.merge(OmegaConf.structured(PlanConfig), loaded)
         plan: Any = OmegaConf.to_object(merged)
     except OSError as error:

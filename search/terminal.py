@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from search.baselines import Baseline
-from search.escape import markup
+from search.escape import plain
 from search.measured.intervals import CLASSES, load_intervals
 from search.recommend import LAYOUT, nearest
 from search.run import Outcome
@@ -24,14 +24,16 @@ WIDTH_WITHOUT_TERMINAL = 150
 
 def print_outcome(outcome: Outcome, folder: Path) -> None:
     """A table of the front and a panel with the recommended plan, on standard output."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    console = Console(
+        width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False, markup=False
+    )
     console.print(_front(outcome))
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False))
     for baseline in outcome.baselines:
-        console.print(markup(_baseline_line(baseline)))
-    console.print(markup(_ledger(outcome)))
+        console.print(plain(_baseline_line(baseline)))
+    console.print(plain(_ledger(outcome)))
     # Quoted where a shell would act on it: people copy this line.
-    console.print(f"Written to {markup(shlex.quote(str(folder)))}", soft_wrap=True)
+    console.print(f"Written to {plain(shlex.quote(str(folder)))}", soft_wrap=True)
 
 
 def _front(outcome: Outcome) -> Table:
@@ -96,7 +98,7 @@ def _recommendation(outcome: Outcome) -> str:
             lines.append(f"pinned by the {relaxed.limit} limit: without it {plan}, {relaxed.gain:+.1%}")
     if choice.at_axis_end:
         lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
-    return "\n".join(markup(line) for line in lines)
+    return "\n".join(plain(line) for line in lines)
 
 
 def _interval_line(outcome: Outcome, row: int) -> str:

@@ -89,20 +89,20 @@ def test_what_a_run_says_of_its_own_plan_holds(worked: Outcome) -> None:
         assert {v.verdict for v in found.values()} == {"holds"}
 
 
-def test_every_figure_can_be_claimed(worked: Outcome) -> None:
+def test_every_figure_can_be_claimed(priced: Outcome) -> None:
     """Whatever column of pareto.csv is claimed at its derived value holds."""
-    plan = worked.baselines[1].plan
+    plan = priced.baselines[1].plan
     for name in COLUMNS:
-        value = float(getattr(plan if hasattr(plan, name) else worked.baselines[1].scores, name)[0])
+        value = float(getattr(plan if hasattr(plan, name) else priced.baselines[1].scores, name)[0])
         if name == "ttft_s":  # alone it is the burst's, which the limit bounds
             continue
-        found = claiming(worked, {name: value})
+        found = claiming(priced, {name: value})
         assert found[name].verdict == "holds", name
 
 
-def test_claims_of_zero_are_judged(worked: Outcome) -> None:
+def test_claims_of_zero_are_judged(priced: Outcome) -> None:
     for name in COLUMNS:
-        assert claiming(worked, {name: 0.0})[name].verdict in ("holds", "fails")
+        assert claiming(priced, {name: 0.0})[name].verdict in ("holds", "fails")
 
 
 def test_latencies_and_throughput_must_agree(worked: Outcome) -> None:

@@ -106,11 +106,12 @@ def test_headroom_of_every_limit_that_is_set(any_outcome: Outcome) -> None:
 
 
 def test_hostile_names_stay_names(worked: Outcome) -> None:
-    outcome = worked_case(name=HOSTILE, assumptions=[HOSTILE, "- " + HOSTILE])
+    outcome = worked_case(assumptions=[HOSTILE, "- " + HOSTILE])
     scenario = outcome.scenario
     tiers = tuple(replace(t, name=HOSTILE) for t in scenario.cluster.tiers)
     outcome = replace(
         outcome,
+        config=replace(outcome.config, name=HOSTILE),
         scenario=replace(
             scenario,
             model=replace(scenario.model, name=HOSTILE),
