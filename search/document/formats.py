@@ -17,7 +17,7 @@ def seconds(value: float) -> str:
         return f"{value:,.2f} s"
     if size >= 1e-3:
         return f"{value * 1e3:.3g} ms" if size < 0.01 else f"{value * 1e3:.1f} ms"
-    return f"{value * 1e6:.3g} µs" if value else "0 s"
+    return f"{value * 1e6:.3g} µs" if value else f"{value:g} s"
 
 
 def count(value: float) -> str:

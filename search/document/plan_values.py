@@ -113,7 +113,12 @@ def _module_values(scenario: Scenario, plan: Plans) -> Values:
     layers = split_layers(scenario.model.layer_count, int(plan.pp[0]))
     first = 0
     for stage, n in enumerate(layers):
-        values |= {f"stage.{stage}.first": first, f"stage.{stage}.last": first + n - 1, f"stage.{stage}.layers": n}
+        values |= {
+            f"stage.{stage}.number": stage,
+            f"stage.{stage}.first": first,
+            f"stage.{stage}.last": first + n - 1,
+            f"stage.{stage}.layers": n,
+        }
         first += n
     values["heaviest_stage"] = heaviest_stage(scenario, plan)
     return values

@@ -12,7 +12,7 @@ import numpy as np
 from costmodel.blocks import GroupedQueryAttention, MoeFfn
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
 from costmodel.scenario import Scenario
-from search.document.claims import judge
+from search.document.claims import TOLERANCE, judge
 from search.document.plan_values import plan_values
 from search.document.search_values import search_values
 from search.document.view import Value, Values
@@ -39,6 +39,8 @@ def collect(outcome: Outcome) -> Values:
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
     values |= search_values(outcome)
+    if outcome.baselines:
+        values["tolerance"] = TOLERANCE
     for i, baseline in enumerate(outcome.baselines):
         refusals = {f"refusal.{e}": rule for e, rule in baseline.refusals.items() if rule is not None}
         own: Values = {"name": baseline.name, "engines": ", ".join(baseline.engines) or "none", **refusals}

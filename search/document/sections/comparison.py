@@ -71,9 +71,10 @@ def claims(v: View) -> str:
             parts.append(f"### Claims of {b.text('name')}\n\n" + table(header, rows, text=(0, 3, 4, 5)))
     if not parts:
         return "No earlier plan makes a claim."
+    room = v.pct("tolerance")
     how = (
-        "Sizes and shares hold within 10 % either way; throughput, latencies and capacities when the derived figure is "
-        "at least as good as claimed, within 10 %. A claim that fails as it stands is tried under other readings that "
-        "make physical sense."
+        f"Sizes and shares hold within {room} either way; throughput, latencies and capacities when the derived figure "
+        f"is at least as good as claimed, within {room}. A claim that fails as it stands is tried under other readings "
+        "that make physical sense."
     )
     return "\n\n".join([how, *parts])

@@ -89,6 +89,12 @@ def hardware(v: View) -> str:
     return bullets(lines) + f"\n\nCluster: {h.text('cluster')}.\n\n" + table(header, rows)
 
 
+SAID = (
+    "name", "version", "max_batched_tokens", "block_tokens", "reserve_bytes", "dense_split", "exchange", "comm_overlap",
+    "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s",
+)  # fmt: skip
+
+
 def inputs(v: View) -> str:
     i, e = v.at("input"), v.at("input.engine")
     hit = f", {i.pct('prefix_hit')} of them cached, {i.n('new')} to prefill" if i.number("prefix_hit") else ""
@@ -111,6 +117,9 @@ def inputs(v: View) -> str:
         f"tokens exchanged by {e.text('exchange')}, {e.pct('comm_overlap')} of the messages hidden.",
         f"Host: {e.s('step_overhead_s')} a pass, {e.s('layer_overhead_s')} a layer, {e.s('sequence_overhead_s')} a "
         f"sequence and pass, {e.s('request_overhead_s')} a request.",
+        "Its further constants: "
+        + ", ".join(f"{name} {e.fig(name)}" for name in i.children("engine") if name not in SAID)
+        + ".",
         "The front's columns: "
         + ", ".join(f"{o.text('column')} ({o.text('direction')})" for o in i.each("objective"))
         + ".",

@@ -92,7 +92,7 @@ def modules(v: View) -> str:
     wide = v.at("input.engine").raw("dense_split") == "stage"
     rows = [_module(m, wide) for m in r.each("module")]
     header = ["module", "format", "layers", "one copy", "on a rank", "ways", "how it is split"]
-    stages = [[s, span(x.n("first"), x.n("last")), x.n("layers")] for s, x in _named(r, "stage")]
+    stages = [[x.n("number"), span(x.n("first"), x.n("last")), x.n("layers")] for x in r.each("stage")]
     return "\n\n".join(
         [
             f"On a rank of stage {r.n('heaviest_stage')}, which holds the most; ways: ranks of a stage that share "
@@ -102,10 +102,6 @@ def modules(v: View) -> str:
             table(["stage", "layers", "number"], stages, text=()),
         ]
     )
-
-
-def _named(v: View, name: str) -> list[tuple[str, View]]:
-    return [(child, v.at(name).at(child)) for child in v.children(name)]
 
 
 def _module(m: View, wide: bool) -> list[str]:
