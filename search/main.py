@@ -102,6 +102,10 @@ def search_once(config: DictConfig, folder: Path) -> None:
 def sweep_code(folder: Path) -> int:
     """The exit code of a sweep: the worst of its jobs."""
     statuses = {job_status(job)["status"] for job in job_folders(folder)}
+    if (folder / "sweep.csv").is_file():
+        from search.sweep_table import print_sweep
+
+        print_sweep(folder / "sweep.csv")
     print(f"Sweep written to {plain(shlex.quote(str(folder / 'sweep.csv')))}")
     if BROKEN in statuses:
         return InputError.exit_code
