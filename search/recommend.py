@@ -99,7 +99,7 @@ def recommend(
         row = _covered(order[_without(scores, i)[order]], values, name, direction, coverage)
         gain = 0.0
         if row != best:
-            gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)
+            gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0) + 0.0  # no -0
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
     # At 1 an axis ends by nature; elsewhere the space may have been cut too short.
     ends = tuple(a for a, allowed in axes.items() if int(getattr(plans, a)[best]) in {allowed[0], allowed[-1]} - {1})
