@@ -62,6 +62,7 @@ VLLM = {
 }
 
 SGLANG = {
+    "model": Flag(("--model-path", "--model"), "folder or name of the checkpoint"),
     "width": Flag(("--tp-size", "--tensor-parallel-size", "--tp"), "stage width = tp * sp * attn_dp"),
     "pp": Flag(("--pp-size", "--pipeline-parallel-size", "--pp"), "pp"),
     "attn_dp": Flag(("--attn-dp-size", "--attention-data-parallel-size"), "attn_dp"),
@@ -102,6 +103,8 @@ TRTLLM = {
     "tokens": Key("max_num_tokens", "new tokens a pass of an attention group", ("--max_num_tokens",)),
     "chunks": Key("enable_chunked_prefill", "true: a prompt may take several passes"),
     "graphs": Key("cuda_graph_config.max_batch_size", "ceil(batch / attn_dp)"),
+    "padding": Key("cuda_graph_config.enable_padding", "true: a batch runs in the next larger graph"),
+    "dtype": Key("dtype", "of what is not quantised"),
     "length": Key("max_seq_len", "tokens of a sequence", ("--max_seq_len",)),
     "memory": Key(
         "kv_cache_config.free_gpu_memory_fraction",
