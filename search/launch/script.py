@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from search.launch import trtllm
 from search.launch.engines import LAUNCHED
 from search.launch.measure import calibrate, predicted, series
 from search.launch.refusals import Refusal
@@ -82,9 +85,8 @@ def inline(server: Server, engine: str, options: str = "trtllm.yaml") -> str:
     if server.per_node > 1 and server.vendor in DEVICES:
         line = f"{DEVICES[server.vendor]}={_devices(server, 0)} {line}"
     if engine == "trtllm":
-        from search.launch.trtllm import yaml_text
-
-        line = f"printf %s {word(yaml_text(server).strip())} > {word(options)} && {line}"
+        content = json.dumps(trtllm.options(server))  # JSON is YAML, and stays on its line
+        line = f"printf %s {word(content)} > {word(options)} && {line}"
     return line
 
 
