@@ -44,7 +44,7 @@ def collect(outcome: Outcome) -> Values:
         own["limits"] = "kept" if missed < 0 else f"misses {baseline.scores.limits[missed]}"
         values |= prefixed(f"baseline.{i}", own | plan_values(scenario, baseline.plan, baseline.scores, full=False))
         for j, verdict in enumerate(judge(baseline, scenario)):
-            values |= prefixed(f"baseline.{i}.verdict.{j}", vars(verdict))
+            values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
