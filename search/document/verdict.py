@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from search.document.spans import FAILS, HOLDS, ROOM
+from search.document.spans import HOLDS, ROOM
 from search.document.view import Values
 
 OTHERWISE: Literal["only under another reading"] = "only under another reading"
