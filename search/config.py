@@ -38,7 +38,7 @@ from search.schema import (
 
 def typed(config: DictConfig) -> Config:
     """Lay the composed configuration over the schema; an unknown key or a value of the wrong type is an
-    ``InputError``."""
+    ``InputError``. Baselines that are paths are read here, so that what comes out stands alone."""
     try:
         plain = OmegaConf.create(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
@@ -46,6 +46,9 @@ def typed(config: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise InputError(explain(error)) from error
     assert isinstance(result, Config)
+    from search.plan_reader import read_baselines  # which needs the checks below
+
+    result.baselines = read_baselines(result.baselines)
     return result
 
 

@@ -72,10 +72,11 @@ def claims(v: View) -> str:
             parts.append(f"### Claims of {b.text('name')}\n\n" + table(header, rows, text=(0, 4, 5, 6)))
     if not parts:
         return "No earlier plan makes a claim."
+    counted, estimated = (f"{share * 100:g} %" for share in (spans.COUNTED, spans.ESTIMATED))
     how = (
-        "Latencies and throughputs hold inside the 80 % interval, or with room where less is claimed; weights and cache "
-        f"within {spans.COUNTED * 100:g} %, what is estimated within {spans.ESTIMATED * 100:g} %. What beats the physical limit "
-        "fails. A claim that fails as it stands is tried under other readings that make physical sense. Relations "
-        "between claims, layout and hardware that do not hold are contradictions: not all of them can be true."
+        "Latencies and throughputs hold inside the 80 % interval, or with room where less is claimed; weights and "
+        f"cache within {counted}, what is estimated within {estimated}. What beats the physical limit fails. A claim "
+        "that fails as it stands is tried under other readings that make physical sense. Relations between claims, "
+        "layout and hardware that do not hold are contradictions: not all of them can be true."
     )
     return "\n\n".join([how, *parts])
