@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
 from omegaconf import OmegaConf
 
 from costmodel.plans import AXES, Plans

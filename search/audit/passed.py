@@ -31,7 +31,8 @@ HARMLESS = {
         "--max-parallel-loading-workers --ray-workers-use-nsight --master-port --data-parallel-backend "
         "--data-parallel-external-lb --data-parallel-hybrid-lb --data-parallel-rank --api-server-count "
         "--shutdown-timeout --fail-on-environ-validation --enable-sleep-mode --runner --model-impl "
-        "--max-num-queued-reqs --max-num-queued-tokens --enable-chunked-prefill --language-model-only --skip-mm-profiling"
+        "--max-num-queued-reqs --max-num-queued-tokens --enable-chunked-prefill --language-model-only "
+        "--skip-mm-profiling"
     ),
     "sglang": (
         "--host --port --api-key --admin-api-key --served-model-name --fastapi-root-path --ssl-keyfile --ssl-certfile "
@@ -78,7 +79,6 @@ UNMODELLED = {
         "--disaggregation-mode": "prefill and decode apart",
         "--enable-hierarchical-cache": "cache in host memory",
         "--cpu-offload-gb": "weights in host memory",
-        "--moe-a2a-backend": "how tokens reach their experts: engine.exchange says what is assumed",
         "--enable-two-batch-overlap": "overlapped micro-batches: engine.comm_overlap says what is assumed",
         "--enable-eplb": "balanced experts: engine.expert_imbalance says what is assumed",
         "--schedule-conservativeness": "how many requests are admitted: engine.output_reserved says what is assumed",

@@ -17,7 +17,7 @@ from search.document.case import Case, Meaning
 from search.document.formats import figure
 from search.document.readings import is_burst, others, primary
 from search.document.relations import claimed_speed, needed_bandwidth, relations
-from search.document.spans import FAILS, HIGHER, HOLDS, LOWER, ROOM, Standing, beats, physical_limit, standing
+from search.document.spans import FAILS, HIGHER, HOLDS, LOWER, ROOM, beats, physical_limit, standing
 from search.document.verdict import CONTRADICTS, GOOD, OTHERWISE, Verdict
 
 __all__ = ["CONTRADICTS", "FAILS", "GOOD", "HIGHER", "HOLDS", "LOWER", "OTHERWISE", "ROOM", "Verdict", "judge"]
@@ -55,30 +55,25 @@ def _judge(case: Case, name: str, claimed: float, claims: dict[str, float]) -> V
         meanings = at_speed + meanings
     first, limit = meanings[0], physical_limit(_bounded(case, name, claims), case.scores)
     impossible = beats(name, claimed, limit)
-    for i, meaning in enumerate(meanings):
-        low, high = case.span(name, meaning)
-        found: Standing = standing(name, claimed, low, high)
-        if found == FAILS or (i == 0 and impossible):
-            continue
-        text = meaning.arithmetic if i == 0 else f"{_tried(name, first, limit, impossible)}; but {meaning.arithmetic}"
-        verdict = OTHERWISE if i else found
-        return Verdict(
-            name, claimed, meaning.value, verdict, meaning.name, text, name, low, high, impossible=impossible
-        )
+    text = first.arithmetic
+    if impossible and limit is not None:
+        text += f"; impossible: the physical limit is {figure(name, limit)}"
     low, high = case.span(name, first)
-    text = _tried(name, first, limit, impossible)
-    text += "".join(f"; {m.name}: {figure(name, m.value)}" for m in meanings[1:])
-    return Verdict(name, claimed, first.value, FAILS, first.name, text, name, low, high, impossible=impossible)
+    verdict = Verdict(name, claimed, first.value, FAILS, first.name, text, name, low, high, impossible=impossible)
+    found = standing(name, claimed, low, high)
+    if found != FAILS and not impossible:
+        return replace(verdict, verdict=found)
+    for other in meanings[1:]:
+        if standing(name, claimed, *case.span(name, other)) != FAILS:
+            text = f"{text}; but {other.arithmetic}"
+            return replace(verdict, verdict=OTHERWISE, reading=other.name, arithmetic=text, otherwise=other.value)
+    tried = "".join(f"; {m.name}: {figure(name, m.value)}" for m in meanings[1:])
+    return replace(verdict, arithmetic=text + tried)
 
 
 def _bounded(case: Case, name: str, claims: dict[str, float]) -> str:
     """The figure whose physical limit bounds a claim: a lone ``ttft_s`` may be the burst's."""
     return "burst_ttft_s" if name == "ttft_s" and is_burst(case, set(claims)) else name
-
-
-def _tried(name: str, first: Meaning, limit: float | None, impossible: bool) -> str:
-    beyond = f"; impossible: the physical limit is {figure(name, limit)}" if impossible and limit is not None else ""
-    return first.arithmetic + beyond
 
 
 def _at_claimed_speed(case: Case, claims: dict[str, float]) -> Iterator[Meaning]:

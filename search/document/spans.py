@@ -64,7 +64,10 @@ def span(name: str, value: float, scenario: Scenario, plan: Plans, scores: Score
     if name in ("memory_bytes_per_gpu", "memory_utilization"):
         room = COUNTED * (counted + _one(scores.kv_cache_bytes_per_gpu)) + loose
         return within(value, room / _one(scores.memory_bytes_per_gpu))
-    return within(value, ESTIMATED)
+    low, high = within(value, ESTIMATED)
+    if name == "admitted_batch":
+        return float(math.floor(low)), float(min(math.ceil(high), max(value, _one(plan.batch))))
+    return low, high
 
 
 def within(value: float, share: float) -> tuple[float, float]:

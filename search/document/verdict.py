@@ -16,10 +16,11 @@ GOOD = (HOLDS, ROOM)
 @dataclass(frozen=True)
 class Verdict:
     """``claim`` is a figure's name, or a relation that must hold between claims, layout and hardware. ``derived`` is
-    the value under ``reading``, the reading that the verdict rests on, and ``low`` to ``high`` what a claim of it may
-    be (``None`` for a relation); ``arithmetic`` says how it comes about, and where a claim fails, what else was tried.
-    ``figure`` names the column whose unit the values have, ``concerns`` the claims and degrees that a relation ties.
-    ``impossible``: the claim beats the physical limit."""
+    what follows from the inputs and ``low`` to ``high`` what a claim of it may be (``None`` for a relation);
+    ``reading`` names the reading that the verdict rests on, ``otherwise`` its value where it is another one.
+    ``arithmetic`` says how they come about, and where a claim fails, what else was tried. ``figure`` names the column
+    whose unit the values have, ``concerns`` the claims and degrees that a relation ties. ``impossible``: the claim
+    beats the physical limit."""
 
     claim: str
     claimed: float
@@ -32,6 +33,7 @@ class Verdict:
     high: float | None = None
     concerns: tuple[str, ...] = ()
     impossible: bool = False
+    otherwise: float | None = None
 
     @property
     def good(self) -> bool:
