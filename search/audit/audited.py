@@ -82,7 +82,11 @@ def audit_command(
     if audit.scored is not None and batch is None:
         admitted = max(int(audit.scored.scores.admitted_batch[0]), 1)
         if admitted < wanted:
-            notes = (*notes, f"the cache admits {admitted} of the {wanted} sequences that a replica may run: batch")
+            notes = (
+                *notes,
+                f"batch {admitted}: the cache admits so many of the {wanted} sequences that a replica may run"
+                + (", of all ages; memory counts each at its full length" if _ages(audit.scenario) else ""),
+            )
             audit = audit_plan(audit.config, replace(plan, batch=admitted))
     return replace(
         audit, findings=(*found.findings, *audit.findings), notes=(*command.notes, *notes), command=command,
@@ -101,6 +105,11 @@ def _with_static_share(config: Config, found: Launched, plan: PlanConfig) -> Con
     beside = float(scores.activation_bytes_per_gpu[0] + scores.reserve_bytes_per_gpu[0])
     share = min(found.static + beside / first.scenario.accelerator.memory_bytes, 1.0)
     return replace(config, limits=replace(config.limits, memory_fraction=share))
+
+
+def _ages(scenario: Scenario) -> bool:
+    """Whether the engine admits sequences before it has room for their whole answers."""
+    return scenario.engine.output_reserved < 1.0
 
 
 def _findings(config: Config, scenario: Scenario, scored: Baseline, refusals: dict[str, Rule]) -> list[str]:

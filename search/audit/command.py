@@ -95,6 +95,7 @@ def words(text: str) -> list[str]:
     if len(text) > MAX_CHARACTERS:
         raise InputError(f"command: {len(text)} characters are too many; give at most {MAX_CHARACTERS}")
     joined = re.sub(r"\\\r?\n", " ", text)
+    joined = re.sub(r"(?<=\s)[012](?=>)", "", joined)  # the number of a stream that is redirected
     lines = [line for line in joined.splitlines() if not line.lstrip().startswith("#")]
     lexer = shlex.shlex("\n".join(lines), posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
@@ -117,8 +118,6 @@ def _server(engine: str, tokens: Sequence[str]) -> tuple[list[str], list[str]]:
     end = next((i for i, t in enumerate(rest) if OPERATOR.match(t)), len(rest))
     if end < len(rest):
         notes.append(f"what follows {rest[end]!r} is not read")
-    if end < len(rest) and rest[end].startswith(">") and end and rest[end - 1].isdigit():
-        end -= 1
     return rest[:end], notes
 
 

@@ -16,6 +16,7 @@ from search.document.plan_values import plan_values
 from search.document.spans import known
 from search.document.verdict import OTHERWISE, Verdict
 from search.document.view import View
+from search.errors import InputError
 from search.front import COLUMNS, PLAN_COLUMNS
 from search.rules import ENGINES
 
@@ -82,9 +83,13 @@ def write_records(audits: Sequence[Audit], origin: str, path: Path) -> None:
     """Beside its name first, and there when it is whole."""
     data = {"servefront": __version__, "from": origin, "audits": [record(audit) for audit in audits]}
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    if path.is_dir():
+        raise InputError(f"--json: {path} is a folder; give a file")
     partial = path.with_name(f".partial-{path.name}")
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
+    except OSError as error:
+        raise InputError(f"--json: {path} cannot be written: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -49,6 +49,7 @@ def blocks(audit: Audit, origin: str) -> Iterator[Block]:
     yield from _inputs(audit, origin)
     if audit.broken is not None:
         yield Text(f"The layout does not exist: it breaks {audit.broken.name}: {audit.broken.text}.", style="red bold")
+        yield Text(f"  {widths(audit)}")
     if audit.scored is not None:
         yield from _layout(audit)
         yield _figures(audit)
@@ -56,7 +57,7 @@ def blocks(audit: Audit, origin: str) -> Iterator[Block]:
         yield from _arithmetic("Claims against each other, the layout and the hardware", audit.relations)
         yield from _limits(audit)
     for finding in audit.findings:
-        yield Text(f"It does not run: {one_line(finding)}.", style="red bold")
+        yield Text(f"Does not work: {one_line(finding)}.", style="red bold")
     yield Text(conclusion(audit), style="bold")
     yield Text("")
 
@@ -72,6 +73,15 @@ def conclusion(audit: Audit) -> str:
         f"{good} of {plural(count(len(audit.verdicts)), 'claim')} {hold}" if audit.verdicts else "No claim was made"
     )
     return f"{claims}; {plural(count(broken), 'contradiction')}." if broken else f"{claims}; no contradiction."
+
+
+def widths(audit: Audit) -> str:
+    """The derived degrees of a layout that does not exist, fractions and all."""
+    p = audit.plan.row(0)
+    stage = p["gpus"] / (p["dp"] * p["pp"])
+    text = f"{p['gpus']} GPUs / (dp {p['dp']} × pp {p['pp']}) = {stage:.4g} a stage"
+    text += f"; / (tp {p['tp']} × sp {p['sp']}) = {stage / (p['tp'] * p['sp']):.4g} attention groups"
+    return f"{text}; / ep {p['ep']} = {stage / p['ep']:.4g} ranks an expert"
 
 
 def _inputs(audit: Audit, origin: str) -> Iterator[Text]:

@@ -29,7 +29,9 @@ def engine_words(engine: str, r: View) -> str:
 
 
 def beware(r: View) -> str | None:
-    """How the letters DP of the plan are easily misread in vLLM; ``None`` where they cannot be."""
+    """How the letters DP of a plan with experts are easily misread in vLLM; ``None`` where they cannot be."""
+    if "moe.0.experts" not in r:
+        return None
     tp, dp, groups = (int(r.number(k)) for k in ("tp", "dp", "attn_dp"))
     if dp > 1 and groups > 1:
         return (
