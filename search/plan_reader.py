@@ -68,7 +68,8 @@ def _mapping(key: str, value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise InputError(f"{key}: {_shown(value)} is not allowed; give names with numbers")
-    return {_shown(name) if not isinstance(name, str) else name: v for name, v in value.items()}
+    # A name that could not be one is quoted: messages show it before it is looked up.
+    return {name if isinstance(name, str) and name.isidentifier() else _shown(name): v for name, v in value.items()}
 
 
 def _number(key: str, value: Any) -> float:

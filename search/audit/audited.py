@@ -87,7 +87,8 @@ def audit_command(
                 f"batch {admitted}: the cache admits so many of the {wanted} sequences that a replica may run"
                 + (", of all ages; memory counts each at its full length" if _ages(audit.scenario) else ""),
             )
-            audit = audit_plan(audit.config, replace(plan, batch=admitted))
+            plan = replace(plan, batch=admitted)
+            audit = audit_plan(_with_static_share(config, found, plan), plan)
     return replace(
         audit, findings=(*found.findings, *audit.findings), notes=(*command.notes, *notes), command=command,
         launched=found,
