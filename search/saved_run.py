@@ -43,7 +43,8 @@ def config_text(config: Config) -> str:
     model = config.model
     if model.config is not None:
         try:
-            model = replace(model, published=load_config_json(model.config), config=None)
+            # The catalog's source is that of the file whose fields these are not.
+            model = replace(model, published=load_config_json(model.config), config=None, source="")
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
     return OmegaConf.to_yaml(OmegaConf.create(asdict(replace(config, model=model))))

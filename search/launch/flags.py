@@ -1,11 +1,11 @@
 """How each engine spells what a plan says: one name here, its flags there. Data alone; both directions read it.
 
-``search.launch`` writes these flags, ``search.audit`` reads them back. The first spelling is the one written. What a flag
-counts is not always the degree of the same letter (docs/words.md): ``Flag.counts`` says in terms of the degrees what its
-number is. SGLang's ``--tp``, ``--pp`` and ``--dp`` are read though 0.5.23 has them as abbreviations at most.
+``search.launch`` writes these flags, ``search.audit`` reads them back. The first spelling is the one written. What a
+flag counts is not always the degree of the same letter (docs/words.md): ``counts`` says in terms of the degrees what
+its number is. SGLang's ``--tp``, ``--pp`` and ``--dp`` are read though 0.5.23 has them as abbreviations at most.
 
-Sources: vLLM 0.33.0 ``vllm/engine/arg_utils.py``; SGLang 0.5.23 ``sglang/srt/arg_groups/fields/{parallel,schedule,model}.py``;
-TensorRT-LLM 1.2 ``tensorrt_llm/commands/serve.py`` and ``tensorrt_llm/llmapi/llm_args.py``.
+Sources: vLLM 0.33.0 ``vllm/engine/arg_utils.py``; SGLang 0.5.23 ``sglang/srt/arg_groups/fields/`` parallel.py,
+schedule.py, model.py and exec_.py; TensorRT-LLM 1.2 ``tensorrt_llm/commands/serve.py`` and ``llmapi/llm_args.py``.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ VLLM = {
 }
 
 SGLANG = {
+    "model": Flag(("--model-path", "--model"), "folder or name of the checkpoint"),
     "width": Flag(("--tp-size", "--tensor-parallel-size", "--tp"), "stage width = tp * sp * attn_dp"),
     "pp": Flag(("--pp-size", "--pipeline-parallel-size", "--pp"), "pp"),
     "attn_dp": Flag(("--attn-dp-size", "--attention-data-parallel-size"), "attn_dp"),
@@ -75,6 +76,9 @@ SGLANG = {
     "batch": Flag(("--max-running-requests",), "batch"),
     "tokens": Flag(("--chunked-prefill-size",), "new tokens a pass, times attn_dp"),
     "prefill_tokens": Flag(("--max-prefill-tokens",), "new tokens a prefill pass of an attention group"),
+    "prefill_cp": Flag(("--enable-prefill-cp",), "given where sp > 1", switch=True),
+    "prefill_cp_order": Flag(("--cp-strategy",), "which tokens a rank of sp takes"),
+    "graphs": Flag(("--cuda-graph-max-bs-decode",), "ceil(batch / attn_dp)"),
     "memory": Flag(("--mem-fraction-static",), "share of the memory for weights and cache"),
     "length": Flag(("--context-length",), "tokens of a sequence"),
     "block": Flag(("--page-size",), "engine.block_tokens"),
@@ -89,6 +93,7 @@ SGLANG = {
 TRTLLM = {
     "width": Key("tensor_parallel_size", "stage width / sp", ("--tensor_parallel_size", "--tp_size")),
     "pp": Key("pipeline_parallel_size", "pp", ("--pipeline_parallel_size", "--pp_size")),
+    "sp_kind": Key("cp_config.cp_type", "ULYSSES where sp > 1"),
     "sp": Key("context_parallel_size", "sp", ("--context_parallel_size", "--cp_size")),
     "ep": Key("moe_expert_parallel_size", "ep", ("--moe_expert_parallel_size", "--ep_size")),
     "moe_tp": Key("moe_tensor_parallel_size", "moe_tp"),
@@ -96,6 +101,10 @@ TRTLLM = {
     "nodes": Key("gpus_per_node", "accelerators of a node", ("--gpus_per_node",)),
     "batch": Key("max_batch_size", "ceil(batch / attn_dp)", ("--max_batch_size",)),
     "tokens": Key("max_num_tokens", "new tokens a pass of an attention group", ("--max_num_tokens",)),
+    "chunks": Key("enable_chunked_prefill", "true: a prompt may take several passes"),
+    "graphs": Key("cuda_graph_config.max_batch_size", "ceil(batch / attn_dp)"),
+    "padding": Key("cuda_graph_config.enable_padding", "true: a batch runs in the next larger graph"),
+    "dtype": Key("dtype", "of what is not quantised"),
     "length": Key("max_seq_len", "tokens of a sequence", ("--max_seq_len",)),
     "memory": Key(
         "kv_cache_config.free_gpu_memory_fraction",
@@ -108,6 +117,6 @@ TRTLLM = {
 
 SERVERS = {
     "vllm": ("vllm", "serve"),
-    "sglang": ("python", "-m", "sglang.launch_server"),
+    "sglang": ("python3", "-m", "sglang.launch_server"),
     "trtllm": ("trtllm-serve",),
 }
