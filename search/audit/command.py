@@ -1,5 +1,5 @@
-"""A launch command as somebody runs it, read into the settings that it names. Nothing of it is executed, and no
-variable is looked up.
+"""A launch command as somebody runs it, read into the settings that it names. Nothing of it is executed;
+variables have the values that the same text gives them, or none.
 
 Values of flags that are passed over are never shown: there may be keys among them.
 """
@@ -109,16 +109,29 @@ def words(text: str) -> list[str]:
 def _server(engine: str, tokens: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words after the server's name, up to the next shell operator; what was passed over before and after."""
     start = _start(engine, tokens)
-    before = tokens[: start[0]]
-    assigned = [t.partition("=")[0] for t in before if re.match(r"^[A-Za-z_]\w*=", t)]
+    assigned = dict(t.split("=", 1) for t in tokens[: start[0]] if re.match(r"^[A-Za-z_]\w*=", t))
+    rest = [_filled_in(t, assigned) for t in tokens[start[1] :]]
+    used = {name for name in assigned if any(re.search(rf"\$\{{?{name}\b", t) for t in tokens[start[1] :])}
     notes = []
-    if assigned:
-        notes.append(f"variables passed over: {', '.join(dict.fromkeys(assigned))}")
-    rest = list(tokens[start[1] :])
+    if set(assigned) - used:
+        notes.append(f"variables passed over: {', '.join(name for name in assigned if name not in used)}")
     end = next((i for i, t in enumerate(rest) if OPERATOR.match(t)), len(rest))
     if end < len(rest):
         notes.append(f"what follows {rest[end]!r} is not read")
     return rest[:end], notes
+
+
+def _filled_in(token: str, assigned: Mapping[str, str]) -> str:
+    """A word with the variables that the same text assigns, ``X=${X:-default}`` as its default. The environment of
+    whoever runs the audit is not looked at."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        text = assigned.get(name, found[0])
+        default = re.fullmatch(rf"\$\{{{name}:?-(.*)\}}", text)
+        return default[1] if default else text
+
+    return re.sub(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", value, token)
 
 
 def _start(engine: str, tokens: Sequence[str]) -> tuple[int, int]:

@@ -147,6 +147,7 @@ class _Reader:
         c, model = self.command, self.config.model
         cache = c.given.get("kv_cache", "auto").lower()
         formats = {**dict.fromkeys(FP8_CACHE, "fp8"), "bfloat16": "bf16", "bf16": "bf16", "float16": "fp16"}
+        formats["nvfp4"] = "nvfp4"
         if cache in formats:
             model = replace(model, kv_cache=formats[cache])
             self.settings.append(f"cache in {formats[cache]} ({c.flag('kv_cache')})")

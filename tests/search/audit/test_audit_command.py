@@ -42,7 +42,7 @@ def layout(found: Launched) -> tuple[int, ...]:
         ("python -m vllm.entrypoints.openai.api_server --model M -tp 2", DENSE, 1, (2, 2, 1, 1, 1, 1), 1024),
         ("/opt/bin/vllm serve --model=M --tensor-parallel-size 2", DENSE, 1, (2, 2, 1, 1, 1, 1), 1024),
         ("docker run --gpus all vllm/vllm-openai:v0.33.0 --model M -tp 2", DENSE, 1, (2, 2, 1, 1, 1, 1), 1024),
-        ("python -m sglang.launch_server --model-path M --tp 8 --attn-dp-size 2 --ep 8", MOE, 1, (8, 4, 8, 1, 1, 1), 2048),
+        ("python -m sglang.launch_server --model M --tp 8 --attn-dp-size 2 --ep 8", MOE, 1, (8, 4, 8, 1, 1, 1), 2048),
         ("sglang serve --model M --tp-size 8 --dp-size 2 --enable-dp-attention", MOE, 1, (8, 4, 1, 1, 1, 1), 2048),
         ("sglang serve --model M --tp-size 4 --dp-size 2", DENSE, 1, (8, 4, 1, 2, 1, 1), 2048),
         ("sglang serve --model M --tp 8 --moe-a2a-backend deepep", MOE, 1, (8, 8, 8, 1, 1, 1), 2048),
