@@ -15,6 +15,7 @@ COMMANDS = {
     "validate": ("search.validate", "predict measured runs and say how far off the predictions are"),
     "calibrate": ("search.calibrate", "fit an engine's constants to your own benchmark runs"),
     "measure": ("search.measure.main", "measure your accelerator and write its efficiency law"),
+    "audit": ("search.audit.main", "set a plan or a launch command against the model"),
     "fidelity": ("search.fidelity", "the same with families left out of the fit; writes the intervals"),
 }
 

@@ -39,7 +39,7 @@ from search.schema import (
 
 def typed(config: DictConfig) -> Config:
     """Lay the composed configuration over the schema; an unknown key or a value of the wrong type is an
-    ``InputError``."""
+    ``InputError``. Baselines that are paths are read here, so that what comes out stands alone."""
     try:
         plain = OmegaConf.create(literal(OmegaConf.to_container(config, resolve=True)))
         merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
@@ -47,6 +47,9 @@ def typed(config: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise InputError(explain(error)) from error
     assert isinstance(result, Config)
+    from search.plan_reader import read_baselines  # which needs the checks below
+
+    result.baselines = read_baselines(result.baselines)
     return result
 
 

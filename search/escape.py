@@ -25,18 +25,22 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 def plain(text: object) -> str:
     """One line that a terminal prints and does not obey: control, direction and separator characters, and halves of
     characters that cannot be encoded, become spaces; spaces are joined."""
-    return " ".join(_one_line(str(text)).split())
+    return " ".join(_tamed(str(text)).split())
 
 
-def _one_line(text: str) -> str:
+def _tamed(text: str) -> str:
     return "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
 
 
-def markdown(text: object) -> str:
-    """``plain``, with what markdown or HTML would act on quoted; very long names are cut."""
+def one_line(text: object) -> str:
+    """``plain``; very long names are cut."""
     line = plain(text)
-    if len(line) > LONGEST_NAME:
-        line = line[: LONGEST_NAME - 1] + "…"
+    return line[: LONGEST_NAME - 1] + "…" if len(line) > LONGEST_NAME else line
+
+
+def markdown(text: object) -> str:
+    """``one_line``, with what markdown or HTML would act on quoted."""
+    line = one_line(text)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\|`*\[\]#~$])", r"\\\1", line)
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
@@ -62,7 +66,7 @@ def csv_cell(value: Any) -> Any:
     one line, with an apostrophe where a formula would begin: also after a semicolon, which may end a cell."""
     if not isinstance(value, str) or NUMBER.fullmatch(value):
         return value
-    return re.sub(rf"(^|;)(?=[\s\"]*[{FORMULA}])", r"\1'", _one_line(value))
+    return re.sub(rf"(^|;)(?=[\s\"]*[{FORMULA}])", r"\1'", _tamed(value))
 
 
 def shell_word(text: str) -> str:

@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from search.compose import missing_option, one_line
 from search.config import explain, typed
 from search.errors import InputError, NoFeasiblePlan
 from search.escape import plain
@@ -42,11 +43,11 @@ def main(arguments: list[str]) -> int:
     try:
         _job()
     except MissingConfigException as error:
-        return fail(_missing(error), InputError.exit_code)
+        return fail(missing_option(error), InputError.exit_code)
     except OmegaConfBaseException as error:
         return fail(explain(error), InputError.exit_code)
     except HydraException as error:
-        return fail(_one_line(error), InputError.exit_code)
+        return fail(one_line(error), InputError.exit_code)
     except OSError as error:
         return fail(_system(error), InputError.exit_code)
     finally:
@@ -114,18 +115,3 @@ def sweep_code(folder: Path) -> int:
 
 def _system(error: OSError) -> str:
     return f"{error.filename or 'file'}: {error.strerror or error}"
-
-
-def _missing(error: MissingConfigException) -> str:
-    wanted = error.missing_cfg_file or ""
-    options = f"; available: {', '.join(sorted(error.options))}" if error.options else ""
-    group, _, name = str(wanted).rpartition("/")
-    return f"{group or 'config'}: there is no {name!r}{options}"
-
-
-def _one_line(error: HydraException) -> str:
-    cause = error.__cause__
-    text = str(error)
-    if cause is not None and str(cause) not in text:
-        text = f"{text}: {cause}"
-    return text

@@ -154,5 +154,5 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
-    baselines: list[PlanConfig] = field(default_factory=list)
+    baselines: list[Any] = field(default_factory=list)  # PlanConfig once ``search.config.typed`` has read them
     assumptions: list[str] = field(default_factory=list)

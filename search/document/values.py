@@ -12,9 +12,10 @@ import numpy as np
 from costmodel.blocks import GroupedQueryAttention, MoeFfn
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
 from costmodel.scenario import Scenario
-from search.document.claims import TOLERANCE, judge
+from search.document.claims import judge
 from search.document.plan_values import plan_values
 from search.document.search_values import search_values
+from search.document.spans import COUNTED, ESTIMATED
 from search.document.view import Value, Values
 from search.rules import ENGINES
 from search.run import Outcome
@@ -40,7 +41,7 @@ def collect(outcome: Outcome) -> Values:
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
     values |= search_values(outcome)
     if outcome.baselines:
-        values["tolerance"] = TOLERANCE
+        values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
     for i, baseline in enumerate(outcome.baselines):
         refusals = {f"refusal.{e}": rule for e, rule in baseline.refusals.items() if rule is not None}
         own: Values = {"name": baseline.name, "engines": ", ".join(baseline.engines) or "none", **refusals}
@@ -48,7 +49,7 @@ def collect(outcome: Outcome) -> Values:
         own["limits"] = "kept" if missed < 0 else f"misses {baseline.scores.limits[missed]}"
         values |= prefixed(f"baseline.{i}", own | plan_values(scenario, baseline.plan, baseline.scores, full=False))
         for j, verdict in enumerate(judge(baseline, scenario)):
-            values |= prefixed(f"baseline.{i}.verdict.{j}", vars(verdict))
+            values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}

@@ -65,16 +65,19 @@ def claims(v: View) -> str:
         for x in b.each("verdict"):
             column = str(x.raw("figure"))
             both = [formats.figure(column, x.number(k)) for k in ("claimed", "derived")]
+            ends = [formats.figure(column, x.number(k)) for k in ("low", "high") if k in x]
+            both.append(formats.span(*ends) if ends else "-")
             rows.append([x.text("claim"), *both, f"**{x.text('verdict')}**", x.text("reading"), x.text("arithmetic")])
         if rows:
-            header = ["claim", "claimed", "derived", "verdict", "reading", "arithmetic"]
-            parts.append(f"### Claims of {b.text('name')}\n\n" + table(header, rows, text=(0, 3, 4, 5)))
+            header = ["claim", "claimed", "derived", "a claim may be", "verdict", "reading", "arithmetic"]
+            parts.append(f"### Claims of {b.text('name')}\n\n" + table(header, rows, text=(0, 4, 5, 6)))
     if not parts:
         return "No earlier plan makes a claim."
-    room = v.pct("tolerance")
+    counted, estimated = (v.pct(f"tolerance.{kind}") for kind in ("counted", "estimated"))
     how = (
-        f"Sizes and shares hold within {room} either way; throughput, latencies and capacities when the derived figure "
-        f"is at least as good as claimed, within {room}. A claim that fails as it stands is tried under other readings "
-        "that make physical sense."
+        "Latencies and throughputs hold inside the 80 % interval, or with room where less is claimed; weights and "
+        f"cache within {counted}, what is estimated within {estimated}. What beats the physical limit fails. A claim "
+        "that fails as it stands is tried under other readings that make physical sense. Relations between claims, "
+        "layout and hardware that do not hold are contradictions: not all of them can be true."
     )
     return "\n\n".join([how, *parts])
