@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from costmodel.scores import FIGURES
 from search import __version__
 from search.audit.audited import Audit
 from search.audit.report import conclusion
@@ -17,7 +18,6 @@ from search.document.spans import known
 from search.document.verdict import OTHERWISE, Verdict
 from search.document.view import View
 from search.errors import InputError
-from search.front import COLUMNS, PLAN_COLUMNS
 from search.rules import ENGINES
 
 
@@ -53,11 +53,10 @@ def record(audit: Audit) -> dict[str, Any]:
             rule = audit.refusals.get(engine)
             words = engine_words(engine, view) if rule is None else None
             found["engines"][engine] = {"taken": rule is None, "rule": rule.name if rule else None, "words": words}
-        for name in COLUMNS:
-            if name not in PLAN_COLUMNS:
-                value = case.score(name)
-                low, high = case.span(name, Meaning("", value, ""))
-                found["figures"][name] = {"derived": value, "low": low, "high": high}
+        for name in (*FIGURES, *audit.scored.scores.costs):
+            value = case.score(name)
+            low, high = case.span(name, Meaning("", value, ""))
+            found["figures"][name] = {"derived": value, "low": low, "high": high}
     if audit.launched is not None and audit.command is not None:
         found["command"] = {
             "model": audit.command.model,

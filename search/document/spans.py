@@ -92,6 +92,8 @@ def physical_limit(name: str, scores: Scores) -> float | None:
     if name in ("output_tokens_per_s_per_gpu", "requests_per_s"):
         speed = _one(scores.output_tokens_per_s)
         return _one(getattr(scores, name)) * _one(scores.limit_output_tokens_per_s) / speed
+    if name in COSTS:
+        return _one(getattr(scores, name)) * _one(scores.output_tokens_per_s) / _one(scores.limit_output_tokens_per_s)
     return None
 
 

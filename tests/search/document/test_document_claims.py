@@ -180,23 +180,23 @@ def test_relations(worked: Outcome, claims: dict[str, float], relation: str, goo
     assert list(found.values()) == ([] if good is None else [good])
 
 
-def test_what_beats_the_physical_limit_is_impossible(worked: Outcome) -> None:
+def test_what_beats_the_physical_limit_is_impossible(priced: Outcome) -> None:
     for name in (*LOWER[1:], *HIGHER[:3]):
-        limit = physical_limit(name, worked.baselines[1].scores)
+        limit = physical_limit(name, priced.baselines[1].scores)
         assert limit is not None
         better = limit * (0.9 if name in LOWER else 1.1)
-        found = claiming(worked, {name: better})[name]
+        found = claiming(priced, {name: better})[name]
         assert found.impossible
         assert not found.good
         assert "impossible" in found.arithmetic
 
 
 @given(name=st.sampled_from(COLUMNS), factor=st.floats(0.001, 1000.0))
-def test_standing_of_a_claim(worked: Outcome, name: str, factor: float) -> None:
+def test_standing_of_a_claim(priced: Outcome, name: str, factor: float) -> None:
     """A promise never gets worse by promising less; a size fails on both sides; the derived value always holds."""
-    b = worked.baselines[1]
+    b = priced.baselines[1]
     value = float(getattr(b.plan if hasattr(b.plan, name) else b.scores, name)[0])
-    low, high = span(name, value, worked.scenario, b.plan, b.scores)
+    low, high = span(name, value, priced.scenario, b.plan, b.scores)
     assert low <= value <= high
     assert standing(name, value, low, high) == "holds"
     found = standing(name, value * factor, low, high)
