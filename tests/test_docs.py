@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from doc_commands import BLOCK, missing, run_page, steps
+from doc_commands import BLOCK, missing, run_page, steps, updated
 from doc_commands import PAGES as COMMAND_PAGES
 
 from search import schema
@@ -155,3 +155,18 @@ def test_pages_name_no_address_outside_the_repository_but_links() -> None:
     """No path of somebody's machine stands in a page."""
     for page in PAGES:
         assert not re.search(r"(?<![\w./-])/(home|work|tmp|root)/", page.read_text()), page
+
+
+def test_a_line_that_was_not_printed_is_found() -> None:
+    printed = ["a 1", "b 2.5 s", "a 3"]
+    assert missing(["a 1", "...", "a 3"], printed) == []
+    assert missing(["a 3", "a 1"], printed) == ["a 1"]
+    assert missing(["b 2.4 s"], printed) == ["b 2.4 s"]
+    assert updated(["b 9.75 s", "...", "a 7", "gone"], printed) == ["b 2.5 s", "...", "a 3", "gone"]
+
+
+def test_steps_of_a_block() -> None:
+    block = "cat > f <<'END'\nx: 1\nEND\n# a comment\npython -m search a=1 \\\n  b='2 3' > out # exits 1\n"
+    file, run = steps(block)
+    assert (file.into, file.content) == ("f", "x: 1\n")
+    assert (run.words, run.into, run.code) == (("python", "-m", "search", "a=1", "b=2 3"), "out", 1)
