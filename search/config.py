@@ -36,6 +36,8 @@ from search.schema import (
     WorkloadConfig,
 )
 
+MOST_CLAIMED = 1e18  # of any figure: products of two claims stay finite
+
 
 def typed(config: DictConfig) -> Config:
     """Lay the composed configuration over the schema; an unknown key or a value of the wrong type is an
@@ -264,5 +266,5 @@ def check_plan(key: str, config: PlanConfig) -> PlanConfig:
     for figure, claimed in config.claims.items():
         if figure not in COLUMNS:
             raise InputError(f"{key}.claims: unknown figure {figure!r}; known: {', '.join(COLUMNS)}")
-        number(f"{key}.claims.{figure}", claimed, 0, open_low=False)
+        number(f"{key}.claims.{figure}", claimed, 0, MOST_CLAIMED, open_low=False)
     return config

@@ -1,10 +1,11 @@
 """Ask vLLM itself whether it takes launch commands: its own argument parser and configuration checks.
 
 Runs in an environment that has vLLM (written for 0.33.0) and nothing of servefront. Reads one JSON object a line on
-standard input, ``{"id", "argv", "model", "gpus", "memory_bytes"}``: ``argv`` after ``vllm serve``, ``model`` the fields
-of a config.json with its architectures. Prints one JSON object a line, ``{"id", "error", "world", ...}``; ``error`` is null
-where vLLM builds its configuration. No accelerator is needed: the platform is told that it is CUDA with 8 devices of
-compute capability 9.0. The wheel's extensions want libcuda.so.1 to load, any library of that name will do.
+standard input, ``{"id", "argv", "model"}``: ``argv`` after ``vllm serve``, ``model`` the fields of a config.json with
+its architectures. Prints one JSON object a line, ``{"id", "error", "world", ...}``; ``error`` is null where vLLM builds
+its configuration. No accelerator is needed: the platform is told that it is CUDA with 8 devices of compute capability
+9.0. The wheel's extensions want libcuda.so.1 to load; where there is none, any library of that name that has the
+symbols they ask for.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ class Hopper(NonNvmlCudaPlatform):  # type: ignore[misc]
 def config_of(argv: list[str], folder: str) -> Any:
     """vLLM's configuration; whatever it raises says why there is none. Imported late: modules take the platform as it
     is when they are loaded."""
+    import vllm.config.vllm
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.entrypoints.common.cli_args import make_arg_parser, validate_parsed_serve_args
     from vllm.usage.usage_lib import UsageContext
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
+    vllm.config.vllm.HAS_TRITON = True  # as with an accelerator: else the older model runner is chosen
     parser = make_arg_parser(FlexibleArgumentParser())
     args = parser.parse_args([*argv, "--skip-tokenizer-init"])
     validate_parsed_serve_args(args)

@@ -201,6 +201,9 @@ def _unknown(flag: str, spellings: Mapping[str, object]) -> str:
     whole_flag = next((s for s in spellings if len(flag) > 3 and s.startswith(flag)), None)
     if whole_flag is not None:
         raise InputError(f"{flag}: may be short for {whole_flag}; write it in full")
+    glued = re.fullmatch(r"(-[a-z]+)\d+", flag)
+    if glued and glued[1] in spellings:
+        raise InputError(f"{flag}: a value stands apart; write {glued[1]} and the number")
     return "not known here"
 
 

@@ -38,7 +38,8 @@ def read_config(
                 "--run: a run has its whole configuration; give no overrides, experiment or folder with it"
             )
         return read_run(run).config, f"run {run}"
-    if plan is not None and not own and folder is None and (plan.parent / CONFIG_FILE).is_file():
+    beside = plan is not None and all((plan.parent / name).is_file() for name in (CONFIG_FILE, "pareto.csv"))
+    if plan is not None and beside and not own and folder is None:
         return read_run(plan.parent).config, f"run {plan.parent}, in which the plan lies"
     return composed(own, folder), " ".join(own) or "the defaults of conf/config.yaml"
 

@@ -16,6 +16,7 @@ from search.audit.audited import Audit, audit_command, audit_plan
 from search.audit.command import read_command
 from search.audit.inputs import read_config, split_words, with_model
 from search.audit.settings import launched
+from search.config import MOST_CLAIMED
 from search.errors import InputError
 
 MOST = 10_000_000
@@ -84,8 +85,8 @@ def _claims(given: Sequence[str]) -> dict[str, float]:
             number = -1.0
         if name not in COLUMNS:
             raise InputError(f"--claim: unknown figure {name!r}; known: {', '.join(COLUMNS)}")
-        if not 0.0 <= number < float("inf"):
-            raise InputError(f"--claim {name}: {value!r} is not allowed; give a number from 0")
+        if not 0.0 <= number <= MOST_CLAIMED:
+            raise InputError(f"--claim {name}: {value!r} is not allowed; give a number from 0 to {MOST_CLAIMED:g}")
         claims[name] = number
     return claims
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.rule import Rule as Line
@@ -133,7 +134,12 @@ def _layout(audit: Audit) -> Iterator[Text]:
 def _figures(audit: Audit) -> Table:
     assert audit.scored is not None
     case = Case(audit.scenario, audit.plan, audit.scored.scores)
-    table = Table(title_justify="left", title=f"80 % intervals: {known(audit.scenario, audit.plan, case.scores)}")
+    table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        title_justify="left",
+        title=f"80 % intervals: {known(audit.scenario, audit.plan, case.scores)}",
+    )
     for name in ("figure", "derived", "a claim may be", "claimed", "verdict"):
         table.add_column(name, justify="left" if name in ("figure", "verdict") else "right", no_wrap=name == "figure")
     claimed = {v.claim: v for v in audit.verdicts}
@@ -145,14 +151,17 @@ def _figures(audit: Audit) -> Table:
             table.add_row(name, figure(name, value), span(figure(name, low), figure(name, high)), "", "")
         else:
             ends = span(figure(name, v.low), figure(name, v.high))
-            shown = Text(_shown(v), style=STYLES.get(v.verdict, "red"))
+            shown = Text("impossible" if v.impossible else _short(v), style=STYLES.get(v.verdict, "red"))
             table.add_row(name, figure(name, v.derived), ends, figure(name, v.claimed), shown)
     return table
 
 
-def _shown(v: Verdict) -> str:
-    text = f"fails; holds as: {v.reading}" if v.verdict == OTHERWISE else str(v.verdict)
-    return f"{text}; impossible" if v.impossible else text
+def _short(v: Verdict) -> str:
+    return "fails" if v.verdict == OTHERWISE else str(v.verdict)
+
+
+def _full(v: Verdict) -> str:
+    return f"fails; would hold as: {v.reading}" if v.verdict == OTHERWISE else str(v.verdict)
 
 
 def _arithmetic(title: str, verdicts: Sequence[Verdict]) -> Iterator[Block]:
@@ -161,7 +170,7 @@ def _arithmetic(title: str, verdicts: Sequence[Verdict]) -> Iterator[Block]:
     yield Text(title, style="bold")
     for v in verdicts:
         style = STYLES.get(v.verdict, "red")
-        yield Padding(Text.assemble(f"{v.claim}: ", (v.verdict, style), f". {v.arithmetic}"), (0, 0, 0, 2))
+        yield Padding(Text.assemble(f"{v.claim}: ", (_full(v), style), f". {v.arithmetic}"), (0, 0, 0, 2))
 
 
 def _limits(audit: Audit) -> Iterator[Text]:

@@ -165,8 +165,9 @@ def _latencies(case: Case, claims: Claims) -> Iterator[Verdict]:
 
 
 def _seats(case: Case, claims: Claims) -> Iterator[Verdict]:
-    """No more sequences run than are in flight."""
-    admitted, batch = claims.get("admitted_batch"), int(case.plan.batch[0])
+    """No more sequences run than are in flight, the same number in every attention group."""
+    admitted, groups = claims.get("admitted_batch"), int(case.plan.attn_dp[0])
+    batch = -(-int(case.plan.batch[0]) // groups) * groups
     if admitted is not None and admitted > batch:
         text = f"{count(admitted)} admitted of a batch of {count(batch)}"
         name = "claimed sequences are no more than the batch"

@@ -97,7 +97,14 @@ def script(server: Server, engine: str, config: Config) -> str:
     lines += [comment(line) for line in measuring(server, engine, config, bench_values(server, engine))]
     command = _command(server, engine).many_lines()
     return "\n".join(
-        ["#!/usr/bin/env bash", *lines, "set -euo pipefail", *_settings(server, engine), f"exec {command}", ""]
+        [
+            "#!/usr/bin/env bash",
+            *lines,
+            "set -euo pipefail",
+            *_settings(server, engine),
+            f'exec {command} \\\n  "$@"',
+            "",
+        ]
     )
 
 
@@ -132,9 +139,12 @@ def _model(server: Server, engine: str) -> Word:
 
 def _usage(server: Server, engine: str) -> list[str]:
     name = f"launch/{engine}.sh"
-    lines = ["MODEL, HOST and PORT in the environment win over what stands below; HOST=0.0.0.0 lets other machines in"]
+    lines = [
+        "MODEL, HOST and PORT in the environment win over what stands below; HOST=0.0.0.0 lets other machines in",
+        f"{name}{' REPLICA' if server.dp > 1 else ''} [FLAGS]: FLAGS are handed on, for instance --trust-remote-code",
+    ]
     if server.dp > 1:
-        lines.append(f"{name} REPLICA starts server REPLICA of 0 to {server.dp - 1}")
+        lines.append(f"REPLICA is the number of the server to start, 0 to {server.dp - 1}")
     if server.nodes > 1:
         how = (
             "with HOSTFILE, once a server" if engine == "trtllm" else "with NODE and MASTER_ADDR, on each of its nodes"
@@ -156,6 +166,7 @@ def _settings(server: Server, engine: str) -> list[str]:
             f'  echo "error: REPLICA: $REPLICA is not allowed; give 0 to {last}" >&2',
             "  exit 2",
             "fi",
+            "if (( $# > 0 )); then shift; fi",
         ]
         if server.per_node > 1:
             lines.append(f"LOCAL=$((10#$REPLICA % {server.per_node}))")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,6 +151,7 @@ BAD = {
     "vllm serve M --gpu-memory-utilization nan": "--gpu-memory-utilization: 'nan' is not allowed",
     "vllm serve M --gpu-memory-utilization 1.2": "--gpu-memory-utilization",
     "vllm serve M --tensor-parallel 4": "may be short for --tensor-parallel-size",
+    "vllm serve M -tp4": "-tp4: a value stands apart",
     "vllm serve M --config c.yaml": "--config",
     "vllm serve M " + "x" * 200_000: "characters are too many",
 }
@@ -176,6 +179,28 @@ def test_any_text_is_words_or_one_error(text: str) -> None:
         assert "\n" not in str(error)
     else:
         assert all(isinstance(word, str) for word in found)
+
+
+TOKENS = [
+    "-tp", "--tp-size", "--tp", "--dp", "--ep", "-dp=2", "--enable-expert-parallel", "--enable-dp-attention", "--no-x",
+    "--max-num-seqs", "--mem-fraction-static", "0.5", "4", "8", "0", "-1", "1e9", "nan", "--", "-", "--=", "=", "M", "",
+    "--kv-cache-dtype", "fp8", "--quantization", "awq", "--model-path", "--moe-a2a-backend", "deepep", "|", "x=y", "$X",
+    "--chunked-prefill-size", "--page-size", "--context-length", "32k", "--model",
+]  # fmt: skip
+
+
+@given(engine=st.sampled_from(["vllm", "sglang"]), tokens=st.lists(st.sampled_from(TOKENS), max_size=8))
+def test_any_command_is_read_or_one_error(configs: dict[str, Config], engine: str, tokens: list[str]) -> None:
+    start = "vllm serve M " if engine == "vllm" else "sglang serve --model M "
+    try:
+        found = launched(read_command(engine, start + shlex.join(tokens)), configs[MOE], 1)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert found.batch >= 1
+        assert found.config.engine.max_batched_tokens >= 1
+        assert 0.0 < found.config.limits.memory_fraction <= 1.0
+        assert found.layout["gpus"] % found.layout["dp"] == 0
 
 
 @given(
