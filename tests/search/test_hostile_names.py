@@ -45,7 +45,7 @@ def hostile() -> Config:
         hardware=replace(plain.hardware, name=NAME, price_per_hour=2.0, price_as_of=NAME, sources={NAME: NAME}),
         cluster=replace(plain.cluster, name=NAME, source=NAME, tiers=tiers),
         engine=replace(plain.engine, version=NAME),
-        baselines=[replace(b, name=NAME) for b in plain.baselines],
+        baselines=[replace(b, name=NAME.replace("${", "$ {")) for b in plain.baselines],  # refused
         assumptions=[NAME, "- " + NAME],
     )
 
