@@ -15,6 +15,7 @@ from costmodel.scenario import Scenario
 from search.document.claims import judge
 from search.document.plan_values import plan_values
 from search.document.search_values import search_values
+from search.document.sensitivity_values import sensitivity_values
 from search.document.spans import COUNTED, ESTIMATED
 from search.document.view import Value, Values
 from search.rules import ENGINES
@@ -39,7 +40,7 @@ def collect(outcome: Outcome) -> Values:
         assert relaxed.row is not None
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
-    values |= search_values(outcome)
+    values |= search_values(outcome) | sensitivity_values(outcome)
     if outcome.baselines:
         values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
     for i, baseline in enumerate(outcome.baselines):
