@@ -89,6 +89,10 @@ def hardware(v: View) -> str:
     return bullets(lines) + f"\n\nCluster: {h.text('cluster')}.\n\n" + table(header, rows)
 
 
+def _shown(v: View, name: str) -> str:
+    return v.text(name) if isinstance(v.raw(name), str) else v.fig(name)
+
+
 SAID = (
     "name", "version", "max_batched_tokens", "block_tokens", "reserve_bytes", "dense_split", "exchange", "comm_overlap",
     "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s",
@@ -118,7 +122,7 @@ def inputs(v: View) -> str:
         f"Host: {e.s('step_overhead_s')} a pass, {e.s('layer_overhead_s')} a layer, {e.s('sequence_overhead_s')} a "
         f"sequence and pass, {e.s('request_overhead_s')} a request.",
         "Its further constants: "
-        + ", ".join(f"{name} {e.fig(name)}" for name in i.children("engine") if name not in SAID)
+        + ", ".join(f"{name} {_shown(e, name)}" for name in i.children("engine") if name not in SAID)
         + ".",
         "The front's columns: "
         + ", ".join(f"{o.text('column')} ({o.text('direction')})" for o in i.each("objective"))
