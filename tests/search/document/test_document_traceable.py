@@ -21,14 +21,9 @@ from search.run import Outcome
 # What the sections may write themselves: numbers of the headings, and constants of formulas that stand beside the
 # figures that went into them.
 CONSTANTS = (
-    r"^## \d+\. ",
-    r"\(osl - 1\)",
-    r"passes - 1\)",
-    r"\(1 - \(1 - ",
-    r"counted from 0:$",
-    r"80 % interval",
+    r"^## \d+\. ", r"\(osl - 1\)", r"passes - 1\)", r"\(1 - \(1 - ", r"counted from 0:$", r"80 % interval",
     r"90th percentile",
-)
+)  # fmt: skip
 # Numbers that choose a sentence elsewhere beside being shown.
 ALSO_CHOOSING = {"recommended.dp"}
 
