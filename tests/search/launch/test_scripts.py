@@ -154,7 +154,8 @@ def hostile(tmp_path_factory) -> Path:
         plain = compose("config", ["model=qwen3_8b", "engine=any", "strategy=exact", "space.gpus=[1,2]"])
     config = typed(plain)
     assert isinstance(config, Config)
-    config.model.name = config.hardware.name = config.name = HOSTILE
+    config.model.name = config.hardware.name = HOSTILE
+    config.name = "$(touch pwned)`touch pwned`; touch pwned #"  # others are refused: search/run_name.py
     config.model.source = "https://huggingface.co/a/b; touch pwned"
     folder = tmp_path_factory.mktemp("hostile") / "run"
     write_run(folder, run(config))
