@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.bounds import bounds
+from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
 from costmodel.forward import forward
 from costmodel.memory import Memory, memory
 from costmodel.plans import Plans
@@ -39,6 +40,7 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
     stay = latency.ttft_s + scenario.lengths.decodes * latency.tpot_s
     tokens_per_s = plans.dp * plans.batch * answer / stay
     requests_per_s = tokens_per_s / answer
+    tokens_per_s_per_gpu = tokens_per_s / plans.gpus
     device = scenario.accelerator
     # One rank passes through one stage: its work is 1/pp of the sum over stages.
     peak, rate = device.peak(scenario.model.quantization.default.compute), device.memory_bytes_per_s
@@ -50,7 +52,7 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
         burst_ttft_s=latency.burst_ttft_s,
         tpot_s=latency.tpot_s,
         output_tokens_per_s=tokens_per_s,
-        output_tokens_per_s_per_gpu=tokens_per_s / plans.gpus,
+        output_tokens_per_s_per_gpu=tokens_per_s_per_gpu,
         requests_per_s=requests_per_s,
         weights_bytes_per_gpu=held.weights_bytes,
         kv_cache_bytes_per_gpu=held.kv_cache_bytes,
@@ -70,6 +72,8 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
         share_of_limit=tokens_per_s / limit.output_tokens_per_s,
         limits=LIMIT_NAMES,
         violations=_violations(scenario.limits, device.memory_bytes, held, latency, requests_per_s),
+        usd_per_million_output_tokens=usd_per_million_output_tokens(device, tokens_per_s_per_gpu),
+        joules_per_output_token=joules_per_output_token(device, tokens_per_s_per_gpu),
     )
 
 

@@ -11,6 +11,8 @@ from costmodel.plans import Array
 
 # Figures that a calibration puts an interval around.
 PREDICTED = ("ttft_s", "burst_ttft_s", "tpot_s", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s")
+# Figures that need a price or a power of the accelerator, and the field that gives it (costmodel/cost.py).
+COSTS = {"usd_per_million_output_tokens": "price_per_hour", "joules_per_output_token": "power_w"}
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Scores:
     """Arrays of shape (n,); docs/formats.md says what each figure means.
 
     ``violations`` of shape (limits, n) is how far each limit is missed, relative to it: at most zero where it is kept.
-    ``limits`` names its rows, in the order in which a plan is counted as removed.
+    ``limits`` names its rows, in the order in which a plan is counted as removed. The figures of ``COSTS`` are ``None``
+    where the accelerator's price or power is unknown.
     """
 
     ttft_s: Array
@@ -45,6 +48,8 @@ class Scores:
     share_of_limit: Array
     limits: tuple[str, ...]
     violations: NDArray[np.float64]
+    usd_per_million_output_tokens: Array | None = None
+    joules_per_output_token: Array | None = None
 
     def __len__(self) -> int:
         return len(self.ttft_s)
@@ -54,6 +59,11 @@ class Scores:
         """True where every limit is kept."""
         return np.all(self.violations <= 0.0, axis=0)
 
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The figures of ``COSTS`` that are known."""
+        return tuple(name for name in COSTS if getattr(self, name) is not None)
+
     def first_violated(self) -> NDArray[np.int64]:
         """Index into ``limits`` of the first one missed; -1 where all are kept."""
         missed = self.violations > 0.0
@@ -61,14 +71,14 @@ class Scores:
 
     def take(self, index: object) -> Scores:
         """The rows at ``index``."""
-        columns = {name: getattr(self, name)[index] for name in FIGURES}
+        columns = {name: getattr(self, name)[index] for name in (*FIGURES, *self.costs)}
         return Scores(**columns, limits=self.limits, violations=self.violations[:, index])  # type: ignore[index]
 
 
-FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations"))
+FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations", *COSTS))
 
 
 def concatenate(parts: list[Scores]) -> Scores:
     """One ``Scores`` out of several, in order."""
-    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in FIGURES}
+    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in (*FIGURES, *parts[0].costs)}
     return Scores(**columns, limits=parts[0].limits, violations=np.concatenate([p.violations for p in parts], axis=1))

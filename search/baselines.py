@@ -9,6 +9,7 @@ from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.config import check_plan
+from search.costs import check_costs
 from search.errors import InputError
 from search.legal import why_not
 from search.rules import ENGINES, Facts
@@ -38,6 +39,7 @@ def score_baselines(configs: list[PlanConfig], scenario: Scenario, facts: Facts)
 
 def _score(key: str, config: PlanConfig, scenario: Scenario, facts: Facts) -> Baseline:
     check_plan(key, config)
+    check_costs(f"{key}.claims", config.claims, scenario.accelerator)
     plan = Plans.of(**config.layout, batch=config.batch)
     refusals = why_not(plan, facts)[0]
     if refusals["layout"] is not None:

@@ -20,6 +20,7 @@ import numpy as np
 from costmodel.laws import ShapedLaw
 from costmodel.plans import Array
 from search.errors import InputError
+from search.escape import plain
 from search.hardware_catalog import load_engine, load_hardware
 from search.measured.fitting import SHARED, Fitted, Posterior, apply, centred, fit_around, generation
 from search.measured.grouped import Read, measured, predict, read_cases
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
 def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_out: Path | None) -> int:
     read = read_cases(rows)
     for i, reason in read.skipped.items():
-        print(f"left out: {rows[i].id}: {reason}")
+        print(plain(f"left out: {rows[i].id}: {reason}"))
     engines = sorted({case.engine for case in read.cases.values()})
     if len(engines) != 1 or (wanted is not None and engines != [wanted]):
         raise InputError(

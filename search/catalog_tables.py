@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
 from search.config import explain, read_hardware
 from search.errors import InputError
+from search.escape import csv_cell, plain
 from search.main import fail
 from search.models import model_names, read_catalog_model
 from search.paths import conf_dir
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     if options.csv:
         writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     else:
         _print(rows, MODEL_COLUMNS if options.catalog == "models" else HARDWARE_COLUMNS)
     return 0
@@ -86,6 +87,7 @@ def hardware_rows() -> list[Row]:
                 "memory_bytes": part.memory_bytes,
                 "link_bytes_per_s": part.link_bytes_per_s,
                 "power_w": part.power_w,
+                "price_per_hour": part.price_per_hour,
             }
         )
     return rows
@@ -116,6 +118,7 @@ HARDWARE_COLUMNS: tuple[Column, ...] = (
     ("memory GB", "memory_bytes", _scaled(1e9, 1)),
     ("link GB/s", "link_bytes_per_s", _scaled(1e9, 0)),
     ("power W", "power_w", _scaled(1, 0)),
+    ("USD/hour", "price_per_hour", _scaled(1, 2)),
 )
 
 
@@ -138,4 +141,4 @@ def _print(rows: Sequence[Row], columns: Sequence[Column]) -> None:
 def _cell(value: Any, shown: Callable[[float], str] | None) -> str:
     if value is None:
         return "-"
-    return shown(value) if shown else str(value)
+    return shown(value) if shown else plain(value)

@@ -21,6 +21,7 @@ from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
 from costmodel.scenario import Limits, Scenario
 from search.errors import InputError
+from search.escape import literal
 from search.front import COLUMNS
 from search.models import ConfigError, ReadModel, load_config_json, read_architecture
 from search.paths import conf_dir
@@ -37,22 +38,32 @@ from search.schema import (
     WorkloadConfig,
 )
 
+MOST_CLAIMED = 1e18  # of any figure: products of two claims stay finite
+
 
 def typed(config: DictConfig) -> Config:
     """Lay the composed configuration over the schema; an unknown key or a value of the wrong type is an
-    ``InputError``."""
+    ``InputError``. Baselines that are paths are read here, so that what comes out stands alone."""
     try:
-        plain = OmegaConf.create(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        plain = OmegaConf.create(literal(OmegaConf.to_container(config, resolve=True)))
         merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
         result = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise InputError(explain(error)) from error
     assert isinstance(result, Config)
+    from search.plan_reader import read_baselines  # which needs the checks below
+
+    result.baselines = read_baselines(result.baselines)
     return result
 
 
 def explain(error: OmegaConfBaseException) -> str:
     """An OmegaConf error in one line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):  # of a resolver of ours
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
     key = error.full_key or error.key or ""
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         allowed = sorted(getattr(error.object_type, "__dataclass_fields__", {}))
@@ -275,5 +286,5 @@ def check_plan(key: str, config: PlanConfig) -> PlanConfig:
     for figure, claimed in config.claims.items():
         if figure not in COLUMNS:
             raise InputError(f"{key}.claims: unknown figure {figure!r}; known: {', '.join(COLUMNS)}")
-        number(f"{key}.claims.{figure}", claimed, 0, open_low=False)
+        number(f"{key}.claims.{figure}", claimed, 0, MOST_CLAIMED, open_low=False)
     return config

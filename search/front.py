@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.plans import Array, IntArray, Plans
-from costmodel.scores import FIGURES, Scores
+from costmodel.scores import COSTS, FIGURES, Scores
 from search.errors import InputError
 
 REFERENCE = 1.1  # of every objective, scaled to the exact front's range
@@ -44,11 +44,12 @@ class Objectives:
 
 
 PLAN_COLUMNS = ("gpus", "tp", "pp", "dp", "sp", "ep", "batch")
-COLUMNS = PLAN_COLUMNS + FIGURES
+COLUMNS = (*PLAN_COLUMNS, *FIGURES, *COSTS)
 
 
 def column(name: str, plans: Plans, scores: Scores) -> Array:
-    """A figure or a degree by name, as floats of shape (n,)."""
+    """A figure or a degree by name, as floats of shape (n,). A figure of ``COSTS`` is asked for only where it is known
+    (``search.costs.check_costs``)."""
     return np.asarray(getattr(plans if name in PLAN_COLUMNS else scores, name), dtype=float)
 
 

@@ -7,6 +7,7 @@ not be used.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from search.compose import missing_option, one_line
 from search.config import explain, typed
 from search.errors import InputError, NoFeasiblePlan
+from search.escape import plain
 from search.paths import conf_dir
+from search.run_name import register
 from search.sweep import BROKEN, job_folders, job_status, write_status
 
 # What the jobs of this process left behind for ``main``: Hydra itself only knows success and a stack trace.
@@ -30,6 +34,7 @@ _failures: list[tuple[str, int]] = []  # message and exit code
 
 def main(arguments: list[str]) -> int:
     """Run Hydra on ``arguments`` and return the exit code."""
+    register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     old = sys.argv
     sys.argv = ["search", *arguments]
@@ -38,11 +43,11 @@ def main(arguments: list[str]) -> int:
     try:
         _job()
     except MissingConfigException as error:
-        return fail(_missing(error), InputError.exit_code)
+        return fail(missing_option(error), InputError.exit_code)
     except OmegaConfBaseException as error:
         return fail(explain(error), InputError.exit_code)
     except HydraException as error:
-        return fail(_one_line(error), InputError.exit_code)
+        return fail(one_line(error), InputError.exit_code)
     except OSError as error:
         return fail(_system(error), InputError.exit_code)
     finally:
@@ -57,7 +62,7 @@ def main(arguments: list[str]) -> int:
 def fail(message: str, code: int) -> int:
     """Say what went wrong, in one line on standard error."""
     kind = "error" if code == InputError.exit_code else "infeasible"
-    print(f"{kind}: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{kind}: {plain(message)}", file=sys.stderr)
     return code
 
 
@@ -98,7 +103,11 @@ def search_once(config: DictConfig, folder: Path) -> None:
 def sweep_code(folder: Path) -> int:
     """The exit code of a sweep: the worst of its jobs."""
     statuses = {job_status(job)["status"] for job in job_folders(folder)}
-    print(f"Sweep written to {folder / 'sweep.csv'}")
+    if (folder / "sweep.csv").is_file():
+        from search.sweep_table import print_sweep
+
+        print_sweep(folder / "sweep.csv")
+    print(f"Sweep written to {plain(shlex.quote(str(folder / 'sweep.csv')))}")
     if BROKEN in statuses:
         return InputError.exit_code
     return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code
@@ -106,18 +115,3 @@ def sweep_code(folder: Path) -> int:
 
 def _system(error: OSError) -> str:
     return f"{error.filename or 'file'}: {error.strerror or error}"
-
-
-def _missing(error: MissingConfigException) -> str:
-    wanted = error.missing_cfg_file or ""
-    options = f"; available: {', '.join(sorted(error.options))}" if error.options else ""
-    group, _, name = str(wanted).rpartition("/")
-    return f"{group or 'config'}: there is no {name!r}{options}"
-
-
-def _one_line(error: HydraException) -> str:
-    cause = error.__cause__
-    text = str(error)
-    if cause is not None and str(cause) not in text:
-        text = f"{text}: {cause}"
-    return text

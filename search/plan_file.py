@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from costmodel.plans import AXES
+from search.escape import plain, yaml_text
 from search.run import Outcome
 
 CLAIMED = (
@@ -34,9 +34,13 @@ def plan_mapping(outcome: Outcome, row: int, name: str) -> dict[str, Any]:
 
 def render(plan: dict[str, Any], comment: str) -> str:
     """The plan as YAML, with a comment of one line above it."""
-    first = comment.replace("\n", " ")
     layout = ", ".join(f"{axis}: {plan['layout'][axis]}" for axis in AXES if axis != "batch")
-    lines = [f"# {first}", f"name: {json.dumps(plan['name'])}", f"layout: {{{layout}}}", f"batch: {plan['batch']}"]
+    lines = [
+        f"# {plain(comment)}",
+        f"name: {yaml_text(plan['name'])}",
+        f"layout: {{{layout}}}",
+        f"batch: {plan['batch']}",
+    ]
     lines += ["claims:", *(f"  {figure}: {_number(value)}" for figure, value in plan["claims"].items())]
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.plans import Array, IntArray, Plans
-from costmodel.scores import PREDICTED, Scores
+from costmodel.scores import COSTS, PREDICTED, Scores
 from search.errors import InputError
 from search.front import Objectives, column
 from search.measured.intervals import CLASSES, load_intervals
@@ -99,7 +99,7 @@ def recommend(
         row = _covered(order[_without(scores, i)[order]], values, name, direction, coverage)
         gain = 0.0
         if row != best:
-            gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)
+            gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0) + 0.0  # no -0
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
     # At 1 an axis ends by nature; elsewhere the space may have been cut too short.
     ends = tuple(a for a, allowed in axes.items() if int(getattr(plans, a)[best]) in {allowed[0], allowed[-1]} - {1})
@@ -136,7 +136,7 @@ def replica_layout(plans: Plans) -> list[IntArray]:
 
 def _interval(row: int, values: Array, name: str, coverage: IntArray) -> tuple[float, float]:
     """The 80 % interval of a deciding figure; the value itself where the figure has none."""
-    if name not in PREDICTED:
+    if name not in (*PREDICTED, *COSTS):
         return float(values[row]), float(values[row])
     low, high = load_intervals().of(name, coverage[[row]], values[[row]])
     return float(low[0]), float(high[0])

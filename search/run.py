@@ -18,6 +18,7 @@ from costmodel.scores import concatenate as join_scores
 from search.archive import Archive
 from search.baselines import Baseline, score_baselines
 from search.config import check_strategy, number, read_model, read_scenario
+from search.costs import check_costs
 from search.errors import InputError
 from search.fallbacks import fallbacks
 from search.front import Objectives, hypervolume_share, pareto_front
@@ -26,6 +27,7 @@ from search.measured.intervals import coverage
 from search.progress import track
 from search.recommend import Choice, Policy, recommend
 from search.rules import facts_of
+from search.run_name import check_name
 from search.sampler import SAMPLERS
 from search.schema import Config
 from search.sensitivity.inputs import read_ranges
@@ -90,6 +92,7 @@ def run(config: Config) -> Outcome:
     """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None."""
     watch = Stopwatch()
     with watch.stage("read"):
+        check_name(config.name)
         check_strategy(config.strategy)
         number("output.max_candidates", config.output.max_candidates, 0, 100_000_000)
         model = read_model(config.model)
@@ -97,6 +100,9 @@ def run(config: Config) -> Outcome:
         space = Space.from_config(vars(config.space))
         objectives = Objectives.from_config("objective.columns", config.objective.columns)
         policy = Policy.from_config(config.objective.recommend, config.objective.ties)
+        asked = config.objective
+        for key, columns in (("columns", asked.columns), ("recommend", asked.recommend), ("ties", asked.ties)):
+            check_costs(f"objective.{key}", columns, scenario.accelerator)
         facts = facts_of(scenario)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):

@@ -14,6 +14,7 @@ import numpy as np
 from search import __version__
 from search.document import render_plan
 from search.errors import InputError
+from search.launch.write import launch_files
 from search.plan_file import plan_mapping, render
 from search.run import Outcome
 from search.saved_run import CONFIG_FILE, config_text
@@ -38,6 +39,7 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
         _put_text(folder / "plan.yaml", render(plan, comment))
         _put_text(folder / "plan.md", render_plan(outcome))
+        _put_launch(folder / "launch", launch_files(outcome))
     if outcome.sensitivity is not None:
         _put_text(folder / "sensitivity.csv", csv_text(outcome.sensitivity))
         _put_text(folder / "sensitivity.svg", tornado(outcome))
@@ -68,6 +70,14 @@ def _put(path: Path, write: Callable[[Path], Any]) -> Any:
 
 def _put_text(path: Path, text: str) -> None:
     _put(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _put_launch(folder: Path, files: dict[str, str]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        _put_text(folder / name, text)
+        if name.endswith(".sh"):
+            (folder / name).chmod(0o755)
 
 
 def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any]:

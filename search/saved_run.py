@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from costmodel.plans import AXES, Plans
-from search.config import check_plan, typed
+from search.config import typed
 from search.errors import InputError
+from search.escape import literal
 from search.models import ConfigError, load_config_json
-from search.schema import Config, PlanConfig
+from search.plan_reader import read_plan_file
+from search.schema import Config
 
 CONFIG_FILE = "config.yaml"
+__all__ = ["CONFIG_FILE", "SavedRun", "config_text", "named_plan", "read_plan_file", "read_run"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,11 @@ def config_text(config: Config) -> str:
     model = config.model
     if model.config is not None:
         try:
-            model = replace(model, published=load_config_json(model.config), config=None)
+            # The catalog's source is that of the file whose fields these are not.
+            model = replace(model, published=load_config_json(model.config), config=None, source="")
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
-    return OmegaConf.to_yaml(OmegaConf.create(asdict(replace(config, model=model))))
+    return OmegaConf.to_yaml(OmegaConf.create(literal(asdict(replace(config, model=model)))))
 
 
 def read_run(folder: Path) -> SavedRun:
@@ -87,23 +89,6 @@ def named_plan(run: SavedRun, text: str) -> tuple[Plans, str]:
         return Plans.of(**{**base, **changes}), text
     plan = read_plan_file(Path(text))
     return Plans.of(**plan.layout, batch=plan.batch), plan.name
-
-
-def read_plan_file(path: Path) -> PlanConfig:
-    """A ``plan.yaml`` (docs/formats.md); ``InputError`` says what is wrong with it."""
-    try:
-        loaded = OmegaConf.load(path)
-        merged = OmegaConf.merge(OmegaConf.structured(PlanConfig), loaded)
-        plan: Any = OmegaConf.to_object(merged)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except OmegaConfBaseException as error:
-        from search.config import explain
-
-        raise InputError(f"{path}: {explain(error)}") from error
-    except Exception as error:  # as above
-        raise InputError(f"{path}: not a plan file: {' '.join(str(error).split())}") from error
-    return check_plan(str(path), plan)
 
 
 def _wanted(run: SavedRun) -> dict[str, int]:

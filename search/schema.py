@@ -176,5 +176,5 @@ class Config:
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
-    baselines: list[PlanConfig] = field(default_factory=list)
+    baselines: list[Any] = field(default_factory=list)  # PlanConfig once ``search.config.typed`` has read them
     assumptions: list[str] = field(default_factory=list)

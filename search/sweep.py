@@ -10,6 +10,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from search.escape import csv_cell
+
 BROKEN = "error"
 
 
@@ -65,8 +67,8 @@ def gather(folder: Path) -> Path:
     path = folder / "sweep.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["job", "status", *keys, *columns], restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer.writerow({name: csv_cell(name) for name in writer.fieldnames})
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return path
 
 

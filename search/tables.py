@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from costmodel.plans import AXES, IntArray, Plans
-from costmodel.scores import FIGURES, PREDICTED
+from costmodel.scores import COSTS, FIGURES, PREDICTED
+from search.escape import csv_cell
 from search.measured.intervals import CLASSES, load_intervals
 from search.rules import ENGINES
 from search.run import Outcome
@@ -28,6 +29,8 @@ def header() -> list[str]:
         names.append(figure)
         if figure in PREDICTED:
             names += [figure + suffix for suffix in BOUNDS]
+    for figure in COSTS:
+        names += [figure, *(figure + suffix for suffix in BOUNDS)]
     return [*names, "coverage"]
 
 
@@ -43,6 +46,12 @@ def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
         table.append(getattr(scores, figure).tolist())
         if figure in PREDICTED:
             table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
+    for figure in COSTS:
+        if figure in scores.costs:
+            table += [getattr(scores, figure).tolist()]
+            table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
+        else:
+            table += [[""] * len(rows)] * 3
     return [*table, [CLASSES[c] for c in known]]
 
 
@@ -101,7 +110,9 @@ def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows(zip(*table, strict=True))
+    # A column is all text or all numbers, which stay as they are.
+    safe = [[csv_cell(v) for v in column] if column and isinstance(column[0], str) else column for column in table]
+    writer.writerows(zip(*safe, strict=True))
     data = text.getvalue().encode()
     # mtime 0: the same run gives the same bytes.
     path.write_bytes(gzip.compress(data, compresslevel=1, mtime=0) if path.suffix == ".gz" else data)

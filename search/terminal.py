@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from search.baselines import Baseline
+from search.escape import plain
 from search.measured.intervals import CLASSES, load_intervals
 from search.recommend import LAYOUT, nearest
 from search.run import Outcome
@@ -23,13 +24,16 @@ WIDTH_WITHOUT_TERMINAL = 150
 
 def print_outcome(outcome: Outcome, folder: Path) -> None:
     """A table of the front and a panel with the recommended plan, on standard output."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    console = Console(
+        width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False, markup=False
+    )
     console.print(_front(outcome))
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False))
     for baseline in outcome.baselines:
-        console.print(escape(_baseline_line(baseline)))
-    console.print(escape(_ledger(outcome)))
-    console.print(f"Written to {escape(str(folder))}", soft_wrap=True)
+        console.print(plain(_baseline_line(baseline)))
+    console.print(plain(_ledger(outcome)))
+    # Quoted where a shell would act on it: people copy this line.
+    console.print(f"Written to {plain(shlex.quote(str(folder)))}", soft_wrap=True)
 
 
 def _front(outcome: Outcome) -> Table:
@@ -79,6 +83,8 @@ def _recommendation(outcome: Outcome) -> str:
         f"memory {s.memory_utilization[row]:.1%}",
     ]
     lines.append(_interval_line(outcome, row))
+    if s.costs:
+        lines.append(_cost_line(outcome, row))
     if choice.passed_over is not None:
         plan = _layout(outcome.plans.row(choice.passed_over))
         lines.append(f"predicted better, but no measurement covers its layout and the intervals overlap: {plan}")
@@ -92,7 +98,7 @@ def _recommendation(outcome: Outcome) -> str:
             lines.append(f"pinned by the {relaxed.limit} limit: without it {plan}, {relaxed.gain:+.1%}")
     if choice.at_axis_end:
         lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
-    return escape("\n".join(lines))
+    return "\n".join(plain(line) for line in lines)
 
 
 def _interval_line(outcome: Outcome, row: int) -> str:
@@ -107,6 +113,21 @@ def _interval_line(outcome: Outcome, row: int) -> str:
         f"80 % intervals ({CLASSES[int(known[0])]}): {span('output_tokens_per_s', 1.0, ',.0f')} tokens/s, "
         f"TTFT {span('ttft_s', 1.0, '.2g')} s, TPOT {span('tpot_s', 1e3, '.1f')} ms"
     )
+
+
+def _cost_line(outcome: Outcome, row: int) -> str:
+    s, known = outcome.scores, outcome.coverage[[row]]
+
+    def span(figure: str) -> str:
+        value = getattr(s, figure)[[row]]
+        low, high = load_intervals().of(figure, known, value)
+        return f"{value[0]:.3g} ({low[0]:.3g} to {high[0]:.3g})"
+
+    said = {
+        "usd_per_million_output_tokens": "USD {} per million output tokens",
+        "joules_per_output_token": "at most {} J per output token",
+    }
+    return "; ".join(text.format(span(figure)) for figure, text in said.items() if figure in s.costs)
 
 
 def _baseline_line(baseline: Baseline) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import re
 import shlex
@@ -11,52 +12,71 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from doc_commands import BLOCK, missing, run_page, steps, updated
+from doc_commands import PAGES as COMMAND_PAGES
 
 from search import schema
+from search.cli import COMMANDS
 from search.cli import main as servefront
-from search.models.catalog import load_entry
 from search.rules import ENGINES, engine_rules, general_rules
 from search.tables import header
 
 REPO = Path(__file__).parents[1]
-PAGES = sorted([REPO / "README.md", REPO / "CHANGELOG.md", *(REPO / "docs").rglob("*.md")])
-FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = sorted([*COMMAND_PAGES, REPO / "CHANGELOG.md"])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TRIALS = "strategy.n_trials=20"
 Search = Callable[..., tuple[int, str, str]]  # the fixture of conftest.py
 
 
-def commands() -> list[str]:
-    """Each line of a block marked ``sh``, once."""
-    lines = [line for page in PAGES for block in FENCED.findall(page.read_text()) for line in block.splitlines()]
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+RUN = [page for page in COMMAND_PAGES if BLOCK.search(page.read_text())]
+# A line of a block that is not run: a command with placeholders, or for a machine that a test does not have.
+PLACEHOLDER = re.compile(r"^ *((?:python -m search|servefront|make|vllm|sglang|trtllm-serve)[ .].*)$", re.MULTILINE)
+UNRUN = re.compile(r"^```\w*\n[^`]*^```$|(?:^ {4}.*\n)+", re.MULTILINE)
 
 
-@pytest.fixture
-def my_model(tmp_path: Path) -> None:
-    """The ``my-model/config.json`` that the README speaks of."""
-    folder = tmp_path / "my-model"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(load_entry("qwen3_8b")["published"]))
+def name_of(page: Path) -> str:
+    return str(page.relative_to(REPO))
 
 
-@pytest.mark.usefixtures("my_model")
-@pytest.mark.parametrize("command", commands())
-def test_commands_run(search: Search, capsys: pytest.CaptureFixture[str], command: str) -> None:
-    words = shlex.split(command, comments=True)
-    if words[0] == "servefront":
-        assert servefront(words[1:]) == 0
-        assert capsys.readouterr().out
-    else:
-        assert words[:3] == ["python", "-m", "search"], "a test runs what stands in a block marked sh"
-        few = [] if "strategy=exact" in words else [TRIALS]
-        code, out, err = search(*words[3:], *few)
-        assert code == 0, err
-        assert "Recommended plan" in out
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_commands_run_and_print_what_the_page_shows(page: Path) -> None:
+    """`python tests/doc_commands.py` brings figures up to date; words are changed by hand."""
+    for shown, printed in run_page(page):
+        lost = missing(shown, printed)
+        assert not lost, "\n".join([*lost, "is not what was printed:", *printed])
 
 
 def test_there_are_commands_to_run() -> None:
-    assert len(commands()) >= 8
+    assert sum(len(list(steps(b["sh"]))) for page in RUN for b in BLOCK.finditer(page.read_text())) >= 25
+    assert sum(bool(b["text"]) for page in RUN for b in BLOCK.finditer(page.read_text())) >= 6
+
+
+def placeholders() -> list[tuple[str, str]]:
+    """Commands that no block marked ``sh`` holds, with their pages."""
+    found = []
+    for page in COMMAND_PAGES:
+        text = BLOCK.sub("", page.read_text()).replace("\\\n", " ")
+        found += [(name_of(page), line) for block in UNRUN.findall(text) for line in PLACEHOLDER.findall(block)]
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), placeholders())
+def test_commands_that_are_not_run_are_spelt_right(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Quotes are closed; commands and their options exist, as far as they are ours."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (REPO / "Makefile").read_text(), re.MULTILINE)
+    if words[0] not in ("python", "servefront"):
+        return
+    command = words[1] if words[0] == "servefront" else words[2].removeprefix("search.")
+    if command not in COMMANDS:
+        assert importlib.util.find_spec(words[2])
+    if command not in COMMANDS or command == "search":
+        return
+    with pytest.raises(SystemExit, match="0"):
+        servefront([command, "--help"])
+    known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+    assert {w.partition("=")[0] for w in words if w.startswith("--")} <= known
 
 
 def anchors(page: Path) -> set[str]:
@@ -135,3 +155,18 @@ def test_pages_name_no_address_outside_the_repository_but_links() -> None:
     """No path of somebody's machine stands in a page."""
     for page in PAGES:
         assert not re.search(r"(?<![\w./-])/(home|work|tmp|root)/", page.read_text()), page
+
+
+def test_a_line_that_was_not_printed_is_found() -> None:
+    printed = ["a 1", "b 2.5 s", "a 3"]
+    assert missing(["a 1", "...", "a 3"], printed) == []
+    assert missing(["a 3", "a 1"], printed) == ["a 1"]
+    assert missing(["b 2.4 s"], printed) == ["b 2.4 s"]
+    assert updated(["b 9.75 s", "...", "a 7", "gone"], printed) == ["b 2.5 s", "...", "a 3", "gone"]
+
+
+def test_steps_of_a_block() -> None:
+    block = "cat > f <<'END'\nx: 1\nEND\n# a comment\npython -m search a=1 \\\n  b='2 3' > out # exits 1\n"
+    file, run = steps(block)
+    assert (file.into, file.content) == ("f", "x: 1\n")
+    assert (run.words, run.into, run.code) == (("python", "-m", "search", "a=1", "b=2 3"), "out", 1)

@@ -1,12 +1,8 @@
-"""Figures for people, and names that cannot break markdown. SI units come in, one text goes out."""
+"""Figures for people. SI units come in, one text goes out; names pass through ``search.escape.markdown``."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
-
-LONGEST_NAME = 400
 
 
 def gb(value: float) -> str:
@@ -21,7 +17,7 @@ def seconds(value: float) -> str:
         return f"{value:,.2f} s"
     if size >= 1e-3:
         return f"{value * 1e3:.3g} ms" if size < 0.01 else f"{value * 1e3:.1f} ms"
-    return f"{value * 1e6:.3g} µs" if value else "0 s"
+    return f"{value * 1e6:.3g} µs" if value else f"{value:g} s"
 
 
 def count(value: float) -> str:
@@ -76,20 +72,16 @@ def figure(name: str, value: float) -> str:
         return seconds(value)
     if name.endswith(("_utilization", "_mfu", "_of_limit")):
         return percent(value)
+    if name.startswith("usd_"):
+        return usd(value)
+    if name.startswith("joules_"):
+        return f"{value:,.3g} J"
     return count(value)
 
 
-def escape(text: str) -> str:
-    """One line of plain text: control and direction characters become spaces, what markdown would act on is quoted,
-    and very long names are cut."""
-    line = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in str(text))
-    line = " ".join(line.split())
-    if len(line) > LONGEST_NAME:
-        line = line[: LONGEST_NAME - 1] + "…"
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\|`*\[\]#~$])", r"\\\1", line)
-    line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
-    return re.sub(r"^(\d*)([-+.)=])(?=\s|$)", r"\1\\\2", line)  # a bullet, a list number or an underline
+def usd(value: float) -> str:
+    """US dollars, in cents or, below one dollar, with three digits."""
+    return f"{value:,.2f} USD" if abs(value) >= 1.0 else f"{value:.3g} USD"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, text: Sequence[int] = (0,)) -> str:

@@ -41,7 +41,8 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
     values |= {name: scalar(getattr(scores, name)) for name in FIGURES}
     known = coverage(scenario, plan, scores.admitted_batch < plan.batch)
     values["coverage"] = CLASSES[int(known[0])]
-    for name in PREDICTED:
+    values |= {name: scalar(getattr(scores, name)) for name in scores.costs}
+    for name in (*PREDICTED, *scores.costs):
         low, high = load_intervals().of(name, known, getattr(scores, name))
         values |= {f"{name}_low": scalar(low), f"{name}_high": scalar(high)}
     terms = steady(scenario, plan)
@@ -112,7 +113,12 @@ def _module_values(scenario: Scenario, plan: Plans) -> Values:
     layers = split_layers(scenario.model.layer_count, int(plan.pp[0]))
     first = 0
     for stage, n in enumerate(layers):
-        values |= {f"stage.{stage}.first": first, f"stage.{stage}.last": first + n - 1, f"stage.{stage}.layers": n}
+        values |= {
+            f"stage.{stage}.number": stage,
+            f"stage.{stage}.first": first,
+            f"stage.{stage}.last": first + n - 1,
+            f"stage.{stage}.layers": n,
+        }
         first += n
     values["heaviest_stage"] = heaviest_stage(scenario, plan)
     return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from costmodel.plans import IntArray
+from costmodel.scores import COSTS
 from search.document.view import Values
 from search.front import column
 from search.rules import ENGINES
@@ -68,7 +69,8 @@ def _front_row(outcome: Outcome, members: list[int], best_in: dict[int, list[str
     first = plans.row(members[0])
     values: Values = {a: first[a] for a in ("pp", "sp", "tp", "ep", "batch")}
     values["replica_gpus"] = first["gpus"] // first["dp"]
-    for name in ("dp", "gpus", *SHOWN):
+    costs = [name for name in COSTS if name in outcome.objectives.names]
+    for name in ("dp", "gpus", *SHOWN, *costs):
         found = column(name, plans, scores)[members]
         values |= {f"{name}_low": float(found.min()), f"{name}_high": float(found.max())}
     values["engines"] = ", ".join(e for e, takes in zip(ENGINES, outcome.engines[:, members[0]], strict=True) if takes)

@@ -16,6 +16,7 @@ from search.document.claims import judge
 from search.document.plan_values import plan_values
 from search.document.search_values import search_values
 from search.document.sensitivity_values import sensitivity_values
+from search.document.spans import COUNTED, ESTIMATED
 from search.document.view import Value, Values
 from search.rules import ENGINES
 from search.run import Outcome
@@ -28,6 +29,8 @@ def collect(outcome: Outcome) -> Values:
     values: Values = {"name": outcome.config.name}
     values |= prefixed("model", model_values(scenario, outcome.config.model.source))
     values |= prefixed("hardware", hardware_values(scenario))
+    if scenario.accelerator.price_per_hour is not None and outcome.config.hardware.price_as_of:
+        values["hardware.price_as_of"] = outcome.config.hardware.price_as_of
     values |= prefixed("input", input_values(outcome))
     row = outcome.choice.recommended
     values |= prefixed("recommended", _row(outcome, row, full=True))
@@ -38,6 +41,8 @@ def collect(outcome: Outcome) -> Values:
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
     values |= search_values(outcome) | sensitivity_values(outcome)
+    if outcome.baselines:
+        values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
     for i, baseline in enumerate(outcome.baselines):
         refusals = {f"refusal.{e}": rule for e, rule in baseline.refusals.items() if rule is not None}
         own: Values = {"name": baseline.name, "engines": ", ".join(baseline.engines) or "none", **refusals}
@@ -45,7 +50,7 @@ def collect(outcome: Outcome) -> Values:
         own["limits"] = "kept" if missed < 0 else f"misses {baseline.scores.limits[missed]}"
         values |= prefixed(f"baseline.{i}", own | plan_values(scenario, baseline.plan, baseline.scores, full=False))
         for j, verdict in enumerate(judge(baseline, scenario)):
-            values |= prefixed(f"baseline.{i}.verdict.{j}", vars(verdict))
+            values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
@@ -153,6 +158,10 @@ def hardware_values(scenario: Scenario) -> Values:
     }
     if device.datasheet_memory_bytes is not None:
         values["datasheet_memory_bytes"] = device.datasheet_memory_bytes
+    if device.power_w is not None:
+        values["power_w"] = device.power_w
+    if device.price_per_hour is not None:
+        values["price_per_hour"] = device.price_per_hour
     for i, tier in enumerate(scenario.cluster.tiers):
         values |= prefixed(f"tier.{i}", {**vars(tier), "rate": tier.rate})
     return values

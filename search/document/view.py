@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from search import escape
 from search.document import formats
 
 Value = float | int | str
@@ -45,7 +46,7 @@ class View:
 
     def text(self, key: str) -> str:
         """A name or a sentence, escaped."""
-        return formats.escape(str(self.raw(key)))
+        return escape.markdown(self.raw(key))
 
     def gb(self, key: str) -> str:
         return formats.gb(self.number(key))

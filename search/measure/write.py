@@ -14,6 +14,7 @@ import yaml
 
 from costmodel.hardware import Accelerator
 from search.errors import InputError
+from search.escape import csv_cell
 from search.measure.fit import Fitted
 from search.measure.records import Timing
 
@@ -165,7 +166,8 @@ def timings_table(rows: Sequence[Timing]) -> str:
     writer = csv.DictWriter(out, [f.name for f in fields(Timing)], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(asdict(row) | {"seconds": f"{row.seconds:.6g}", "spread": f"{row.spread:.3g}"})
+        cells = asdict(row) | {"seconds": f"{row.seconds:.6g}", "spread": f"{row.spread:.3g}"}
+        writer.writerow({name: csv_cell(value) for name, value in cells.items()})
     return out.getvalue()
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from costmodel.plans import Array, Plans
 from costmodel.scenario import Scenario
+from costmodel.scores import COSTS
 from search.errors import InputError
 from search.paths import conf_dir
 
@@ -39,11 +40,12 @@ class Intervals:
     bounds: Mapping[str, Mapping[str, tuple[float, float]]]
 
     def of(self, figure: str, classes: NDArray[np.int64], values: Array) -> tuple[Array, Array]:
-        """Low and high of ``values``; ``classes`` index into ``CLASSES``."""
-        table = self.bounds[SAME_AS.get(figure, figure)]
+        """Low and high of ``values``; ``classes`` index into ``CLASSES``. Costs are a rate over the throughput: the
+        throughput's high is their low."""
+        table = self.bounds["output_tokens_per_s" if figure in COSTS else SAME_AS.get(figure, figure)]
         low = np.array([table[name][0] for name in CLASSES])[classes]
         high = np.array([table[name][1] for name in CLASSES])[classes]
-        return values * low, values * high
+        return (values / high, values / low) if figure in COSTS else (values * low, values * high)
 
 
 @cache

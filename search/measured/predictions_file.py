@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from search.errors import InputError
+from search.escape import csv_cell
 from search.measured.predict import Figure, Prediction
 
 COLUMNS = ("ttft_ms", "tpot_ms", "output_tokens_per_s_per_gpu")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins so
 
 
 def id_column(path: Path) -> str:
@@ -31,15 +31,10 @@ def header(key: str) -> list[str]:
 
 def line(p: Prediction) -> list[str]:
     """The cells of one prediction: milliseconds, milliseconds, tokens a second and GPU; what is not known is empty."""
-    cells = [escape(p.measurement.id or "")]
+    cells = [csv_cell(p.measurement.id or "")]
     for figure, unit in ((p.ttft_s, 1e3), (p.tpot_s, 1e3), (p.tokens_per_s_per_gpu, 1.0)):
         cells += _cells(figure, unit)
-    return [*cells, escape(p.coverage), escape(p.skipped or "")]
-
-
-def escape(text: str) -> str:
-    """A text cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return [*cells, csv_cell(p.coverage), csv_cell(p.skipped or "")]
 
 
 def _cells(figure: Figure, unit: float) -> Iterable[str]:

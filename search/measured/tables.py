@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from search.escape import plain
 from search.measured.errors import FIGURES, GROUPINGS, LABELS, by, errors, reasons
 from search.measured.families import options, ranking, regret
 from search.measured.predict import Prediction
@@ -22,7 +22,7 @@ MOST_GROUPS = 40
 def print_report(predictions: Sequence[Prediction], peers: Mapping[str, Sequence[Prediction]]) -> None:
     """Everything, on standard output."""
     terminal = sys.stdout.isatty()
-    console = Console(width=None if terminal else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    console = Console(width=None if terminal else WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False, markup=False)
     done = [p for p in predictions if p.skipped is None]
     console.print(f"{len(predictions)} rows, {len(done)} predicted, {len(predictions) - len(done)} skipped")
     for table in _tables(predictions, done, peers):
@@ -82,7 +82,7 @@ def _grouped(done: Sequence[Prediction], grouping: str) -> Table:
         for figure, e in group.items():
             if e.rows:
                 cells = (percent(x) for x in (e.mean, e.median, e.bias, e.inside))
-                table.add_row(escape(label), LABELS[figure], str(e.rows), *cells)
+                table.add_row(plain(label), LABELS[figure], str(e.rows), *cells)
                 label = ""
     return table
 
@@ -95,7 +95,7 @@ def _choices(programs: Mapping[str, Sequence[Prediction]]) -> Table:
         rows = options(predictions)
         order, choice = ranking(rows), regret(rows)
         table.add_row(
-            escape(name),
+            plain(name),
             *(f"{x:.3f}" if math.isfinite(x) else "-" for x in (order.mean, order.median, order.worst)),
             *(str(n) for n in (choice.settings, choice.decisions, choice.abstained, choice.hopeless)),
             *(percent(x) for x in (choice.loss, choice.loss_kept, choice.kept, choice.nearly_kept)),
@@ -113,17 +113,17 @@ def _beside(done: Sequence[Prediction], name: str, peer: Sequence[Prediction]) -
     if len(common[name]) < len(peer):
         common[f"{name}, all its rows"] = list(peer)
     others = ["rows", "mean", "median", "bias", "mean over families"]
-    table = _table(f"Beside {escape(name)}", ["figure", "by"], others)
+    table = _table(f"Beside {plain(name)}", ["figure", "by"], others)
     for figure in FIGURES:
         for program, predictions in common.items():
             e = errors(predictions)[figure]
             cells = (percent(x) for x in (e.mean, e.median, e.bias, e.family_mean))
-            table.add_row(LABELS[figure], escape(program), str(e.rows), *cells)
+            table.add_row(LABELS[figure], plain(program), str(e.rows), *cells)
     return [table, _choices(common)]
 
 
 def _skipped(counts: Mapping[str, int]) -> Table:
     table = _table("Skipped", ["reason"], ["rows"])
     for reason, count in counts.items():
-        table.add_row(escape(reason), str(count))
+        table.add_row(plain(reason), str(count))
     return table

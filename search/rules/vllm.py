@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.rules.rule import Rule, divides, kv_heads_fit
+from costmodel.plans import Plans
+from search.rules.facts import Facts
+from search.rules.rule import Mask, Rule, divides, kv_heads_fit
+
+
+def _nodes_divide(plans: Plans, facts: Facts) -> Mask:
+    group = plans.tp * plans.sp * plans.pp  # ranks of one attention group with its pipeline: a data-parallel rank
+    ranks = group * plans.attn_dp
+    nodes = np.maximum(-(-ranks // facts.node_size), 1)
+    local = np.maximum(ranks // nodes, 1)
+    whole = (local % np.maximum(group, 1) == 0) | (group % local == 0)
+    return (nodes == 1) | ((ranks % nodes == 0) & whole)
+
 
 RULES = [
     Rule(
@@ -36,5 +48,11 @@ RULES = [
         "vllm/config/scheduler.py, 0.33.0: max_num_batched_tokens >= max_num_seqs",
         "the sequences of an attention-DP rank fit in its token budget",
         lambda p, f: -(-p.batch // p.attn_dp) <= f.max_batched_tokens,
+    ),
+    Rule(
+        "vllm.nodes_divide",
+        "vllm/engine/arg_utils.py create_engine_config, 0.33.0: --nnodes divides the world size",
+        "a replica's ranks divide evenly over its nodes, whole attention groups to a node or whole nodes to a group",
+        _nodes_divide,
     ),
 ]

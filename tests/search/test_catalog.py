@@ -183,7 +183,7 @@ def test_hardware_table(capsys):
     lines = table(capsys, "hardware").splitlines()
     assert [line.split()[0] for line in lines[1:]] == HARDWARE
     (row,) = [line for line in lines if line.startswith("a100_80gb_sxm ")]
-    assert row.split()[-7:] == ["312", "-", "-", "2.04", "85.9", "300", "400"]
+    assert row.split()[-8:] == ["312", "-", "-", "2.04", "85.9", "300", "400", "3.43"]
 
 
 def test_hardware_csv(capsys):

@@ -85,12 +85,16 @@ def scalar_legal(point: dict[str, int], facts, engine: str) -> bool:
         return False
     if any(k % tp and tp % k for k in facts.kv_heads):
         return False
-    sglang_nodes = -(-width * pp // facts.node_size)
+    nodes = -(-width * pp // facts.node_size)
+    share, group = width * pp // nodes, tp * sp * pp
     takes = {
-        "vllm": ep in (1, width) and sp == 1 and -(-point["batch"] // attn_dp) <= facts.max_batched_tokens,
+        "vllm": ep in (1, width)
+        and sp == 1
+        and -(-point["batch"] // attn_dp) <= facts.max_batched_tokens
+        and (nodes == 1 or (width * pp % nodes == 0 and (share % group == 0 or group % share == 0))),
         "sglang": all(e % ep == 0 for e in facts.experts)
         and (sp == 1 or (tp == 1 and attn_dp == 1))
-        and width * pp % sglang_nodes == 0
+        and width * pp % nodes == 0
         and (not facts.weight_block or all(i // moe_tp % facts.weight_block == 0 for i in facts.expert_inner)),
         "trtllm": attn_dp in (1, width // sp) and all(e % ep == 0 for e in facts.experts) and sp == 1,
     }

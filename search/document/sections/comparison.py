@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.scores import COSTS
 from search.document import formats
 from search.document.formats import bullets, table
 from search.document.view import View
@@ -32,7 +33,7 @@ def comparison(v: View) -> str:
         return NONE
     names = [b.text("name") for b in plans[:-1]] + ["recommended"]
     rows = [[d, *(p.n(d) for p in plans)] for d in DEGREES]
-    rows += [[f, *(p.fig(f) for p in plans)] for f in FIGURES]
+    rows += [[f, *(p.fig(f) for p in plans)] for f in (*FIGURES, *COSTS) if f in plans[-1]]
     rows += [["floor of a step", *(p.s("reading.floor_s") for p in plans)]]
     rows += [["limits", *(b.text("limits") for b in plans[:-1]), "kept"]]
     rows += [["engines", *(p.text("engines") for p in plans)]]
@@ -64,15 +65,19 @@ def claims(v: View) -> str:
         for x in b.each("verdict"):
             column = str(x.raw("figure"))
             both = [formats.figure(column, x.number(k)) for k in ("claimed", "derived")]
+            ends = [formats.figure(column, x.number(k)) for k in ("low", "high") if k in x]
+            both.append(formats.span(*ends) if ends else "-")
             rows.append([x.text("claim"), *both, f"**{x.text('verdict')}**", x.text("reading"), x.text("arithmetic")])
         if rows:
-            header = ["claim", "claimed", "derived", "verdict", "reading", "arithmetic"]
-            parts.append(f"### Claims of {b.text('name')}\n\n" + table(header, rows, text=(0, 3, 4, 5)))
+            header = ["claim", "claimed", "derived", "a claim may be", "verdict", "reading", "arithmetic"]
+            parts.append(f"### Claims of {b.text('name')}\n\n" + table(header, rows, text=(0, 4, 5, 6)))
     if not parts:
         return "No earlier plan makes a claim."
+    counted, estimated = (v.pct(f"tolerance.{kind}") for kind in ("counted", "estimated"))
     how = (
-        "Sizes and shares hold within 10 % either way; throughput, latencies and capacities when the derived figure is "
-        "at least as good as claimed, within 10 %. A claim that fails as it stands is tried under other readings that "
-        "make physical sense."
+        "Latencies and throughputs hold inside the 80 % interval, or with room where less is claimed; weights and "
+        f"cache within {counted}, what is estimated within {estimated}. What beats the physical limit fails. A claim "
+        "that fails as it stands is tried under other readings that make physical sense. Relations between claims, "
+        "layout and hardware that do not hold are contradictions: not all of them can be true."
     )
     return "\n\n".join([how, *parts])

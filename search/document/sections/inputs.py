@@ -73,6 +73,11 @@ def hardware(v: View) -> str:
         f"Compute in {h.text('dtype')}: {formats.flops_per_s(h.number('peak_flops'))} at the peak, "
         f"{formats.flops_per_s(h.number('achieved_flops'))} at best in practice ({h.pct('flops_share')}).",
     ]
+    if "price_per_hour" in h:
+        told = f" (price_as_of: {h.text('price_as_of')})" if "price_as_of" in h else ""
+        lines.append(f"Price: {formats.usd(h.number('price_per_hour'))} a GPU and hour{told}.")
+    if "power_w" in h:
+        lines.append(f"Power: at most {h.n('power_w')} W a GPU, the board's limit.")
     rows = [
         [
             t.text("name"), t.n("size"), formats.bytes_per_s(t.number("bytes_per_s")), t.pct("efficiency"),
@@ -82,6 +87,16 @@ def hardware(v: View) -> str:
     ]  # fmt: skip
     header = ["tier", "GPUs", "link, one way", "efficiency", "oversubscription", "what counts", "latency"]
     return bullets(lines) + f"\n\nCluster: {h.text('cluster')}.\n\n" + table(header, rows)
+
+
+def _shown(v: View, name: str) -> str:
+    return v.text(name) if isinstance(v.raw(name), str) else v.fig(name)
+
+
+SAID = (
+    "name", "version", "max_batched_tokens", "block_tokens", "reserve_bytes", "dense_split", "exchange", "comm_overlap",
+    "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s",
+)  # fmt: skip
 
 
 def inputs(v: View) -> str:
@@ -106,6 +121,9 @@ def inputs(v: View) -> str:
         f"tokens exchanged by {e.text('exchange')}, {e.pct('comm_overlap')} of the messages hidden.",
         f"Host: {e.s('step_overhead_s')} a pass, {e.s('layer_overhead_s')} a layer, {e.s('sequence_overhead_s')} a "
         f"sequence and pass, {e.s('request_overhead_s')} a request.",
+        "Its further constants: "
+        + ", ".join(f"{name} {_shown(e, name)}" for name in i.children("engine") if name not in SAID)
+        + ".",
         "The front's columns: "
         + ", ".join(f"{o.text('column')} ({o.text('direction')})" for o in i.each("objective"))
         + ".",

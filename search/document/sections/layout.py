@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.document.engine_words import engine_words
 from search.document.formats import bullets, plural, span, table
 from search.document.view import View
 
@@ -30,28 +31,7 @@ def strategy(v: View) -> str:
         ["batch", r.n("batch"), f"sequences in flight a replica, {r.n('group.most')} an attention group"],
     ]
     text = table(["degree", "value", "meaning"], rows, text=(0, 1, 2))
-    engines = str(r.raw("engines")).split(", ")
-    words = [
-        f"vLLM: {plural(r.n('dp'), 'server')} of {r.n('replica_gpus')} GPUs, each tensor-parallel {r.n('tp')}, "
-        "data-parallel "
-        f"{r.n('attn_dp')}, pipeline-parallel {r.n('pp')}, expert parallelism "
-        f"{'on' if r.number('ep') > 1 else 'off'}, max-num-seqs {r.n('group.most')}"
-        for e in engines
-        if e == "vllm"
-    ]
-    words += [
-        f"SGLang: {plural(r.n('dp'), 'server')}, each tp-size {r.n('stage_width')}, attn-dp-size {r.n('attn_dp')}, "
-        "ep-size "
-        f"{r.n('ep')}, pp-size {r.n('pp')}, max-running-requests {r.n('batch')}"
-        for e in engines
-        if e == "sglang"
-    ]
-    words += [
-        f"TensorRT-LLM: {plural(r.n('dp'), 'server')}, each tensor-parallel {r.n('attention_width')}, expert-parallel "
-        f"{r.n('ep')}, moe tensor-parallel {r.n('moe_tp')}, pipeline-parallel {r.n('pp')}"
-        for e in engines
-        if e == "trtllm"
-    ]
+    words = [engine_words(engine, r) for engine in str(r.raw("engines")).split(", ")]
     return (
         text
         + "\n\nEngines mean different things by tp and dp. The same plan in the words of those that take it:\n\n"
@@ -92,7 +72,7 @@ def modules(v: View) -> str:
     wide = v.at("input.engine").raw("dense_split") == "stage"
     rows = [_module(m, wide) for m in r.each("module")]
     header = ["module", "format", "layers", "one copy", "on a rank", "ways", "how it is split"]
-    stages = [[s, span(x.n("first"), x.n("last")), x.n("layers")] for s, x in _named(r, "stage")]
+    stages = [[x.n("number"), span(x.n("first"), x.n("last")), x.n("layers")] for x in r.each("stage")]
     return "\n\n".join(
         [
             f"On a rank of stage {r.n('heaviest_stage')}, which holds the most; ways: ranks of a stage that share "
@@ -102,10 +82,6 @@ def modules(v: View) -> str:
             table(["stage", "layers", "number"], stages, text=()),
         ]
     )
-
-
-def _named(v: View, name: str) -> list[tuple[str, View]]:
-    return [(child, v.at(name).at(child)) for child in v.children(name)]
 
 
 def _module(m: View, wide: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.scores import COSTS
 from search.document import formats
 from search.document.formats import plural, table
 from search.document.sections.layout import size
@@ -9,6 +10,11 @@ from search.document.view import View
 
 LIMIT_NAMES = {"memory": "memory a GPU", "ttft": "time to first token", "tpot": "time per output token",
                "requests": "requests/s, at least"}  # fmt: skip
+
+COST_NAMES = {
+    "usd_per_million_output_tokens": "a million output tokens",
+    "joules_per_output_token": "energy of an output token, at most",
+}
 
 
 def performance(v: View) -> str:
@@ -21,6 +27,8 @@ def performance(v: View) -> str:
         ["time to first token, end of a burst", *_predicted(r, "burst_ttft_s"), r.s("limit_burst_ttft_s")],
         ["time per output token", *_predicted(r, "tpot_s"), r.s("limit_tpot_s")],
     ]
+    costs = [name for name in COSTS if name in r]
+    rows += [[COST_NAMES[name], *_predicted(r, name), ""] for name in costs]
     achieved = formats.bytes_per_s(r.number("bandwidth_bytes_per_s"))
     text = [
         table(["figure", "predicted", "interval", "physical limit"], rows),
@@ -35,6 +43,11 @@ def performance(v: View) -> str:
         "Where the time goes, in a pass through all layers before any overlap:",
         _time(r),
     ]
+    if costs:
+        text.append(
+            "Money and energy are the GPUs' price and the limit of their power over the tokens that they put out when "
+            "they are always busy. The energy is a bound: they may draw less. Hosts, network and cooling are not in it."
+        )
     if "pass.comm_overlap" in r:
         text.append(f"The engine hides {r.pct('pass.comm_overlap')} of the messages behind computing.")
     return "\n\n".join(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.scores import COSTS
 from search.document import formats
 from search.document.formats import bullets, span, table
 from search.document.sections.inputs import degrees
@@ -57,14 +58,15 @@ def rationale(v: View) -> str:
 
 def front(v: View) -> str:
     f = v.at("front")
+    costs = [name for name in COSTS if f"0.{name}_low" in f]
     header = ["dp", "gpus", "replica", "pp", "sp", "tp", "ep", "batch", "tokens/s", "a GPU", "TTFT", "burst", "TPOT",
-              "memory", "of limit", "engines", ""]  # fmt: skip
+              "memory", "of limit", *(_COSTS[name] for name in costs), "engines", ""]  # fmt: skip
     rows = []
     for child in [c for c in v.children("front") if c.isdigit()]:
         x = f.at(child)
         row = [_range(x, "dp"), _range(x, "gpus"), x.n("replica_gpus")]
         row += [x.n(a) for a in ("pp", "sp", "tp", "ep", "batch")]
-        row += [_range(x, name) for name in _FIGURES]
+        row += [_range(x, name) for name in (*_FIGURES, *costs)]
         rows.append([*row, x.text("engines"), x.text("note")])
     more = f" {f.n('left_out')} more rows are in pareto.csv." if "left_out" in f else ""
     intro = (
@@ -72,7 +74,7 @@ def front(v: View) -> str:
         "Best "
         f"first by the policy, and the best in each column of the front.{more}"
     )
-    return intro + "\n\n" + table(header, rows, text=(15, 16))
+    return intro + "\n\n" + table(header, rows, text=(15 + len(costs), 16 + len(costs)))
 
 
 _FIGURES = (
@@ -84,6 +86,8 @@ _FIGURES = (
     "memory_utilization",
     "share_of_limit",
 )
+
+_COSTS = {"usd_per_million_output_tokens": "a million tokens", "joules_per_output_token": "energy a token"}
 
 
 def _range(x: View, name: str) -> str:

@@ -76,7 +76,7 @@ def _tight(r: View) -> list[str]:
 
 
 def _fails(baseline: View) -> bool:
-    return any(x.raw("verdict") == "fails" for x in baseline.each("verdict"))
+    return any(x.raw("verdict") in ("fails", "contradicts") for x in baseline.each("verdict"))
 
 
 def assumptions(v: View) -> str:

@@ -6,6 +6,7 @@ from search.document import formats
 from search.document.formats import bullets, listed, table
 from search.document.sections.inputs import degrees
 from search.document.view import View
+from search.escape import markdown
 
 FIGURES = ("output_tokens_per_s", "ttft_s", "burst_ttft_s", "tpot_s")
 HEADS = ("tokens/s", "TTFT", "burst", "TPOT")
@@ -80,7 +81,7 @@ def _amount(x: View, key: str, unit: str) -> str:
         "s": formats.seconds,
         "share": formats.percent,
     }
-    return known[unit](value) if unit in known else f"{formats.count(value)} {formats.escape(unit)}"
+    return known[unit](value) if unit in known else f"{formats.count(value)} {markdown(unit)}"
 
 
 def _intro(d: View) -> str:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.document import collect, render, render_plan
-from search.document.formats import bytes_per_s, count, escape, figure, gb, percent, plural, seconds, signed_percent
+from search.document.formats import bytes_per_s, count, figure, gb, percent, plural, seconds, signed_percent
 from search.document.render import SECTIONS
+from search.escape import markdown
 from search.run import Outcome
 
 PARTS = (
@@ -105,11 +106,12 @@ def test_headroom_of_every_limit_that_is_set(any_outcome: Outcome) -> None:
 
 
 def test_hostile_names_stay_names(worked: Outcome) -> None:
-    outcome = worked_case(name=HOSTILE, assumptions=[HOSTILE, "- " + HOSTILE])
+    outcome = worked_case(assumptions=[HOSTILE, "- " + HOSTILE])
     scenario = outcome.scenario
     tiers = tuple(replace(t, name=HOSTILE) for t in scenario.cluster.tiers)
     outcome = replace(
         outcome,
+        config=replace(outcome.config, name=HOSTILE),
         scenario=replace(
             scenario,
             model=replace(scenario.model, name=HOSTILE),
@@ -128,7 +130,7 @@ def test_hostile_names_stay_names(worked: Outcome) -> None:
 
 @given(st.text())
 def test_escaped_text_is_one_harmless_line(text: str) -> None:
-    line = escape(text)
+    line = markdown(text)
     assert len(line.splitlines()) <= 1
     assert "<" not in line
     assert ">" not in line
@@ -150,7 +152,12 @@ def test_figures_read_well() -> None:
     assert bytes_per_s(1.44e12) == "1.44 TB/s"
     assert figure("output_tokens_per_s_per_gpu", 864.2) == "864"
     assert [plural(n, "pass") for n in ("1", "2")] == ["1 pass", "2 passes"]
-    assert [escape(t) for t in ("worked_case", "_a_", "1. x", "14.69")] == ["worked_case", "\\_a\\_", "1\\. x", "14.69"]
+    assert [markdown(t) for t in ("worked_case", "_a_", "1. x", "14.69")] == [
+        "worked_case",
+        "\\_a\\_",
+        "1\\. x",
+        "14.69",
+    ]
 
 
 def test_render_needs_nothing_but_the_values(worked: Outcome) -> None:

@@ -5,7 +5,6 @@ import csv
 import pytest
 from measured_cases import PUBLISHED, SILICON
 
-from search.measured.predictions_file import escape
 from search.validate import main
 
 HEADER = ["ttft_ms", "tpot_ms", "output_tokens_per_s_per_gpu"]
@@ -31,17 +30,6 @@ def test_out_has_a_line_for_every_row_in_order(table, tmp_path, capsys, base, ke
     printed = capsys.readouterr().out
     assert "4 rows, 3 predicted, 1 skipped" in printed
     assert "engine '?' is not known" in printed
-
-
-def test_formulas_are_escaped():
-    assert [escape(t) for t in ("=1", "+1", "-1", "@x", "\t=1", "plain")] == [
-        "'=1",
-        "'+1",
-        "'-1",
-        "'@x",
-        "'\t=1",
-        "plain",
-    ]
 
 
 def test_a_peer_stands_beside(table, tmp_path, capsys):

@@ -1,0 +1,32 @@
+"""What the engines take where a command says nothing, by the accelerator's memory.
+
+vLLM 0.33.0 ``vllm/engine/arg_utils.py`` get_batch_defaults (API server) and ``vllm/config/cache.py``; SGLang 0.5.23
+``sglang/srt/arg_groups/memory_hook.py`` handle_gpu_memory_settings and ``fields/schedule.py``.
+"""
+
+from __future__ import annotations
+
+from costmodel.hardware import Accelerator
+
+MIB, GIB = 2**20, 2**30
+VLLM_MEMORY = 0.92
+SGLANG_REQUESTS = 2048
+SGLANG_PREFILL_TOKENS = 16384
+
+
+def vllm_budgets(accelerator: Accelerator) -> tuple[int, int]:
+    """``--max-num-batched-tokens`` and ``--max-num-seqs``."""
+    if accelerator.memory_bytes >= 160 * GIB:
+        return 16384, 1024
+    if accelerator.memory_bytes >= 70 * GIB and "a100" not in accelerator.name.lower():
+        return 8192, 1024
+    return 2048, 256
+
+
+def sglang_chunk(accelerator: Accelerator) -> int:
+    """``--chunked-prefill-size``, of all attention groups together."""
+    size = accelerator.memory_bytes / MIB
+    for limit, chunk in ((20 * 1024, 2048), (60 * 1024, 4096), (160 * 1024, 8192)):
+        if size < limit:
+            return chunk
+    return 16384
