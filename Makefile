@@ -2,9 +2,11 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 EXPERIMENT ?= qwen3_235b
+VLLM ?= 0.33.0
+SGLANG ?= 0.5.23
 
 .DEFAULT_GOAL := help
-.PHONY: help setup plan test lint types unit bench wheel clean
+.PHONY: help setup plan test lint types unit engines bench wheel clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +32,9 @@ types: setup ## mypy
 
 unit: setup ## pytest
 	$(BIN)/python -m pytest
+
+engines: setup ## vLLM's and SGLang's own checks of every launch command, in environments of their own (10 GB each)
+	VLLM=$(VLLM) SGLANG=$(SGLANG) PYTHON=$(PYTHON) sh scripts/engines/check.sh
 
 bench: setup ## Benchmarks: evaluate, the stages, and the command against its imports
 	$(BIN)/python -m pytest --benchmark-only -o addopts= tests/benchmarks

@@ -7,12 +7,12 @@ once a decode step (prefill rides along), activations not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from costmodel.layout import Layout
+from costmodel.layout import Layout, Routing
 from costmodel.operations import Collective
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
@@ -40,7 +40,7 @@ class _Seconds:
 
 
 def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
-    layout = Layout.single()
+    layout = replace(Layout.single(), routing=Routing(skew=scenario.engine.expert_skew))
     setting = scenario.setting(layout)
     step = Step(decodes, prompts, decodes, prompts, decodes + prompts, scenario.lengths, layout)
     model = scenario.model

@@ -32,7 +32,7 @@ from costmodel.step import Step
 # Of equally long requests that were prefilled together, the share that is prefilled together again (``synchronised``
 # scenarios). Groups dissolve when a chunk's end cuts one. Set on the open closed-loop rows of fixed length, where 0.3
 # and 0.6 do equally well (docs/fidelity.md).
-SYNCHRONY = 0.6
+SYNCHRONY = 0.3
 
 DECODE, MIXED, BURST = 0, 1, 2  # the passes, on the leading axis
 
@@ -127,7 +127,10 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     def round_s(latency: Any, slowest: Any) -> Any:
         return np.maximum(latency, loop.micro * slowest)
 
-    share = loop.disturbed
+    # The last of the waves sees half of the others' prefills: nobody follows those that end before it.
+    share = loop.disturbed * (1.0 - 0.5 / scenario.waves)
+    if scenario.synchronised:
+        share = share * (1.0 - 0.5 * SYNCHRONY)
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
     tpot = round_s(mean_latency, mean_slowest)

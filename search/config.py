@@ -14,6 +14,7 @@ from costmodel.cluster import Cluster, Tier
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from costmodel.launches import in_engine
 from costmodel.laws import ShapedLaw
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
@@ -112,6 +113,7 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
         datasheet_memory_bytes=optional("datasheet_memory_bytes"),
         power_w=optional("power_w"),
         price_per_hour=optional("price_per_hour"),
+        dependent_launch=config.dependent_launch,
     )
 
 
@@ -181,7 +183,10 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
 
 def read_engine(config: EngineConfig) -> Engine:
     choice("engine.name", config.name, ("any", *ENGINES))
-    overheads = ("step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s")
+    overheads = (
+        "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "prefill_overhead_s",
+        "request_overhead_s",
+    )  # fmt: skip
     return Engine(
         name=config.name,
         max_batched_tokens=int(number("engine.max_batched_tokens", config.max_batched_tokens, 0)),
@@ -194,6 +199,9 @@ def read_engine(config: EngineConfig) -> Engine:
         dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
         exchange=choice("engine.exchange", config.exchange, ("allgather", "alltoall")),
         expert_imbalance=number("engine.expert_imbalance", config.expert_imbalance, 1, open_low=False),
+        expert_skew=number("engine.expert_skew", config.expert_skew, 0, 100, open_low=False),
+        expert_tile_rows=number("engine.expert_tile_rows", config.expert_tile_rows, 0, 1024, open_low=False),
+        attention_format=choice("engine.attention_format", config.attention_format, ("bf16", "cache")),
         comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),
         **{o: number(f"engine.{o}", getattr(config, o), 0, 10, open_low=False) for o in overheads},
     )
@@ -233,7 +241,7 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
         engine=engine,
         lengths=read_workload(config.workload),
         limits=read_limits(config.limits),
-        law=read_law(config.hardware.efficiency).with_launches(engine.launch_share, engine.expert_launch_share),
+        law=in_engine(read_law(config.hardware.efficiency), engine, accelerator),
     )
 
 

@@ -37,6 +37,7 @@ class HardwareConfig:
     power_w: float | None = None
     price_per_hour: float | None = None
     price_as_of: str | None = None
+    dependent_launch: bool = True  # False: no programmatic dependent launch (AMD; NVIDIA before Hopper)
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -70,6 +71,9 @@ class EngineConfig:
     dense_split: str = "tp"
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
+    expert_skew: float = 0.0
+    expert_tile_rows: float = 0.0
+    attention_format: str = "bf16"
     comm_overlap: float = 0.0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
@@ -78,6 +82,7 @@ class EngineConfig:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    prefill_overhead_s: float = 0.0
     sources: dict[str, str] = field(default_factory=dict)
 
 

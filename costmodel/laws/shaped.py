@@ -78,15 +78,17 @@ class ShapedLaw:
         result: Times = law.times(work, accelerator, self.rates)
         return result
 
-    def with_launches(self, share: float, experts: float) -> ShapedLaw:
-        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``, those of experts by ``experts``."""
+    def with_launches(self, share: float, experts: float, fp4_stretch: float = 1.0) -> ShapedLaw:
+        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``, those of experts by ``experts``. ``fp4_stretch``
+        above 1: the engine's FP4 experts are several slower kernels, not a single one."""
         scaled = {}
         for part in PARTS:
             law = getattr(self, part)
             scale = experts if part == "experts" else share
             found = {f.name: getattr(law, f.name) * scale for f in fields(law) if f.name in LAUNCHES}
             if part == "experts":
-                found["fp4_launch_share"] = MONOLITHIC_SHARE
+                found["fp4_launch_share"] = MONOLITHIC_SHARE if fp4_stretch == 1.0 else 1.0
+                found["fp4_stretch"] = fp4_stretch
             scaled[part] = replace(law, **found)
         return ShapedLaw(self.name, **scaled)
 

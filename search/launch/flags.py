@@ -93,7 +93,6 @@ SGLANG = {
 TRTLLM = {
     "width": Key("tensor_parallel_size", "stage width / sp", ("--tensor_parallel_size", "--tp_size")),
     "pp": Key("pipeline_parallel_size", "pp", ("--pipeline_parallel_size", "--pp_size")),
-    "sp_kind": Key("cp_config.cp_type", "ULYSSES where sp > 1"),
     "sp": Key("context_parallel_size", "sp", ("--context_parallel_size", "--cp_size")),
     "ep": Key("moe_expert_parallel_size", "ep", ("--moe_expert_parallel_size", "--ep_size")),
     "moe_tp": Key("moe_tensor_parallel_size", "moe_tp"),

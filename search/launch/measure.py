@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from search.errors import InputError
-from search.hardware_catalog import find_hardware
 from search.launch.server import Server
 from search.launch.shell import Command, Expansion, Values, Variable, Word
-from search.measured.cases import FORMATS
-from search.models import ConfigError, find_model
 from search.schema import Config
 
 WAVES = 10  # requests over concurrency, as the public benchmarks that the model was fitted to
@@ -61,15 +57,14 @@ def series(server: Server, values: Values) -> str:
 
 
 def calibrate(server: Server, engine: str, config: Config) -> str:
-    """``servefront calibrate`` for the runs of ``series``; says why not where model or accelerator is not in the
-    catalog, from which that command takes them."""
-    try:
-        model, hardware = find_model(config.model.name), find_hardware(config.hardware.name)
-    except (ConfigError, InputError):
-        return "servefront calibrate needs a model and an accelerator of the catalog, and one of the two is not in it"
+    """``servefront calibrate`` for the runs of ``series``. It takes model and accelerator from the catalog by any of
+    their names, and says itself where one is not in it; a ``config.json`` of one's own never is."""
+    if not config.model.source:
+        return "servefront calibrate takes models of the catalog, and this is one of your own"
     words = ["servefront", "calibrate", *(f"run_{c}.json" for c in concurrencies(server.batch))]
-    words += ["--out", f"{engine}_measured.yaml", "--engine", engine, "--model", model, "--hardware", hardware]
-    if config.model.weights in FORMATS:
+    words += ["--out", f"{engine}_measured.yaml", "--engine", engine]
+    words += ["--model", config.model.name, "--hardware", config.hardware.name]
+    if config.model.weights not in (None, "fp32"):
         words += ["--precision", str(config.model.weights)]
     words += ["--gpus", str(server.gpus_each)]
     for flag, value in (("tp", server.tp), ("pp", server.pp), ("attn-dp", server.attn_dp), ("ep", server.ep)):

@@ -20,6 +20,7 @@ class Server:
 
     Degrees as in docs/words.md. ``group_batch`` sequences of an attention group; ``tokens`` new tokens a pass of an
     attention group; ``length`` tokens that a sequence may have; ``prefix`` prompt tokens that all requests share;
+    ``positions`` that the model was made for, 0 if unknown; ``sparse``: an indexer picks what a token attends to;
     ``capacity_tokens`` that an attention group's cache should hold, ``cache_bytes`` of an accelerator.
 
     Shares of an accelerator's memory: ``memory_share`` for everything, ``static_share`` for weights and cache,
@@ -45,6 +46,7 @@ class Server:
     osl: int
     prefix: int
     positions: int
+    sparse: bool
     memory_share: float
     static_share: float
     free_share: float
@@ -108,6 +110,7 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         osl=lengths.osl,
         prefix=round(lengths.cached),
         positions=scenario.model.max_position,
+        sparse=any(getattr(kind.mixer, "indexer", None) is not None for kind in scenario.model.kinds),
         memory_share=share,
         static_share=share - working,
         free_share=(share - weights - working) / left if left > 0.0 else 0.0,

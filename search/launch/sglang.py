@@ -23,7 +23,9 @@ def command(server: Server) -> Command:
         if value > 1:
             flags.append((SGLANG[degree].name, value))
     if server.sp > 1:
-        flags += [(SGLANG["prefill_cp"].name,), (SGLANG["prefill_cp_order"].name, "zigzag")]
+        # parallel_hook.py handle_context_parallelism: DeepSeek V3.2 has interleave alone, MiMo V2 zigzag alone.
+        order = "interleave" if server.sparse else "zigzag"
+        flags += [(SGLANG["prefill_cp"].name,), (SGLANG["prefill_cp_order"].name, order)]
     flags += [
         (SGLANG["batch"].name, server.group_batch * server.attn_dp),
         (SGLANG["tokens"].name, server.tokens * server.attn_dp),

@@ -19,7 +19,7 @@ def options(server: Server) -> dict[str, Any]:
     """The file's content. ``max_batch_size`` counts the sequences of one attention group."""
     values: dict[str, Any] = {"width": server.width // server.sp, "pp": server.pp}
     if server.sp > 1:
-        values |= {"sp": server.sp, "sp_kind": "ULYSSES"}
+        values["sp"] = server.sp  # Ulysses unless cp_config says otherwise (mapping.py)
     if server.moe_tp * server.ep > 1:
         values |= {"moe_tp": server.moe_tp, "ep": server.ep}
     if server.nodes > 1:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.efficiency import EfficiencyLaw
 from costmodel.evaluate import evaluate
+from costmodel.launches import in_engine
 from costmodel.plans import Array, concatenate
 from costmodel.scenario import Scenario
 from search.errors import InputError
@@ -63,7 +65,7 @@ def predict(read: Read, change: Change | None = None) -> Figures:
             case.engine,
             row.precision,
             row.kv_precision,
-            row.version,
+            case.scenario.engine,
             row.isl,
             row.osl,
             row.waves,
@@ -88,8 +90,8 @@ def measured(read: Read, places: Sequence[int]) -> tuple[Array, Array, Array]:
     return ttft, tpot, speed
 
 
-def with_engine(scenario: Scenario, base_law: object, **constants: float) -> Scenario:
+def with_engine(scenario: Scenario, base_law: EfficiencyLaw, **constants: float) -> Scenario:
     """A scenario whose engine has other constants; the law's launches follow them."""
     engine = replace(scenario.engine, **constants)  # type: ignore[arg-type]
-    law = base_law.with_launches(engine.launch_share, engine.expert_launch_share)  # type: ignore[attr-defined]
+    law = in_engine(base_law, engine, scenario.accelerator)
     return replace(scenario, engine=engine, law=law)

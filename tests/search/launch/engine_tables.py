@@ -71,7 +71,6 @@ TRTLLM_KEYS = {
     "tensor_parallel_size": int,
     "pipeline_parallel_size": int,
     "context_parallel_size": int,
-    "cp_config": {"cp_type": str},
     "moe_tensor_parallel_size": int,
     "moe_expert_parallel_size": int,
     "enable_attention_dp": bool,

@@ -77,6 +77,15 @@ def test_one_refused_plan_is_one_line_and_exit_1(run_of, capsys, plan, rule):
     assert f"rule {rule}:" in err
 
 
+@pytest.mark.parametrize(("model", "order"), [("deepseek_v3_2", "interleave"), ("qwen3_30b_a3b", "zigzag")])
+def test_prefill_context_parallelism_in_sglang(run_of, capsys, model, order):
+    """All attention ranks of a stage are context ranks; sparse attention takes its tokens interleaved."""
+    folder = run_of(f"model={model}", "hardware=b200_sxm", "engine=sglang", "space.gpus=8")
+    code, lines, err = printed(capsys, str(folder), "--plan", "tp=1,sp=8,ep=8,dp=1,pp=1,batch=8", "--engine", "sglang")
+    assert (code, err) == (0, "")
+    assert f"--tp-size 8 --ep-size 8 --attn-cp-size 8 --enable-prefill-cp --cp-strategy {order} " in lines[-1]
+
+
 def test_what_does_not_start_beside_its_layout(run_of, capsys):
     """Longer than the model can, no cache left, an accelerator without the engine, a cache format without a name."""
     cases = [
