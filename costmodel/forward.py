@@ -109,7 +109,7 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     first_s, last_s = first.seconds(overlap), last.seconds(overlap)
     # The scheduler and sampler run once a pass, on the host, before the next one can start.
     host = engine.step_overhead_s + engine.sequence_overhead_s * step.samples
-    host = host + engine.prefill_overhead_s * (step.prompts > 0)
+    host = host + scenario.accelerator.prefill_pass_s * (step.prompts > 0)
 
     latency = first_s + last_s
     flops, moved = first.flops + last.flops, first.bytes + last.bytes
