@@ -68,10 +68,9 @@ def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
     gpus = plans.gpus / plans.dp  # of one replica
     batch = plans.batch.astype(float)
     zero, one = np.zeros_like(batch), np.ones_like(batch)
-    decode = _ideal(scenario, batch, zero)
-    step = decode if decoding is None else _ideal(scenario, decoding, zero)
-    prompt = _ideal(scenario, zero, one)
-    burst = _ideal(scenario, zero, batch)
+    passes = [(batch, zero), (batch if decoding is None else decoding, zero), (zero, one), (zero, batch)]
+    ideal = _ideal(scenario, *(np.stack(each) for each in zip(*passes, strict=True)))
+    decode, step, prompt, burst = (_Seconds(ideal.compute[i], ideal.memory[i]) for i in range(len(passes)))
     token = _ideal(scenario, one[:1], zero[:1]).compute
 
     cycle_compute = batch * prompt.compute + lengths.decodes * decode.compute

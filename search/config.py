@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -108,6 +109,7 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
         datasheet_memory_bytes=optional("datasheet_memory_bytes"),
         power_w=optional("power_w"),
         price_per_hour=optional("price_per_hour"),
+        prefill_pass_s=number("hardware.prefill_pass_s", config.prefill_pass_s, 0, 10, open_low=False),
         dependent_launch=config.dependent_launch,
     )
 
@@ -136,11 +138,23 @@ def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
     known = sorted(path.stem for path in (conf_dir() / "law").glob("*.yaml"))
     if name not in known:
         raise InputError(f"hardware.efficiency.law: {name!r} is not allowed; give flat or one of {', '.join(known)}")
-    if others:
+    allowed = ("sustained_share", "borrowed")
+    unknown = sorted(set(others) - set(allowed))
+    if unknown:
         raise InputError(
-            f"hardware.efficiency.{sorted(others)[0]}: unknown key; law {name} has its constants in a file"
+            f"hardware.efficiency.{unknown[0]}: unknown key; law {name} has its constants in a file; "
+            f"allowed beside it: {', '.join(allowed)}"
         )
-    return load_law(name)
+    law = load_law(name)
+    share = others.get("sustained_share", 1.0)
+    borrowed = others.get("borrowed", False)
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise InputError(f"hardware.efficiency.sustained_share: {share!r} is not allowed; give a number")
+    if not isinstance(borrowed, bool):
+        raise InputError(f"hardware.efficiency.borrowed: {borrowed!r} is not allowed; give true or false")
+    number("hardware.efficiency.sustained_share", share, 0, 2)
+    name = f"borrowed from {law.name}" if borrowed else law.name
+    return replace(law, name=name).sustained(float(share))
 
 
 @cache
@@ -178,10 +192,7 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
 
 def read_engine(config: EngineConfig) -> Engine:
     choice("engine.name", config.name, ("any", *ENGINES))
-    overheads = (
-        "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "prefill_overhead_s",
-        "request_overhead_s",
-    )  # fmt: skip
+    overheads = ("step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s")
     return Engine(
         name=config.name,
         max_batched_tokens=int(number("engine.max_batched_tokens", config.max_batched_tokens, 0)),

@@ -38,6 +38,7 @@ class HardwareConfig:
     price_per_hour: float | None = None
     price_as_of: str | None = None
     dependent_launch: bool = True  # False: no programmatic dependent launch (AMD; NVIDIA before Hopper)
+    prefill_pass_s: float = 0.0
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -82,7 +83,6 @@ class EngineConfig:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
-    prefill_overhead_s: float = 0.0
     sources: dict[str, str] = field(default_factory=dict)
 
 
@@ -132,6 +132,22 @@ class StrategyConfig:
 
 
 @dataclass
+class RangeConfig:
+    low: float = 1.0  # factors on the configured value
+    high: float = 1.0
+    source: str = ""
+
+
+@dataclass
+class SensitivityConfig:
+    enabled: bool = False
+    ranges: dict[str, RangeConfig] = field(default_factory=dict)  # by input
+    draws: int = 0
+    seed: int = 0
+    most_ranked: int = 500  # plans ranked again in every situation
+
+
+@dataclass
 class OutputConfig:
     max_candidates: int = 20_000
 
@@ -159,5 +175,6 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
     baselines: list[PlanConfig] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)

@@ -47,11 +47,15 @@ class GemmLaw:
         compute = work.flops / rate
         memory = work.bytes / bandwidth
         fixed = self.launch_s + work.k * self.k_step_s
-        seconds = np.maximum(overlap(compute, memory), work.n * work.k * (2.0 * TILE_ROWS / rate))
+        seconds = overlap(compute, memory)
+        # Seconds of one weight in a tile; they cannot rule where the smallest weight, 0.56 bytes, takes longer to come.
+        tile_s = 2.0 * TILE_ROWS / rate
+        if tile_s * bandwidth > 0.5625:
+            seconds = np.maximum(seconds, work.n * work.k * tile_s * (work.m > 0))
         if HALVINGS.get(accelerator.compute_dtype(work.dtype), 0):
             fixed = fixed + self.quantise_s
             seconds = seconds + work.m * work.k * (QUANTISED_BYTES / bandwidth)
-        return Times((seconds + fixed) * (work.m > 0), compute, memory)
+        return Times(seconds + fixed * (work.m > 0), compute, memory)
 
 
 @dataclass(frozen=True)

@@ -92,12 +92,16 @@ class ShapedLaw:
             scaled[part] = replace(law, **found)
         return ShapedLaw(self.name, **scaled)
 
+    def sustained(self, share: float) -> ShapedLaw:
+        """The same law with products at ``share`` of the rates that were measured one by one (``Rates``)."""
+        return replace(self, rates=replace(self.rates, sustained_share=share))
+
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
         """The largest FLOP/s that any kind of work is granted in ``dtype``, and bytes/s of a long stream.
 
         ``elementwise`` work has no products and sets no ceiling."""
         halved = self.rates.halving_share ** HALVINGS.get(accelerator.compute_dtype(dtype), 0)
-        products = max(self.gemm.peak_share, self.experts.peak_share) * halved
+        products = max(self.gemm.peak_share, self.experts.peak_share) * self.rates.sustained_share * halved
         cores = max(law.peak_share for law in (self.prefill, self.decode, self.mla, self.scan))
         return accelerator.peak(dtype) * max(products, cores), self.rates.bytes_per_s(accelerator)
 
