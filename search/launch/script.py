@@ -27,10 +27,11 @@ HOSTFILE = "file with the names of the nodes, one a line"
 def about(server: Server, engine: str) -> list[str]:
     """The first comments of whatever is written for a plan."""
     many = f"{server.dp} servers" if server.dp > 1 else "one server"
+    gpus = f"{server.gpus_each} GPUs" if server.gpus_each > 1 else "one GPU"
     groups = f"{server.attn_dp} attention groups" if server.attn_dp > 1 else "one attention group"
     return [
         f"{LAUNCHED[engine].title}: {server.model} on {server.hardware}",
-        f"Plan: {server.words}; {many} of {server.gpus_each} GPUs with {groups} each",
+        f"Plan: {server.words}; {many} of {gpus} with {groups} each",
         f"Predicted for engine {server.scored_for}: TTFT {server.ttft_s:.3g} s, TPOT {server.tpot_s * 1e3:.3g} ms, "
         f"{server.output_tokens_per_s:,.0f} output tokens/s of the whole deployment",
         f"At start {'each attention group' if server.attn_dp > 1 else 'the engine'} should log, as far as the memory "

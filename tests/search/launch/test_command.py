@@ -127,6 +127,23 @@ def test_no_run_and_no_plan(tmp_path, capsys, search):
         assert (code, lines, err.count("\n")) == (2, [], 1)
 
 
+def test_a_model_of_ones_own_is_asked_for_and_not_calibrated(search, tmp_path, capsys):
+    """The run and the run read back: neither takes the catalog's model for it."""
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "llama", "hidden_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 8,'
+        ' "num_key_value_heads": 8, "intermediate_size": 2048, "vocab_size": 1000, "max_position_embeddings": 8192,'
+        ' "hidden_act": "silu", "tie_word_embeddings": false}'
+    )
+    code, _, err = search("model.name=mine", "model.config=config.json", "strategy=exact", "hydra.run.dir=run")
+    assert code == 0, err
+    script = (tmp_path / "run" / "launch" / "vllm.sh").read_text()
+    _, lines, _ = printed(capsys, "run", "--engine", "vllm")
+    for text in (script, "\n".join(lines)):
+        assert "Qwen" not in text
+        assert "MODEL:?folder or Hugging Face name of the model}" in text
+        assert "this is one of your own" in text
+
+
 def model(**changes) -> ModelConfig:
     published = {"quantization_config": {"quant_method": "fp8"}} if changes.pop("quantised", False) else {}
     source = "https://huggingface.co/org/model-1.0/blob/main/config.json"
