@@ -132,6 +132,12 @@ class OutputConfig:
 
 
 @dataclass
+class ReportConfig:
+    kind: str = "html"  # html | none
+    max_points: int = 4000  # scored plans in the picture of the front, beside the front itself
+
+
+@dataclass
 class PlanConfig:
     """A plan as it stands in ``plan.yaml``, in ``baselines`` and in later inputs."""
 
@@ -154,5 +160,6 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
     baselines: list[PlanConfig] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)

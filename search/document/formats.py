@@ -79,13 +79,16 @@ def figure(name: str, value: float) -> str:
     return count(value)
 
 
-def escape(text: str) -> str:
-    """One line of plain text: control and direction characters become spaces, what markdown would act on is quoted,
-    and very long names are cut."""
+def one_line(text: str) -> str:
+    """One line of plain text: control and direction characters become spaces, and very long names are cut."""
     line = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in str(text))
     line = " ".join(line.split())
-    if len(line) > LONGEST_NAME:
-        line = line[: LONGEST_NAME - 1] + "…"
+    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
+
+
+def escape(text: str) -> str:
+    """One line of plain text in which what markdown would act on is quoted."""
+    line = one_line(text)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\|`*\[\]#~$])", r"\\\1", line)
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
