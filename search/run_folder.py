@@ -35,12 +35,23 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
         _put_text(folder / "plan.yaml", render(plan, comment))
         _put_text(folder / "plan.md", render_plan(outcome))
+    if outcome.config.report.kind == "html":
+        _put_report(folder, outcome)
     if outcome.study is not None:
         study = outcome.study.study
         _put(folder / "study.journal", lambda path: export_study(study, path))
     summary = summarise(outcome, *written)
     _put_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def _put_report(folder: Path, outcome: Outcome) -> None:
+    """The page and the still picture, from the same values."""
+    from search import report  # with the page's assets, which a run without a report does not need
+
+    values = report.collect(outcome)
+    _put_text(folder / "report.html", report.render(values))
+    _put_text(folder / "pareto.svg", report.pareto_svg(values))
 
 
 def claim_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@ so that a new column of ``search.tables.header`` joins the report by itself."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from costmodel.scores import PREDICTED
@@ -68,11 +69,19 @@ class Column:
 
 
 def describe(name: str) -> Column:
-    """How a column is shown."""
+    """How a column is shown; the ends of an interval as the figure that they are about."""
+    if is_bound(name):
+        name = name.removesuffix("_low").removesuffix("_high")
     unit, scale = next(((u, s) for end, u, s in UNITS if name.endswith(end)), ("", 1.0))
     kind = "degree" if name in DEGREES else "text" if name in TEXT else "figure"
     label = LABELS.get(name, _words(name))
     return Column(name, label, unit, scale, kind, name in PREDICTED, name in SHOWN_FIRST)
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Columns in the order in which they are shown: first those of ``SHOWN_FIRST``."""
+    given = list(names)
+    return [n for n in SHOWN_FIRST if n in given] + [n for n in given if n not in SHOWN_FIRST]
 
 
 def _words(name: str) -> str:

@@ -17,10 +17,10 @@ class Html(str):
 VOID = ("meta", "input", "br", "hr", "link")
 
 
-def tag(name: str, *children: str, **attributes: str | bool | None) -> Html:
+def tag(element: str, /, *children: str, **attributes: str | bool | None) -> Html:
     """An element. ``class_`` stands for ``class``, ``aria_label`` for ``aria-label``; True is a bare attribute, False
     and None leave it out."""
-    words = [name]
+    words = [element]
     for key, value in attributes.items():
         key = key.rstrip("_").replace("_", "-")
         if value is True:
@@ -28,7 +28,7 @@ def tag(name: str, *children: str, **attributes: str | bool | None) -> Html:
         elif value is not None and value is not False:
             words.append(f'{key}="{html.escape(str(value))}"')
     start = Html(f"<{' '.join(words)}>")
-    return start if name in VOID else Html(f"{start}{join(children)}</{name}>")
+    return start if element in VOID else Html(f"{start}{join(children)}</{element}>")
 
 
 def join(children: Iterable[str]) -> Html:

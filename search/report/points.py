@@ -19,11 +19,13 @@ MOST_NEAREST = 3
 
 
 def point_values(outcome: Outcome) -> ReportValues:
-    """Keys ``front.<column>`` and ``cloud.<column>`` are columns; ``mark.<n>.<column>`` are scalars."""
+    """Keys ``plans.<column>`` and ``cloud.<column>`` are columns; ``mark.<n>.<column>`` are scalars."""
     front, cloud, sampled = _chosen_rows(outcome)
     missed = outcome.scores.first_violated()
     limits = np.array([*outcome.scores.limits, "none"])
-    values: ReportValues = _table("front", outcome, front)
+    every = front_rows(outcome)
+    values: ReportValues = {"plans.row": tuple((np.flatnonzero(np.isin(every, front)) + 1).tolist())}
+    values |= _table("plans", outcome, front)
     values |= _table("cloud", outcome, cloud)
     values["cloud.misses"] = tuple(limits[missed[cloud]].tolist())
     values |= {

@@ -13,10 +13,11 @@ from search.paths import conf_dir
 from search.report.view import ReportValues
 from search.run import Outcome
 
-ASSUMPTION, SOURCED, CHOSEN, MISSING = "assumption", "source", "choice", "no source"
+# In the order of the table: what is to be doubted first.
+STANDINGS = ASSUMPTION, MISSING, SOURCED, CHOSEN = "assumption", "no source", "source", "choice"
 # Groups that say what is asked, not what is so: their values need no source.
-CHOICES = ("engine.name", "workload", "limits", "space", "objective", "strategy", "output", "report")
-NOT_FIGURES = ("name", "vendor", "version", "law", "tiers")
+ASKED = ("workload", "limits", "space", "objective", "strategy", "output", "report")
+NOT_FIGURES = ("name", "vendor", "version", "law")
 SKIPPED = ("sources", "source", "aliases", "price_as_of")
 
 
@@ -34,10 +35,10 @@ class Entry:
 def provenance_values(outcome: Outcome) -> ReportValues:
     """Keys ``input_row.<n>.key``, ``value``, ``standing`` and ``source``; how many have each standing."""
     values: ReportValues = {}
-    entries = [*_entries(outcome), *_assumptions(outcome)]
+    entries = sorted([*_assumptions(outcome), *_entries(outcome)], key=lambda e: STANDINGS.index(e.standing))
     for i, entry in enumerate(entries):
         values |= {f"input_row.{i}.{key}": plain(value) for key, value in vars(entry).items()}
-    for standing in (ASSUMPTION, SOURCED, CHOSEN, MISSING):
+    for standing in STANDINGS:
         values[f"standing.{standing}"] = sum(e.standing == standing for e in entries)
     return values
 
@@ -53,7 +54,7 @@ def _entries(outcome: Outcome) -> Iterator[Entry]:
     for tier in config["cluster"]["tiers"]:
         yield from _sourced(f"cluster.{tier['name']}", tier, tier["source"])
     yield from _sourced("engine", config["engine"], config["engine"]["sources"])
-    for group in ("workload", "limits", "space", "objective", "strategy", "output", "report"):
+    for group in ASKED:
         for key, value in _leaves(group, config[group]):
             yield Entry(key, value, CHOSEN, "")
     factors = _intervals()
@@ -63,7 +64,7 @@ def _entries(outcome: Outcome) -> Iterator[Entry]:
 def _assumptions(outcome: Outcome) -> Iterator[Entry]:
     """What the reader of the model and the experiment state beside the keys."""
     for text in outcome.assumptions:
-        yield Entry("stated", text, ASSUMPTION, "")
+        yield Entry("stated", "", ASSUMPTION, text)
 
 
 def _sourced(group: str, values: dict[str, Any], sources: dict[str, str]) -> Iterator[Entry]:
@@ -78,7 +79,7 @@ def _standing(key: str, source: str) -> tuple[str, str]:
         return ASSUMPTION, source
     if source:
         return SOURCED, source
-    return (CHOSEN if key.rsplit(".", 1)[-1] in NOT_FIGURES or key in CHOICES else MISSING), source
+    return (CHOSEN if key.rsplit(".", 1)[-1] in NOT_FIGURES else MISSING), source
 
 
 def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Value]]:

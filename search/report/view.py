@@ -43,11 +43,10 @@ class PageView(View):
 
 
 def short(number: float) -> str:
-    """Four digits that count, thousands separated: as page/format.js writes them."""
-    if float(number).is_integer() or abs(number) >= 1000:
+    """Three digits that count, above that whole numbers: as assets/format.js writes them."""
+    if float(number).is_integer() or abs(number) >= 999.5:
         return f"{number:,.0f}"
-    digits = f"{number:.4g}"
-    return digits if "e" not in digits else f"{number:.3g}"
+    return f"{number:.3g}"
 
 
 def rounded(values: Any, digits: int) -> list[Any]:

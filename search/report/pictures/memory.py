@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.report.palette import INK, PARTS, VERMILION
-from search.report.pictures import Picture, axis, line, quote
+from search.report.pictures import Picture, axis, hatched, line, quote
 from search.report.view import PageView
 
 NAMES = {"weights": "weights", "kv_cache": "KV cache", "activation": "activations", "reserve": "reserve"}
@@ -31,16 +31,15 @@ def memory_picture(v: PageView) -> Picture:
         traces.append({
             "type": "bar", "orientation": "h", "name": NAMES[part], "y": names, "x": [r[i] / 1e9 for _, r in rows],
             "hovertemplate": "%{y}<br>" + NAMES[part] + ": %{x:.2f} GB<extra></extra>",
-            "marker": {"color": colour, "pattern": {"shape": hatch, "fgcolor": "#ffffff", "fgopacity": 0.55, "size": 6}},
+            "marker": {"color": colour, "pattern": hatched(hatch)},
         })  # fmt: skip
     allowed, reported = v.number("input.usable_bytes") / 1e9, v.number("hardware.memory_bytes") / 1e9
     limit, text = line("x", allowed, f"allowed {v.gb('input.usable_bytes')} ", VERMILION, across=False)
-    edge, _ = line("x", reported, "", INK, across=False)
-    text |= {"yref": "paper", "y": 1.0, "yanchor": "bottom"}
+    edge, size = line("x", reported, f"{v.gb('hardware.memory_bytes')} ", INK, across=False)
+    above = {"yref": "paper", "y": 1.0, "yanchor": "bottom"}
     layout = {
-        "barmode": "stack", "bargap": 0.35, "shapes": [limit, {**edge, "line": {"color": INK, "width": 1.5}}],
-        "annotations": [text], "xaxis": axis("GB per accelerator, the fullest one", rangemode="tozero"),
-        "yaxis": {"automargin": True, "autorange": "reversed", "showgrid": False}, "height": 150 + 44 * len(rows),
-        "showlegend": True,
+        "barmode": "stack", "bargap": 0.35, "shapes": [limit, edge],
+        "annotations": [text | above, size | above | {"xanchor": "left"}], "xaxis": axis("GB per accelerator, the fullest one", rangemode="tozero"),
+        "yaxis": {"automargin": True, "autorange": "reversed", "showgrid": False}, "height": 110 + 40 * len(rows),
     }  # fmt: skip
     return {"data": traces, "layout": layout}

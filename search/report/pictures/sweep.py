@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from search.report.columns import describe
@@ -50,16 +51,18 @@ def _picture(v: PageView, name: str) -> Picture:
     ]  # fmt: skip
     layout: dict[str, Any] = {
         "title": {"text": column.title},
-        "xaxis": axis("batch per replica", type="log", dtick="D2" if batch[-1] < 100 else 1),
-        "yaxis": axis("", rangemode="tozero"),
-        "height": 330,
-        "showlegend": True,
+        "xaxis": axis("batch per replica", type="log", dtick=1),
+        # Where requests wait for cache the TTFT grows a hundredfold.
+        "yaxis": axis("", type="log") if name.endswith("ttft_s") else axis("", rangemode="tozero"),
+        "height": 300,
     }
     limit = LIMITS.get(name)
     burst = v.text("input.ttft_statistic") == "burst"
     if limit and f"input.limit.{limit}" in v and name != ("ttft_s" if burst else "burst_ttft_s"):
         allowed = v.number(f"input.limit.{limit}") * column.scale
         shape, text = line("y", allowed, f"limit {allowed:,.4g} {column.unit}", VERMILION)
+        if layout["yaxis"].get("type") == "log":
+            text["y"] = math.log10(allowed)  # Plotly places texts, unlike lines, by the exponent
         layout |= {"shapes": [shape], "annotations": [text]}
     return {"data": traces, "layout": layout}
 

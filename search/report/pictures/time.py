@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.document import formats
 from search.report.palette import BOUNDS
-from search.report.pictures import Picture, axis, quote
+from search.report.pictures import Picture, axis, hatched, quote
 from search.report.view import PageView
 
 TITLES = {"decode": "Decode step", "mixed": "Step that also prefills", "prefill": "Full prefill pass"}
@@ -30,20 +30,20 @@ def _picture(v: PageView, phase: str) -> Picture:
         traces.append({
             "type": "bar", "orientation": "h", "name": bound, "hovertext": hover, "hoverinfo": "text",
             "x": [p.number("seconds") * 1e3 for p in mine], "y": [quote(p.text("name")) for p in mine],
-            "marker": {"color": colour, "pattern": {"shape": hatch, "fgcolor": "#ffffff", "fgopacity": 0.55, "size": 6}},
+            "marker": {"color": colour, "pattern": hatched(hatch)},
         })  # fmt: skip
     if rest:
         small = sum(p.number("seconds") for p in rest)
         names.insert(0, f"{len(rest)} shorter ones")
         traces.append({
             "type": "bar", "orientation": "h", "name": "several", "x": [small * 1e3], "y": [names[0]],
-            "marker": {"color": "#C3C8CF"}, "showlegend": False, "hoverinfo": "text",
+            "marker": {"color": "#C3C8CF"}, "hoverinfo": "text",
             "hovertext": [f"{', '.join(quote(p.text('name')) for p in rest)}: {formats.seconds(small)}"],
         })  # fmt: skip
     layout = {
         "title": {"text": f"{TITLES.get(phase, phase)}: {formats.seconds(total)}"},
         "barmode": "stack", "bargap": 0.25, "xaxis": axis("ms", rangemode="tozero"),
         "yaxis": {"automargin": True, "categoryorder": "array", "categoryarray": names, "showgrid": False},
-        "height": 120 + 26 * len(names) + 40, "showlegend": True,
+        "height": 110 + 25 * len(names),
     }  # fmt: skip
     return {"data": traces, "layout": layout}

@@ -7,7 +7,7 @@ from search.document.view import Value
 from search.report.html import Html, join, tag
 from search.report.view import PageView
 
-BADGES = {"assumption": "assumption", "source": "source", "choice": "asked for", "no source": "no source"}
+BADGES = {"assumption": "assumption", "source": "sourced", "choice": "asked for", "no source": "no source"}
 
 
 def inputs(v: PageView) -> Html:

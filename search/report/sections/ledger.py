@@ -33,7 +33,8 @@ def _row(name: str, why: str, n: float, of: float, kind: str, by: str = "") -> H
     share = n / of
     bar = tag("meter", min="0", max="1", value=f"{share:.6f}", class_=kind, aria_hidden="true")
     title = f"− {by} {name}" if by else name
-    return tag("tr", tag("th", title, scope="row"), tag("td", why, class_="t"), tag("td", formats.count(n)),
+    lines = [tag("span", part) for part in title.replace(" + ", "\n+ ").split("\n")]  # a rule of each engine
+    return tag("tr", tag("th", *lines, scope="row"), tag("td", why, class_="t"), tag("td", formats.count(n)),
                tag("td", formats.percent(share)), tag("td", bar, class_="bar"), class_=kind)  # fmt: skip
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search.document import formats
-from search.report.columns import describe, is_bound
-from search.report.html import Html, bullets, join, table, tag
+from search.report.columns import describe, is_bound, ordered
+from search.report.html import Html, bullets, details, join, table, tag
 from search.report.view import PageView
 
 LAYOUT = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")
@@ -91,12 +91,22 @@ def _none(v: PageView) -> Html:
 
 
 def comparison(v: PageView) -> Html:
-    """The marked plans side by side, every column that the table of the front has."""
+    """The marked plans side by side: what matters most, and on demand every further column of ``pareto.csv``."""
     marks = list(v.each("mark"))
     skip = ("role", "name", "misses")
-    names = [n for n in v.at("mark").children("0") if n not in skip and not is_bound(n)]
+    names = ordered(n for n in v.at("mark").children("0") if n not in skip and not is_bound(n))
     header = ["", *(m.text("name") for m in marks)]
-    rows: list[list[str]] = [["limits missed", *(m.text("misses") for m in marks)]]
+    first = [["limits missed", *(m.text("misses") for m in marks)]]
+    first += _lines(marks, [n for n in names if describe(n).shown])
+    others = _lines(marks, [n for n in names if not describe(n).shown])
+    return join([
+        table("Marked plans side by side, in brackets the 80 % intervals", header, first),
+        details("More about these plans", table("Further columns", header, others)),
+    ])  # fmt: skip
+
+
+def _lines(marks: list[PageView], names: list[str]) -> list[list[str]]:
+    rows = []
     for name in names:
         cells = []
         for m in marks:
@@ -105,4 +115,4 @@ def comparison(v: PageView) -> Html:
                 shown += f" [{m.shown(f'{name}_low').split(' ')[0]} to {m.shown(f'{name}_high').split(' ')[0]}]"
             cells.append(shown)
         rows.append([describe(name).label, *cells])
-    return table("Marked plans side by side, in brackets the 80 % intervals", header, rows)
+    return rows
