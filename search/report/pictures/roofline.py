@@ -31,10 +31,11 @@ def roofline_picture(v: PageView) -> Picture:
             mine = [p for p in points if (p.text("phase"), p.text("bound")) == (phase, bound)]
             if mine:
                 traces.append(_operations(v, mine, phase, bound, named))
+    decades = [10.0**n for n in range(math.floor(math.log10(lowest)) - 1, math.ceil(math.log10(highest)) + 2)]
     layout = {
         "xaxis": axis("FLOP a byte", type="log", dtick=1, range=[math.log10(low), math.log10(high)]),
         "yaxis": axis(
-            "FLOP/s", type="log", dtick=1, exponentformat="SI",
+            "", type="log", tickvals=decades, ticktext=[formats.flops_per_s(d) for d in decades],
             range=[math.log10(lowest) - 0.35, math.log10(highest) + 0.3],
         ),
         "height": 560,
