@@ -55,10 +55,11 @@ def marker(symbol: str, x: float, y: float, radius: float, **attributes: str | f
 
 @dataclass(frozen=True)
 class Scale:
-    """From ``low`` .. ``high`` in data to ``start`` .. ``end`` on paper."""
+    """From ``low`` .. ``high`` in data, whole multiples of ``step``, to ``start`` .. ``end`` on paper."""
 
     low: float
     high: float
+    step: float
     start: float
     end: float
 
@@ -70,7 +71,7 @@ class Scale:
         floor = 0.0 if low >= 0 else low - room
         step = tick_step(max(low - room, floor), high + room)
         first = math.floor(max(low - room, floor) / step) * step
-        return cls(first, math.ceil((high + room) / step) * step, start, end)
+        return cls(first, math.ceil((high + room) / step) * step, step, start, end)
 
     def at(self, value: float) -> float:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
@@ -79,8 +80,8 @@ class Scale:
         return self.low <= value <= self.high
 
     def ticks(self) -> list[float]:
-        step = tick_step(self.low, self.high)
-        return [round(self.low / step + i) * step for i in range(round((self.high - self.low) / step) + 1)]
+        first, last = round(self.low / self.step), round(self.high / self.step)
+        return [i * self.step for i in range(first, last + 1)]
 
 
 def tick_step(low: float, high: float) -> float:

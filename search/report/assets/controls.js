@@ -78,7 +78,7 @@ function say() {
 function standings() {
   const select = document.getElementById("standing");
   select.addEventListener("change", () => {
-    for (const line of document.querySelectorAll("#inputs tr")) {
+    for (const line of document.querySelectorAll("#input-rows tr")) {
       line.hidden = select.value !== "" && line.dataset.standing !== select.value;
     }
   });

@@ -66,6 +66,15 @@ function markTraces() {
   }));
 }
 
+// Of markers in one place Plotly shows the smallest one's text: without these, that of another plan of the front.
+function markTargets() {
+  return {
+    type: "scatter", mode: "markers", name: "marks", showlegend: false, hoverinfo: "text",
+    x: data.marks.map((m) => m.plan[state.x]), y: data.marks.map((m) => m.plan[state.y]),
+    hovertext: data.marks.map((m) => hover(m.name, (name) => m.plan[name], m.misses)), marker: { size: 6, opacity: 0 },
+  };
+}
+
 function selectedTrace() {
   if (state.selected === null) return [];
   return [points(data.front, [state.selected], "looked at", { hoverinfo: "skip", marker: { symbol: "circle-open", size: 20, color: "#000000", line: { width: 2.5 } } })];
@@ -94,7 +103,7 @@ function drawScatter() {
     legend: { orientation: "h", y: narrow ? -0.22 : -0.16, x: 0, font: { size: narrow ? 11 : 13 } },
     uirevision: [state.x, state.y, state.logX, state.logY].join(" "),
   };
-  const traces = [...cloudTraces(), ...frontTraces(), ...markTraces(), ...selectedTrace()];
+  const traces = [...cloudTraces(), ...frontTraces(), ...markTraces(), ...selectedTrace(), markTargets()];
   return Plotly.react("scatter", traces, layout, CONFIG);
 }
 

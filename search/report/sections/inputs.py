@@ -26,7 +26,7 @@ def inputs(v: PageView) -> Html:
     options += [tag("option", f"{BADGES[s]} ({counts.n(s)})", value=s) for s in BADGES]
     control = tag("label", "Show ", tag("select", *options, id="standing"), class_="control js")
     caption = f"Inputs: {said}"
-    inside = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows, id="inputs"))
+    inside = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows, id="input-rows"))
     return join([control, tag("div", inside, class_="scroll tall", tabindex="0", role="region", aria_label=caption)])
 
 
