@@ -132,7 +132,8 @@ def _interval_line(outcome: Outcome, row: int) -> str:
 def _baseline_line(baseline: Baseline) -> str:
     tokens, tpot = baseline.scores.output_tokens_per_s[0], baseline.scores.tpot_s[0]
     taken = ", ".join(baseline.engines) or "no engine"
-    return f"baseline {one_line(baseline.name)}: {tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms, taken by {taken}"
+    figures = f"{tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms"
+    return f"baseline {one_line(baseline.name)}: {figures}, taken by {taken}"
 
 
 def _ledger(outcome: Outcome) -> str:

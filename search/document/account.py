@@ -48,9 +48,7 @@ def scalar(value: Any) -> float:
 
 def heaviest_stage(scenario: Scenario, plan: Plans) -> int:
     """The pipeline stage with the most weights."""
-    return int(
-        np.argmax([sum(p.rank_bytes for p in stage_weights(scenario, plan, s)) for s in range(int(plan.pp[0]))])
-    )
+    return int(np.argmax([sum(p.rank_bytes for p in stage_weights(scenario, plan, s)) for s in range(int(plan.pp[0]))]))
 
 
 def module_weights(scenario: Scenario, plan: Plans) -> list[ModuleWeights]:

@@ -77,7 +77,7 @@ def _stages(scenario: Scenario, plan: Plans) -> ReportValues:
 def batch_grid(batch: int, most: int) -> list[int]:
     """Batches from 1 to ``most``, evenly spread over their logarithm, with ``batch`` among them."""
     grid = np.geomspace(1, max(most, 2), SWEEP_POINTS)
-    return sorted({batch, *(int(round(b)) for b in grid)})
+    return sorted({batch, *np.rint(grid).astype(int).tolist()})
 
 
 def _sweep(outcome: Outcome, plan: Plans) -> ReportValues:

@@ -64,9 +64,7 @@ def details(summary: str, *children: str) -> Html:
 
 
 # What could end a script element or a line of JavaScript, as JSON also lets it be written.
-_JSON_QUOTES = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-)
+_JSON_QUOTES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 def json_script(identity: str, data: Any) -> Html:

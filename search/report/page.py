@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from search.report.html import Html, join, json_script, tag
+from search.report.html import Html, json_script, tag
 from search.report.pareto import pareto_svg
 from search.report.pictures import Picture
 from search.report.pictures.memory import memory_picture

@@ -94,7 +94,7 @@ def _front(v: PageView, x: Scale, y: Scale, kinds: Sequence[Any]) -> list[str]:
     for i, kind in enumerate(kinds):
         # Later kinds are smaller, so that plans that coincide stay visible; the last stands for all further.
         mine = [j for j, k in enumerate(of) if k == kind or (i == len(CATEGORIES) - 1 and k not in kinds)]
-        dots = [marker(FRONT_SYMBOLS[i], x.at(across[j]), y.at(up[j]), max(5.6 - i, 3.4)) for j in mine]
+        dots = [marker(FRONT_SYMBOLS[i], x.at(across[j]), y.at(up[j]), max(6.2 - 2.0 * i, 3.2)) for j in mine]
         drawn.append(element("g", *dots, fill=CATEGORIES[i], stroke="#ffffff", stroke_width=0.6))
     return drawn
 

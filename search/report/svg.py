@@ -39,9 +39,10 @@ SHAPES: dict[str, list[tuple[float, float]]] = {
     "pentagon": [(math.sin(i * math.tau / 5), -math.cos(i * math.tau / 5)) for i in range(5)],
     "hexagon": [(math.sin(i * math.tau / 6), -math.cos(i * math.tau / 6)) for i in range(6)],
     "star": [
-        (r * math.sin(i * math.tau / 10), -r * math.cos(i * math.tau / 10)) for i in range(10) for r in [(1.25, 0.55)[i % 2]]
+        ((1.25, 0.55)[i % 2] * math.sin(i * math.tau / 10), -(1.25, 0.55)[i % 2] * math.cos(i * math.tau / 10))
+        for i in range(10)
     ],
-}  # fmt: skip
+}
 
 
 def marker(symbol: str, x: float, y: float, radius: float, **attributes: str | float) -> str:

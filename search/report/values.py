@@ -67,4 +67,3 @@ def _axes(outcome: Outcome) -> ReportValues:
     values: ReportValues = {"axes.x": across, "axes.y": deciding, "axes.colour": "gpus"}
     directions = {**outcome.policy.columns, **outcome.objectives.directions}
     return values | {f"better.{n}": d for n, d in directions.items() if n in COLUMNS}
-

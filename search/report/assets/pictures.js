@@ -4,10 +4,11 @@ const CONFIG = { responsive: true, displaylogo: false, scrollZoom: false, modeBa
 const AXIS = { gridcolor: "#E4E7EB", linecolor: "#8D949E", zerolinecolor: "#C3C8CF", ticks: "outside", tickcolor: "#C3C8CF" };
 
 function style() {
+  const family = getComputedStyle(document.body).fontFamily;
   return {
-    font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: "#1B1F24" },
+    font: { family, size: 13, color: "#1B1F24" },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    hoverlabel: { align: "left", bgcolor: "#ffffff", bordercolor: "#8D949E", font: { color: "#1B1F24", size: 12.5 } },
+    hoverlabel: { align: "left", bgcolor: "#ffffff", bordercolor: "#8D949E", font: { family, color: "#1B1F24", size: 12.5 } },
     // A finger that scrolls the page must not zoom a picture.
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     transition: { duration: 0 },

@@ -9,9 +9,9 @@ const POINTED = ["output_tokens_per_s", "output_tokens_per_s_per_gpu", "ttft_s",
 
 function hover(name, plan, misses) {
   const wanted = [...new Set([state.y, state.x, state.colour, ...POINTED])].filter((n) => !AXES.includes(n));
-  const text = [name, layoutOf(plan), ...lines(plan, wanted)];
+  const text = [layoutOf(plan), ...lines(plan, wanted)];
   if (misses !== "none") text.push("misses: " + misses);
-  return text.map(quoted).join("<br>");
+  return ["<b>" + quoted(name) + "</b>", ...text.map(quoted)].join("<br>");
 }
 
 function points(table, rows, name, more) {
@@ -44,7 +44,7 @@ function frontTraces() {
       const mine = rows.filter((i) => at(data.front, state.colour, i) === kind);
       const [color, symbol] = KINDS[n % KINDS.length];
       const name = "front, " + quoted(column.label + " " + shown(column, kind));
-      return points(data.front, mine, name, { hovertext: mine.map(text), customdata: mine, marker: { color, symbol, size: Math.max(11 - 2 * n, 6), line } }); // plans that coincide stay visible
+      return points(data.front, mine, name, { hovertext: mine.map(text), customdata: mine, marker: { color, symbol, size: Math.max(13 - 4 * n, 6), line } }); // plans that coincide stay visible
     });
   }
   const bar = { title: { text: quoted(column.title), side: "right" }, thickness: 12, len: 0.9, outlinewidth: 0 };

@@ -39,7 +39,8 @@ def memory_picture(v: PageView) -> Picture:
     above = {"yref": "paper", "y": 1.0, "yanchor": "bottom"}
     layout = {
         "barmode": "stack", "bargap": 0.35, "shapes": [limit, edge],
-        "annotations": [text | above, size | above | {"xanchor": "left"}], "xaxis": axis("GB per accelerator, the fullest one", rangemode="tozero"),
+        "annotations": [text | above, size | above | {"xanchor": "left"}],
+        "xaxis": axis("GB per accelerator, the fullest one", rangemode="tozero"),
         "yaxis": {"automargin": True, "autorange": "reversed", "showgrid": False}, "height": 110 + 40 * len(rows),
     }  # fmt: skip
     return {"data": traces, "layout": layout}

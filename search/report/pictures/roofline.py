@@ -83,8 +83,9 @@ def _operations(v: PageView, parts: list[PageView], phase: str, bound: str, name
         f"{formats.flops_per_s(p.number('flops_per_s'))}<br>{formats.percent(share)} of the pass, bound by {bound}"
         for p, share in zip(parts, shares, strict=True)
     ]
-    marker = {"color": BOUNDS[bound][0], "symbol": SYMBOLS[phase], "size": [9 + 22 * min(s, 1.0) ** 0.5 for s in shares],
-              "opacity": 0.85, "line": {"color": "#ffffff", "width": 1}}  # fmt: skip
+    sizes = [9 + 22 * min(s, 1.0) ** 0.5 for s in shares]
+    marker = {"color": BOUNDS[bound][0], "symbol": SYMBOLS[phase], "size": sizes, "opacity": 0.85,
+              "line": {"color": "#ffffff", "width": 1}}  # fmt: skip
     return {
         "type": "scatter", "mode": "markers+text", "name": f"{WORDS[phase]}, {bound}", "marker": marker,
         "text": [quote(p.text("name")) if p.prefix in named else "" for p in parts],

@@ -25,8 +25,7 @@ def _picture(v: PageView, phase: str) -> Picture:
     traces = []
     for bound, (colour, hatch) in BOUNDS.items():
         mine = [p for p in shown if p.text("bound") == bound]
-        hover = [f"{quote(p.text('name'))} ({p.text('kind')}): {p.s('seconds')}, "
-                 f"{formats.percent(p.number('seconds') / total)}<br>{bound}; {p.n('calls')} calls" for p in mine]  # fmt: skip
+        hover = [_hover(p, total) for p in mine]
         traces.append({
             "type": "bar", "orientation": "h", "name": bound, "hovertext": hover, "hoverinfo": "text",
             "x": [p.number("seconds") * 1e3 for p in mine], "y": [quote(p.text("name")) for p in mine],
@@ -47,3 +46,9 @@ def _picture(v: PageView, phase: str) -> Picture:
         "height": 110 + 25 * len(names),
     }  # fmt: skip
     return {"data": traces, "layout": layout}
+
+
+def _hover(p: PageView, total: float) -> str:
+    share = formats.percent(p.number("seconds") / total)
+    name = f"{quote(p.text('name'))} ({p.text('kind')})"
+    return f"{name}: {p.s('seconds')}, {share}<br>{p.text('bound')}; {p.n('calls')} calls"

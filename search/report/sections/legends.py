@@ -9,7 +9,11 @@ from search.report.svg import element, marker
 from search.report.view import PageView
 
 SIDE = 16.0
-HATCHES = {"/": "M-2,10 L10,-2 M2,18 L18,2", "x": "M0,0 L16,16 M16,0 L0,16", ".": "M4,4 h.1 M12,4 h.1 M4,12 h.1 M12,12 h.1"}
+HATCHES = {
+    "/": "M-2,10 L10,-2 M2,18 L18,2",
+    "x": "M0,0 L16,16 M16,0 L0,16",
+    ".": "M4,4 h.1 M12,4 h.1 M4,12 h.1 M12,12 h.1",
+}
 
 
 def _swatch(colour: str, hatch: str) -> Html:

