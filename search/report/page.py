@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -45,7 +45,17 @@ class Section:
     key: Callable[[PageView], Html] | None = None
 
 
-# In the order of the page. A new part (a sensitivity table with its tornado) is one more line here.
+@dataclass(frozen=True)
+class Part:
+    """A section as it is on one page."""
+
+    section: Section
+    body: Html
+    pictures: Mapping[str, Picture]
+
+
+# In the order of the page. A new part (a sensitivity table with its tornado) is one more line here, and its values one
+# more line of ``collect``; a part that has nothing to say is left out.
 SECTIONS = (
     Section("summary", "The plan", summary),
     Section("front", "The front", scatter),
@@ -66,7 +76,9 @@ SECTIONS = (
 def render(values: Mapping[str, Any]) -> str:
     """The page as HTML; a function of ``values`` alone."""
     v = PageView(values)
-    pictures = {key: p for section in SECTIONS for key, p in section.pictures(v).items()}
+    parts = [Part(s, s.body(v), s.pictures(v)) for s in SECTIONS]
+    present = [part for part in parts if part.body or part.pictures]
+    pictures = {key: picture for part in present for key, picture in part.pictures.items()}
     data = json_script("data", {**front_data(v), "pictures": pictures})
     own = page_script()
     policy = (
@@ -86,8 +98,8 @@ def render(values: Mapping[str, Any]) -> str:
     body = tag(
         "body",
         tag("a", "Skip to the plan", href="#summary", class_="skip"),
-        tag("header", heading(v), _contents()),
-        tag("main", *(_section(s, v) for s in SECTIONS)),
+        tag("header", heading(v), _contents(present)),
+        tag("main", *(_section(part, v) for part in present)),
         tag("footer", f"servefront {v.text('version')}. Figures are predictions of an analytic model, not "
             "measurements. GB is 1e9 bytes."),
         data,
@@ -96,19 +108,19 @@ def render(values: Mapping[str, Any]) -> str:
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _contents() -> Html:
-    links = (tag("li", tag("a", s.title, href=f"#{s.identity}")) for s in SECTIONS)
+def _contents(parts: Sequence[Part]) -> Html:
+    links = (tag("li", tag("a", p.section.title, href=f"#{p.section.identity}")) for p in parts)
     return tag("nav", tag("ul", *links), aria_label="Parts of the page")
 
 
-def _section(section: Section, v: PageView) -> Html:
+def _section(part: Part, v: PageView) -> Html:
+    section, pictures = part.section, part.pictures
     parts = [tag("h2", section.title)]
     if section.about:
         about = section.about
-        if section.pictures is not _nothing:
+        if pictures:
             about += f" {v.text('mark.0.name').capitalize()}: {layout(v.at('chosen'))}."
         parts.append(tag("p", about))
-    pictures = section.pictures(v)
     if pictures:
         places = (_place(key, p, section.title) for key, p in pictures.items())
         if section.key is not None:
@@ -117,7 +129,7 @@ def _section(section: Section, v: PageView) -> Html:
     if section.identity == "front":
         # Paper, and readers without scripts, get the static picture.
         parts.append(tag("div", Html(pareto_svg(v.values)), class_="static"))
-    return tag("section", *parts, section.body(v), id=section.identity)
+    return tag("section", *parts, part.body, id=section.identity)
 
 
 def _place(key: str, picture: Picture, title: str) -> Html:

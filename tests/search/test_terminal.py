@@ -36,7 +36,7 @@ def test_a_pipe_gets_plain_ascii(tmp_path: Path, repo: Path) -> None:
 
 
 def test_an_encoding_without_the_name_s_letters_does_not_end_the_run(tmp_path: Path, repo: Path) -> None:
-    out = piped(tmp_path, repo, "model.name=モデル", PYTHONIOENCODING="ascii")
+    out = piped(tmp_path, repo, "model.name='モデル'", PYTHONIOENCODING="ascii")
     assert "??? on Worked case" in out
 
 

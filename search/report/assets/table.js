@@ -13,7 +13,7 @@ function drawTable(select) {
   const table = document.getElementById("front-table");
   const head = table.tHead, body = table.tBodies[0];
   const visible = data.columns.filter((c) => state.visible.has(c.name));
-  const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.column : null;
+  const { column: sorting, row: looking } = document.activeElement ? document.activeElement.dataset : {};
   head.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "row"),
     ...visible.map((column) => heading(column, (chosen) => {
       // First the better end: what is to be large starts with the largest.
@@ -23,7 +23,7 @@ function drawTable(select) {
     }))));
   const rows = ordered().map((i) => {
     const mark = markOf(i), number = data.front.row[i];
-    const button = element("button", { type: "button", "aria-label": "Look at the plan in row " + number, "data-row": i }, number);
+    const button = element("button", { type: "button", "aria-label": "Look at the plan in row " + number, "data-row": i, "aria-pressed": String(i === state.selected) }, number);
     button.addEventListener("click", () => select(i));
     const first = element("th", { scope: "row" }, button);
     if (mark) first.append(" ", element("span", { class: "badge " + mark.role }, mark.role));
@@ -31,16 +31,16 @@ function drawTable(select) {
     return element("tr", { class: [mark ? mark.role : "", i === state.selected ? "selected" : ""].join(" ").trim() || null }, first, ...cells);
   });
   body.replaceChildren(...rows);
-  if (focused) {
-    const again = head.querySelector('button[data-column="' + CSS.escape(focused) + '"]');
-    if (again) again.focus();
-  }
+  // The keyboard stays where it was.
+  const again = sorting !== undefined ? head.querySelector('button[data-column="' + CSS.escape(sorting) + '"]')
+    : looking !== undefined ? body.querySelector('button[data-row="' + CSS.escape(looking) + '"]') : null;
+  if (again) again.focus();
 }
 
 function drawPlan() {
   const place = document.getElementById("plan");
   if (state.selected === null) {
-    place.replaceChildren(element("p", { class: "hint" }, "Point at a plan to read it; press a point or a number in the table to keep it here."));
+    place.replaceChildren(element("p", { class: "hint" }, "Point at a plan to read it; press a point or a number in the table to keep it here. Dragging enlarges, two presses bring the whole back."));
     return;
   }
   const plan = row(data.front, state.selected), number = data.front.row[state.selected], mark = markOf(state.selected);

@@ -142,8 +142,10 @@ def test_the_keyboard_alone_reaches_and_works_every_control(desk: Any) -> None:
     assert desk.execute_script(visible) == "solid"
     press(Keys.ENTER)  # look at the plan
     assert desk.find_element("css selector", "#plan h3").text.startswith("Row 1: gpus 8")
+    assert focused() == "0"  # drawing the table again does not lose the place
+    assert desk.execute_script("return document.activeElement.getAttribute('aria-pressed')") == "true"
     desk.find_element("css selector", "#front-table thead button[data-column='tpot_s']").send_keys(Keys.SPACE)
-    assert focused() == "tpot_s"  # drawing the table again does not lose the place
+    assert focused() == "tpot_s"
     rising = [number(x) for x in column(desk, "TPOT (ms) ▲")]
     assert rising == sorted(rising)
     desk.find_element("id", "axis-x").send_keys(Keys.HOME)

@@ -17,6 +17,7 @@ from search.report import collect, render
 from search.report.html import Html, json_script, tag
 from search.report.page import page_script, plotly_script
 from search.report.palette import BOUNDS, PARTS, ROLES, mark_of
+from search.report.view import PageView
 from search.run import Outcome
 
 MOST_BYTES = 6_000_000
@@ -96,6 +97,20 @@ def test_a_picture_of_every_kind_has_its_place(page: Page) -> None:
     assert places == {*pictures, "scatter"}
     kinds = {key.split("-")[0] for key in pictures}
     assert kinds == {"time", "roofline", "memory", "sweep"}
+
+
+def test_a_part_with_nothing_to_say_is_left_out(reported: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    from search.report import page as module
+
+    def tornado(v: PageView) -> Html:
+        return tag("p", v.n("sensitivity.share")) if "sensitivity.share" in v else Html("")
+
+    monkeypatch.setattr(module, "SECTIONS", (*module.SECTIONS, module.Section("sensitivity", "Sensitivity", tornado)))
+    values = collect(few_points(reported))
+    assert "Sensitivity" not in render(values)
+    text = render({**values, "sensitivity.share": 0.75})
+    assert '<section id="sensitivity"><h2>Sensitivity</h2><p>0.75</p></section>' in text
+    assert '<a href="#sensitivity">' in text
 
 
 def test_no_name_breaks_out() -> None:
