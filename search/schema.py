@@ -134,7 +134,7 @@ class OutputConfig:
 @dataclass
 class ReportConfig:
     kind: str = "html"  # html | none
-    max_points: int = 3000  # scored plans in the picture of the front, beside the front itself
+    max_points: int = 2500  # scored plans in the picture of the front, beside the front itself
 
 
 @dataclass

@@ -7,9 +7,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report_cases import HOSTILE, few_points, hostile_case, large_case
 
@@ -128,8 +130,6 @@ def test_no_name_breaks_out() -> None:
 
 def hostile_case_named(name: str) -> Outcome:
     """The same outcome with a harmless name in every place."""
-    from dataclasses import replace
-
     outcome = hostile_case()
     s = outcome.scenario
     return replace(
@@ -161,9 +161,15 @@ def test_what_is_not_html_is_quoted() -> None:
 
 
 def test_page_of_a_large_search_is_below_its_size() -> None:
-    text = render(collect(large_case()))
+    outcome = large_case()
+    text = render(collect(outcome))
     assert len(text.encode()) < MOST_BYTES
     assert "a sample of the other scored plans" in text
+    # As large as a table of the front gets, with room for columns to come.
+    long = replace(outcome, front=np.flatnonzero(outcome.scores.feasible)[::3])
+    text = render(collect(long))
+    assert len(text.encode()) < MOST_BYTES - 100_000
+    assert "1,000 plans of the front (of " in text
 
 
 def test_same_values_same_page(reported: Outcome) -> None:
