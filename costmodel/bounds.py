@@ -7,12 +7,12 @@ once a decode step (prefill rides along), activations not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from costmodel.layout import Layout
+from costmodel.layout import Layout, Routing
 from costmodel.operations import Collective
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
@@ -40,7 +40,7 @@ class _Seconds:
 
 
 def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
-    layout = Layout.single()
+    layout = replace(Layout.single(), routing=Routing(skew=scenario.engine.expert_skew))
     setting = scenario.setting(layout)
     step = Step(decodes, prompts, decodes, prompts, decodes + prompts, scenario.lengths, layout)
     model = scenario.model
@@ -68,10 +68,9 @@ def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
     gpus = plans.gpus / plans.dp  # of one replica
     batch = plans.batch.astype(float)
     zero, one = np.zeros_like(batch), np.ones_like(batch)
-    decode = _ideal(scenario, batch, zero)
-    step = decode if decoding is None else _ideal(scenario, decoding, zero)
-    prompt = _ideal(scenario, zero, one)
-    burst = _ideal(scenario, zero, batch)
+    passes = [(batch, zero), (batch if decoding is None else decoding, zero), (zero, one), (zero, batch)]
+    ideal = _ideal(scenario, *(np.stack(each) for each in zip(*passes, strict=True)))
+    decode, step, prompt, burst = (_Seconds(ideal.compute[i], ideal.memory[i]) for i in range(len(passes)))
     token = _ideal(scenario, one[:1], zero[:1]).compute
 
     cycle_compute = batch * prompt.compute + lengths.decodes * decode.compute

@@ -28,7 +28,7 @@ class EfficiencyLaw(Protocol):
         """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
         ...
 
-    def with_launches(self, share: float, experts: float) -> EfficiencyLaw:
+    def with_launches(self, share: float, experts: float, fp4_stretch: float = 1.0) -> EfficiencyLaw:
         """The same law with its fixed costs a call scaled by ``share``: CUDA graphs and dependent launches hide some.
         Those of grouped expert products, which carry routing and sorting, are scaled by ``experts`` instead."""
         ...
@@ -52,7 +52,7 @@ class FlatLaw:
         bound = np.maximum(compute, memory)
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
 
-    def with_launches(self, share: float, experts: float) -> FlatLaw:
+    def with_launches(self, share: float, experts: float, fp4_stretch: float = 1.0) -> FlatLaw:
         return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

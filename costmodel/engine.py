@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel.layout import Routing
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -11,13 +13,15 @@ class Engine:
     ``output_reserved`` share of an answer's cache that is reserved when a request is admitted (1: nothing is ever
     evicted; 0: blocks are taken as tokens come, and sequences of all ages share the cache); ``reserve_bytes`` of an
     accelerator that are neither weights, cache nor activations (context, communication buffers, captured graphs);
-    ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``expert_imbalance`` rows of the
-    busiest expert-parallel rank over the mean; ``comm_overlap`` share of communication hidden behind computation;
-    ``shared_stream_tokens``: up to so many rows, shared experts run on a stream of their own beside the routed ones;
-    ``launch_share`` share of the kernels' fixed costs that is left (CUDA graphs and dependent launches hide some),
-    ``expert_launch_share`` the same for expert products (routing and sorting inside an engine cost more than alone);
-    overheads of the host: ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a
-    sequence and pass, ``request_overhead_s`` once a request (parsing, tokenising, answering)."""
+    ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``attention_format`` ``bf16``, or
+    ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
+    ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``comm_overlap`` share of communication hidden
+    behind computation; ``shared_stream_tokens``: up to so many rows, shared experts run on a stream of their own
+    beside the routed ones; ``launch_share`` share of the kernels' fixed costs that is left (CUDA graphs and dependent
+    launches hide some), ``expert_launch_share`` the same for expert products (routing and sorting inside an engine
+    cost more than alone); overheads of the host: ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass,
+    ``sequence_overhead_s`` a sequence and pass, ``request_overhead_s`` once a request (parsing, tokenising,
+    answering)."""
 
     name: str
     max_batched_tokens: int = 8192
@@ -27,6 +31,9 @@ class Engine:
     dense_split: str = "tp"
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
+    expert_skew: float = 0.0
+    expert_tile_rows: float = 0.0
+    attention_format: str = "bf16"
     comm_overlap: float = 0.0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
@@ -35,3 +42,9 @@ class Engine:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    eager_layer_s: float = 0.0
+    eager_expert_s: float = 0.0
+
+    @property
+    def routing(self) -> Routing:
+        return Routing(self.expert_imbalance, self.expert_skew, self.expert_tile_rows)

@@ -109,6 +109,10 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     first_s, last_s = first.seconds(overlap), last.seconds(overlap)
     # The scheduler and sampler run once a pass, on the host, before the next one can start.
     host = engine.step_overhead_s + engine.sequence_overhead_s * step.samples
+    experts = sum(n for n, kind in zip(stages.totals, scenario.model.kinds, strict=True) if hasattr(kind.ffn, "experts"))
+    eager = engine.eager_layer_s * scenario.model.layer_count + engine.eager_expert_s * experts
+    eager = eager * (step.prompts > 0)
+    host = host + scenario.accelerator.prefill_pass_s * (step.prompts > 0)
 
     latency = first_s + last_s
     flops, moved = first.flops + last.flops, first.bytes + last.bytes
@@ -118,5 +122,6 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
         moved = moved + count * t.bytes
     # The same sums whatever the other plans of the call, so that chunks do not change a bit.
     handover = handover_seconds(scenario, step)
-    slowest = stages.largest(per_layer, first_s, last_s) + host + handover
+    latency = np.maximum(latency, eager)
+    slowest = np.maximum(stages.largest(per_layer, first_s, last_s), eager / step.layout.pp) + host + handover
     return PassTime(latency + host + (step.layout.pp - 1.0) * handover, slowest, flops, moved)

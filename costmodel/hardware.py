@@ -14,7 +14,10 @@ FALLBACK = {"fp4": ("fp4", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int8", "bf
 class Accelerator:
     """``peak_flops``: dense FLOP/s by compute dtype. ``memory_bytes`` is what the driver reports,
     ``datasheet_memory_bytes`` what is printed. ``link_bytes_per_s`` is what one accelerator sends in one direction to
-    its neighbours in the node. ``power_w`` the board power, ``price_per_hour`` US dollars."""
+    its neighbours in the node. ``power_w`` the board power, ``price_per_hour`` US dollars. ``dependent_launch``: a
+    kernel can start before the one that it waits for has ended (``costmodel.launches``). ``prefill_pass_s``: what a
+    pass that holds prompts takes longer than its kernels: it is no captured graph, and its attention is planned on the
+    host."""
 
     name: str
     memory_bytes: float
@@ -24,6 +27,8 @@ class Accelerator:
     datasheet_memory_bytes: float | None = None
     power_w: float | None = None
     price_per_hour: float | None = None
+    dependent_launch: bool = True
+    prefill_pass_s: float = 0.0
 
     def compute_dtype(self, wanted: str) -> str:
         """The dtype that products of a ``wanted`` format are computed in here; ``ValueError`` if there is none."""

@@ -11,13 +11,25 @@ from costmodel.plans import Plans
 
 
 @dataclass(frozen=True)
+class Routing:
+    """How tokens meet experts in an engine. ``imbalance``: rows of the busiest expert-parallel rank over the mean.
+    ``skew``: how unevenly experts are chosen, the squared coefficient of variation of their popularity (0: all alike).
+    ``tile_rows``: rows to which the kernels pad every local expert, hit or not; 0: only those that are hit are
+    touched."""
+
+    imbalance: float = 1.0
+    skew: float = 0.0
+    tile_rows: float = 0.0
+
+
+@dataclass(frozen=True)
 class Layout:
     """Degrees as arrays of shape (n,) (or scalars), and the places of the ranks.
 
     Ranks are numbered with ``tp`` innermost, then ``sp``, ``attn_dp``, ``pp``, ``dp`` (the order of
     vllm/distributed/parallel_state.py, vLLM 0.33, and of Megatron). So the members of a tp group are neighbours, those
     of an sp group stand ``tp`` apart, of an attention-DP group ``tp * sp``, of a pipeline ``width``.
-    ``dense_tp`` says how many ways dense FFNs and shared experts are split, ``experts`` imbalance is the engine's.
+    ``dense_tp`` says how many ways dense FFNs and shared experts are split, ``routing`` is the engine's.
     """
 
     tp: Any
@@ -28,7 +40,7 @@ class Layout:
     pp: Any
     gpus: Any
     dense_tp: Any
-    expert_imbalance: float = 1.0
+    routing: Routing = Routing()
 
     @property
     def width(self) -> Any:
@@ -41,7 +53,7 @@ class Layout:
         return cls(one, one, one, one, one, one, one, one)
 
     @classmethod
-    def of(cls, plans: Plans, dense_split: str, expert_imbalance: float) -> Layout:
+    def of(cls, plans: Plans, dense_split: str, routing: Routing) -> Layout:
         """The layout of each plan; ``dense_split`` is ``tp`` or ``stage`` (the engine's rule)."""
         dense_tp = plans.tp if dense_split == "tp" else plans.stage_width
         return cls(
@@ -53,5 +65,5 @@ class Layout:
             pp=plans.pp.astype(float),
             gpus=plans.gpus.astype(float),
             dense_tp=dense_tp.astype(float),
-            expert_imbalance=expert_imbalance,
+            routing=routing,
         )

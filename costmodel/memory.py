@@ -50,8 +50,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     weights_bytes = stages.largest(weights, first, last)
     sequence_bytes = stages.largest(_cache(scenario, setting, held), zero, zero)
     activations = peak_activations(scenario, layout, setting, sequences)
-    usable = scenario.limits.memory_fraction * scenario.accelerator.memory_bytes
-    free = np.maximum(usable - weights_bytes - activations - scenario.engine.reserve_bytes, 0.0)
+    free = _free(scenario, weights_bytes + activations + scenario.engine.reserve_bytes)
     fitting = free / np.maximum(sequence_bytes, 1.0)
     seats = fitting
     if scenario.engine.output_reserved < 1.0:
@@ -67,6 +66,14 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
         kv_capacity_tokens=np.floor(fitting * held / scenario.engine.block_tokens) * scenario.engine.block_tokens,
         seats=np.floor(seats),
     )
+
+
+def _free(scenario: Scenario, taken: Any) -> Any:
+    """Bytes left for the cache beside those that are ``taken``."""
+    fraction, memory_bytes = scenario.limits.memory_fraction, scenario.accelerator.memory_bytes
+    if scenario.limits.of_free:
+        return np.maximum(fraction * (memory_bytes - taken), 0.0)
+    return np.maximum(fraction * memory_bytes - taken, 0.0)
 
 
 def _cache(scenario: Scenario, setting: Setting, tokens: float) -> list[Any]:

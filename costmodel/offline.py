@@ -6,8 +6,13 @@ served in equal rounds, one after the other: requests of equal length finish tog
 
     request overhead + (passes - 1) slowest stage + latency of a prefill pass + (osl - 1) decode steps.
 
-**Queue without end.** Requests wait for every place that becomes free, so the number in flight is what the cache
-admits, bounded by the engine's largest batch, and the steady closed loop of ``costmodel.serving`` gives the rate.
+**Queue.** Requests wait for every place that becomes free, so the number in flight is what the cache admits, bounded by
+the engine's largest batch. Without end, the steady closed loop of ``costmodel.serving`` gives the rate; of a known
+number of requests the passes are counted one by one (``costmodel.backlog``).
+
+A program that calls the engine itself gets its answers when they are complete. What the host does for each sequence is
+then done while the accelerator computes the next pass (the overlap schedulers of TensorRT-LLM's PyTorch engine,
+SGLang and vLLM), so a backlog's pass takes the longer of the two.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.backlog import passes
 from costmodel.evaluate import evaluate
 from costmodel.forward import forward
 from costmodel.memory import memory
@@ -96,22 +102,49 @@ def _met(later: Any, decodes: float) -> Any:
     return np.where(later <= decodes, later / 2.0, decodes - decodes**2 / (2.0 * np.maximum(later, 1.0)))
 
 
-def max_throughput(scenario: Scenario, plans: Plans, most_sequences: float) -> Offline:
-    """An endless queue before every replica; ``plans.batch`` is not read. ``most_sequences`` of an attention group is
-    the engine's largest batch. The times to first token are those inside the engine, the queue not counted."""
+def max_throughput(scenario: Scenario, plans: Plans, most_sequences: float, requests: float = math.inf) -> Offline:
+    """A queue of ``requests`` before the whole deployment; ``plans.batch`` is not read. ``most_sequences`` of an
+    attention group is the engine's largest batch. The times to first token are those inside the engine, the queue not
+    counted."""
     layout, stages = scenario.layout(plans), Stages.of(scenario.model, plans.pp)
     # The logits of a full batch are the activations that an engine sets aside.
     seats = memory(scenario, layout, stages, np.full(len(plans), float(most_sequences))).seats
     group = np.maximum(np.minimum(seats, most_sequences), 1.0)
     batch = (group * layout.attn_dp).astype(np.int64)
     scores = evaluate(replace(scenario, waves=math.inf), replace(plans, batch=batch))
+    speed = scores.output_tokens_per_s
+    if math.isfinite(requests):
+        whole = [
+            _backlog_s(scenario, plans.take(slice(i, i + 1)), float(group[i]), requests) for i in range(len(plans))
+        ]
+        speed = requests * scenario.lengths.osl / np.array(whole)
     return Offline(
         prefill_s=scores.burst_ttft_s,
         ttft_s=scores.ttft_s,
         last_ttft_s=scores.burst_ttft_s,
         step_s=scores.tpot_s,
         tpot_s=scores.tpot_s,
-        output_tokens_per_s=scores.output_tokens_per_s,
+        output_tokens_per_s=speed,
         admitted=batch.astype(float),
         fits=seats >= 1.0,
     )
+
+
+def _backlog_s(scenario: Scenario, plan: Plans, seats: float, requests: float) -> float:
+    """Seconds until a backlog of ``requests`` is served by one plan whose attention groups have ``seats``. Groups and
+    the micro-batches of a pipeline share it equally."""
+    layout, stages = scenario.layout(plan), Stages.of(scenario.model, plan.pp)
+    lengths, engine = scenario.lengths, scenario.engine
+    groups, replicas, depth = (float(x[0]) for x in (layout.attn_dp, plan.dp, layout.pp))
+    share = requests / replicas / groups
+    micro = min(depth, max(share, 1.0), seats)
+    found = passes(share / micro, seats / micro, float(engine.max_batched_tokens), lengths.new, lengths.decodes)
+    decodes, prompts = found.decodes[:, None], found.prompts[:, None]
+    step = Step(decodes, prompts, decodes * groups, prompts * groups, decodes + prompts, lengths, layout)
+    time = forward(replace(scenario, engine=replace(engine, sequence_overhead_s=0.0)), stages, step)
+    host = engine.sequence_overhead_s * step.samples * micro
+    device = np.maximum(time.latency_s, micro * time.slowest_stage_s)
+    # TensorRT-LLM's loop for pipelines does not overlap (tensorrt_llm/_torch/pyexecutor/py_executor.py, 1.0,
+    # _executor_loop_pp): the host's work for a micro-batch stands between two passes.
+    seconds = device + host if depth > 1 else np.maximum(device, host)
+    return float(found.count @ seconds[:, 0])

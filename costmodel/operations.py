@@ -26,7 +26,8 @@ Rows = Literal["tokens", "dense_tokens", "stage_tokens", "prompt_tokens", "decod
 class Work:
     """What one rank does in one call: FLOPs, bytes moved, and the shape (m rows, n columns, k inner) for laws that
     depend on it. ``dtype`` names the compute peak. ``weight_bytes``, ``kv_bytes`` and ``io_bytes`` add up to the
-    traffic. ``groups`` is the number of separate matrices of a grouped product."""
+    traffic. ``groups`` is the number of separate matrices of a grouped product, ``tile_rows`` the rows that its kernel
+    pads each of them to, where that is more than the law's own tile."""
 
     kind: WorkKind
     dtype: str
@@ -38,6 +39,7 @@ class Work:
     n: Any
     k: Any
     groups: Any = 1.0
+    tile_rows: float = 0.0
 
     @property
     def bytes(self) -> Any:
@@ -101,7 +103,13 @@ class GroupedGemm:
     this rank, each k x n here.
 
     Rows are the stage's tokens times top_k over ep, times the imbalance of the busiest rank. Weights are read for the
-    experts that are hit: local (1 - (1 - top_k / experts)^tokens), tokens choosing independently.
+    experts that are hit, tokens choosing independently: of those on the rank the share
+
+        1 - (1 - top_k / experts)^tokens                            all experts equally popular
+        1 - (1 + skew top_k tokens / experts)^(-1 / skew)           popularity gamma distributed with variance ``skew``
+
+    (the second is the mean of 1 - exp(-popularity top_k tokens / experts): a negative binomial's chance of being hit
+    at least once; it tends to 1 - exp(-top_k tokens / experts) as the skew vanishes).
     """
 
     name: str
@@ -127,9 +135,15 @@ class GroupedGemm:
     def work(self, step: Step) -> Work:
         layout = step.layout
         share = self.top_k / self.experts_total
-        busiest = 1.0 + (layout.expert_imbalance - 1.0) * (layout.ep > 1)
+        routing = layout.routing
+        busiest = 1.0 + (routing.imbalance - 1.0) * (layout.ep > 1)
         m = step.stage_tokens * (self.top_k / layout.ep) * busiest
-        hit = self.local * (1.0 - (1.0 - share) ** step.stage_tokens)
+        if routing.tile_rows:
+            hit = self.local * (m > 0)
+        elif routing.skew:
+            hit = self.local * (1.0 - (1.0 + routing.skew * share * step.stage_tokens) ** (-1.0 / routing.skew))
+        else:
+            hit = self.local * (1.0 - (1.0 - share) ** step.stage_tokens)
         kn = self.k * self.n
         return Work(
             "experts",
@@ -142,6 +156,7 @@ class GroupedGemm:
             self.n,
             self.k,
             hit,
+            routing.tile_rows,
         )
 
 

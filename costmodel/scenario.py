@@ -19,9 +19,11 @@ from costmodel.plans import Plans
 @dataclass(frozen=True)
 class Limits:
     """A plan is feasible when it keeps all of them; ``None`` is no limit. ``memory_fraction`` of what the driver
-    reports; ``ttft_statistic`` says which TTFT ``ttft_s`` bounds."""
+    reports, or with ``of_free`` of what is left beside weights and activations (what TensorRT-LLM's
+    ``free_gpu_memory_fraction`` means); ``ttft_statistic`` says which TTFT ``ttft_s`` bounds."""
 
     memory_fraction: float = 0.9
+    of_free: bool = False
     ttft_s: float | None = None
     ttft_statistic: Literal["burst", "mean"] = "mean"
     tpot_s: float | None = None
@@ -48,16 +50,18 @@ class Scenario:
     synchronised: bool = False
 
     def layout(self, plans: Plans) -> Layout:
-        return Layout.of(plans, self.engine.dense_split, self.engine.expert_imbalance)
+        return Layout.of(plans, self.engine.dense_split, self.engine.routing)
 
     def setting(self, layout: Layout) -> Setting:
         """What the model's blocks are told when they list their operations."""
+        cache = self.model.kv_format
+        in_cache_format = self.engine.attention_format == "cache" and cache.name == "fp8"
         return Setting(
             self.model.hidden,
             layout,
             self.model.quantization,
-            self.model.kv_format.bytes_per_element,
-            "bf16",
+            cache.bytes_per_element,
+            cache.compute if in_cache_format else "bf16",
             self.lengths,
             self.engine.exchange,
         )

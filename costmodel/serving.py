@@ -32,7 +32,7 @@ from costmodel.step import Step
 # Of equally long requests that were prefilled together, the share that is prefilled together again (``synchronised``
 # scenarios). Groups dissolve when a chunk's end cuts one. Set on the open closed-loop rows of fixed length, where 0.3
 # and 0.6 do equally well (docs/fidelity.md).
-SYNCHRONY = 0.6
+SYNCHRONY = 0.75
 
 DECODE, MIXED, BURST = 0, 1, 2  # the passes, on the leading axis
 
@@ -72,6 +72,11 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     rate = sequences / life
     busy = np.minimum(rate * prefills, 1.0)  # share of a group's steps that hold some prefill
     prompts = rate / busy  # prompts in each of them
+    together = np.ones_like(prompts)
+    if scenario.synchronised:
+        passes = np.maximum(np.ceil(sequences * lengths.new / budget), 1.0)
+        together = np.maximum(sequences / passes / prompts, 1.0) ** SYNCHRONY
+        prompts, busy = prompts * together, busy / together
     decodes = rate * lengths.decodes
     groups = layout.attn_dp
     prefilling = 1.0 - (1.0 - busy) ** groups
@@ -79,6 +84,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     # A decoding request is not disturbed by its own prefill, only by those of its group's others and other groups.
     # It sees the N - n other steps of its life.
     own = np.minimum(prefills / life, 1.0)
+    if scenario.synchronised:
+        own = np.minimum(own, busy)
     others = np.maximum(busy - own, 0.0) / np.where(own < 1.0, 1.0 - own, 1.0)
     disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** (groups - 1.0)
 
@@ -127,14 +134,13 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     def round_s(latency: Any, slowest: Any) -> Any:
         return np.maximum(latency, loop.micro * slowest)
 
-    share = loop.disturbed
+    # The last of the waves sees half of the others' prefills: nobody follows those that end before it.
+    share = loop.disturbed * (1.0 - 0.5 / scenario.waves)
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
     tpot = round_s(mean_latency, mean_slowest)
     mixed = round_s(time.latency_s[MIXED], time.slowest_stage_s[MIXED])
     own = (loop.prefills - 1.0) * mixed + time.latency_s[MIXED]
-    if scenario.synchronised:
-        own = own + SYNCHRONY * np.maximum(time.latency_s[BURST] - own, 0.0)
     inside = (0.5 + loop.queue) * tpot + own + scenario.engine.request_overhead_s
     stay = inside + scenario.lengths.decodes * tpot
     outside = np.maximum(wanted / admitted - 1.0, 0.0) * stay

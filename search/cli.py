@@ -8,6 +8,7 @@ import sys
 
 COMMANDS = {
     "search": ("search.main", "search the space of an experiment (a Hydra program; the default)"),
+    "explain": ("search.explain.main", "why a plan is, or is not, what a run recommends"),
     "inspect": ("search.inspect", "what the reader makes of a config.json"),
     "models": ("search.catalog_tables", "list the catalog's models"),
     "hardware": ("search.catalog_tables", "list the catalog's accelerators"),

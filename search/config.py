@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from costmodel.cluster import Cluster, Tier
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from costmodel.launches import in_engine
 from costmodel.laws import ShapedLaw
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
@@ -108,6 +110,8 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
         datasheet_memory_bytes=optional("datasheet_memory_bytes"),
         power_w=optional("power_w"),
         price_per_hour=optional("price_per_hour"),
+        prefill_pass_s=number("hardware.prefill_pass_s", config.prefill_pass_s, 0, 10, open_low=False),
+        dependent_launch=config.dependent_launch,
     )
 
 
@@ -135,11 +139,23 @@ def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
     known = sorted(path.stem for path in (conf_dir() / "law").glob("*.yaml"))
     if name not in known:
         raise InputError(f"hardware.efficiency.law: {name!r} is not allowed; give flat or one of {', '.join(known)}")
-    if others:
+    allowed = ("sustained_share", "borrowed")
+    unknown = sorted(set(others) - set(allowed))
+    if unknown:
         raise InputError(
-            f"hardware.efficiency.{sorted(others)[0]}: unknown key; law {name} has its constants in a file"
+            f"hardware.efficiency.{unknown[0]}: unknown key; law {name} has its constants in a file; "
+            f"allowed beside it: {', '.join(allowed)}"
         )
-    return load_law(name)
+    law = load_law(name)
+    share = others.get("sustained_share", 1.0)
+    borrowed = others.get("borrowed", False)
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise InputError(f"hardware.efficiency.sustained_share: {share!r} is not allowed; give a number")
+    if not isinstance(borrowed, bool):
+        raise InputError(f"hardware.efficiency.borrowed: {borrowed!r} is not allowed; give true or false")
+    number("hardware.efficiency.sustained_share", share, 0, 2)
+    name = f"borrowed from {law.name}" if borrowed else law.name
+    return replace(law, name=name).sustained(float(share))
 
 
 @cache
@@ -190,6 +206,9 @@ def read_engine(config: EngineConfig) -> Engine:
         dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
         exchange=choice("engine.exchange", config.exchange, ("allgather", "alltoall")),
         expert_imbalance=number("engine.expert_imbalance", config.expert_imbalance, 1, open_low=False),
+        expert_skew=number("engine.expert_skew", config.expert_skew, 0, 100, open_low=False),
+        expert_tile_rows=number("engine.expert_tile_rows", config.expert_tile_rows, 0, 1024, open_low=False),
+        attention_format=choice("engine.attention_format", config.attention_format, ("bf16", "cache")),
         comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),
         **{o: number(f"engine.{o}", getattr(config, o), 0, 10, open_low=False) for o in overheads},
     )
@@ -229,7 +248,7 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
         engine=engine,
         lengths=read_workload(config.workload),
         limits=read_limits(config.limits),
-        law=read_law(config.hardware.efficiency).with_launches(engine.launch_share, engine.expert_launch_share),
+        law=in_engine(read_law(config.hardware.efficiency), engine, accelerator),
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.launches import in_engine
 from costmodel.plans import Array
 from costmodel.scenario import Scenario
 from search.config import load_law, read_engine
@@ -121,8 +122,7 @@ def _relaw(scenario: Scenario, hardware: str, law: str | None) -> Scenario:
     from search.hardware_catalog import load_hardware
 
     base = load_law(law) if law else read_law(load_hardware(hardware).efficiency)
-    engine = scenario.engine
-    return replace(scenario, law=base.with_launches(engine.launch_share, engine.expert_launch_share))
+    return replace(scenario, law=in_engine(base, scenario.engine, scenario.accelerator))
 
 
 def residuals(read: Read, found: Figures, column: int) -> Array:

@@ -92,7 +92,7 @@ def recommend(
     name, direction = policy.first
     values = column(name, plans, scores)
     best = _covered(ranked, values, name, direction, coverage)
-    same = np.all([shape[ranked] == shape[best] for shape in _replica(plans)], axis=0)
+    same = np.all([shape[ranked] == shape[best] for shape in replica_layout(plans)], axis=0)
     others = ranked[~same & (ranked != ranked[0])] if best != int(ranked[0]) else ranked[~same]
     relaxed = []
     for i, limit in enumerate(scores.limits):
@@ -109,7 +109,27 @@ def recommend(
     return Choice(best, runner_up, apart, passed_over, tuple(relaxed), ends)
 
 
-def _replica(plans: Plans) -> list[IntArray]:
+def best_feasible(plans: Plans, scores: Scores, policy: Policy, coverage: IntArray) -> int | None:
+    """The row that ``recommend`` chooses, without the reasons: cheap enough to ask in every of many situations."""
+    rows = np.flatnonzero(scores.feasible)
+    if len(rows) == 0:
+        return None
+    name, direction = policy.first
+    values = column(name, plans, scores)
+
+    def first(among: IntArray) -> int:
+        # Only plans that share the best value need the whole order.
+        chosen = values[among]
+        tied = among[chosen == (chosen.max() if direction == "max" else chosen.min())]
+        return int(tied[policy.order(plans.take(tied), scores.take(tied))[0]])
+
+    ranked = [first(rows)]
+    covered = rows[coverage[rows] != CLASSES.index("layout")]
+    ranked += [first(covered)] if len(covered) else []
+    return _covered(np.array(ranked), values, name, direction, coverage)
+
+
+def replica_layout(plans: Plans) -> list[IntArray]:
     """What makes the layout of one replica; plans that differ in dp or batch alone agree in all of them."""
     return [plans.gpus // plans.dp, plans.pp, plans.sp, plans.tp, plans.ep]
 

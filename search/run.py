@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import optuna
@@ -28,6 +28,8 @@ from search.recommend import Choice, Policy, recommend
 from search.rules import facts_of
 from search.sampler import SAMPLERS
 from search.schema import Config
+from search.sensitivity.inputs import read_ranges
+from search.sensitivity.study import Sensitivity, sensitivity
 from search.space import Space
 from search.study import run_study
 
@@ -81,6 +83,7 @@ class Outcome:
     study: StudyReport | None
     baselines: tuple[Baseline, ...]
     seconds: dict[str, float]
+    sensitivity: Sensitivity | None = None
 
 
 def run(config: Config) -> Outcome:
@@ -96,6 +99,7 @@ def run(config: Config) -> Outcome:
         objectives = Objectives.from_config("objective.columns", config.objective.columns)
         policy = Policy.from_config(config.objective.recommend, config.objective.ties)
         facts = facts_of(scenario)
+        ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
         legal = legal_plans(space, facts, config.engine.name)
         if len(legal) == 0:
@@ -131,11 +135,13 @@ def run(config: Config) -> Outcome:
             report = StudyReport(report.study, report.trials, report.repeats, share)
         known = coverage(scenario, plans, scores.admitted_batch < plans.batch)
         choice = recommend(plans, scores, policy, space.axes, known)
-    return Outcome(
+    outcome = Outcome(
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario)),
         space, legal, objectives, policy,
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
     )  # fmt: skip
+    with watch.stage("sensitivity"):
+        return replace(outcome, sensitivity=sensitivity(outcome, ranges))
 
 
 def _everything(scenario: Scenario, legal: Legal) -> tuple[Plans, Scores, np.ndarray]:

@@ -17,6 +17,9 @@ from search.errors import InputError
 from search.plan_file import plan_mapping, render
 from search.run import Outcome
 from search.saved_run import CONFIG_FILE, config_text
+from search.sensitivity.table import csv_text
+from search.sensitivity.table import summary as sensitivity_summary
+from search.sensitivity.tornado import tornado
 from search.study import export_study
 from search.tables import write_candidates, write_front
 
@@ -37,6 +40,9 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
         _put_text(folder / "plan.md", render_plan(outcome))
     if outcome.config.report.kind == "html":
         _put_report(folder, outcome)
+    if outcome.sensitivity is not None:
+        _put_text(folder / "sensitivity.csv", csv_text(outcome.sensitivity))
+        _put_text(folder / "sensitivity.svg", tornado(outcome))
     if outcome.study is not None:
         study = outcome.study.study
         _put(folder / "study.journal", lambda path: export_study(study, path))
@@ -106,6 +112,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "hypervolume_share": study.hypervolume_share if study else None,
         "recommended": outcome.plans.row(best.recommended) if best else None,
         "pinned_by": list(best.pinned_by) if best else [],
+        "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {
             "servefront": __version__,

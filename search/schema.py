@@ -37,6 +37,8 @@ class HardwareConfig:
     power_w: float | None = None
     price_per_hour: float | None = None
     price_as_of: str | None = None
+    dependent_launch: bool = True  # False: no programmatic dependent launch (AMD; NVIDIA before Hopper)
+    prefill_pass_s: float = 0.0
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -70,6 +72,9 @@ class EngineConfig:
     dense_split: str = "tp"
     exchange: str = "allgather"
     expert_imbalance: float = 1.0
+    expert_skew: float = 0.0
+    expert_tile_rows: float = 0.0
+    attention_format: str = "bf16"
     comm_overlap: float = 0.0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
@@ -127,6 +132,22 @@ class StrategyConfig:
 
 
 @dataclass
+class RangeConfig:
+    low: float = 1.0  # factors on the configured value
+    high: float = 1.0
+    source: str = ""
+
+
+@dataclass
+class SensitivityConfig:
+    enabled: bool = False
+    ranges: dict[str, RangeConfig] = field(default_factory=dict)  # by input
+    draws: int = 0
+    seed: int = 0
+    most_ranked: int = 500  # plans ranked again in every situation
+
+
+@dataclass
 class OutputConfig:
     max_candidates: int = 20_000
 
@@ -161,5 +182,6 @@ class Config:
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
     baselines: list[PlanConfig] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)

@@ -55,7 +55,7 @@ class GatedDeltaNet:
         yield Core(
             f"{name}.scan",
             "scan",
-            dtype=setting.attention_dtype,
+            dtype="bf16",
             flops_per_prompt=heads * (within + recurrent) * setting.lengths.new,
             flops_per_decode=heads * recurrent,
             cache_read_per_prompt=stored,

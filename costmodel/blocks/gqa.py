@@ -21,7 +21,8 @@ class GroupedQueryAttention:
     """``window``: each token sees the last ``window`` tokens; ``chunk``: only those of its own block of ``chunk``.
     ``qk_norm``: one weight vector of head_dim (``head``) or of the whole width (``full``) for q and for k.
     ``output_gate``: a second query-wide projection that gates the output. ``sinks``: one learned logit a head.
-    ``shared_kv``: keys serve as values (no value projection)."""
+    ``shared_kv``: keys serve as values (no value projection). ``keeps_all``: the cache holds tokens that the layer can
+    no longer see."""
 
     heads: int
     kv_heads: int
@@ -34,6 +35,7 @@ class GroupedQueryAttention:
     window: int | None = None
     chunk: int | None = None
     shared_kv: bool = False
+    keeps_all: bool = False
 
     @property
     def split_heads(self) -> tuple[int, ...]:
@@ -96,7 +98,7 @@ class GroupedQueryAttention:
 
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         _, kv_heads = self._local(setting)
-        return 2.0 * kv_heads * self.head_dim * setting.kv_bytes * self._kept(tokens)
+        return 2.0 * kv_heads * self.head_dim * setting.kv_bytes * (tokens if self.keeps_all else self._kept(tokens))
 
     def _kept(self, tokens: Any) -> Any:
         """Of ``tokens`` before it, those that a layer can still look at."""

@@ -60,7 +60,7 @@ class Mamba2:
         yield Core(
             "mamba.scan",
             "scan",
-            dtype=setting.attention_dtype,
+            dtype="bf16",
             flops_per_prompt=(recurrent + within) * setting.lengths.new,
             flops_per_decode=recurrent,
             cache_read_per_prompt=stored,

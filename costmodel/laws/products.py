@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from costmodel.efficiency import Times
 from costmodel.hardware import Accelerator
 from costmodel.laws.rates import HALVINGS, Rates, overlap
 from costmodel.operations import Work
 
+# The fewest rows that a tensor core multiplies: wgmma (sm_90) has M = 64, tcgen05 (sm_100) 64 or 128 (PTX ISA 8.7), and
+# libraries for older chips tile by as many. Fewer rows take as long. That is nothing where there are 300 FLOPs to a
+# byte and rules a single sequence where there are few (H20: 37 in bf16, and 64 rows of 16-bit weights need 64).
+TILE_ROWS = 64.0
+# Experts whose format the accelerator has no units for are unpacked on the way into a product of 16 bits: 1.32 and 1.37
+# times the law's time on H200 and H100 (median of vllm_gptossmxfp4moe_triton, balanced routing, in the kernel tables).
+UNPACK_STRETCH = 1.35
 QUANTISED_BYTES = 3.0  # a bf16 input is read (2) and written at one byte (1); half a byte in fp4 is neglected
 
 
@@ -18,7 +27,8 @@ class GemmLaw:
 
         compute = flops / (peak * peak_share * halving_share^h)
         memory  = bytes / (bandwidth * bandwidth_share)
-        seconds = overlap(compute, memory) + launch_s + k * k_step_s  [+ quantise_s + 3 m k / bandwidth]
+        seconds = max(overlap(compute, memory), compute of TILE_ROWS rows) + launch_s + k * k_step_s
+                  [+ quantise_s + 3 m k / bandwidth]
 
     ``k_step_s``: seconds for each element of k: a tile walks along k on one SM, however few tiles there are; this is
     the tile saturation T / (T + T_half) and the bandwidth saturation bytes / (bytes + b_half) written as additions,
@@ -33,10 +43,15 @@ class GemmLaw:
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
-        compute = work.flops / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
+        rate = rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
+        compute = work.flops / rate
         memory = work.bytes / bandwidth
         fixed = self.launch_s + work.k * self.k_step_s
         seconds = overlap(compute, memory)
+        # Seconds of one weight in a tile; they cannot rule where the smallest weight, 0.56 bytes, takes longer to come.
+        tile_s = 2.0 * TILE_ROWS / rate
+        if tile_s * bandwidth > 0.5625:
+            seconds = np.maximum(seconds, work.n * work.k * tile_s * (work.m > 0))
         if HALVINGS.get(accelerator.compute_dtype(work.dtype), 0):
             fixed = fixed + self.quantise_s
             seconds = seconds + work.m * work.k * (QUANTISED_BYTES / bandwidth)
@@ -51,11 +66,12 @@ class ExpertsLaw:
         weights = weight_bytes / (bandwidth * bandwidth_share)
         seconds = overlap(compute, weights) + io_passes * io_bytes / bandwidth + launch_s
 
-    ``tile_rows``: rows of padding an expert, its last tile. ``io_passes``: how often inputs and outputs travel:
+    ``tile_rows``: rows of padding an expert, its last tile; more where the work says
+    that the engine's kernel pads more. ``io_passes``: how often inputs and outputs travel:
     sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half of the
     fixed cost of a layer's two products with routing and sorting, of which FP4 experts pay ``fp4_launch_share`` (1 in
-    the kernel tables, where several kernels stand; less inside engines, which pick one kernel for all). Valid for 1 row
-    an expert upwards.
+    the kernel tables, where several kernels stand; less inside engines, which pick one kernel for all). FP4 experts
+    take ``fp4_stretch`` times as long where an engine's kernel is not the usual one. Valid for 1 row an expert upwards.
     """
 
     peak_share: float
@@ -63,14 +79,20 @@ class ExpertsLaw:
     tile_rows: float
     io_passes: float
     fp4_launch_share: float = 1.0
+    fp4_stretch: float = 1.0
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
-        padding = work.n * work.k * work.groups * (2.0 * self.tile_rows)
+        padding = work.n * work.k * work.groups * (2.0 * max(self.tile_rows, work.tile_rows))
         compute = (work.flops + padding) / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
         weights = work.weight_bytes / bandwidth
         moved = (work.io_bytes + work.kv_bytes) * (self.io_passes / bandwidth)
-        monolithic = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) == 2
-        launch = self.launch_s * (self.fp4_launch_share if monolithic else 1.0)
-        seconds = overlap(compute, weights) + moved + launch * (work.m > 0)
+        fp4 = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) == 2
+        launch = self.launch_s * (self.fp4_launch_share if fp4 else 1.0)
+        seconds = overlap(compute, weights) + moved
+        if fp4 and self.fp4_stretch != 1.0:
+            seconds = seconds * self.fp4_stretch
+        elif accelerator.compute_dtype(work.dtype) != work.dtype:
+            seconds = seconds * UNPACK_STRETCH
+        seconds = seconds + launch * (work.m > 0)
         return Times(seconds, compute, weights + moved)

@@ -18,18 +18,25 @@ class Rates:
     """``bandwidth_share`` of the datasheet's bytes/s that a long stream reaches, in (0, 1].
 
     ``halving_share``: each halving of the element doubles the peak on paper; of the gain's factor two, matrix
-    products keep ``2 * halving_share`` (power limits, epilogues that stay in bf16). In (0, 1]."""
+    products keep ``2 * halving_share`` (power limits, epilogues that stay in bf16). In (0, 1].
+
+    ``sustained_share``: rate of matrix products in serving over that of the same kernels timed alone, as the tables
+    have it. Below 1 where the power limit slows long prefills down, above 1 where engines fuse what the tables time
+    with the product (quantising its input). It belongs to the accelerator's generation, not to the law's file."""
 
     bandwidth_share: float
     halving_share: float
+    sustained_share: float = 1.0
 
     def bytes_per_s(self, accelerator: Accelerator) -> float:
         return accelerator.memory_bytes_per_s * self.bandwidth_share
 
     def product_flops_per_s(self, accelerator: Accelerator, dtype: str, peak_share: float) -> float:
-        """peak(dtype) * peak_share * halving_share ** halvings, FLOP/s, after the accelerator's fallback."""
+        """peak(dtype) * peak_share * sustained_share * halving_share ** halvings, FLOP/s, after the accelerator's
+        fallback."""
         computed = accelerator.compute_dtype(dtype)
-        return accelerator.peak_flops[computed] * peak_share * self.halving_share ** HALVINGS.get(computed, 0)
+        share = peak_share * self.sustained_share * self.halving_share ** HALVINGS.get(computed, 0)
+        return accelerator.peak_flops[computed] * share
 
 
 def overlap(compute_s: Any, memory_s: Any) -> Any:

@@ -78,24 +78,30 @@ class ShapedLaw:
         result: Times = law.times(work, accelerator, self.rates)
         return result
 
-    def with_launches(self, share: float, experts: float) -> ShapedLaw:
-        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``, those of experts by ``experts``."""
+    def with_launches(self, share: float, experts: float, fp4_stretch: float = 1.0) -> ShapedLaw:
+        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``, those of experts by ``experts``. ``fp4_stretch``
+        above 1: the engine's FP4 experts are several slower kernels, not a single one."""
         scaled = {}
         for part in PARTS:
             law = getattr(self, part)
             scale = experts if part == "experts" else share
             found = {f.name: getattr(law, f.name) * scale for f in fields(law) if f.name in LAUNCHES}
             if part == "experts":
-                found["fp4_launch_share"] = MONOLITHIC_SHARE
+                found["fp4_launch_share"] = MONOLITHIC_SHARE if fp4_stretch == 1.0 else 1.0
+                found["fp4_stretch"] = fp4_stretch
             scaled[part] = replace(law, **found)
         return ShapedLaw(self.name, **scaled)
+
+    def sustained(self, share: float) -> ShapedLaw:
+        """The same law with products at ``share`` of the rates that were measured one by one (``Rates``)."""
+        return replace(self, rates=replace(self.rates, sustained_share=share))
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
         """The largest FLOP/s that any kind of work is granted in ``dtype``, and bytes/s of a long stream.
 
         ``elementwise`` work has no products and sets no ceiling."""
         halved = self.rates.halving_share ** HALVINGS.get(accelerator.compute_dtype(dtype), 0)
-        products = max(self.gemm.peak_share, self.experts.peak_share) * halved
+        products = max(self.gemm.peak_share, self.experts.peak_share) * self.rates.sustained_share * halved
         cores = max(law.peak_share for law in (self.prefill, self.decode, self.mla, self.scan))
         return accelerator.peak(dtype) * max(products, cores), self.rates.bytes_per_s(accelerator)
 

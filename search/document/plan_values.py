@@ -49,7 +49,7 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
     reading = decode_reading(scenario, plan)
     values |= {f"reading.{k}": v for k, v in vars(reading).items()}
     values |= _cache_values(scenario, plan, terms)
-    values |= _limit_values(scenario, scores)
+    values |= limit_values(scenario, scores)
     values["bandwidth_bytes_per_s"] = (
         scalar(scores.decode_bandwidth_utilization) * scenario.accelerator.memory_bytes_per_s
     )
@@ -62,7 +62,7 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
     return values
 
 
-def _limit_values(scenario: Scenario, scores: Scores) -> Values:
+def limit_values(scenario: Scenario, scores: Scores) -> Values:
     """The limits that are set: the figure that each bounds, what is allowed, and how far the plan stays from it."""
     limits = scenario.limits
     burst = limits.ttft_statistic == "burst"

@@ -11,6 +11,7 @@ from search.document.sections.layout import modules, resources, strategy
 from search.document.sections.performance import memory_check, performance, throughput, ttft_check
 from search.document.sections.rationale import front, rationale, search
 from search.document.sections.risks import assumptions, risks, sign_off
+from search.document.sections.sensitivity import sensitivity
 from search.document.view import Value, View
 
 SECTIONS: dict[str, Callable[[View], str]] = {
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Callable[[View], str]] = {
     "Claims of earlier plans": claims,
     "The front": front,
     "The search": search,
+    "Sensitivity": sensitivity,
     "Risks": risks,
     "Assumptions": assumptions,
     "Sign-off": sign_off,

@@ -15,6 +15,7 @@ from costmodel.scenario import Scenario
 from search.document.claims import judge
 from search.document.plan_values import plan_values
 from search.document.search_values import search_values
+from search.document.sensitivity_values import sensitivity_values
 from search.document.view import Value, Values
 from search.rules import ENGINES
 from search.run import Outcome
@@ -36,7 +37,7 @@ def collect(outcome: Outcome) -> Values:
         assert relaxed.row is not None
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
-    values |= search_values(outcome)
+    values |= search_values(outcome) | sensitivity_values(outcome)
     for i, baseline in enumerate(outcome.baselines):
         refusals = {f"refusal.{e}": rule for e, rule in baseline.refusals.items() if rule is not None}
         own: Values = {"name": baseline.name, "engines": ", ".join(baseline.engines) or "none", **refusals}

@@ -79,13 +79,14 @@ def _high_throughput(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict(frame: pd.DataFrame, latency_s: float, link_share: float) -> np.ndarray:
-    """passes * (latency_s + (ways - 1) / ways * bytes / (link * link_share)); two passes for an all-reduce."""
+    """latency_s + (ways - 1) / ways * bytes / (link * link_share); an all-reduce has two such passes, or one in which
+    each rank reads what all the others hold, whichever is faster (``costmodel.collectives``)."""
     link = frame["accelerator"].map({n: a.link_bytes_per_s for n, a in DATASHEETS.items()}).to_numpy(float)
-    passes = np.where(frame["collective"] == "all_reduce", 2.0, 1.0)
     ways = frame["ways"].to_numpy(float)
-    carried = (1.0 - 1.0 / ways) * frame["bytes"].to_numpy(float)
-    seconds: np.ndarray = np.asarray(passes * (latency_s + carried / (link * link_share)))
-    return seconds
+    read = (ways - 1.0) * frame["bytes"].to_numpy(float) / (link * link_share)
+    one_pass: np.ndarray = latency_s + read / ways
+    reduces = (frame["collective"] == "all_reduce").to_numpy()
+    return np.where(reduces, np.minimum(2.0 * one_pass, latency_s + read), one_pass)
 
 
 def fit(frame: pd.DataFrame) -> tuple[float, float]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.efficiency import EfficiencyLaw
 from costmodel.evaluate import evaluate
+from costmodel.launches import in_engine
+from costmodel.laws import ShapedLaw
 from costmodel.plans import Array, concatenate
 from costmodel.scenario import Scenario
 from search.errors import InputError
@@ -63,7 +66,7 @@ def predict(read: Read, change: Change | None = None) -> Figures:
             case.engine,
             row.precision,
             row.kv_precision,
-            row.version,
+            case.scenario.engine,
             row.isl,
             row.osl,
             row.waves,
@@ -88,8 +91,15 @@ def measured(read: Read, places: Sequence[int]) -> tuple[Array, Array, Array]:
     return ttft, tpot, speed
 
 
-def with_engine(scenario: Scenario, base_law: object, **constants: float) -> Scenario:
-    """A scenario whose engine has other constants; the law's launches follow them."""
-    engine = replace(scenario.engine, **constants)  # type: ignore[arg-type]
-    law = base_law.with_launches(engine.launch_share, engine.expert_launch_share)  # type: ignore[attr-defined]
-    return replace(scenario, engine=engine, law=law)
+def with_constants(
+    scenario: Scenario, law: EfficiencyLaw, engine: Mapping[str, float], accelerator: Mapping[str, float | None]
+) -> Scenario:
+    """A scenario with other constants; the law's launches follow the engine's. Those of the accelerator that are
+    ``None`` stay as they are."""
+    new_engine = replace(scenario.engine, **engine)  # type: ignore[arg-type]
+    new, share, pass_s = scenario.accelerator, accelerator.get("sustained_share"), accelerator.get("prefill_pass_s")
+    if pass_s is not None:
+        new = replace(new, prefill_pass_s=pass_s)
+    if share is not None and isinstance(law, ShapedLaw):
+        law = law.sustained(share)
+    return replace(scenario, engine=new_engine, accelerator=new, law=in_engine(law, new_engine, new))

@@ -11,11 +11,13 @@ import numpy as np
 
 from costmodel.evaluate import evaluate
 from costmodel.offline import Offline, max_throughput, static_batch
-from costmodel.plans import concatenate
+from costmodel.plans import Plans, concatenate
+from costmodel.scenario import Scenario
 from search.errors import InputError
-from search.measured.cases import Case, case_of
+from search.measured.cases import FORMATS, Case, case_of
 from search.measured.intervals import CLASSES, coverage, load_intervals
 from search.measured.rows import Measurement
+from search.measured.trtllm_bench import FREE_FRACTION, settings
 
 MOST = 1e7  # tokens, sequences or accelerators: beyond it a cell is a slip
 CLOSED = ("closed_loop_fixed_conc", "latency_bs1")
@@ -65,7 +67,17 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
         try:
             case = _case(m, models)
             if m.regime in CLOSED:
-                key = (m.model, case.hardware, case.engine, m.precision, m.kv_precision, m.isl, m.osl, m.waves)
+                key = (
+                    m.model,
+                    case.hardware,
+                    case.engine,
+                    m.precision,
+                    m.kv_precision,
+                    case.scenario.engine,
+                    m.isl,
+                    m.osl,
+                    m.waves,
+                )
                 groups.setdefault(key, []).append((i, case))
             else:
                 found[i] = _offline(m, case)
@@ -97,7 +109,7 @@ def _offline(m: Measurement, case: Case) -> Prediction:
     cap = float(most_sequences(case))
     nan = math.nan
     if m.regime == "max_throughput_offline":
-        run = max_throughput(case.scenario, case.plan, cap)
+        run = max_throughput(*_queued(m, case, cap))
         return _with_intervals(m, case, (nan, run.tpot_s[0], _speed(run, m)), False)
     figures: dict[str, Callable[[Offline], tuple[float, float, float]]] = {
         "static_batch_offline": lambda run: (run.prefill_s[0], run.step_s[0], _speed(run, m)),
@@ -114,6 +126,17 @@ def _offline(m: Measurement, case: Case) -> Prediction:
         scenario = replace(scenario, engine=replace(scenario.engine, request_overhead_s=0.0))
     run = static_batch(scenario, case.plan, cap)
     return _with_intervals(m, case, figures[m.regime](run), bool(run.admitted[0] < case.plan.batch[0]))
+
+
+def _queued(m: Measurement, case: Case, cap: float) -> tuple[Scenario, Plans, float, float]:
+    """A benchmark that calls the engine itself and queues everything; trtllm-bench tunes its limits to the lengths."""
+    scenario, plan = case.scenario, case.plan
+    engine = replace(scenario.engine, request_overhead_s=0.0)
+    if case.engine == "trtllm":
+        most, budget = settings(scenario, FORMATS[m.precision], m.gpus // m.pp, m.pp)
+        cap, engine = float(most * m.pp), replace(engine, max_batched_tokens=budget)
+        scenario = replace(scenario, limits=replace(scenario.limits, memory_fraction=FREE_FRACTION))
+    return replace(scenario, engine=engine), plan, cap, m.requests or math.inf
 
 
 def _speed(run: Offline, m: Measurement) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ REALISED = 0.9  # of nominal lengths: InferenceX draws them uniformly between 0.
 class Measurement:
     """One run. Lengths are realised means in tokens; ``concurrency`` sequences in flight over the deployment, ``None``
     where all requests are queued at once; layout degrees are ``None`` where the source does not print them. Measured
-    figures are ``None`` where there are none. ``drawn`` is True for lengths drawn at random; ``waves``: requests in
-    all over the concurrency, where known."""
+    figures are ``None`` where there are none. ``drawn`` is True for lengths drawn at random; ``requests``
+    in all, where known, and ``waves`` of them over the concurrency."""
 
     id: str
     model: str
@@ -43,6 +44,7 @@ class Measurement:
     tokens_per_s_per_gpu: float | None
     note: str = ""
     waves: float | None = None
+    requests: float | None = None
 
     @property
     def family(self) -> tuple[str, str, str]:
@@ -131,16 +133,24 @@ def _published(row: dict[str, str]) -> Measurement:
     speed = _float(row, "output_tok_s_per_gpu")
     if speed is None and total is not None and gpus:
         speed = total / gpus
+    concurrency, requests = _float(row, "concurrency"), _requests(row.get("notes") or "")
     return Measurement(
         id=row["id"], model=row["model"], system=row["hw"], engine=row["engine"],
         version=row.get("engine_version") or "", precision=row.get("weight_dtype") or "",
         kv_precision=row.get("kv_dtype") or "",
         regime="disaggregated" if row.get("disagg") == "yes" else row["regime"],
         isl=isl * factor, osl=osl * factor, nominal=(int(isl), int(osl)), drawn=drawn,
-        concurrency=_float(row, "concurrency"), gpus=gpus, tp=_int(row, "tp"), pp=_int(row, "pp") or 1,
+        concurrency=concurrency, gpus=gpus, tp=_int(row, "tp"), pp=_int(row, "pp") or 1,
         attn_dp=_int(row, "attn_dp"), ep=_int(row, "ep"), moe_tp=None,
         ttft_s=_milli(_float(row, "ttft_ms_mean", "ttft_ms_median")),
         tpot_s=_milli(_float(row, "tpot_ms_mean", "itl_ms_mean", "tpot_ms_median")),
         tokens_per_s_per_gpu=speed,
         note="speculative decoding" if (row.get("spec_decode") or "none") not in ("none", "no", "") else "",
+        requests=requests, waves=max(requests / concurrency, 1.0) if requests and concurrency else None,
     )  # fmt: skip
+
+
+def _requests(notes: str) -> float | None:
+    """How many requests a run sent, which the notes hold where the source says it."""
+    found = re.search(r"n_requests=([\d.]+)|(\d+) fixed-length requests|num prompts (\d+)", notes)
+    return float(next(text for text in found.groups() if text)) if found else None

@@ -137,7 +137,7 @@ class Reference:
 
     def message(self, passes: int, size: int, stride: int, data: float) -> float:
         """An all-reduce is two passes over the data, a gather or a scatter one; tier by tier, each rank of a domain
-        carrying its part to the next tier."""
+        carrying its part to the next tier. Inside a node a small all-reduce is one pass: everybody reads all."""
         if size == 1 or not data:
             return 0.0
         seconds, inner = 0.0, 1
@@ -145,7 +145,10 @@ class Reference:
             reached = together(size, stride, domain, self.gpus)
             ways = reached / inner
             if ways > 1:
-                seconds += passes * (alpha + (ways - 1) / ways * data / beta)
+                part = passes * (alpha + (ways - 1) / ways * data / beta)
+                if passes == 2 and inner == 1 and domain == self.case.networks[0][0]:
+                    part = min(part, alpha + (ways - 1) * data / beta)
+                seconds += part
                 data /= ways
             inner = reached
         return seconds

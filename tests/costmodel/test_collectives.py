@@ -62,7 +62,24 @@ def test_more_bytes_are_never_faster(kind: str, data: float, factor: float, size
 
 
 @CHECKS
-@given(st.floats(1, 1e10), sizes, st.sampled_from((1, 2, 8)))
-def test_all_reduce_is_reduce_scatter_and_all_gather(data: float, size: int, stride: int) -> None:
-    parts = seconds("reduce_scatter", data, size, stride, 1024) + seconds("all_gather", data, size, stride, 1024)
-    assert seconds("all_reduce", data, size, stride, 1024) == pytest.approx(float(parts), rel=1e-12)
+@given(st.floats(1, 1e10), st.sampled_from((2, 3, 4, 6, 8)))
+def test_all_reduce_is_reduce_scatter_and_all_gather_or_one_pass_within_a_node(data: float, size: int) -> None:
+    parts = float(seconds("reduce_scatter", data, size, 1, 8) + seconds("all_gather", data, size, 1, 8))
+    one_pass = A0 + (size - 1) * data / B0
+    assert seconds("all_reduce", data, size, 1, 8) == pytest.approx(min(parts, one_pass), rel=1e-12)
+
+
+@CHECKS
+@given(st.floats(1, 1e10), st.sampled_from((2, 4, 8)))
+def test_all_reduce_is_reduce_scatter_and_all_gather_between_nodes(data: float, size: int) -> None:
+    parts = seconds("reduce_scatter", data, size, 8, 1024) + seconds("all_gather", data, size, 8, 1024)
+    assert seconds("all_reduce", data, size, 8, 1024) == pytest.approx(float(parts), rel=1e-12)
+
+
+def test_small_all_reduces_are_one_pass() -> None:
+    assert seconds("all_reduce", 1e3, 8) == pytest.approx(A0 + 7 * 1e3 / B0)
+    assert seconds("all_reduce", 1e6, 8) == pytest.approx(2 * (A0 + 7 / 8 * 1e6 / B0))
+    # Equal where the second pass's latency is worth the bytes that it saves: (7 - 7/4) B / beta = alpha.
+    border = A0 * B0 / (7 - 7 / 4)
+    assert seconds("all_reduce", border, 8) == pytest.approx(A0 + 7 * border / B0)
+    assert seconds("all_reduce", 2 * border, 8) < A0 + 7 * 2 * border / B0

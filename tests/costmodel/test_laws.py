@@ -161,3 +161,14 @@ def test_weight_only_formats_gain_in_memory_and_lose_nothing_in_compute():
     packed = replace(bf16, weight_bytes=bf16.weight_bytes / 4)
     assert law().times(packed, CHIP).seconds < 0.5 * law().times(bf16, CHIP).seconds
     assert law().times(packed, CHIP).compute_s == law().times(bf16, CHIP).compute_s
+
+
+def test_a_tensor_core_multiplies_64_rows_at_least():
+    """An H20 computes 37 FLOPs a byte: one row of a bf16 product takes what 64 take, and longer than reading it."""
+    h20 = Accelerator("H20", 96e9, 4e12, {"bf16": 148e12}, 450e9)
+    one, tile = (work("gemm", m, 8192.0, 8192.0) for m in (1.0, 64.0))
+    found = law().times(one, h20)
+    assert found.seconds > 1.5 * found.memory_s
+    assert found.seconds == pytest.approx(law().times(replace(tile, flops=one.flops), h20).seconds, rel=0.02)
+    # Where FLOPs abound nothing changes: the weights rule.
+    assert law().times(one, CHIP).seconds < 1.3 * law().times(one, CHIP).memory_s

@@ -10,7 +10,7 @@ from search.calibrate import main
 from search.config import read_law
 from search.hardware_catalog import load_hardware
 from search.measured.cases import case_of
-from search.measured.grouped import with_engine
+from search.measured.grouped import with_constants
 from search.measured.runs import Deployment, read_runs
 
 SERVED = Deployment("llama_3_1_70b", "h100_sxm", "vllm", "", "fp8", 2, 2, 1, 1, 1)
@@ -35,7 +35,7 @@ def runs(tmp_path):
         path.write_text(json.dumps(result(concurrency, 1.0, 1.0)))
         case = case_of(read_runs(path, SERVED)[0])
         law = read_law(load_hardware("h100_sxm").efficiency)
-        scores = evaluate(with_engine(case.scenario, law, **TRUE), case.plan)
+        scores = evaluate(with_constants(case.scenario, law, TRUE, {}), case.plan)
         lines.append(json.dumps(result(concurrency, scores.ttft_s[0] * 1e3, scores.tpot_s[0] * 1e3)))
     path.write_text("\n".join(lines))
     return path

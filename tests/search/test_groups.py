@@ -20,6 +20,7 @@ CHANGES = {
     "space": "one_node",
     "objective": "throughput",
     "strategy": "random",
+    "sensitivity": "none",
 }
 
 

@@ -66,10 +66,12 @@ def outcome(model: dict[str, Any], changes: dict[str, Any]) -> Outcome:
         "space": "two_nodes",
         "objective": "throughput_latency_gpus",
         "strategy": "nsga2",
+        "sensitivity": "default",
     }
     config = OmegaConf.create({group: _group(group, option) for group, option in choices.items()})
     config.model = model
     config.strategy.n_trials = 100
+    config.sensitivity.draws = 30
     for key, value in changes.items():
         OmegaConf.update(config, key, value, merge=False, force_add=True)
     return run(typed(config))

@@ -1,0 +1,103 @@
+"""Each situation: what the recommended plan does in it, and which plan would be recommended instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from costmodel.scores import Scores
+from search.front import column
+from search.sensitivity.inputs import Range, scaled
+from search.sensitivity.pool import Pool
+from search.sensitivity.units import units
+
+FIGURES = ("output_tokens_per_s", "ttft_s", "burst_ttft_s", "tpot_s", "memory_utilization")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The plan that would be recommended: its axes, whether it is the recommended one, its figures, and the relative
+    gain in the policy's deciding column over the recommended plan as configured (above 0 is better)."""
+
+    plan: dict[str, int]
+    same: bool
+    figures: dict[str, float]
+    gain: float
+
+
+@dataclass(frozen=True)
+class Situation:
+    """An input at an end of its range, or one unit more: ``key`` of the configuration from ``before`` to ``after`` in
+    ``unit`` (1 and a factor for ranges). ``figures`` of the recommended plan, ``None`` where it is not itself asked
+    about; ``missed`` the limits that it misses; ``best`` ``None`` where no plan is feasible."""
+
+    kind: Literal["range", "resource", "limit"]
+    name: str
+    key: str
+    before: float
+    after: float
+    unit: str
+    figures: dict[str, float] | None
+    missed: tuple[str, ...]
+    best: Best | None
+    source: str = ""
+
+
+def figures(scores: Scores, row: int) -> dict[str, float]:
+    """The figures that situations are compared in."""
+    return {name: float(getattr(scores, name)[row]) for name in FIGURES}
+
+
+def missed(scores: Scores, row: int) -> tuple[str, ...]:
+    """Limits that a plan misses."""
+    return tuple(name for name, v in zip(scores.limits, scores.violations[:, row], strict=True) if v > 0.0)
+
+
+def gain(policy_first: tuple[str, str], plans: Plans, scores: Scores, row: int, base: float) -> float:
+    """Relative improvement of the deciding column over ``base``."""
+    name, direction = policy_first
+    change = float(column(name, plans, scores)[row]) / base - 1.0
+    return change if direction == "max" else -change
+
+
+def situation(pool: Pool, scenario: Scenario, base: float, **what: object) -> Situation:
+    """Score and rank the pool in a scenario; ``what`` names it."""
+    scores, row = pool.ranked(scenario)
+    best = None
+    if row is not None:
+        improved = gain(pool.policy.first, pool.plans, scores, row, base)
+        best = Best(pool.plans.row(row), row == pool.place, figures(scores, row), improved)
+    return Situation(**what, figures=figures(scores, pool.place), missed=missed(scores, pool.place), best=best)  # type: ignore[arg-type]
+
+
+def at_the_ends(pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float) -> list[Situation]:
+    """Each input at the low and at the high end of its range, the others as configured."""
+    return [
+        situation(
+            pool, scaled(scenario, {r.name: end}), base,
+            kind="range", name=r.name, key=f"sensitivity.ranges.{r.name}", before=1.0, after=end, unit="factor",
+            source=r.source,
+        )
+        for r in ranges
+        for end in (r.low, r.high)
+    ]  # fmt: skip
+
+
+def one_unit_more(pool: Pool, scenario: Scenario, base: float) -> list[Situation]:
+    """One unit more of each resource and limit."""
+    return [
+        situation(
+            pool, u.scenario, base, kind=u.kind, name=u.name, key=u.key, before=u.before, after=u.after, unit=u.unit
+        )
+        for u in units(scenario)
+    ]
+
+
+def deciding(pool: Pool, scores: Scores) -> float:
+    """The deciding column of the recommended plan."""
+    return float(np.asarray(column(pool.policy.first[0], pool.plans, scores))[pool.place])
