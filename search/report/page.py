@@ -17,11 +17,13 @@ from search.report.pictures.memory import memory_picture
 from search.report.pictures.roofline import roofline_picture
 from search.report.pictures.sweep import sweep_pictures
 from search.report.pictures.time import time_pictures
+from search.report.pictures.tornado import tornado_pictures
 from search.report.sections.details import memory_details, roof_details, sweep_details, time_details
 from search.report.sections.front import front_data, plans_table, scatter
 from search.report.sections.inputs import inputs
 from search.report.sections.ledger import ledger
-from search.report.sections.legends import bounds_key, memory_key, sweep_key
+from search.report.sections.legends import bounds_key, memory_key, sweep_key, tornado_key
+from search.report.sections.sensitivity import sensitivity
 from search.report.sections.summary import heading, layout, summary
 from search.report.view import PageView
 
@@ -54,8 +56,8 @@ class Part:
     pictures: Mapping[str, Picture]
 
 
-# In the order of the page. A new part (a sensitivity table with its tornado) is one more line here, and its values one
-# more line of ``collect``; a part that has nothing to say is left out.
+# In the order of the page. A new part is one more line here, and its values one more line of ``collect``; a part that
+# has nothing to say is left out.
 SECTIONS = (
     Section("summary", "The plan", summary),
     Section("front", "The front", scatter),
@@ -68,6 +70,8 @@ SECTIONS = (
             "Bytes on the fullest accelerator against what is allowed.", memory_key),
     Section("sweep", "Other batches", sweep_details, sweep_pictures, "The plan's layout with other batches.",
             sweep_key),
+    Section("sensitivity", "Sensitivity", sensitivity, tornado_pictures,
+            "Each uncertain input at the ends of its range: what it does to the plan.", tornado_key),
     Section("ledger", "What the search removed", ledger),
     Section("inputs", "Inputs and their sources", inputs, about="Every figure on this page follows from these."),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from search.run import Outcome
 # In the order of the table: what is to be doubted first.
 STANDINGS = ASSUMPTION, MISSING, SOURCED, CHOSEN = "assumption", "no source", "source", "choice"
 # Groups that say what is asked, not what is so: their values need no source.
-ASKED = ("workload", "limits", "space", "objective", "strategy", "output", "report")
+ASKED = ("workload", "limits", "space", "objective", "strategy", "output", "report", "sensitivity")
 NOT_FIGURES = ("name", "vendor", "version", "law")
 SKIPPED = ("sources", "source", "aliases", "price_as_of")
 
@@ -54,6 +54,10 @@ def _entries(outcome: Outcome) -> Iterator[Entry]:
     for tier in config["cluster"]["tiers"]:
         yield from _sourced(f"cluster.{tier['name']}", tier, tier["source"])
     yield from _sourced("engine", config["engine"], config["engine"]["sources"])
+    sensitivity = config["sensitivity"]
+    for name, spread in sensitivity.pop("ranges").items():
+        ends = {end: spread[end] for end in ("low", "high")}
+        yield from _sourced(f"sensitivity.ranges.{name}", ends, dict.fromkeys(ends, spread["source"]))
     for group in ASKED:
         for key, value in _leaves(group, config[group]):
             yield Entry(key, value, CHOSEN, "")

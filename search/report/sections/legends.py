@@ -5,6 +5,7 @@ from __future__ import annotations
 from search.report.html import Html, tag
 from search.report.palette import BLUE, BOUNDS, GREY, PARTS, VERMILION
 from search.report.pictures.memory import NAMES
+from search.report.pictures.tornado import ENDS
 from search.report.svg import element, marker
 from search.report.view import PageView
 
@@ -41,6 +42,12 @@ def bounds_key(v: PageView) -> Html:
 def memory_key(v: PageView) -> Html:
     """What fills the memory."""
     return _key(*((_swatch(*style), NAMES[part]) for part, style in PARTS.items()))
+
+
+def tornado_key(v: PageView) -> Html:
+    """The ends of an input's range."""
+    words = {"low": "low end of its range", "high": "high end of its range"}
+    return _key(*((_swatch(*style), words[end]) for end, style in ENDS.items()))
 
 
 def sweep_key(v: PageView) -> Html:
