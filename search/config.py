@@ -34,6 +34,7 @@ from search.schema import (
     LimitsConfig,
     ModelConfig,
     PlanConfig,
+    ReportConfig,
     StrategyConfig,
     WorkloadConfig,
 )
@@ -269,6 +270,12 @@ def check_strategy(config: StrategyConfig) -> None:
     number("strategy.seed", config.seed, 0, 2**32 - 1, open_low=False)
     number("strategy.population", config.population, 2, 100_000, open_low=False)
     number("strategy.exact_limit", config.exact_limit, 0, 50_000_000, open_low=False)
+
+
+def check_report(config: ReportConfig) -> None:
+    """Which pages a run writes."""
+    choice("report.kind", config.kind, ("html", "none"))
+    number("report.max_points", config.max_points, 0, 100_000, open_low=False)
 
 
 def check_plan(key: str, config: PlanConfig) -> PlanConfig:

@@ -17,7 +17,7 @@ from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
 from search.archive import Archive
 from search.baselines import Baseline, score_baselines
-from search.config import check_strategy, number, read_model, read_scenario
+from search.config import check_report, check_strategy, number, read_model, read_scenario
 from search.costs import check_costs
 from search.errors import InputError
 from search.fallbacks import fallbacks
@@ -94,6 +94,7 @@ def run(config: Config) -> Outcome:
     with watch.stage("read"):
         check_name(config.name)
         check_strategy(config.strategy)
+        check_report(config.report)
         number("output.max_candidates", config.output.max_candidates, 0, 100_000_000)
         model = read_model(config.model)
         scenario = read_scenario(config, model.architecture)

@@ -40,6 +40,8 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
         _put_text(folder / "plan.yaml", render(plan, comment))
         _put_text(folder / "plan.md", render_plan(outcome))
         _put_launch(folder / "launch", launch_files(outcome))
+    if outcome.config.report.kind == "html":
+        _put_report(folder, outcome)
     if outcome.sensitivity is not None:
         _put_text(folder / "sensitivity.csv", csv_text(outcome.sensitivity))
         _put_text(folder / "sensitivity.svg", tornado(outcome))
@@ -49,6 +51,15 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
     summary = summarise(outcome, *written)
     _put_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def _put_report(folder: Path, outcome: Outcome) -> None:
+    """The page and the still picture, from the same values."""
+    from search import report  # with the page's assets, which a run without a report does not need
+
+    values = report.collect(outcome)
+    _put_text(folder / "report.html", report.render(values))
+    _put_text(folder / "pareto.svg", report.pareto_svg(values))
 
 
 def claim_folder(folder: Path) -> None:

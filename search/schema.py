@@ -153,6 +153,12 @@ class OutputConfig:
 
 
 @dataclass
+class ReportConfig:
+    kind: str = "html"  # html | none
+    max_points: int = 2500  # scored plans in the picture of the front, beside the front itself
+
+
+@dataclass
 class PlanConfig:
     """A plan as it stands in ``plan.yaml``, in ``baselines`` and in later inputs."""
 
@@ -175,6 +181,7 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
     sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
     baselines: list[Any] = field(default_factory=list)  # PlanConfig once ``search.config.typed`` has read them
     assumptions: list[str] = field(default_factory=list)

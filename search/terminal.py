@@ -1,34 +1,40 @@
-"""What a run prints: the front, the recommended plan and what holds it there. Plain text when nobody watches."""
+"""What a run prints: the front, the recommended plan and what holds it there. Where nobody watches it is plain ASCII
+without colours, and the table is one of markdown."""
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
 from search.baselines import Baseline
-from search.escape import plain
+from search.escape import one_line, plain
 from search.measured.intervals import CLASSES, load_intervals
 from search.recommend import LAYOUT, nearest
 from search.run import Outcome
 from search.tables import engine_names, front_rows
 
 SHOWN = 15
+AXES = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")
 WIDTH_WITHOUT_TERMINAL = 150
 
 
 def print_outcome(outcome: Outcome, folder: Path) -> None:
     """A table of the front and a panel with the recommended plan, on standard output."""
-    console = Console(
-        width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False, markup=False
-    )
-    console.print(_front(outcome))
-    console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that the encoding lacks must not end the run
+    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+    console = Console(width=width, highlight=False, emoji=False, markup=False)
+    table, panel = (box.HEAVY_HEAD, box.ROUNDED) if console.is_terminal else (box.MARKDOWN, box.ASCII)
+    console.print(_front(outcome, table, console.width))
+    console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False, box=panel))
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
@@ -36,38 +42,50 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     console.print(f"Written to {plain(shlex.quote(str(folder)))}", soft_wrap=True)
 
 
-def _front(outcome: Outcome) -> Table:
+# Figures of the table, and how wide a console must be to have room for each: numbers are never cut.
+ALWAYS = 0
+WIDTHS = {
+    "tokens/s": ALWAYS, "per GPU": 82, "TTFT s": ALWAYS, "burst s": 92, "TPOT ms": ALWAYS, "memory": 101,
+    "of limit": 112, "engines": 132,
+}  # fmt: skip
+
+
+def _front(outcome: Outcome, frame: box.Box, width: int) -> Table:
     front = front_rows(outcome)
     # One row a layout, its best batch: neighbouring batches of one layout would fill the table.
     layouts = np.stack([getattr(outcome.plans, a)[front] for a in LAYOUT], axis=1)
     first = np.sort(np.unique(layouts, axis=0, return_index=True)[1])
     rows = front[first]
     shown = f", {SHOWN} of them" if len(rows) > SHOWN else ""
-    table = Table(title=f"Pareto front: {len(front)} plans in {len(rows)} layouts; the best of each{shown}")
-    for name in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"):
-        table.add_column(name, justify="right")
-    for name in ("tokens/s", "per GPU", "TTFT s", "burst s", "TPOT ms", "memory", "of limit", "engines"):
-        table.add_column(name, justify="left" if name == "engines" else "right")
+    title = f"Pareto front: {len(front)} plans in {len(rows)} layouts; the best of each{shown}"
+    table = Table(title=title, box=frame)
+    figures = [name for name, needed in WIDTHS.items() if width >= needed]
+    for name in (*AXES, *figures):
+        table.add_column(name, justify="left" if name == "engines" else "right", no_wrap=True)
     best = outcome.choice.recommended if outcome.choice else -1
     for row in rows[:SHOWN]:
-        plan, s = outcome.plans.row(row), outcome.scores
-        table.add_row(
-            *(str(plan[a]) for a in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")),
-            f"{s.output_tokens_per_s[row]:,.0f}",
-            f"{s.output_tokens_per_s_per_gpu[row]:,.0f}",
-            f"{s.ttft_s[row]:.2f}",
-            f"{s.burst_ttft_s[row]:.1f}",
-            f"{s.tpot_s[row] * 1e3:.1f}",
-            f"{s.memory_utilization[row]:.0%}",
-            f"{s.share_of_limit[row]:.0%}",
-            engine_names(outcome.engines[:, row : row + 1])[0],
-            style="bold" if row == best else None,
-        )
+        plan, cells = outcome.plans.row(row), _cells(outcome, row)
+        degrees = (str(plan[a]) for a in AXES)
+        table.add_row(*degrees, *(cells[name] for name in figures), style="bold" if row == best else None)
     return table
 
 
+def _cells(outcome: Outcome, row: int) -> dict[str, str]:
+    s = outcome.scores
+    return {
+        "tokens/s": f"{s.output_tokens_per_s[row]:,.0f}",
+        "per GPU": f"{s.output_tokens_per_s_per_gpu[row]:,.0f}",
+        "TTFT s": f"{s.ttft_s[row]:.2f}",
+        "burst s": f"{s.burst_ttft_s[row]:.1f}",
+        "TPOT ms": f"{s.tpot_s[row] * 1e3:.1f}",
+        "memory": f"{s.memory_utilization[row]:.0%}",
+        "of limit": f"{s.share_of_limit[row]:.0%}",
+        "engines": engine_names(outcome.engines[:, row : row + 1])[0].replace("|", " "),
+    }
+
+
 def _layout(plan: dict[str, int]) -> str:
-    return " ".join(f"{a} {plan[a]}" for a in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"))
+    return " ".join(f"{a} {plan[a]}" for a in AXES)
 
 
 def _recommendation(outcome: Outcome) -> str:
@@ -75,7 +93,7 @@ def _recommendation(outcome: Outcome) -> str:
     choice, s = outcome.choice, outcome.scores
     row = choice.recommended
     lines = [
-        f"{outcome.scenario.model.name} on {outcome.scenario.accelerator.name}",
+        f"{one_line(outcome.scenario.model.name)} on {one_line(outcome.scenario.accelerator.name)}",
         _layout(outcome.plans.row(row)),
         f"{s.output_tokens_per_s[row]:,.0f} output tokens/s ({s.output_tokens_per_s_per_gpu[row]:,.0f} a GPU, "
         f"{s.share_of_limit[row]:.0%} of the physical limit)",
@@ -133,7 +151,8 @@ def _cost_line(outcome: Outcome, row: int) -> str:
 def _baseline_line(baseline: Baseline) -> str:
     tokens, tpot = baseline.scores.output_tokens_per_s[0], baseline.scores.tpot_s[0]
     taken = ", ".join(baseline.engines) or "no engine"
-    return f"baseline {baseline.name}: {tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms, taken by {taken}"
+    figures = f"{tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms"
+    return f"baseline {one_line(baseline.name)}: {figures}, taken by {taken}"
 
 
 def _ledger(outcome: Outcome) -> str:

@@ -48,17 +48,16 @@ def scalar(value: Any) -> float:
 
 def heaviest_stage(scenario: Scenario, plan: Plans) -> int:
     """The pipeline stage with the most weights."""
-    return int(
-        np.argmax([sum(p.rank_bytes for p in _stage_weights(scenario, plan, s)) for s in range(int(plan.pp[0]))])
-    )
+    return int(np.argmax([sum(p.rank_bytes for p in stage_weights(scenario, plan, s)) for s in range(int(plan.pp[0]))]))
 
 
 def module_weights(scenario: Scenario, plan: Plans) -> list[ModuleWeights]:
     """The weights of the heaviest stage, in the model's order; they add up to ``weights_bytes_per_gpu``."""
-    return [p for p in _stage_weights(scenario, plan, heaviest_stage(scenario, plan)) if p.model_bytes > 0.0]
+    return [p for p in stage_weights(scenario, plan, heaviest_stage(scenario, plan)) if p.model_bytes > 0.0]
 
 
-def _stage_weights(scenario: Scenario, plan: Plans, stage: int) -> list[ModuleWeights]:
+def stage_weights(scenario: Scenario, plan: Plans, stage: int) -> list[ModuleWeights]:
+    """The weighted operations of one pipeline stage."""
     model = scenario.model
     layout = scenario.layout(plan)
     stages = Stages.of(model, plan.pp)

@@ -26,7 +26,7 @@ SMALLEST = 1  # no degree is below it: standing there is no end that could be mo
 
 def search_values(outcome: Outcome) -> Values:
     """Keys ``front.``, ``ledger.``, ``optuna.``, ``axis_end.`` and the deciding column."""
-    return _front(outcome) | _ledger(outcome) | _ends(outcome) | _deciding(outcome)
+    return _front(outcome) | ledger_values(outcome) | _ends(outcome) | _deciding(outcome)
 
 
 def _front(outcome: Outcome) -> Values:
@@ -81,7 +81,8 @@ def _front_row(outcome: Outcome, members: list[int], best_in: dict[int, list[str
     return values
 
 
-def _ledger(outcome: Outcome) -> Values:
+def ledger_values(outcome: Outcome) -> Values:
+    """How many plans each rule and each limit removed, and what the sampler did."""
     missed = outcome.scores.first_violated()
     values: Values = {
         "ledger.space": outcome.space.size,

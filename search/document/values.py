@@ -54,7 +54,7 @@ def collect(outcome: Outcome) -> Values:
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
-    return {key: _plain(value) for key, value in values.items()}
+    return {key: plain(value) for key, value in values.items()}
 
 
 def _assumed(outcome: Outcome) -> list[tuple[str, str]]:
@@ -70,7 +70,7 @@ def prefixed(prefix: str, values: dict[str, Any]) -> Values:
     return {f"{prefix}.{key}": value for key, value in values.items()}
 
 
-def _plain(value: Any) -> Value:
+def plain(value: Any) -> Value:
     """A Python number or text; infinities and NaN have no place in a document."""
     if isinstance(value, str):
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from search import escape
 from search.document import formats
@@ -19,11 +20,11 @@ class View:
     values: Mapping[str, Value]
     prefix: str = ""
 
-    def at(self, name: object) -> View:
+    def at(self, name: object) -> Self:
         """The values whose keys start with ``name.``."""
-        return View(self.values, f"{self.prefix}{name}.")
+        return type(self)(self.values, f"{self.prefix}{name}.")
 
-    def each(self, name: str) -> Iterator[View]:
+    def each(self, name: str) -> Iterator[Self]:
         """The sub-views ``name.0``, ``name.1``, ... that exist, in the order in which they were collected."""
         for child in self.children(name):
             yield self.at(name).at(child)

@@ -66,13 +66,14 @@ def _units(s: View) -> str:
     rows = []
     for x in s.each("unit"):
         unit = str(x.raw("unit"))
-        step = f"{_amount(x, 'before', unit)} → {_amount(x, 'after', unit)}"
+        step = f"{amount(x, 'before', unit)} → {amount(x, 'after', unit)}"
         gain = x.change("gain") if "gain" in x else ""
         rows.append([x.text("name"), step, *_changes(x), _best(x), gain])
     return table(["one more", "from → to", *HEADS, "recommended then", "gain"], rows, text=(0, 6))
 
 
-def _amount(x: View, key: str, unit: str) -> str:
+def amount(x: View, key: str, unit: str) -> str:
+    """A resource or limit by its unit."""
     value = x.number(key)
     known = {
         "bytes": formats.gb,

@@ -1,0 +1,74 @@
+"""How far the plan depends on its inputs: the tables beside the tornado, and what the draws say."""
+
+from __future__ import annotations
+
+from search.document import formats
+from search.document.sections.sensitivity import FIGURES, HEADS, amount
+from search.report.html import Html, bullets, details, join, table
+from search.report.sections.summary import layout
+from search.report.view import PageView
+
+
+def sensitivity(v: PageView) -> Html:
+    """Nothing where the run left it out."""
+    s = v.at("sensitivity")
+    if not v.children("sensitivity"):
+        return Html("")
+    parts = [bullets(_draws(s.at("draws")))] if s.children("draws") else []
+    ranges = _ranges(s)
+    parts.append(details("The numbers", *([ranges] if s.children("range") else []), _units(s)))
+    return join(parts)
+
+
+def _ranges(s: PageView) -> Html:
+    rows = []
+    for x in s.each("range"):
+        for side in ("low", "high"):
+            end = x.at(side)
+            first = [x.text("name"), f"×{end.n('factor')}"]
+            rows.append([*first, *_changes(end), end.text("limits"), _best(end), x.text("source")])
+    header = ["input", "at", *HEADS, "limits", "recommended there", "source of the range"]
+    return table(
+        "Each uncertain input at the ends of its range, the others as configured", header, rows, text=(0, 6, 7, 8)
+    )
+
+
+def _units(s: PageView) -> Html:
+    rows = []
+    for x in s.each("unit"):
+        unit = str(x.raw("unit"))
+        step = f"{amount(x, 'before', unit)} → {amount(x, 'after', unit)}"
+        gain = x.change("gain") if "gain" in x else ""
+        rows.append([x.text("name"), step, *_changes(x), _best(x), gain])
+    caption = (
+        f"One unit more of each resource and limit; the gain is in {s.text('column')}, as configured "
+        f"{formats.figure(str(s.raw('column')), s.number('value'))}"
+    )
+    header = ["one more", "from → to", *HEADS, "recommended then", "gain"]
+    return table(caption, header, rows, text=(0, 6))
+
+
+def _changes(x: PageView) -> list[str]:
+    return [x.change(f) if f in x else "" for f in FIGURES]
+
+
+def _best(x: PageView) -> str:
+    if "gain" not in x:
+        return "nothing is feasible"
+    return layout(x.at("best")) if "best.gpus" in x else "the same"
+
+
+def _draws(d: PageView) -> list[str]:
+    lines = [
+        f"{d.n('count')} draws over all inputs at once (seed {d.n('seed')}): the plan stays feasible in "
+        f"{d.pct('feasible')} and the best in {d.pct('best')}; in {d.pct('layout')} the best plan has its layout, with "
+        "this batch or another.",
+    ]
+    missed = [f"{m.text('limit')} in {m.pct('share')}" for m in d.each("missed")]
+    if missed:
+        lines.append(f"It misses {formats.listed(missed)}.")
+    lines += [f"Another layout wins in {r.pct('share')}, most often as {layout(r)}." for r in d.each("rival")]
+    if "robust.gpus" in d:
+        r = d.at("robust")
+        lines.append(f"Feasible in at least {d.pct('safe')} of the draws, and the best of those, is {layout(r)}.")
+    return lines

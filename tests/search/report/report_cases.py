@@ -1,0 +1,63 @@
+"""Outcomes for the tests of the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1] / "document"))
+
+from document_cases import dense_case, latent_case, worked_case
+
+from search.run import Outcome
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&quot;\u2028<b>b</b> \u202egpj {{7*7}} `x`"
+
+
+def infeasible_case() -> Outcome:
+    """The worked case with a TPOT that nothing reaches."""
+    return worked_case(**{"limits.tpot_s": 1e-4})
+
+
+def few_points(outcome: Outcome) -> Outcome:
+    """The same with so few plans beside the front that a test can go through them."""
+    config = replace(outcome.config, report=replace(outcome.config.report, max_points=12))
+    return replace(outcome, config=config)
+
+
+def hostile_case() -> Outcome:
+    """Every name of the worked case is an attack."""
+    outcome = worked_case(name=HOSTILE, assumptions=[HOSTILE])
+    scenario = outcome.scenario
+    return replace(
+        outcome,
+        scenario=replace(
+            scenario,
+            model=replace(scenario.model, name=HOSTILE),
+            accelerator=replace(scenario.accelerator, name=HOSTILE),
+            cluster=replace(scenario.cluster, name=HOSTILE),
+        ),
+        baselines=tuple(replace(b, name=HOSTILE) for b in outcome.baselines),
+    )
+
+
+def large_case() -> Outcome:
+    """20,000 candidates, of which 500 are taken for the front."""
+    outcome = worked_case(**{"space.batch": ["8:1040:8"], "strategy.sampler": "exact"})
+    assert len(outcome.plans) >= 20_000
+    assert outcome.choice is not None
+    feasible = np.setdiff1d(np.flatnonzero(outcome.scores.feasible), [outcome.choice.recommended])
+    some = feasible[np.linspace(0, len(feasible) - 1, 499).astype(int)]
+    return replace(outcome, front=np.union1d(some, [outcome.choice.recommended]))
+
+
+CASES: dict[str, Callable[[], Outcome]] = {
+    "worked": worked_case,
+    "dense": dense_case,
+    "latent": latent_case,
+    "infeasible": infeasible_case,
+}
