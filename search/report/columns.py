@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costmodel.scores import PREDICTED
+from costmodel.scores import COSTS, PREDICTED
 from search.front import PLAN_COLUMNS
 
 LABELS = {
@@ -29,7 +29,10 @@ LABELS = {
     "limit_output_tokens_per_s": "limit of output tokens/s",
     "share_of_limit": "share of the physical limit",
     "gpus": "GPUs",
+    "usd_per_million_output_tokens": "cost per million output tokens",
+    "joules_per_output_token": "energy per output token, at most",
 }
+INTERVALS = (*PREDICTED, *COSTS)
 # (end of the name, unit, SI times this); the first that fits.
 UNITS = (
     ("tpot_s", "ms", 1e3),
@@ -40,6 +43,8 @@ UNITS = (
     ("_utilization", "%", 1e2),
     ("_mfu", "%", 1e2),
     ("_of_limit", "%", 1e2),
+    ("usd_per_million_output_tokens", "USD", 1.0),
+    ("joules_per_output_token", "J", 1.0),
 )
 TEXT = ("engines", "coverage")
 DEGREES = (*PLAN_COLUMNS, "attn_dp", "moe_tp")
@@ -75,7 +80,7 @@ def describe(name: str) -> Column:
     unit, scale = next(((u, s) for end, u, s in UNITS if name.endswith(end)), ("", 1.0))
     kind = "degree" if name in DEGREES else "text" if name in TEXT else "figure"
     label = LABELS.get(name, _words(name))
-    return Column(name, label, unit, scale, kind, name in PREDICTED, name in SHOWN_FIRST)
+    return Column(name, label, unit, scale, kind, name in INTERVALS, name in SHOWN_FIRST)
 
 
 def ordered(names: Iterable[str]) -> list[str]:
@@ -93,4 +98,4 @@ def _words(name: str) -> str:
 
 def is_bound(name: str) -> bool:
     """Whether a column is the low or the high end of another's interval."""
-    return any(name.removesuffix(end) in PREDICTED for end in ("_low", "_high") if name.endswith(end))
+    return any(name.removesuffix(end) in INTERVALS for end in ("_low", "_high") if name.endswith(end))

@@ -4,6 +4,7 @@ that are marked, each with every column of ``search.tables.header``."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,13 @@ def _chosen_rows(outcome: Outcome) -> tuple[IntArray, IntArray, bool]:
 
 
 def _table(name: str, outcome: Outcome, rows: IntArray) -> ReportValues:
-    return {f"{name}.{c}": tuple(v) for c, v in zip(header(), columns(outcome, rows), strict=True)}
+    return {f"{name}.{c}": tuple(v) for c, v in _known_columns(outcome, rows).items()}
+
+
+def _known_columns(outcome: Outcome, rows: IntArray) -> dict[str, list[Any]]:
+    """The columns of the tables, without those of costs that the accelerator does not state (empty cells in a CSV)."""
+    table = dict(zip(header(), columns(outcome, rows), strict=True))
+    return {name: values for name, values in table.items() if not (len(rows) and values[0] == "")}
 
 
 def _marks(outcome: Outcome) -> list[ReportValues]:
@@ -78,7 +85,6 @@ def _marks(outcome: Outcome) -> list[ReportValues]:
 
 
 def _mark(outcome: Outcome, row: int, role: str, name: str) -> ReportValues:
-    table = columns(outcome, np.array([row]))
     missed = [n for n, v in zip(outcome.scores.limits, outcome.scores.violations[:, row], strict=True) if v > 0]
     values: ReportValues = {"role": role, "name": name, "misses": ", ".join(missed) or "none"}
-    return values | {c: v[0] for c, v in zip(header(), table, strict=True)}
+    return values | {c: v[0] for c, v in _known_columns(outcome, np.array([row])).items()}
