@@ -18,40 +18,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.launches import in_engine
-from costmodel.plans import Array
 from costmodel.scenario import Scenario
 from search.config import load_law, read_engine
 from search.errors import InputError
 from search.hardware_catalog import load_engine
 from search.measured.cases import Case
+from search.measured.families import option, ranking, regret
 from search.measured.fitting import Fitted, apply, fit
 from search.measured.grouped import Figures, Read, measured, predict, read_cases
+from search.measured.interval_fit import (
+    FOREIGN,
+    NAMES,
+    WIDENED,
+    bounds,
+    hull,
+    labels_of,
+    own_coverage,
+    published_bounds,
+    residuals,
+    widened,
+    write_intervals,
+)
 from search.measured.intervals import CLASSES, FIGURES
 from search.measured.rows import Measurement, read_rows
-from search.paths import conf_dir
-
-WIDENED = 1.5  # a class without residuals: logarithms of the widest measured class's bounds, times this
-FOREIGN = 1.25  # the measured accelerators are of one vendor: others' logarithms, times this (assumption)
-NAMES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "output_tokens_per_s": "tokens/s/GPU"}
 
 
 def main(argv: list[str]) -> int:
     """Print the tables of docs/fidelity.md; returns the exit code."""
     parser = argparse.ArgumentParser(prog="servefront fidelity", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="measurements in the schema of silicon_dev.csv")
+    parser.add_argument("--published", type=Path, help="published figures: intervals of the two classes for them")
     parser.add_argument("--write", action="store_true", help="write conf/intervals.yaml")
     parser.add_argument("--steps", type=int, default=8, help="evaluations of the fit with something left out")
     options = parser.parse_args(argv)
     try:
         read = read_cases(read_rows(options.file))
+        printed = read_rows(options.published) if options.published else []
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return InputError.exit_code
-    report(read, options.steps, write=options.write)
+    report(read, printed, options.steps, write=options.write)
     return 0
 
 
-def report(read: Read, steps: int, *, write: bool) -> None:
+def report(read: Read, printed: list[Measurement], steps: int, *, write: bool) -> None:
     """Fit, leave out, print."""
     for reason in sorted(set(read.skipped.values())):
         print(f"left out: {sum(r == reason for r in read.skipped.values())} rows: {reason}")
@@ -61,13 +71,17 @@ def report(read: Read, steps: int, *, write: bool) -> None:
         print(f"  {engine}.{name} = {value:.3g}")
     fitted = predict(read, apply(everything))
     show("all rows in the fit", read, fitted)
-    families = leave_out(read, lambda row: row.family, steps)
+    families = leave_out(read, lambda row: row.family, steps, everything)
     show("leave one family out", read, families)
-    show("leave one model out", read, leave_out(read, lambda row: row.model, steps))
+    models = leave_out(read, lambda row: row.model, steps, everything)
+    show("leave one model out", read, models)
+    for title, found in (("all rows in the fit", fitted), ("one family", families), ("one model", models)):
+        show_choices(title, read, found)
     unknown = predict(read, _any_engine)
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
     show("accelerator's kernels unknown (class_default law)", read, unmeasured)
+    published = published_bounds(printed)
     factors = {}
     for column, figure in enumerate(FIGURES):
         kept = residuals(read, families, column)
@@ -80,8 +94,14 @@ def report(read: Read, steps: int, *, write: bool) -> None:
             "engine": widened(covered, read, unknown, fitted, column),
             "accelerator": tuple(np.exp(np.log(widened(covered, read, unmeasured, fitted, column)) * FOREIGN).tolist()),
         }
+        said = published.get(figure, {})
+        table["accelerator"] = hull(
+            table["accelerator"], table["engine"], *[v for k, v in said.items() if k == "accelerator"]
+        )
         widest = max(np.abs(np.log(v)).max() for v in table.values())
         table["layout"] = (float(np.exp(-widest * WIDENED)), float(np.exp(widest * WIDENED)))
+        for name in ("published", "offline"):
+            table[name] = said.get(name, table["accelerator"])
         factors[figure] = table
     for figure, table in factors.items():
         print(NAMES[figure], {c: tuple(round(v, 3) for v in table[c]) for c in CLASSES})
@@ -93,13 +113,13 @@ def mask(read: Read, wanted: Callable[[Measurement], bool]) -> NDArray[np.bool_]
     return np.array([i in read.cases and wanted(row) for i, row in enumerate(read.rows)])
 
 
-def leave_out(read: Read, key: Callable[[Measurement], object], steps: int) -> Figures:
-    """Every row predicted with constants fitted to the rows of other groups."""
+def leave_out(read: Read, key: Callable[[Measurement], object], steps: int, start: Fitted) -> Figures:
+    """Every row predicted with constants fitted to the rows of other groups; ``start`` only begins the search."""
     places = list(read.cases)
     at = {i: n for n, i in enumerate(places)}
     out = np.full((4, len(places)), np.nan)
     for group in sorted({str(key(read.rows[i])) for i in places}):
-        fitted = fit(read, mask(read, lambda row, g=group: str(key(row)) != g), steps=steps)  # type: ignore[misc]
+        fitted = fit(read, mask(read, lambda row, g=group: str(key(row)) != g), steps=steps, start=start)  # type: ignore[misc]
         inside = Read(read.rows, {i: c for i, c in read.cases.items() if str(key(read.rows[i])) == group}, {})
         found = predict(inside, apply(fitted))
         out[:, [at[i] for i in found.places]] = [
@@ -125,67 +145,11 @@ def _relaw(scenario: Scenario, hardware: str, law: str | None) -> Scenario:
     return replace(scenario, law=in_engine(base, scenario.engine, scenario.accelerator))
 
 
-def residuals(read: Read, found: Figures, column: int) -> Array:
-    """log(measured / predicted) of a figure, in the order of ``found.places``."""
-    predicted = (found.ttft_s, found.tpot_s, found.tokens_per_s_per_gpu)[column]
-    return np.log(measured(read, found.places)[column] / predicted)
-
-
-def _labels(read: Read, found: Figures) -> NDArray[np.str_]:
-    return np.array([str(read.rows[i].family) for i in found.places])
-
-
-def quantiles(values: Array, labels: NDArray[np.str_]) -> tuple[float, float]:
-    """10th and 90th percentile of ``values``, each label weighing the same."""
-    known = np.isfinite(values)
-    values, labels = values[known], labels[known]
-    counts = {label: int((labels == label).sum()) for label in set(labels.tolist())}
-    weight = np.array([1.0 / counts[label] for label in labels.tolist()])
-    order = np.argsort(values)
-    share = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
-    low, high = np.interp([0.1, 0.9], share, values[order])
-    return float(low), float(high)
-
-
-def bounds(read: Read, found: Figures, values: Array, rows: NDArray[np.bool_] | None = None) -> tuple[float, float]:
-    """Factors on a prediction; they hold 1."""
-    rows = np.ones(len(values), dtype=bool) if rows is None else rows
-    low, high = quantiles(values[rows], _labels(read, found)[rows])
-    return min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0)
-
-
-def widened(
-    covered: tuple[float, float], read: Read, found: Figures, fitted: Figures, column: int
-) -> tuple[float, float]:
-    """``covered`` and what not knowing something adds, in quadrature of logarithms: the spread of the predictions with
-    and without that knowledge."""
-    with_it, without = ((f.ttft_s, f.tpot_s, f.tokens_per_s_per_gpu)[column] for f in (fitted, found))
-    both = ~(fitted.waiting | found.waiting)
-    low, high = quantiles(np.log(with_it / without)[both], _labels(read, found)[both])
-    inner = np.log(covered)
-    return float(np.exp(-np.hypot(inner[0], low))), float(np.exp(np.hypot(inner[1], high)))
-
-
-def own_coverage(read: Read, found: Figures, values: Array) -> float:
-    """Share of rows inside the interval that the other families' residuals give."""
-    labels = _labels(read, found)
-    hits: list[bool] = []
-    for label in sorted(set(labels.tolist())):
-        for waiting in (False, True):
-            mine = (labels == label) & (found.waiting == waiting)
-            others = (labels != label) & (found.waiting == waiting)
-            if not mine.any() or not others.any():
-                continue
-            low, high = quantiles(values[others], labels[others])
-            hits += ((values[mine] >= min(low, 0.0)) & (values[mine] <= max(high, 0.0))).tolist()
-    return float(np.mean(hits))
-
-
 def show(title: str, read: Read, found: Figures) -> None:
     """Mean, median and bias of the errors by family, over rows and over families."""
     actual = measured(read, found.places)
     figures = (found.ttft_s, found.tpot_s, found.tokens_per_s_per_gpu)
-    labels = _labels(read, found)
+    labels = labels_of(read, found)
     print(f"\n{title}: absolute error, mean (median) [bias]")
     means: list[list[float]] = []
     for label in sorted(set(labels.tolist())):
@@ -205,20 +169,15 @@ def show(title: str, read: Read, found: Figures) -> None:
     print(f"  mean over rows: {rows_text}\n  mean over families: {family_text}\n")
 
 
-def write_intervals(factors: dict[str, dict[str, tuple[float, float]]], rows: int) -> None:
-    """``conf/intervals.yaml``."""
-    lines = [
-        "# Written by `python -m search.fidelity FILE --write`: docs/fidelity.md.",
-        "# Factors on a prediction between which the measured value lies in 80 % of cases, by situation.",
-        f'source: "residuals of {rows} closed-loop rows, each predicted without its family in the fit; layout: the '
-        f"widest of the others, its logarithm times {WIDENED} (assumption: no such row is in the data); "
-        f'accelerator: logarithms times {FOREIGN} (assumption: all measured ones are of one vendor)"',
-        "factors:",
-    ]
-    for figure, table in factors.items():
-        lines.append(f"  {figure}:")
-        lines += [f"    {name}: [{table[name][0]:.4f}, {table[name][1]:.4f}]" for name in CLASSES]
-    (conf_dir() / "intervals.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+def show_choices(title: str, read: Read, found: Figures) -> None:
+    """Rank correlation and regret of the choices that predictions make (``search.measured.families``)."""
+    predicted = zip(found.places, found.tpot_s.tolist(), found.tokens_per_s_per_gpu.tolist(), strict=True)
+    rows = [row for i, tpot, speed in predicted if (row := option(read.rows[i], tpot, speed)) is not None]
+    order, taken = ranking(rows), regret(rows)
+    print(
+        f"choices, {title}: rank correlation {order.mean:.3f}; mean loss {taken.loss:.1%} over {taken.decisions} "
+        f"decisions, limits kept {taken.kept:.1%}, within 5 % {taken.nearly_kept:.1%}"
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 
 from search.measured.errors import measured
 from search.measured.predict import Prediction
+from search.measured.rows import Measurement
 
 TPOT_LIMITS_S = (0.015, 0.020, 0.030, 0.050, 0.100)
 NEARLY = 1.05  # a limit missed by less: measurements repeat within 2 to 5 %
@@ -66,15 +67,17 @@ class Regret:
 
 def options(predictions: Iterable[Prediction]) -> list[Option]:
     """The rows that are predicted and measure tokens/s/GPU."""
-    found = []
-    for p in predictions:
-        m = p.measurement
-        speed, guess = measured(m, "tokens_per_s_per_gpu"), p.tokens_per_s_per_gpu.value
-        if math.isfinite(speed) and math.isfinite(guess):
-            layout = (m.gpus, m.tp, m.pp, m.attn_dp, m.ep, m.moe_tp)
-            tpot = measured(m, "tpot_s")
-            found.append(Option((*m.setting, m.regime), layout, tpot, speed, p.tpot_s.value, guess))
-    return found
+    found = [option(p.measurement, p.tpot_s.value, p.tokens_per_s_per_gpu.value) for p in predictions]
+    return [row for row in found if row is not None]
+
+
+def option(m: Measurement, predicted_tpot_s: float, predicted_speed: float) -> Option | None:
+    """A row with its prediction; ``None`` where tokens/s/GPU is not measured or not predicted."""
+    speed = measured(m, "tokens_per_s_per_gpu")
+    if not (math.isfinite(speed) and math.isfinite(predicted_speed)):
+        return None
+    layout = (m.gpus, m.tp, m.pp, m.attn_dp, m.ep, m.moe_tp)
+    return Option((*m.setting, m.regime), layout, measured(m, "tpot_s"), speed, predicted_tpot_s, predicted_speed)
 
 
 def _settings(rows: Iterable[Option]) -> list[list[Option]]:

@@ -4,7 +4,9 @@
 log(measured / predicted). Classes, from the best known to the least: ``covered`` (an accelerator whose kernels were
 measured, an engine with fitted constants), ``waiting`` (covered, but the cache admits fewer sequences than are in
 flight), ``engine`` (the engine is unknown), ``accelerator`` (its kernels were not measured) and ``layout`` (pipeline
-or sequence parallelism, or several nodes, which no fitted row has). ``search.fidelity`` says how each is made.
+or sequence parallelism, or several nodes, which no fitted row has). Two more are for validation only: ``published``
+(somebody's printed figure, whose client, lengths and layout are partly unknown) and ``offline`` (the same for batches
+and backlogs). ``search.fidelity`` says how each is made.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from costmodel.scores import COSTS
 from search.errors import InputError
 from search.paths import conf_dir
 
-CLASSES = ("covered", "waiting", "engine", "accelerator", "layout")
+CLASSES = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline")
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_per_s")
 # Figures that share another's relative interval.
 SAME_AS = {

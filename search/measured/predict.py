@@ -23,6 +23,7 @@ MOST = 1e7  # tokens, sequences or accelerators: beyond it a cell is a slip
 CLOSED = ("closed_loop_fixed_conc", "latency_bs1")
 # A program that calls the engine itself: no request travels, waits to be parsed and is answered.
 IN_PROCESS = ("static_batch_offline", "prefill_only", "prefill_only_bs1", "decode_only")
+OFFLINE = (*IN_PROCESS, "max_throughput_offline")
 LARGE_MEMORY = 70 * 2**30
 
 
@@ -37,14 +38,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Seconds, and output tokens a second and GPU. ``coverage`` names the class of the intervals; ``skipped`` is the
-    reason of a row without a prediction."""
+    """Seconds, and output tokens a second and GPU. ``coverage`` names the class of the intervals, ``situation``
+    the one that a plan of a search would have; ``skipped`` is the reason of a row without a prediction."""
 
     measurement: Measurement
     ttft_s: Figure = Figure()
     tpot_s: Figure = Figure()
     tokens_per_s_per_gpu: Figure = Figure()
     coverage: str = ""
+    situation: str = ""
     skipped: str | None = None
     assumptions: tuple[str, ...] = field(default=())
 
@@ -145,10 +147,13 @@ def _speed(run: Offline, m: Measurement) -> float:
 
 def _with_intervals(m: Measurement, case: Case, figures: tuple[float, float, float], waiting: bool) -> Prediction:
     known = coverage(case.scenario, case.plan, np.array([waiting]))
+    situation = CLASSES[int(known[0])]
+    if m.printed and situation != "layout":
+        known = np.array([CLASSES.index("offline" if m.regime in OFFLINE else "published")])
     names = ("ttft_s", "tpot_s", "output_tokens_per_s_per_gpu")
     found = []
     for name, value in zip(names, figures, strict=True):
         low, high = load_intervals().of(name, known, np.array([value], dtype=float))
         found.append(Figure(float(value), float(low[0]), float(high[0])))
     ttft, tpot, speed = found
-    return Prediction(m, ttft, tpot, speed, coverage=CLASSES[int(known[0])], assumptions=case.assumptions)
+    return Prediction(m, ttft, tpot, speed, CLASSES[int(known[0])], situation, assumptions=case.assumptions)

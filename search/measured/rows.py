@@ -17,8 +17,8 @@ REALISED = 0.9  # of nominal lengths: InferenceX draws them uniformly between 0.
 class Measurement:
     """One run. Lengths are realised means in tokens; ``concurrency`` sequences in flight over the deployment, ``None``
     where all requests are queued at once; layout degrees are ``None`` where the source does not print them. Measured
-    figures are ``None`` where there are none. ``drawn`` is True for lengths drawn at random; ``requests``
-    in all, where known, and ``waves`` of them over the concurrency."""
+    figures are ``None`` where there are none. ``printed``: from somebody's table, not from a log. ``drawn`` is True
+    for lengths drawn at random; ``requests`` in all, where known, and ``waves`` of them over the concurrency."""
 
     id: str
     model: str
@@ -45,6 +45,7 @@ class Measurement:
     note: str = ""
     waves: float | None = None
     requests: float | None = None
+    printed: bool = False
 
     @property
     def family(self) -> tuple[str, str, str]:
@@ -145,6 +146,7 @@ def _published(row: dict[str, str]) -> Measurement:
         ttft_s=_milli(_float(row, "ttft_ms_mean", "ttft_ms_median")),
         tpot_s=_milli(_float(row, "tpot_ms_mean", "itl_ms_mean", "tpot_ms_median")),
         tokens_per_s_per_gpu=speed,
+        printed=True,
         note="speculative decoding" if (row.get("spec_decode") or "none") not in ("none", "no", "") else "",
         requests=requests, waves=max(requests / concurrency, 1.0) if requests and concurrency else None,
     )  # fmt: skip
