@@ -179,7 +179,7 @@ class _Blocks:
                     self.known.clear()
                 self.known[place] = weight * residuals(read, mine)
             found.append(self.known[place])
-        return np.concatenate(found)
+        return np.concatenate([np.zeros(0), *found])  # with nothing kept the priors decide alone
 
 
 def _solve(read: Read, keep: NDArray[np.bool_], wanted: list[Slot], steps: int, start: Fitted) -> Posterior:
