@@ -58,7 +58,7 @@ SHARED_CONSTANTS = (
 ACCELERATOR_CONSTANTS = (Constant("sustained_share", 1.0, 0.4, 1.6, sigma=0.2),)
 # Accelerators that share a constant; any other is a generation of its own.
 GENERATIONS = {
-    **dict.fromkeys(("h100_sxm", "h200_sxm", "h100_pcie", "gh200", "h800", "h20_96gb"), "hopper"),
+    **dict.fromkeys(("h100_sxm", "h200_sxm", "gh200", "h800"), "hopper"),
     **dict.fromkeys(("b200_sxm", "b300_sxm", "gb200", "gb300"), "blackwell"),
 }
 Key = tuple[str, str]  # (engine, generation or ``all``; constant)
