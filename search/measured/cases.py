@@ -54,6 +54,13 @@ class Case:
     assumptions: tuple[str, ...]
 
 
+def scenario_key(m: Measurement, case: Case) -> tuple[object, ...]:
+    """Equal for measurements whose cases have the same scenario, so that their plans can be evaluated together."""
+    s = case.scenario
+    named = (m.model, case.hardware, m.precision, m.kv_precision)
+    return (*named, s.engine, s.cluster, s.limits, s.lengths, s.synchronised, s.waves)
+
+
 @cache
 def read_named_model(name: str, weights: str | None, folder: Path | None) -> ReadModel:
     """A model of the catalog by any of its names, or a ``config.json`` in ``folder`` whose file name it is."""
