@@ -63,7 +63,9 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
     shared: Any = 0.0
     for op in operations:
         if isinstance(op, Collective):
-            seconds = message_seconds(op.message(step), scenario.cluster, step.layout.gpus)
+            seconds = message_seconds(
+                op.message(step), scenario.cluster, step.layout.gpus, scenario.engine.one_pass_bytes
+            )
             total.comm_s = total.comm_s + seconds
             if detail:
                 total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))

@@ -75,6 +75,7 @@ class EngineConfig:
     expert_tile_rows: float = 0.0
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
+    one_pass_bytes: float = 0.0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
     expert_launch_share: float = 1.0
