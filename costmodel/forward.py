@@ -72,6 +72,8 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
             continue
         work = op.work(step)
         times = scenario.law.times(work, scenario.accelerator)
+        if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
+            times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = total.compute_s + times.seconds
         if work.kind == "experts":
             routed = routed + times.seconds

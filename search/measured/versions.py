@@ -13,6 +13,7 @@ from search.measured.rows import Measurement
 from search.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
+BEFORE_0_18 = 1.36  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 
 
@@ -25,13 +26,15 @@ def version_of(m: Measurement) -> tuple[int, int] | None:
 def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
     """The engine as its version was.
 
-    vLLM 0.11 to 0.15 on Hopper multiplies block-scaled FP8 experts with DeepGEMM at any number of tokens (pull request
-    26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp of 8 (pull
-    request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or not; that all of
-    them cost time is read off the runs (docs/fidelity.md). From 0.16 on another kernel is chosen (issue 34249).
+    vLLM 0.11 to 0.15 on Hopper multiplies block-scaled FP8 experts with DeepGEMM at any number of tokens (pull
+    request 26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp
+    of 8 (pull request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or
+    not; that all of them cost time is read off the runs (docs/fidelity.md). From 0.16 on another kernel is chosen
+    (issue 34249). Before 0.18 FP8 experts take ``BEFORE_0_18`` times as long as after, on Hopper and on Blackwell
+    alike.
 
-    SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in its
-    norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5."""
+    SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in
+    its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5."""
     version = version_of(m)
     if engine.name == "sglang" and version is not None and version <= (0, 4):
         return replace(engine, launch_share=max(engine.launch_share, 1.0))
@@ -40,6 +43,9 @@ def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accel
     padded = engine.name == "vllm" and version is not None and (0, 11) <= version <= (0, 15)
     if padded and hopper and experts and m.tp != 8:
         return replace(engine, expert_tile_rows=DEEP_GEMM_ROWS)
+    fp8 = model.has_experts and model.quantization.of("experts.up").name.startswith("fp8")
+    if engine.name == "vllm" and fp8 and version is not None and version <= (0, 17):
+        return replace(engine, expert_stretch=BEFORE_0_18)
     return engine
 
 
