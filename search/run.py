@@ -125,7 +125,7 @@ def run(config: Config) -> Outcome:
     if config.strategy.sampler != "exact":
         with watch.stage("study"):
             study, archive = run_study(scenario, space, legal, objectives, config.strategy, config.name)
-            report = StudyReport(study, len(study.trials), archive.repeats, None)
+            report = StudyReport(study, len(study.get_trials(deepcopy=False)), archive.repeats, None)
     exact = len(legal) <= config.strategy.exact_limit
     if not exact and archive is None:
         raise InputError(
