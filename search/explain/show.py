@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from search.document.formats import figure, percent, signed_percent
+from search.escape import plain
 from search.explain.explained import Verdict, axes_words
 from search.explain.tables import figures_in, tables
 from search.front import column
 from search.run import Outcome
-from search.sensitivity.svg import plain
 
 WIDTH_WITHOUT_TERMINAL = 250  # nothing is cut off in a pipe
 
