@@ -2,7 +2,10 @@
 
 import sys
 
-from search.main import main
+from search.cli import collect_rarely
 
 if __name__ == "__main__":
+    collect_rarely()
+    from search.main import main
+
     sys.exit(main(sys.argv[1:]))

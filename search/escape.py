@@ -55,7 +55,7 @@ def html(text: object) -> str:
 def script_json(value: Any) -> str:
     """JSON that may stand inside ``<script>``: no character in it opens or closes a tag. Raises ``ValueError`` for
     infinities and NaN, which JSON does not have."""
-    text = json.dumps(value, allow_nan=False)
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

@@ -66,7 +66,8 @@ class StudyReport:
 class Outcome:
     """Everything that the documents are rendered from. ``plans`` and ``scores`` hold every plan that was scored (all
     legal ones when ``exact``), ``engines`` which engine takes each, ``coverage`` how well measurements cover it (an
-    index into ``search.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them."""
+    index into ``search.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them, the recommended plan
+    always one of the front."""
 
     config: Config
     scenario: Scenario
@@ -124,7 +125,7 @@ def run(config: Config) -> Outcome:
     if config.strategy.sampler != "exact":
         with watch.stage("study"):
             study, archive = run_study(scenario, space, legal, objectives, config.strategy, config.name)
-            report = StudyReport(study, len(study.trials), archive.repeats, None)
+            report = StudyReport(study, len(study.get_trials(deepcopy=False)), archive.repeats, None)
     exact = len(legal) <= config.strategy.exact_limit
     if not exact and archive is None:
         raise InputError(
@@ -141,6 +142,8 @@ def run(config: Config) -> Outcome:
             report = StudyReport(report.study, report.trials, report.repeats, share)
         known = coverage(scenario, plans, scores.admitted_batch < plans.batch)
         choice = recommend(plans, scores, policy, space.axes, known)
+        if choice is not None:  # the plan that it was preferred to may dominate it
+            front = np.union1d(front, [choice.recommended])
     outcome = Outcome(
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario)),
         space, legal, objectives, policy,

@@ -110,9 +110,15 @@ def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
-    # A column is all text or all numbers, which stay as they are.
-    safe = [[csv_cell(v) for v in column] if column and isinstance(column[0], str) else column for column in table]
-    writer.writerows(zip(*safe, strict=True))
+    writer.writerows(zip(*map(_safe, table), strict=True))
     data = text.getvalue().encode()
     # mtime 0: the same run gives the same bytes.
     path.write_bytes(gzip.compress(data, compresslevel=1, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _safe(column: list[Any]) -> list[Any]:
+    """A column is all text or all numbers, which stay as they are. Long columns hold few different texts."""
+    if not column or not isinstance(column[0], str):
+        return column
+    cells = {text: csv_cell(text) for text in set(column)}
+    return [cells[text] for text in column]

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from search.document.formats import figure, percent, signed_percent
+from search.escape import plain
 from search.explain.explained import Verdict, axes_words
 from search.explain.tables import figures_in, tables
 from search.front import column
 from search.run import Outcome
-from search.sensitivity.svg import plain
 
 WIDTH_WITHOUT_TERMINAL = 250  # nothing is cut off in a pipe
 
@@ -69,6 +69,9 @@ def _reasons(outcome: Outcome) -> list[str]:
     assert outcome.choice is not None
     choice, name = outcome.choice, outcome.policy.first[0]
     lines = []
+    if choice.passed_over is not None:
+        plan = axes_words(outcome.plans.row(choice.passed_over))
+        lines.append(f"{plan} is predicted better, but no measurement covers its layout and the intervals overlap.")
     if choice.runner_up is not None:
         value = float(column(name, outcome.plans, outcome.scores)[choice.runner_up])
         apart = "" if choice.runner_up_apart else "; the model cannot tell them apart"

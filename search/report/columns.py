@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from costmodel.scores import COSTS, PREDICTED
 from search.front import PLAN_COLUMNS
@@ -73,6 +74,7 @@ class Column:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
+@cache
 def describe(name: str) -> Column:
     """How a column is shown; the ends of an interval as the figure that they are about."""
     if is_bound(name):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from search.escape import script_json
 
 
 class Html(str):
@@ -63,11 +64,6 @@ def details(summary: str, *children: str) -> Html:
     return tag("details", tag("summary", summary), *children)
 
 
-# What could end a script element or a line of JavaScript, as JSON also lets it be written.
-_JSON_QUOTES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-
-
 def json_script(identity: str, data: Any) -> Html:
     """Data for the page's script, in an element that nothing executes."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_JSON_QUOTES)
-    return Html(f'<script type="application/json" id="{html.escape(identity)}">{text}</script>')
+    return Html(f'<script type="application/json" id="{html.escape(identity)}">{script_json(data)}</script>')

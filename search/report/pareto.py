@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from search.palette import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, Mark, mark_of
+from search.report.chart import Scale, axes, marker
 from search.report.columns import describe
-from search.report.palette import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, Mark, mark_of
-from search.report.svg import FONT, Scale, axes, element, marker, text
 from search.report.view import PageView, short
+from search.svg import document, element, text
 
 WIDTH, HEIGHT = 900.0, 600.0
 LEFT, RIGHT, TOP, BOTTOM = 92.0, 26.0, 78.0, 128.0
@@ -32,9 +33,6 @@ def pareto_svg(values: Mapping[str, Any]) -> str:
         + "; bars are 80 % intervals"
     )
     drawn = [
-        element("title", _escaped(title)),
-        element("desc", _escaped(f"{about}. Marked: {', '.join(_said(m) for m in marks)}.")),
-        element("rect", width=WIDTH, height=HEIGHT, fill="#ffffff"),
         text(LEFT, 32, title, font_size=19.0, font_weight="bold"),
         text(LEFT, 54, about, fill="#4A5058"),
         *axes(x, y, across.title, up.title),
@@ -44,16 +42,8 @@ def pareto_svg(values: Mapping[str, Any]) -> str:
         *(_symbol(m, mark_of(m.text("role"), i), x, y) for i, m in enumerate(marks)),
         *_legend(v, marks, kinds, colour.label),
     ]
-    body = "\n".join(part for part in drawn if part)
-    head = element("svg", "\n" + body + "\n", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
-                   width=WIDTH, height=HEIGHT, role="img", font_family=FONT, font_size=12.5, fill=INK)  # fmt: skip
-    return head + "\n"
-
-
-def _escaped(words: str) -> str:
-    from xml.sax.saxutils import escape
-
-    return escape(words)
+    description = f"{about}. Marked: {', '.join(_said(m) for m in marks)}."
+    return document(WIDTH, HEIGHT, title, description, drawn, font_size=12.5, fill=INK)
 
 
 def _said(m: PageView) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.plans import IntArray
+from costmodel.scores import COSTS
 from search.recommend import nearest
 from search.report.view import ReportValues
 from search.rules import ENGINES
@@ -61,7 +62,8 @@ def _table(name: str, outcome: Outcome, rows: IntArray) -> ReportValues:
 def _known_columns(outcome: Outcome, rows: IntArray) -> dict[str, list[Any]]:
     """The columns of the tables, without those of costs that the accelerator does not state (empty cells in a CSV)."""
     table = dict(zip(header(), columns(outcome, rows), strict=True))
-    return {name: values for name, values in table.items() if not (len(rows) and values[0] == "")}
+    unknown = tuple(figure for figure in COSTS if figure not in outcome.scores.costs)
+    return {name: values for name, values in table.items() if not name.startswith(unknown)}
 
 
 def _marks(outcome: Outcome) -> list[ReportValues]:

@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 from costmodel.plans import AXES
+from search.escape import csv_cell
 from search.sensitivity.inputs import INPUTS
 from search.sensitivity.situations import FIGURES, Situation
 from search.sensitivity.study import Sensitivity
@@ -43,7 +44,7 @@ def _row(found: Sensitivity, s: Situation) -> list[Any]:
     else:
         row += [axes_text(s.best.plan), str(s.best.same).lower()]
         row += [*(s.best.figures[f] for f in FIGURES), s.best.gain]
-    return [*row, harmless(s.source)]
+    return [*row, csv_cell(s.source)]
 
 
 def change(found: Sensitivity, s: Situation, figure: str) -> float:
@@ -55,12 +56,6 @@ def change(found: Sensitivity, s: Situation, figure: str) -> float:
 def axes_text(plan: dict[str, int]) -> str:
     """As ``--plan`` takes it."""
     return ",".join(f"{axis}={plan[axis]}" for axis in AXES)
-
-
-def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    line = " ".join(text.split())
-    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
 
 
 def summary(found: Sensitivity) -> dict[str, Any]:

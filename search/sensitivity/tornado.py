@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from search.palette import BLUE, VERMILION
 from search.sensitivity.situations import Situation
 from search.sensitivity.study import Sensitivity
-from search.sensitivity.svg import Picture
 from search.sensitivity.table import change, label
+from search.svg import Picture
 
 if TYPE_CHECKING:
     from search.run import Outcome
 
-LOW, HIGH, UNIT = "#0072B2", "#D55E00", "#555555"  # Okabe and Ito's blue and vermilion: told apart by everybody
+LOW, HIGH, UNIT = BLUE, VERMILION, "#555555"
 WIDTH, NAMES, PANEL, GAP = 1000.0, 190.0, 250.0, 15.0
 ROW, BAR = 30.0, 11.0
 LABEL = 52.0  # pixels beside a bar for its figure

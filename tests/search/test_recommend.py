@@ -70,6 +70,31 @@ def test_a_layout_nobody_measured_is_not_preferred_inside_its_interval(outcome):
     assert far.passed_over is None
 
 
+def test_the_recommended_plan_is_on_the_front_though_one_passed_over_dominates_it(monkeypatch):
+    """Call the layouts of the best plan's degrees unmeasured: the next best is recommended, and has its row."""
+    from search import run as module
+
+    def pretend(scenario, plans, waits):
+        return np.where(plans.ep == 8, CLASSES.index("layout"), CLASSES.index("covered"))
+
+    monkeypatch.setattr(module, "coverage", pretend)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        settings = ["+experiment=qwen3_235b", "strategy=exact", "sensitivity=none", "space.gpus=[8]"]
+        found = module.run(typed(compose("config", settings)))
+    choice = found.choice
+    costs = found.objectives.costs(found.plans, found.scores)
+    feasible = np.flatnonzero(found.scores.feasible)
+
+    def dominating(row):
+        worse = np.all(costs[feasible] <= costs[row], axis=1) & np.any(costs[feasible] < costs[row], axis=1)
+        return set(feasible[worse].tolist())
+
+    assert choice.passed_over is not None
+    assert dominating(choice.recommended)
+    assert choice.recommended in found.front
+    assert [row for row in found.front if dominating(row)] == [choice.recommended]
+
+
 def test_intervals_hold_the_prediction_and_grow_with_ignorance():
     table = load_intervals().bounds
     for figure in table.values():

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from search.config import typed
 from search.paths import conf_dir
 from search.run import run
-from search.sampler import SAMPLERS
+from search.sampler import SAMPLERS, _Generations
 
 
 def outcome(*overrides: str):
@@ -45,6 +45,19 @@ def test_same_seed_same_trials_other_seed_other_trials():
 
     assert trials(3) == trials(3)
     assert trials(3) != trials(4)
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "nsga3"])
+def test_generations_are_those_that_optuna_counts(sampler, monkeypatch):
+    def trials():
+        found = outcome(f"strategy={sampler}", "strategy.n_trials=170").study.study.trials
+        return [(t.params, t.values, t.system_attrs) for t in found]
+
+    ours = trials()
+    monkeypatch.delattr(_Generations, "get_trial_generation")
+    assert trials() == ours
+    generations = [a for _, _, attrs in ours for k, a in attrs.items() if k.endswith("Sampler:generation")]
+    assert generations == [i // 50 for i in range(170)]
 
 
 @pytest.mark.slow

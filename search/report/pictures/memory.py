@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.report.palette import INK, PARTS, VERMILION
+from search.palette import INK, PARTS, VERMILION
 from search.report.pictures import Picture, axis, hatched, line, quote
 from search.report.view import PageView
 

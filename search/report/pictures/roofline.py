@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from search.document import formats
-from search.report.palette import BOUNDS, GREY, INK
+from search.palette import BOUNDS, GREY, INK
 from search.report.pictures import Picture, axis, quote
 from search.report.view import PageView
 

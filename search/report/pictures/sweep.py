@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from search.palette import BLUE, GREY, VERMILION
 from search.report.columns import describe
-from search.report.palette import BLUE, GREY, VERMILION
 from search.report.pictures import Picture, axis, line, quote
 from search.report.view import PageView
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.document import formats
-from search.report.palette import BOUNDS
+from search.palette import BOUNDS
 from search.report.pictures import Picture, axis, hatched, quote
 from search.report.view import PageView
 

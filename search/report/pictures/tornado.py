@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from search.palette import ORANGE, SKY
 from search.report.columns import describe
-from search.report.palette import ORANGE, SKY
 from search.report.pictures import Picture, axis, hatched, quote
 from search.report.view import PageView
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from search.palette import mark_of
 from search.report.columns import describe, is_bound, ordered
 from search.report.html import Html, details, join, tag
-from search.report.palette import mark_of
 from search.report.view import PageView, rounded
 
 FRONT_DIGITS, CLOUD_DIGITS = 7, 4  # that count; the table shows three

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from search.palette import BLUE, BOUNDS, GREY, PARTS, VERMILION
+from search.report.chart import marker
 from search.report.html import Html, tag
-from search.report.palette import BLUE, BOUNDS, GREY, PARTS, VERMILION
 from search.report.pictures.memory import NAMES
 from search.report.pictures.tornado import ENDS
-from search.report.svg import element, marker
 from search.report.view import PageView
+from search.svg import element
 
 SIDE = 16.0
 HATCHES = {

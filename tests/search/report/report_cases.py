@@ -30,11 +30,12 @@ def few_points(outcome: Outcome) -> Outcome:
 
 
 def hostile_case() -> Outcome:
-    """Every name of the worked case is an attack."""
-    outcome = worked_case(name=HOSTILE, assumptions=[HOSTILE])
+    """Every name of the worked case is an attack, also the run's, which a search does not take."""
+    outcome = worked_case(assumptions=[HOSTILE])
     scenario = outcome.scenario
     return replace(
         outcome,
+        config=replace(outcome.config, name=HOSTILE),
         scenario=replace(
             scenario,
             model=replace(scenario.model, name=HOSTILE),

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_cases import few_points, hostile_case
 
+from search.palette import mark_of
 from search.report import collect, pareto_svg
-from search.report.palette import mark_of
-from search.report.svg import Scale, tick_step
+from search.report.chart import Scale, tick_step
 from search.run import Outcome
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from report_cases import HOSTILE, few_points, hostile_case, large_case
 
+from search.palette import BOUNDS, PARTS, ROLES, mark_of
 from search.report import collect, render
 from search.report.html import Html, json_script, tag
 from search.report.page import page_script, plotly_script
-from search.report.palette import BOUNDS, PARTS, ROLES, mark_of
 from search.report.view import PageView
 from search.run import Outcome
 

@@ -14,7 +14,7 @@ from report_cases import dense_case, few_points, infeasible_case
 
 from costmodel.evaluate import evaluate
 from costmodel.plans import AXES
-from costmodel.scores import FIGURES
+from costmodel.scores import COSTS, FIGURES
 from search.report import collect, pareto_svg
 from search.report.chosen import batch_grid
 from search.report.columns import describe
@@ -120,18 +120,36 @@ def test_sections_write_no_figure_of_their_own(reported: Outcome) -> None:
         assert {d for d in digits if set(d) - set("70,.")} <= {"1", "80", "100"}, identity
 
 
-def test_table_holds_the_front_as_pareto_csv_does(reported: Outcome) -> None:
-    values = collect(reported)
-    for name, column in zip(header(), columns(reported, front_rows(reported)), strict=True):
-        assert values[f"plans.{name}"] == tuple(column)
-    assert values["plans.row"] == tuple(range(1, len(reported.front) + 1))
+@pytest.fixture(scope="module", params=[0, 1, 2, 3])
+def priced(request: pytest.FixtureRequest, reported: Outcome) -> Outcome:
+    """The worked case on an accelerator with neither price nor power, with one of them, and with both."""
+    price, power = (3.0 if request.param & 1 else None), (700.0 if request.param & 2 else None)
+    accelerator = replace(reported.scenario.accelerator, price_per_hour=price, power_w=power)
+    scenario = replace(reported.scenario, accelerator=accelerator)
+    baselines = tuple(replace(b, scores=evaluate(scenario, b.plan)) for b in reported.baselines)
+    return replace(reported, scenario=scenario, scores=evaluate(scenario, reported.plans), baselines=baselines)
 
 
-def test_every_column_of_pareto_csv_joins_the_page(reported: Outcome) -> None:
-    data = front_data(PageView(collect(reported)))
-    names = {c["name"] for c in data["columns"]}
-    assert {n for n in header() if not n.endswith(("_low", "_high"))} == names
-    assert {f"{c['name']}_low" for c in data["columns"] if c["interval"]} <= set(data["front"])
+def test_table_holds_the_front_as_pareto_csv_does(priced: Outcome) -> None:
+    """Without the columns that are empty there: costs that the accelerator does not state."""
+    values = collect(priced)
+    every = dict(zip(header(), map(tuple, columns(priced, front_rows(priced))), strict=True))
+    filled = {name: column for name, column in every.items() if set(column) != {""}}
+    assert len(every) - len(filled) == 3 * (len(COSTS) - len(priced.scores.costs))
+    assert {k: v for k, v in values.items() if k.startswith("plans.")} == {
+        "plans.row": tuple(range(1, len(priced.front) + 1)),
+        **{f"plans.{name}": column for name, column in filled.items()},
+    }
+
+
+def test_every_column_of_pareto_csv_joins_the_page(priced: Outcome) -> None:
+    """Also where the front is empty."""
+    unknown = set(COSTS) - set(priced.scores.costs)
+    for outcome in (priced, replace(priced, front=priced.front[:0], choice=None)):
+        data = front_data(PageView(collect(outcome)))
+        names = {c["name"] for c in data["columns"]}
+        assert {n for n in header() if not n.endswith(("_low", "_high"))} - unknown == names
+        assert {f"{c['name']}_low" for c in data["columns"] if c["interval"]} <= set(data["front"])
 
 
 def test_picture_is_a_seeded_sample_that_says_so(reported: Outcome) -> None:
@@ -271,7 +289,7 @@ def test_infeasible_report_is_about_the_nearest_plans() -> None:
 def test_new_columns_get_a_label_and_a_unit_by_themselves() -> None:
     assert describe("tpot_s").title == "TPOT (ms)"
     assert describe("tpot_s_low").scale == describe("tpot_s").scale == 1e3
-    assert describe("usd_per_million_output_tokens").title == "usd per million output tokens"
+    assert describe("queued_requests_mean").title == "queued requests mean"
     assert describe("draft_bytes_per_gpu").title == "draft per GPU (GB)"
 
 

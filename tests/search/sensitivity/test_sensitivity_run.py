@@ -16,11 +16,11 @@ from search.document import render_plan
 from search.run import Outcome, run
 from search.saved_run import named_plan, read_run
 from search.sensitivity.draws import factors
-from search.sensitivity.inputs import Range, read_ranges
+from search.sensitivity.inputs import INPUTS, Range, read_ranges
 from search.sensitivity.situations import FIGURES
-from search.sensitivity.svg import Picture
 from search.sensitivity.table import HEADER, csv_text
 from search.sensitivity.tornado import tornado
+from search.svg import Picture
 
 ZERO = [
     f"sensitivity.ranges.{name}.{end}=1"
@@ -239,14 +239,23 @@ def test_the_picture_is_whole_and_says_what_it_shows(worked_run: Path) -> None:
     assert title is not None
     assert "Sensitivity of the recommended plan" in str(title.text)
     assert description is not None
-    assert "link latency (alpha), TPOT: -1.4 % at ×0.7, +14.1 % at ×4." in str(description.text)
+    table = rows(worked_run / "sensitivity.csv")
+    figures = {"output_tokens_per_s": "output tokens/s", "burst_ttft_s": "TTFT, end of a burst", "tpot_s": "TPOT"}
+    ranges = [r for r in table if r["kind"] == "range"]
+    assert len(ranges) == 14
+    for low, high in zip(ranges[::2], ranges[1::2], strict=True):
+        for figure, head in figures.items():
+            first, second = (
+                f"{float(r[f'{figure}_change']) * 100:+.1f} % at ×{float(r['after']):.3g}" for r in (low, high)
+            )
+            assert f"{INPUTS[low['input']].label}, {head}: {first}, {second}." in str(description.text)
     words = [str(t.text) for t in root.iter(f"{space}text")]
     assert {"expert imbalance", "prompt length", "TTFT, end of a burst"} <= set(words)
     assert not re.search(r"nan|inf\b", text)
     width = float(root.attrib["width"])
     for bar in root.iter(f"{space}rect"):
-        if bar.attrib["width"] != "100%":
-            assert 0 <= float(bar.attrib["x"]) <= float(bar.attrib["x"]) + float(bar.attrib["width"]) <= width
+        left = float(bar.get("x", "0"))
+        assert 0 <= left <= left + float(bar.attrib["width"]) <= width
 
 
 def test_hostile_names_stay_names(worked_outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ GREY, PALE, INK, LINE = "#7A7F87", "#C3C8CF", "#1B1F24", "#DDE1E6"
 
 @dataclass(frozen=True)
 class Mark:
-    """How plans of one role are drawn: ``symbol`` in Plotly's words, which ``search.report.svg`` draws too."""
+    """How plans of one role are drawn: ``symbol`` in Plotly's words, which ``search.report.chart`` draws too."""
 
     colour: str
     symbol: str

@@ -1,32 +1,13 @@
-"""A small SVG writer: elements, markers, axes. No browser, no fonts of its own, the same bytes every time."""
+"""What a chart in SVG is made of: markers, scales, axes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
 
-from search.report.palette import INK, LINE
-
-FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-
-
-def element(name: str, *children: str, **attributes: str | float) -> str:
-    """An element; ``children`` are markup already. ``stroke_width`` stands for ``stroke-width``, ``class_`` for
-    ``class``."""
-    words = [name]
-    for key, value in attributes.items():
-        shown = value if isinstance(value, str) else f"{value:.5g}"
-        words.append(f"{key.rstrip('_').replace('_', '-')}={quoteattr(shown)}")
-    inside = "".join(children)
-    return f"<{' '.join(words)}>{inside}</{name}>" if inside else f"<{' '.join(words)}/>"
-
-
-def text(x: float, y: float, words: str, **attributes: str | float) -> str:
-    """A line of text; ``words`` is plain."""
-    return element("text", escape(words), x=x, y=y, **attributes)
-
+from search.palette import INK, LINE
+from search.svg import element, text
 
 # Outlines around the origin with radius 1, by Plotly's names.
 SHAPES: dict[str, list[tuple[float, float]]] = {
