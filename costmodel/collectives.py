@@ -18,15 +18,15 @@ from costmodel.operations import Message
 PASSES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0}
 
 
-def message_seconds(message: Message, cluster: Cluster, gpus: Any) -> Any:
+def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_bytes: float = 0.0) -> Any:
     """Seconds of one collective for the slowest group. Zero for groups of one rank and for empty messages.
 
     - all_reduce, all_gather, reduce_scatter of B bytes over tiers with m_t ranks (or domains) at tier t:
       passes * sum_t (alpha_t + (m_t - 1) / m_t * B_t / beta_t), where B_t = B / (m_0 ... m_{t-1}).
       One alpha a tier and pass: inside a node the engines use one-shot and two-shot kernels, not rings. A one-shot
       all-reduce has a single pass in which each rank reads what all the others hold,
-      alpha_0 + (m_0 - 1) B / beta_0; the faster of the two is taken, as engines do by size
-      (vllm/csrc/custom_all_reduce.cuh, 0.33; TensorRT-LLM customAllReduceKernels.cu, 1.2).
+      alpha_0 + (m_0 - 1) B / beta_0; the faster of the two is taken, as engines do by size, but one pass up to
+      ``one_pass_bytes`` (vllm/csrc/custom_all_reduce.cuh, 0.33; TensorRT-LLM customAllReduceKernels.cu, 1.2).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
     - send: one hop to the next rank ``stride`` away.
     """
@@ -48,7 +48,8 @@ def message_seconds(message: Message, cluster: Cluster, gpus: Any) -> Any:
         else:
             part = PASSES[message.kind] * (tier.latency_s + (1.0 - 1.0 / np.maximum(ways, 1.0)) * data / tier.rate)
             if t == 0 and message.kind == "all_reduce":
-                part = np.minimum(part, tier.latency_s + (ways - 1.0) * data / tier.rate)
+                one_pass = tier.latency_s + (ways - 1.0) * data / tier.rate
+                part = np.where(data <= one_pass_bytes, one_pass, np.minimum(part, one_pass))
             data = data / np.maximum(ways, 1.0)
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached

@@ -15,13 +15,14 @@ class Engine:
     accelerator that are neither weights, cache nor activations (context, communication buffers, captured graphs);
     ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``attention_format`` ``bf16``, or
     ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
-    ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``comm_overlap`` share of communication hidden
-    behind computation; ``shared_stream_tokens``: up to so many rows, shared experts run on a stream of their own
-    beside the routed ones; ``launch_share`` share of the kernels' fixed costs that is left (CUDA graphs and dependent
-    launches hide some), ``expert_launch_share`` the same for expert products (routing and sorting inside an engine
-    cost more than alone); overheads of the host: ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass,
-    ``sequence_overhead_s`` a sequence and pass, ``request_overhead_s`` once a request (parsing, tokenising,
-    answering)."""
+    ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``expert_stretch``: expert products take so
+    many times the law's time; ``one_pass_bytes``: all-reduces up to so many bytes take one pass even where two would
+    be faster; ``comm_overlap`` share of communication hidden behind computation; ``shared_stream_tokens``: up to so
+    many rows, shared experts run on a stream of their own beside the routed ones; ``launch_share`` share of the
+    kernels' fixed costs that is left (CUDA graphs and dependent launches hide some), ``expert_launch_share`` the same
+    for expert products (routing and sorting inside an engine cost more than alone); overheads of the host:
+    ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
+    ``request_overhead_s`` once a request (parsing, tokenising, answering)."""
 
     name: str
     max_batched_tokens: int = 8192
@@ -33,8 +34,10 @@ class Engine:
     expert_imbalance: float = 1.0
     expert_skew: float = 0.0
     expert_tile_rows: float = 0.0
+    expert_stretch: float = 1.0
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
+    one_pass_bytes: float = 0.0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
     expert_launch_share: float = 1.0

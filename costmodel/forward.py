@@ -63,13 +63,17 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
     shared: Any = 0.0
     for op in operations:
         if isinstance(op, Collective):
-            seconds = message_seconds(op.message(step), scenario.cluster, step.layout.gpus)
+            seconds = message_seconds(
+                op.message(step), scenario.cluster, step.layout.gpus, scenario.engine.one_pass_bytes
+            )
             total.comm_s = total.comm_s + seconds
             if detail:
                 total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
             continue
         work = op.work(step)
         times = scenario.law.times(work, scenario.accelerator)
+        if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
+            times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = total.compute_s + times.seconds
         if work.kind == "experts":
             routed = routed + times.seconds

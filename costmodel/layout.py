@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,10 @@ from costmodel.plans import Plans
 
 @dataclass(frozen=True)
 class Routing:
-    """How tokens meet experts in an engine. ``imbalance``: rows of the busiest expert-parallel rank over the mean.
-    ``skew``: how unevenly experts are chosen, the squared coefficient of variation of their popularity (0: all alike).
-    ``tile_rows``: rows to which the kernels pad every local expert, hit or not; 0: only those that are hit are
-    touched."""
+    """How tokens meet experts in an engine. ``imbalance``: rows of the busiest expert-parallel rank over the mean,
+    beyond what ``skew`` makes of it. ``skew``: how unevenly experts are chosen, the squared coefficient of
+    variation of their popularity (0: all alike). ``tile_rows``: rows to which the kernels pad every local expert,
+    hit or not; 0: only those that are hit are touched."""
 
     imbalance: float = 1.0
     skew: float = 0.0
@@ -45,6 +47,21 @@ class Layout:
     @property
     def width(self) -> Any:
         return self.tp * self.sp * self.attn_dp
+
+    @cached_property
+    def _largest(self) -> Any:
+        """Where the largest of ``ep`` normal draws lies, in standard deviations: the quantile (ep - 3/8) / (ep + 1/4)
+        (Blom, Statistical Estimates and Transformed Beta-Variables, 1958)."""
+        degrees, place = np.unique(self.ep, return_inverse=True)
+        normal = NormalDist()
+        return np.array([normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in degrees])[place].reshape(np.shape(self.ep))
+
+    def busiest(self, local: Any) -> Any:
+        """Rows of the busiest expert-parallel rank over the mean, ranks holding ``local`` experts each. A rank's
+        popularity is the mean of its experts', so its variance is skew / local."""
+        routing = self.routing
+        spread = np.sqrt(routing.skew / local) * self._largest if routing.skew else 0.0
+        return 1.0 + (routing.imbalance * (1.0 + spread) - 1.0) * (self.ep > 1)
 
     @classmethod
     def single(cls) -> Layout:

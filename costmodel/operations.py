@@ -108,8 +108,9 @@ class GroupedGemm:
         1 - (1 - top_k / experts)^tokens                            all experts equally popular
         1 - (1 + skew top_k tokens / experts)^(-1 / skew)           popularity gamma distributed with variance ``skew``
 
-    (the second is the mean of 1 - exp(-popularity top_k tokens / experts): a negative binomial's chance of being hit
-    at least once; it tends to 1 - exp(-top_k tokens / experts) as the skew vanishes).
+    (tokens times the busiest rank's load in the second, which is the mean of 1 - exp(-popularity top_k tokens /
+    experts): a negative binomial's chance of being hit at least once; it tends to 1 - exp(-top_k tokens / experts) as
+    the skew vanishes).
     """
 
     name: str
@@ -136,12 +137,13 @@ class GroupedGemm:
         layout = step.layout
         share = self.top_k / self.experts_total
         routing = layout.routing
-        busiest = 1.0 + (routing.imbalance - 1.0) * (layout.ep > 1)
+        busiest = layout.busiest(self.local)
         m = step.stage_tokens * (self.top_k / layout.ep) * busiest
         if routing.tile_rows:
             hit = self.local * (m > 0)
         elif routing.skew:
-            hit = self.local * (1.0 - (1.0 + routing.skew * share * step.stage_tokens) ** (-1.0 / routing.skew))
+            tokens = step.stage_tokens * busiest
+            hit = self.local * (1.0 - (1.0 + routing.skew * share * tokens) ** (-1.0 / routing.skew))
         else:
             hit = self.local * (1.0 - (1.0 - share) ** step.stage_tokens)
         kn = self.k * self.n

@@ -221,6 +221,8 @@ def read_engine(config: EngineConfig) -> Engine:
         expert_skew=number("engine.expert_skew", config.expert_skew, 0, 100, open_low=False),
         expert_tile_rows=number("engine.expert_tile_rows", config.expert_tile_rows, 0, 1024, open_low=False),
         attention_format=choice("engine.attention_format", config.attention_format, ("bf16", "cache")),
+        expert_stretch=number("engine.expert_stretch", config.expert_stretch, 0, 10),
+        one_pass_bytes=number("engine.one_pass_bytes", config.one_pass_bytes, 0, open_low=False),
         comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),
         **{o: number(f"engine.{o}", getattr(config, o), 0, 10, open_low=False) for o in overheads},
     )

@@ -73,8 +73,10 @@ class EngineConfig:
     expert_imbalance: float = 1.0
     expert_skew: float = 0.0
     expert_tile_rows: float = 0.0
+    expert_stretch: float = 1.0
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
+    one_pass_bytes: float = 0.0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
     expert_launch_share: float = 1.0

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from costmodel.architecture import Architecture, Layer
 from costmodel.blocks.gqa import GroupedQueryAttention
-from costmodel.cluster import Cluster
-from costmodel.engine import Engine
 from costmodel.formats import WeightFormat, weight_format
-from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
@@ -21,6 +17,7 @@ from search.config import read_cluster, read_engine, read_hardware, read_law
 from search.errors import InputError
 from search.hardware_catalog import find_hardware, load_cluster, load_engine, load_hardware
 from search.measured.rows import Measurement
+from search.measured.versions import engine_of_version, links_of_version, takes_of_free
 from search.models import ConfigError, ReadModel, find_model, load_config_json, read_architecture
 from search.models.catalog import load_entry, plain
 
@@ -42,9 +39,7 @@ BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
 # Public benchmarks send ten requests for each of the concurrent ones (InferenceX: num_prompts = 10 x concurrency); all
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
-VLLM_ON_AMD = 0.285  # share of the links' bytes/s
 SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
-DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 MEMORY_FRACTION = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults
 
 
@@ -57,6 +52,13 @@ class Case:
     hardware: str
     engine: str
     assumptions: tuple[str, ...]
+
+
+def scenario_key(m: Measurement, case: Case) -> tuple[object, ...]:
+    """Equal for measurements whose cases have the same scenario, so that their plans can be evaluated together."""
+    s = case.scenario
+    named = (m.model, case.hardware, m.precision, m.kv_precision)
+    return (*named, s.engine, s.cluster, s.limits, s.lengths, s.synchronised, s.waves)
 
 
 @cache
@@ -122,44 +124,23 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     if option in BLACKWELL:
         cluster = "hgx8_blackwell_400g"
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
-    engine = before_dependent_launches(m, read_engine(load_engine(engine_name)))
-    engine = versioned(engine, m, read.architecture, accelerator)
+    engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
     architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)
     if engine_name == "trtllm":
         architecture = with_whole_cache(architecture)
     scenario = Scenario(
         model=architecture,
         accelerator=accelerator,
-        cluster=with_kernel_of(m, links, hardware.vendor),
+        cluster=links_of_version(m, links, hardware.vendor),
         engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
         limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name)),
         law=in_engine(read_law(hardware.efficiency), engine, accelerator),
         waves=m.waves or WAVES,
-        synchronised=not m.drawn,
+        synchronised=not m.varied,
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))
-
-
-def version_of(m: Measurement) -> tuple[int, int] | None:
-    """Major and minor number of the engine's version; ``None`` where none is printed."""
-    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)", m.version)
-    return None if printed is None else (int(printed[1]), int(printed[2]))
-
-
-def versioned(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
-    """What is known of this version of the engine.
-
-    vLLM 0.11 to 0.15 on Hopper multiplies block-scaled FP8 experts with DeepGEMM at any number of tokens (pull request
-    26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp of 8 (pull
-    request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or not. From 0.16 on
-    another kernel is chosen (issue 34249)."""
-    hopper = "fp8" in accelerator.peak_flops and "fp4" not in accelerator.peak_flops
-    experts = model.has_experts and model.quantization.of("experts.up").name == "fp8_block"
-    if engine.name == "vllm" and hopper and experts and m.tp != 8 and (0, 11) <= (version_of(m) or (1, 0)) <= (0, 15):
-        return replace(engine, expert_tile_rows=DEEP_GEMM_ROWS)
-    return engine
 
 
 def with_cache_format(
@@ -175,36 +156,6 @@ def with_cache_format(
     if quantised and (engine == "trtllm" or (engine == "vllm" and hardware in BLACKWELL)):
         return replace(architecture, kv_format=weight_format("fp8")), ["the KV cache is taken as FP8"]
     return architecture, []
-
-
-def before_dependent_launches(m: Measurement, engine: Engine) -> Engine:
-    """SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in
-    its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5."""
-    printed = re.search(r"(?<![\d.-])v?0\.(\d+)", m.version)
-    if engine.name != "sglang" or printed is None or int(printed[1]) > 4:
-        return engine
-    return replace(engine, launch_share=max(engine.launch_share, 1.0))
-
-
-def with_kernel_of(m: Measurement, cluster: Cluster, vendor: str) -> Cluster:
-    """The node's links as an engine's all-reduce uses them. vLLM's two-stage kernel reached ``VLLM_ON_AMD`` of the
-    links of AMD's mesh until it took AITER's (pull request 39080, April 2026: 24.2 us for 1.5 MB among 8 MI355X, 6.3 us
-    of them latency, and 12.9 us after); SGLang and ATOM run AITER's."""
-    printed = re.search(r"(?<![\d.-])v?0\.(\d+)", m.version)
-    if vendor != "AMD" or not plain(m.engine).startswith("vllm") or printed is None or int(printed[1]) >= 20:
-        return cluster
-    node, *outer = cluster.tiers
-    return replace(cluster, tiers=(replace(node, efficiency=VLLM_ON_AMD), *outer))
-
-
-def takes_of_free(m: Measurement, engine: str) -> bool:
-    """TensorRT-LLM's fraction is one of the memory that weights and activations leave (KvCacheConfig,
-    free_gpu_memory_fraction). Assumption: not for versions before 0.12 or unknown ones, whose engines sized their
-    activations for the largest batch of the longest prompts, which is not modelled; there it is one of all memory."""
-    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)|post-1", m.version)
-    if engine != "trtllm" or printed is None:
-        return False
-    return printed[1] is None or (int(printed[1]), int(printed[2])) >= (0, 12)
 
 
 def with_whole_cache(architecture: Architecture) -> Architecture:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from search.measured.cases import ENGINES
 from search.measured.predict import Figure, Prediction
 from search.measured.rows import Measurement
+from search.measured.versions import version_of
 from search.models.catalog import plain
 
 FIGURES = ("ttft_s", "tpot_s", "tokens_per_s_per_gpu")
@@ -78,10 +78,10 @@ def _errors(rows: Sequence[Prediction], figure: str) -> Errors:
 def age(m: Measurement) -> str:
     """``modern`` from the version in ``MODERN`` on, ``older`` before, ``version not known`` where none is printed."""
     first = MODERN.get(ENGINES.get(plain(m.engine), "")) if plain(m.engine) != "atom" else None
-    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)", m.version)
-    if first is None or printed is None:
+    version = version_of(m)
+    if first is None or version is None:
         return "version not known"
-    return "modern" if (int(printed[1]), int(printed[2])) >= first else "older"
+    return "modern" if version >= first else "older"
 
 
 GROUPINGS: dict[str, Callable[[Measurement], str]] = {

@@ -55,10 +55,12 @@ SHARED_CONSTANTS = (
     Constant("expert_launch_share", 1.3, 0.1, 4.0),
     Constant("expert_skew", 0.5, 0.01, 10.0),
 )
+# For versions of an engine that ``search.measured.versions`` marks by a value other than 1.
+VERSION_CONSTANTS = (Constant("expert_stretch", 1.2, 0.5, 3.0),)
 ACCELERATOR_CONSTANTS = (Constant("sustained_share", 1.0, 0.4, 1.6, sigma=0.2),)
 # Accelerators that share a constant; any other is a generation of its own.
 GENERATIONS = {
-    **dict.fromkeys(("h100_sxm", "h200_sxm", "h100_pcie", "gh200", "h800", "h20_96gb"), "hopper"),
+    **dict.fromkeys(("h100_sxm", "h200_sxm", "gh200", "h800"), "hopper"),
     **dict.fromkeys(("b200_sxm", "b300_sxm", "gb200", "gb300"), "blackwell"),
 }
 Key = tuple[str, str]  # (engine, generation or ``all``; constant)
@@ -84,7 +86,8 @@ def apply(fitted: Fitted) -> Change:
     def change(scenario: object, case: Case) -> object:
         values = {
             c.name: fitted.get((case.engine, c.name), fitted.get((SHARED, c.name), c.centre))
-            for c in (*CONSTANTS, *SHARED_CONSTANTS)
+            for c in (*CONSTANTS, *SHARED_CONSTANTS, *VERSION_CONSTANTS)
+            if c not in VERSION_CONSTANTS or getattr(case.scenario.engine, c.name) != 1.0
         }
         law = read_law(load_hardware(case.hardware).efficiency)
         return with_constants(case.scenario, law, values, fitted.get((generation(case), "sustained_share")))
@@ -123,7 +126,8 @@ class Slot:
 def slots(engines: list[str], generations: list[str], families: int) -> list[Slot]:
     """What is fitted: the typical engine and accelerator, each one around it, and the constants of all."""
     weak = SOFT / max(families, 1) ** 0.5 / PRIOR_SIGMA
-    found = [Slot((SHARED, c.name), c, c.centre, weak) for c in (*CONSTANTS, *ACCELERATOR_CONSTANTS, *SHARED_CONSTANTS)]
+    typical = (*CONSTANTS, *ACCELERATOR_CONSTANTS, *SHARED_CONSTANTS, *VERSION_CONSTANTS)
+    found = [Slot((SHARED, c.name), c, c.centre, weak) for c in typical]
     owned = [(e, c) for e in engines for c in CONSTANTS] + [(g, c) for g in generations for c in ACCELERATOR_CONSTANTS]
     return found + [Slot((owner, c.name), c, (SHARED, c.name), OWNER_WEIGHT / c.sigma) for owner, c in owned]
 
@@ -179,7 +183,7 @@ class _Blocks:
                     self.known.clear()
                 self.known[place] = weight * residuals(read, mine)
             found.append(self.known[place])
-        return np.concatenate(found)
+        return np.concatenate([np.zeros(0), *found])  # with nothing kept the priors decide alone
 
 
 def _solve(read: Read, keep: NDArray[np.bool_], wanted: list[Slot], steps: int, start: Fitted) -> Posterior:

@@ -16,7 +16,7 @@ from costmodel.laws import ShapedLaw
 from costmodel.plans import Array, concatenate
 from costmodel.scenario import Scenario
 from search.errors import InputError
-from search.measured.cases import Case, case_of
+from search.measured.cases import Case, case_of, scenario_key
 from search.measured.rows import Measurement
 
 
@@ -60,18 +60,7 @@ def predict(read: Read, change: Change | None = None) -> Figures:
     groups: dict[tuple[object, ...], list[int]] = {}
     for n, i in enumerate(places):
         row, case = read.rows[i], read.cases[i]
-        key = (
-            row.model,
-            case.hardware,
-            case.engine,
-            row.precision,
-            row.kv_precision,
-            case.scenario.engine,
-            row.isl,
-            row.osl,
-            row.waves,
-        )
-        groups.setdefault((*key, row.regime), []).append(n)
+        groups.setdefault((*scenario_key(row, case), row.regime), []).append(n)
     out = np.full((4, len(places)), np.nan)
     for members in groups.values():
         case = read.cases[places[members[0]]]

@@ -10,6 +10,7 @@ from search.measured.errors import age
 from search.measured.errors import measured as actual_value
 from search.measured.grouped import Figures, Read, measured
 from search.measured.intervals import CLASSES
+from search.measured.predict import UNFIT
 from search.measured.predict import predict as predict_all
 from search.measured.rows import Measurement
 from search.paths import conf_dir
@@ -83,7 +84,8 @@ def hull(*factors: tuple[float, float]) -> tuple[float, float]:
 def published_bounds(printed: list[Measurement]) -> dict[str, dict[str, tuple[float, float]]]:
     """Factors by figure of ``published`` and ``offline``, and what published figures say of ``accelerator``: quantiles
     of the residuals of engines of today, to none of which anything is fitted. A class without rows is not in it."""
-    rows = [p for p in predict_all(printed) if age(p.measurement) == "modern"]
+    # A layout that cannot hold what was served is not the one that was measured: no evidence for a width.
+    rows = [p for p in predict_all(printed) if age(p.measurement) == "modern" and p.situation != UNFIT]
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for figure, name in NAMES.items():
         attribute = "tokens_per_s_per_gpu" if figure == "output_tokens_per_s" else figure

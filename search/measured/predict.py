@@ -14,7 +14,7 @@ from costmodel.offline import Offline, max_throughput, static_batch
 from costmodel.plans import Plans, concatenate
 from costmodel.scenario import Scenario
 from search.errors import InputError
-from search.measured.cases import FORMATS, Case, case_of
+from search.measured.cases import FORMATS, Case, case_of, scenario_key
 from search.measured.intervals import CLASSES, coverage, load_intervals
 from search.measured.rows import Measurement
 from search.measured.trtllm_bench import FREE_FRACTION, settings
@@ -24,6 +24,7 @@ CLOSED = ("closed_loop_fixed_conc", "latency_bs1")
 # A program that calls the engine itself: no request travels, waits to be parsed and is answered.
 IN_PROCESS = ("static_batch_offline", "prefill_only", "prefill_only_bs1", "decode_only")
 OFFLINE = (*IN_PROCESS, "max_throughput_offline")
+UNFIT = "unfit"  # the situation of a row whose layout, as printed, holds not even one sequence
 LARGE_MEMORY = 70 * 2**30
 
 
@@ -69,18 +70,7 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
         try:
             case = _case(m, models)
             if m.regime in CLOSED:
-                key = (
-                    m.model,
-                    case.hardware,
-                    case.engine,
-                    m.precision,
-                    m.kv_precision,
-                    case.scenario.engine,
-                    m.isl,
-                    m.osl,
-                    m.waves,
-                )
-                groups.setdefault(key, []).append((i, case))
+                groups.setdefault(scenario_key(m, case), []).append((i, case))
             else:
                 found[i] = _offline(m, case)
         except InputError as error:
@@ -90,7 +80,10 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
         for n, (i, case) in enumerate(members):
             figures = (scores.ttft_s[n], scores.tpot_s[n], scores.output_tokens_per_s_per_gpu[n])
             waiting = bool(scores.admitted_batch[n] < case.plan.batch[0])
-            found[i] = _with_intervals(measurements[i], case, figures, waiting)
+            p = _with_intervals(measurements[i], case, figures, waiting)
+            if scores.kv_capacity_tokens[n] < case.scenario.lengths.total:
+                p = replace(p, situation=UNFIT)
+            found[i] = p
     return [p for p in found if p is not None]
 
 

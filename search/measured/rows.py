@@ -53,6 +53,11 @@ class Measurement:
         return (self.model, self.system, self.engine)
 
     @property
+    def varied(self) -> bool:
+        """True where requests differ in length: they were drawn, or their mean is no whole number of tokens."""
+        return self.drawn or self.isl % 1 > 0 or self.osl % 1 > 0
+
+    @property
     def setting(self) -> tuple[object, ...]:
         """What layouts are compared within."""
         return (*self.family, self.precision, self.nominal)

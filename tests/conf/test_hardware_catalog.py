@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from search.config import read_law
+
 CONF = Path(__file__).parents[2] / "conf"
 HARDWARE = {path.stem: path for path in sorted((CONF / "hardware").glob("*.yaml"))}
 CLUSTERS = {path.stem: path for path in sorted((CONF / "cluster").glob("*.yaml"))}
@@ -136,7 +138,12 @@ def test_accelerator_figures_are_plausible(key: str) -> None:
         assert 0 < efficiency["mfu"] <= 1 and 0 < efficiency["bandwidth"] <= 1 and efficiency["launch_s"] >= 0
     else:
         assert (CONF / "law" / f"{efficiency['law']}.yaml").is_file()
-        assert set(efficiency) == {"law"}
+        assert set(efficiency) <= {"law", "sustained_share", "borrowed"}
+        law = read_law(efficiency)
+        share = law.rates.sustained_share * law.rates.halving_share  # of one-byte products
+        assert 0.4 <= law.rates.sustained_share <= 1.6
+        assert law.gemm.peak_share * law.rates.sustained_share <= 1
+        assert max(law.gemm.peak_share, law.experts.peak_share) * share <= 1
     # A decimal slip shows here: HBM and GDDR parts move 0.5 to 10 TB/s and compute 100 TFLOP/s to 20 PFLOP/s.
     assert 0.5e12 <= chip["memory_bytes_per_s"] <= 10e12
     assert all(10e12 <= peak <= 20e15 for peak in peaks.values())

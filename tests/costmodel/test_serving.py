@@ -160,3 +160,42 @@ def test_steps_with_prefill_count_in_proportion() -> None:
     assert evaluate(scenario, plan).tpot_s[0] == pytest.approx(mean, rel=0.01)
     alone = evaluate(replace(scenario, lengths=FixedLengths(1, 4095)), plan)
     assert alone.tpot_s[0] < mean
+
+
+def test_the_last_wave_is_disturbed_half_as_much() -> None:
+    """Of ten waves nine see everybody's prefill, the last sees half of them."""
+    plans = refined()
+    endless = worked_case()
+    ten = replace(endless, waves=10.0)
+    layout = endless.layout(plans)
+    shares = [steady_loop(s, layout, np.array([128.0]), np.array([256.0]))[0].disturbed[0] for s in (endless, ten)]
+    assert shares[1] == pytest.approx(0.95 * shares[0])
+
+
+def test_equal_lengths_come_back_in_one_pass() -> None:
+    """Requests that fit into one pass are prefilled together, so nobody else's prefill disturbs them."""
+    plans = refined()
+    apart = worked_case()
+    together = replace(apart, synchronised=True, lengths=FixedLengths(16, 256))
+    apart = replace(apart, lengths=FixedLengths(16, 256))
+    layout = apart.layout(plans)
+    one, step_apart = steady_loop(apart, layout, np.array([128.0]), np.array([256.0]))
+    other, step = steady_loop(together, layout, np.array([128.0]), np.array([256.0]))
+    assert step.prompts[MIXED, 0] > 10 * step_apart.prompts[MIXED, 0]
+    assert other.disturbed[0] < 0.25 * one.disturbed[0]
+    # As many prompts a step as before: they only come in fewer steps.
+    assert step.decodes[MIXED, 0] == step_apart.decodes[MIXED, 0]
+
+
+def test_launching_experts_one_by_one_is_a_floor_of_passes_with_prompts() -> None:
+    plans = original(batch=4)
+    plain = evaluate(worked_case(), plans)
+    floor = 0.002  # a layer
+    eager = evaluate(replace(worked_case(), engine=replace(worked_case().engine, eager_expert_s=floor)), plans)
+    layers = worked_case().model.layer_count
+    assert eager.burst_ttft_s[0] == pytest.approx(max(plain.burst_ttft_s[0], floor * layers), rel=0.2)
+    assert eager.ttft_s[0] >= floor * layers
+    slow = original(batch=256)
+    assert evaluate(
+        replace(worked_case(), engine=replace(worked_case().engine, eager_expert_s=1e-5)), slow
+    ).burst_ttft_s[0] == pytest.approx(evaluate(worked_case(), slow).burst_ttft_s[0])

@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from search.fidelity import main, quantiles
+from search.fidelity import main
+from search.measured.interval_fit import quantiles
 
 
 def test_families_weigh_the_same():

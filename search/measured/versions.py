@@ -1,0 +1,70 @@
+"""What is known of versions of the engines, where it changes a prediction."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from costmodel.architecture import Architecture
+from costmodel.cluster import Cluster
+from costmodel.engine import Engine
+from costmodel.hardware import Accelerator
+from search.measured.rows import Measurement
+from search.models.catalog import plain
+
+VLLM_ON_AMD = 0.285  # share of the links' bytes/s
+BEFORE_0_18 = 1.36  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
+DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
+
+
+def version_of(m: Measurement) -> tuple[int, int] | None:
+    """Major and minor number of the engine's version; ``None`` where none is printed."""
+    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)", m.version)
+    return None if printed is None else (int(printed[1]), int(printed[2]))
+
+
+def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
+    """The engine as its version was.
+
+    vLLM 0.11 to 0.15 on Hopper multiplies block-scaled FP8 experts with DeepGEMM at any number of tokens (pull
+    request 26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp
+    of 8 (pull request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or
+    not; that all of them cost time is read off the runs (docs/fidelity.md). From 0.16 on another kernel is chosen
+    (issue 34249). Before 0.18 FP8 experts take ``BEFORE_0_18`` times as long as after, on Hopper and on Blackwell
+    alike.
+
+    SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in
+    its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5."""
+    version = version_of(m)
+    if engine.name == "sglang" and version is not None and version <= (0, 4):
+        return replace(engine, launch_share=max(engine.launch_share, 1.0))
+    hopper = "fp8" in accelerator.peak_flops and "fp4" not in accelerator.peak_flops
+    experts = model.has_experts and model.quantization.of("experts.up").name == "fp8_block"
+    padded = engine.name == "vllm" and version is not None and (0, 11) <= version <= (0, 15)
+    if padded and hopper and experts and m.tp != 8:
+        return replace(engine, expert_tile_rows=DEEP_GEMM_ROWS)
+    fp8 = model.has_experts and model.quantization.of("experts.up").name.startswith("fp8")
+    if engine.name == "vllm" and fp8 and version is not None and version <= (0, 17):
+        return replace(engine, expert_stretch=BEFORE_0_18)
+    return engine
+
+
+def links_of_version(m: Measurement, cluster: Cluster, vendor: str) -> Cluster:
+    """The node's links as an engine's all-reduce uses them. vLLM's two-stage kernel reached ``VLLM_ON_AMD`` of the
+    links of AMD's mesh until it took AITER's (pull request 39080, April 2026: 24.2 us for 1.5 MB among 8 MI355X, 6.3 us
+    of them latency, and 12.9 us after); SGLang and ATOM run AITER's."""
+    version = version_of(m)
+    if vendor != "AMD" or not plain(m.engine).startswith("vllm") or version is None or version >= (0, 20):
+        return cluster
+    node, *outer = cluster.tiers
+    return replace(cluster, tiers=(replace(node, efficiency=VLLM_ON_AMD), *outer))
+
+
+def takes_of_free(m: Measurement, engine: str) -> bool:
+    """TensorRT-LLM's fraction is one of the memory that weights and activations leave (KvCacheConfig,
+    free_gpu_memory_fraction). Assumption: not for versions before 0.12 or unknown ones, whose engines sized their
+    activations for the largest batch of the longest prompts, which is not modelled; there it is one of all memory."""
+    version = version_of(m)
+    if engine != "trtllm":
+        return False
+    return "post-1" in m.version if version is None else version >= (0, 12)
