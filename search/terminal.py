@@ -101,6 +101,7 @@ def _recommendation(outcome: Outcome) -> str:
         f"memory {s.memory_utilization[row]:.1%}",
     ]
     lines.append(_interval_line(outcome, row))
+    lines += _draws_lines(outcome)
     if s.costs:
         lines.append(_cost_line(outcome, row))
     if choice.passed_over is not None:
@@ -131,6 +132,17 @@ def _interval_line(outcome: Outcome, row: int) -> str:
         f"80 % intervals ({CLASSES[int(known[0])]}): {span('output_tokens_per_s', 1.0, ',.0f')} tokens/s, "
         f"TTFT {span('ttft_s', 1.0, '.2g')} s, TPOT {span('tpot_s', 1e3, '.1f')} ms"
     )
+
+
+def _draws_lines(outcome: Outcome) -> list[str]:
+    """How often the plan holds within the ranges of the inputs; nothing where nobody drew."""
+    draws = outcome.sensitivity.draws if outcome.sensitivity is not None else None
+    if draws is None:
+        return []
+    return [
+        f"feasible in {draws.feasible:.0%} of {draws.count} draws over the inputs' ranges, best layout in "
+        f"{draws.layout:.0%}"
+    ]
 
 
 def _cost_line(outcome: Outcome, row: int) -> str:

@@ -25,7 +25,7 @@ SMALLEST = 1  # no degree is below it: standing there is no end that could be mo
 
 
 def search_values(outcome: Outcome) -> Values:
-    """Keys ``front.``, ``ledger.``, ``optuna.``, ``axis_end.`` and the deciding column."""
+    """Keys ``front.``, ``ledger.``, ``optuna.``, ``axis_end.``, ``passed_over.`` and the deciding column."""
     return _front(outcome) | ledger_values(outcome) | _ends(outcome) | _deciding(outcome)
 
 
@@ -122,7 +122,7 @@ NOT_APART = "the intervals overlap, so the model cannot tell the two apart"
 
 
 def _deciding(outcome: Outcome) -> Values:
-    """The policy's first column, for the recommended plan, the runner-up and the baselines."""
+    """The policy's first column, for the recommended plan, the runner-up, the baselines and a plan passed over."""
     assert outcome.choice is not None
     name, _ = outcome.policy.first
     found = column(name, outcome.plans, outcome.scores)
@@ -132,6 +132,10 @@ def _deciding(outcome: Outcome) -> Values:
     if second is not None:
         values |= {"deciding.runner_up": float(found[second]), "deciding.lead": best / float(found[second]) - 1.0}
         values["deciding.apart"] = "its interval stays apart" if outcome.choice.runner_up_apart else NOT_APART
+    passed = outcome.choice.passed_over
+    if passed is not None:
+        values["deciding.passed_over"] = float(found[passed])
+        values |= {f"passed_over.{axis}": degree for axis, degree in outcome.plans.row(passed).items()}
     for i, baseline in enumerate(outcome.baselines):
         other = float(column(name, baseline.plan, baseline.scores)[0])
         values |= {f"deciding.baseline.{i}.value": other, f"deciding.baseline.{i}.lead": best / other - 1.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -46,6 +47,19 @@ def test_names_cannot_colour_or_move_the_terminal(search: Search) -> None:
     assert code == 0, err
     assert "\x1b" not in out
     assert "[bold]b[/bold]" in out
+
+
+def test_the_panel_says_how_often_the_plan_holds_where_somebody_drew(search: Search) -> None:
+    few = ("+experiment=qwen3_235b", "strategy=exact", "report=none", "space.gpus=[8]")
+    code, out, err = search(*few, "sensitivity.draws=40", "hydra.run.dir=drawn")
+    assert code == 0, err
+    said = json.loads(Path("drawn/summary.json").read_text())["sensitivity"]
+    shares = f"feasible in {said['feasible']:.0%} of 40 draws over the inputs' ranges, best layout in "
+    assert f"| {shares}{said['best_layout']:.0%} " in out
+    for i, without in enumerate(("sensitivity.draws=0", "sensitivity=none")):
+        code, out, err = search(*few, without, f"hydra.run.dir=without{i}")
+        assert code == 0, err
+        assert "draws" not in out
 
 
 @pytest.mark.parametrize("width", [80, 90, 100, 110, 120, 132, 200])

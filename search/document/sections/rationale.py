@@ -13,11 +13,17 @@ def rationale(v: View) -> str:
     d, i = v.at("deciding"), v.at("input")
     name = str(d.raw("column"))
     first = next(i.each("policy"))
+    covered = ", among those whose layout measurements cover" if "passed_over" in d else ""
     lines = [
         f"It has the best {d.text('column')} ({first.text('direction')}) of the {v.n('ledger.feasible')} plans that "
-        "were "
-        f"scored and keep every limit: {formats.figure(name, d.number('recommended'))}."
+        f"were scored and keep every limit{covered}: {formats.figure(name, d.number('recommended'))}."
     ]
+    if "passed_over" in d:
+        lines.append(
+            f"Passed over: {degrees(v.at('passed_over'))}, predicted to have "
+            f"{formats.figure(name, d.number('passed_over'))}. No measurement covers its layout, and the recommended "
+            "plan lies inside its 80 % interval."
+        )
     if "runner_up" in d:
         second = v.at("runner_up")
         lines.append(

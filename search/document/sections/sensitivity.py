@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from search.document import formats
 from search.document.formats import bullets, listed, table
 from search.document.sections.inputs import degrees
@@ -42,12 +45,14 @@ def sensitivity(v: View) -> str:
 
 
 def _ranges(s: View) -> str:
-    rows = []
-    for x in s.each("range"):
-        for side in ("low", "high"):
-            end = x.at(side)
-            rows.append([x.text("name"), f"×{end.n('factor')}", *_changes(end), end.text("limits"), _best(end)])
+    rows = [row for x in s.each("range") for row in range_rows(x, _best)]
     return table(["input", "at", *HEADS, "limits", "recommended there"], rows, text=(0, 6, 7))
+
+
+def range_rows(x: View, best: Callable[[Any], str]) -> list[list[str]]:
+    """One input at the low and at the high end of its range; ``best`` says what would be recommended there."""
+    ends = [x.at(side) for side in ("low", "high")]
+    return [[x.text("name"), f"×{e.n('factor')}", *_changes(e), e.text("limits"), best(e)] for e in ends]
 
 
 def _changes(x: View) -> list[str]:
@@ -63,16 +68,19 @@ def _best(x: View) -> str:
 
 
 def _units(s: View) -> str:
-    rows = []
-    for x in s.each("unit"):
-        unit = str(x.raw("unit"))
-        step = f"{amount(x, 'before', unit)} → {amount(x, 'after', unit)}"
-        gain = x.change("gain") if "gain" in x else ""
-        rows.append([x.text("name"), step, *_changes(x), _best(x), gain])
-    return table(["one more", "from → to", *HEADS, "recommended then", "gain"], rows, text=(0, 6))
+    header = ["one more", "from → to", *HEADS, "recommended then", "gain"]
+    return table(header, [unit_row(x, _best) for x in s.each("unit")], text=(0, 6))
 
 
-def amount(x: View, key: str, unit: str) -> str:
+def unit_row(x: View, best: Callable[[Any], str]) -> list[str]:
+    """One unit more of a resource or a limit."""
+    unit = str(x.raw("unit"))
+    step = f"{_amount(x, 'before', unit)} → {_amount(x, 'after', unit)}"
+    gain = x.change("gain") if "gain" in x else ""
+    return [x.text("name"), step, *_changes(x), best(x), gain]
+
+
+def _amount(x: View, key: str, unit: str) -> str:
     """A resource or limit by its unit."""
     value = x.number(key)
     known = {

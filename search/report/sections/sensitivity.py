@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.document import formats
-from search.document.sections.sensitivity import FIGURES, HEADS, amount
+from search.document.sections.sensitivity import HEADS, range_rows, unit_row
 from search.report.html import Html, bullets, details, join, table
 from search.report.sections.summary import layout
 from search.report.view import PageView
@@ -21,12 +21,7 @@ def sensitivity(v: PageView) -> Html:
 
 
 def _ranges(s: PageView) -> Html:
-    rows = []
-    for x in s.each("range"):
-        for side in ("low", "high"):
-            end = x.at(side)
-            first = [x.text("name"), f"×{end.n('factor')}"]
-            rows.append([*first, *_changes(end), end.text("limits"), _best(end), x.text("source")])
+    rows = [[*row, x.text("source")] for x in s.each("range") for row in range_rows(x, _best)]
     header = ["input", "at", *HEADS, "limits", "recommended there", "source of the range"]
     return table(
         "Each uncertain input at the ends of its range, the others as configured", header, rows, text=(0, 6, 7, 8)
@@ -34,22 +29,12 @@ def _ranges(s: PageView) -> Html:
 
 
 def _units(s: PageView) -> Html:
-    rows = []
-    for x in s.each("unit"):
-        unit = str(x.raw("unit"))
-        step = f"{amount(x, 'before', unit)} → {amount(x, 'after', unit)}"
-        gain = x.change("gain") if "gain" in x else ""
-        rows.append([x.text("name"), step, *_changes(x), _best(x), gain])
     caption = (
         f"One unit more of each resource and limit; the gain is in {s.text('column')}, as configured "
         f"{formats.figure(str(s.raw('column')), s.number('value'))}"
     )
     header = ["one more", "from → to", *HEADS, "recommended then", "gain"]
-    return table(caption, header, rows, text=(0, 6))
-
-
-def _changes(x: PageView) -> list[str]:
-    return [x.change(f) if f in x else "" for f in FIGURES]
+    return table(caption, header, [unit_row(x, _best) for x in s.each("unit")], text=(0, 6))
 
 
 def _best(x: PageView) -> str:

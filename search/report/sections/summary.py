@@ -61,10 +61,17 @@ def _memory(best: PageView, v: PageView) -> Html:
 def _reasons(v: PageView) -> list[Html | str]:
     d = v.at("deciding")
     name = str(d.raw("column"))
+    covered = ", among those whose layout measurements cover" if "passed_over" in d else ""
     lines: list[Html | str] = [
-        f"The best {describe(name).label} of the {v.n('ledger.feasible')} plans that keep every limit: "
+        f"The best {describe(name).label} of the {v.n('ledger.feasible')} plans that keep every limit{covered}: "
         f"{formats.figure(name, d.number('recommended'))}."
     ]
+    if "passed_over" in d:
+        lines.append(
+            f"Passed over: {layout(v.at('passed_over'))}, predicted to have "
+            f"{formats.figure(name, d.number('passed_over'))}; no measurement covers its layout, and the recommended "
+            "plan lies inside its interval."
+        )
     if "runner_up" in d:
         lines.append(
             f"Runner-up with another layout: {layout(v.at('runner_up'))}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from document_cases import worked_case
 from hypothesis import given
@@ -162,3 +163,15 @@ def test_figures_read_well() -> None:
 
 def test_render_needs_nothing_but_the_values(worked: Outcome) -> None:
     assert render(dict(collect(worked))) == render_plan(worked)
+
+
+def test_a_plan_passed_over_is_named_and_the_recommended_one_is_not_called_the_best(worked: Outcome) -> None:
+    assert worked.choice is not None
+    better = int(np.argmax(np.where(worked.scores.feasible, worked.scores.output_tokens_per_s_per_gpu, 0.0)))
+    choice = replace(worked.choice, recommended=worked.choice.runner_up, passed_over=better)  # type: ignore[arg-type]
+    text = render_plan(replace(worked, choice=choice))
+    assert "keep every limit, among those whose layout measurements cover: 822" in text
+    plan = worked.plans.row(better)
+    axes = ", ".join(f"{axis} {plan[axis]}" for axis in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"))
+    assert f"Passed over: {axes}, predicted to have 825." in text
+    assert "Passed over" not in render_plan(worked)
