@@ -146,7 +146,7 @@ def missing(shown: list[str], printed: list[str]) -> list[str]:
 
 def like(line: str) -> str:
     """A line without its figures and the spaces that make room for them."""
-    return re.sub(r"[\s─━]+", " ", re.sub(r"[\d.,]*\d", "0", line))
+    return re.sub(r"[\s─━-]+", " ", re.sub(r"[\d.,]*\d", "0", line))
 
 
 def updated(shown: list[str], printed: list[str]) -> list[str]:
