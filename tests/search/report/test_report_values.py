@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from report_cases import dense_case, few_points, infeasible_case
+from watched import Watched
 
 from costmodel.evaluate import evaluate
 from costmodel.plans import AXES
@@ -28,26 +29,6 @@ from search.tables import columns, front_rows, header
 CHOOSING = re.compile(
     r"axes\.|better\.|(.*\.)?(role|bound|phase|standing|column|sampled|exact|ttft_statistic|direction)$|cloud\.|plans\."
 )
-
-
-class Watched(Mapping[str, Any]):
-    """A mapping that remembers which keys were read."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values_, self.read = values, set()  # type: ignore[var-annotated]
-
-    def __getitem__(self, key: str) -> Any:
-        self.read.add(key)
-        return self.values_[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values_)
-
-    def __len__(self) -> int:
-        return len(self.values_)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.values_
 
 
 def drawn(section: Section, values: Mapping[str, Any]) -> str:
