@@ -21,6 +21,7 @@ from search.report.chosen import batch_grid
 from search.report.columns import describe
 from search.report.page import SECTIONS, Section
 from search.report.sections.front import front_data
+from search.report.sections.inputs import quantity
 from search.report.view import PageView, rounded, short
 from search.run import Outcome
 from search.tables import columns, front_rows, header
@@ -272,6 +273,11 @@ def test_new_columns_get_a_label_and_a_unit_by_themselves() -> None:
     assert describe("tpot_s_low").scale == describe("tpot_s").scale == 1e3
     assert describe("queued_requests_mean").title == "queued requests mean"
     assert describe("draft_bytes_per_gpu").title == "draft per GPU (GB)"
+
+
+def test_sizes_are_shown_where_their_digits_are() -> None:
+    assert quantity("engine.one_pass_bytes", 524288.0) == "0.524288 MB"
+    assert quantity("hardware.memory_bytes", 64e9) == "64.00 GB"
 
 
 def test_short_numbers() -> None:
