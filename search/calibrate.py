@@ -27,6 +27,7 @@ from search.measured.grouped import Read, measured, predict, read_cases
 from search.measured.rows import Measurement
 from search.measured.runs import Deployment, read_runs
 from search.rules import ENGINES
+from search.whole_file import put_text
 
 FOLDS = 5
 UNDETERMINED = 0.2  # certainty below which a constant counts as not determined by the runs
@@ -150,14 +151,10 @@ def _write(out: Path, fields: dict[str, Any]) -> None:
     from omegaconf import OmegaConf
 
     text = OmegaConf.to_yaml(OmegaConf.create(fields))
-    partial = out.with_name(f".partial-{out.name}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(out)
+        put_text(out, text)
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _deployment(options: argparse.Namespace) -> Deployment | None:

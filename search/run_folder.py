@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from search.sensitivity.table import summary as sensitivity_summary
 from search.sensitivity.tornado import tornado
 from search.study import export_study
 from search.tables import write_candidates, write_front
+from search.whole_file import put, put_text
 
 PACKAGES = ("numpy", "scipy", "optuna", "hydra-core", "moocore")
 
@@ -31,25 +31,25 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
     """Write the run into a folder that holds none yet; returns the summary. Without a feasible plan there is no
     ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows."""
     claim_folder(folder)
-    _put_text(folder / CONFIG_FILE, config_text(outcome.config))
-    _put(folder / "pareto.csv", lambda path: write_front(outcome, path))
-    written = _put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
+    put_text(folder / CONFIG_FILE, config_text(outcome.config))
+    put(folder / "pareto.csv", lambda path: write_front(outcome, path))
+    written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
         plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
-        _put_text(folder / "plan.yaml", render(plan, comment))
-        _put_text(folder / "plan.md", render_plan(outcome))
+        put_text(folder / "plan.yaml", render(plan, comment))
+        put_text(folder / "plan.md", render_plan(outcome))
         _put_launch(folder / "launch", launch_files(outcome))
     if outcome.config.report.kind == "html":
         _put_report(folder, outcome)
     if outcome.sensitivity is not None:
-        _put_text(folder / "sensitivity.csv", csv_text(outcome.sensitivity))
-        _put_text(folder / "sensitivity.svg", tornado(outcome))
+        put_text(folder / "sensitivity.csv", csv_text(outcome.sensitivity))
+        put_text(folder / "sensitivity.svg", tornado(outcome))
     if outcome.study is not None:
         study = outcome.study.study
-        _put(folder / "study.journal", lambda path: export_study(study, path))
+        put(folder / "study.journal", lambda path: export_study(study, path))
     summary = summarise(outcome, *written)
-    _put_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    put_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -58,8 +58,8 @@ def _put_report(folder: Path, outcome: Outcome) -> None:
     from search import report  # with the page's assets, which a run without a report does not need
 
     values = report.collect(outcome)
-    _put_text(folder / "report.html", report.render(values))
-    _put_text(folder / "pareto.svg", report.pareto_svg(values))
+    put_text(folder / "report.html", report.render(values))
+    put_text(folder / "pareto.svg", report.pareto_svg(values))
 
 
 def claim_folder(folder: Path) -> None:
@@ -69,24 +69,10 @@ def claim_folder(folder: Path) -> None:
         raise InputError(f"hydra.run.dir: {folder} already holds a run; give a folder that does not")
 
 
-def _put(path: Path, write: Callable[[Path], Any]) -> Any:
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        result = write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return result
-
-
-def _put_text(path: Path, text: str) -> None:
-    _put(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
 def _put_launch(folder: Path, files: dict[str, str]) -> None:
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
-        _put_text(folder / name, text)
+        put_text(folder / name, text)
         if name.endswith(".sh"):
             (folder / name).chmod(0o755)
 

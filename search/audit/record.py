@@ -19,6 +19,7 @@ from search.document.verdict import OTHERWISE, Verdict
 from search.document.view import View
 from search.errors import InputError
 from search.rules import ENGINES
+from search.whole_file import put_text
 
 
 def record(audit: Audit) -> dict[str, Any]:
@@ -84,11 +85,7 @@ def write_records(audits: Sequence[Audit], origin: str, path: Path) -> None:
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
     if path.is_dir():
         raise InputError(f"--json: {path} is a folder; give a file")
-    partial = path.with_name(f".partial-{path.name}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        put_text(path, text)
     except OSError as error:
         raise InputError(f"--json: {path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from search.escape import one_line
 from search.report.html import Html, join, tag
 from search.report.view import PageView
 
-SMALL_BYTES = 1e7  # less would be lost in GB
+SMALL_BYTES = 1e8  # below it hundredths of a GB say little: a message's size
 BADGES = {"assumption": "assumption", "source": "sourced", "choice": "asked for", "no source": "no source"}
 
 
@@ -42,7 +42,7 @@ def quantity(key: str, value: Value) -> str:
     if ".peak_flops." in key:
         return formats.flops_per_s(value)
     if name.endswith("_bytes"):
-        return formats.gb(value) if abs(value) >= SMALL_BYTES else f"{value:,.6g} bytes"
+        return formats.gb(value) if abs(value) >= SMALL_BYTES else f"{value / 1e6:.6g} MB"
     if name.endswith("_s") and not name.endswith("_per_s"):
         return formats.seconds(value)
     return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else f"{value:.6g}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from watched import Watched
 
 from costmodel.evaluate import evaluate
 from costmodel.parameters import weight_bytes
@@ -16,29 +16,8 @@ from search.document import collect, render_plan
 from search.document.account import decode_reading, module_weights, sequence_cache_bytes
 from search.document.render import SECTIONS, render
 from search.document.steady import steady
-from search.document.view import Value, View
+from search.document.view import View
 from search.run import Outcome
-
-
-class Watched(Mapping[str, Value]):
-    """A mapping that remembers which keys were read."""
-
-    def __init__(self, values: Mapping[str, Value]) -> None:
-        self.values_ = values
-        self.read: set[str] = set()
-
-    def __getitem__(self, key: str) -> Value:
-        self.read.add(key)
-        return self.values_[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values_)
-
-    def __len__(self) -> int:
-        return len(self.values_)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.values_
 
 
 def rows(outcome: Outcome) -> list[int]:

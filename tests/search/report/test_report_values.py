@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from report_cases import dense_case, few_points, infeasible_case
+from watched import Watched
 
 from costmodel.evaluate import evaluate
 from costmodel.plans import AXES
@@ -20,6 +21,7 @@ from search.report.chosen import batch_grid
 from search.report.columns import describe
 from search.report.page import SECTIONS, Section
 from search.report.sections.front import front_data
+from search.report.sections.inputs import quantity
 from search.report.view import PageView, rounded, short
 from search.run import Outcome
 from search.tables import columns, front_rows, header
@@ -28,26 +30,6 @@ from search.tables import columns, front_rows, header
 CHOOSING = re.compile(
     r"axes\.|better\.|(.*\.)?(role|bound|phase|standing|column|sampled|exact|ttft_statistic|direction)$|cloud\.|plans\."
 )
-
-
-class Watched(Mapping[str, Any]):
-    """A mapping that remembers which keys were read."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values_, self.read = values, set()  # type: ignore[var-annotated]
-
-    def __getitem__(self, key: str) -> Any:
-        self.read.add(key)
-        return self.values_[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values_)
-
-    def __len__(self) -> int:
-        return len(self.values_)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.values_
 
 
 def drawn(section: Section, values: Mapping[str, Any]) -> str:
@@ -291,6 +273,11 @@ def test_new_columns_get_a_label_and_a_unit_by_themselves() -> None:
     assert describe("tpot_s_low").scale == describe("tpot_s").scale == 1e3
     assert describe("queued_requests_mean").title == "queued requests mean"
     assert describe("draft_bytes_per_gpu").title == "draft per GPU (GB)"
+
+
+def test_sizes_are_shown_where_their_digits_are() -> None:
+    assert quantity("engine.one_pass_bytes", 524288.0) == "0.524288 MB"
+    assert quantity("hardware.memory_bytes", 64e9) == "64.00 GB"
 
 
 def test_short_numbers() -> None:
