@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from search.measured.interval_fit import (
     write_intervals,
 )
 from search.measured.intervals import CLASSES, FIGURES
+from search.measured.peers import read_peer
 from search.measured.rows import Measurement, read_rows
 
 
@@ -48,20 +49,31 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="servefront fidelity", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="measurements in the schema of silicon_dev.csv")
     parser.add_argument("--published", type=Path, help="published figures: intervals of the two classes for them")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another program's file: show its rows",
+    )
     parser.add_argument("--write", action="store_true", help="write conf/intervals.yaml")
     parser.add_argument("--steps", type=int, default=8, help="evaluations of the fit with something left out")
     options = parser.parse_args(argv)
     try:
         read = read_cases(read_rows(options.file))
         printed = read_rows(options.published) if options.published else []
+        peers = {path.name: [p.measurement.id for p in read_peer(path, read.rows)] for path in options.compare}
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return InputError.exit_code
-    report(read, printed, options.steps, write=options.write)
+    report(read, printed, options.steps, peers, write=options.write)
     return 0
 
 
-def report(read: Read, printed: list[Measurement], steps: int, *, write: bool) -> None:
+def report(
+    read: Read, printed: list[Measurement], steps: int, peers: Mapping[str, Sequence[str]], *, write: bool
+) -> None:
     """Fit, leave out, print."""
     for reason in sorted(set(read.skipped.values())):
         print(f"left out: {sum(r == reason for r in read.skipped.values())} rows: {reason}")
@@ -77,6 +89,8 @@ def report(read: Read, printed: list[Measurement], steps: int, *, write: bool) -
     show("leave one model out", read, models)
     for title, found in (("all rows in the fit", fitted), ("one family", families), ("one model", models)):
         show_choices(title, read, found)
+        for name, ids in peers.items():
+            show_rows_of(f"{title}, rows of {name}", read, found, set(ids))
     unknown = predict(read, _any_engine)
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
@@ -167,6 +181,17 @@ def show(title: str, read: Read, found: Figures) -> None:
     )
     family_text = "  ".join(f"{n} {m:.1%}" for n, m in zip(NAMES.values(), np.mean(means, axis=0), strict=True))
     print(f"  mean over rows: {rows_text}\n  mean over families: {family_text}\n")
+
+
+def show_rows_of(title: str, read: Read, found: Figures, ids: set[str]) -> None:
+    """Mean errors and choices over the rows that another program predicts, to stand beside its own."""
+    inside = np.array([read.rows[i].id in ids for i in found.places], dtype=np.bool_)
+    kept = found.only(inside)
+    figures = (kept.ttft_s, kept.tpot_s, kept.tokens_per_s_per_gpu)
+    errors = [np.abs(p / a - 1.0) for p, a in zip(figures, measured(read, kept.places), strict=True)]
+    text = "  ".join(f"{n} {np.nanmean(e):.1%}" for n, e in zip(NAMES.values(), errors, strict=True))
+    print(f"{title}: {len(kept.places)} rows  {text}")
+    show_choices(title, read, kept)
 
 
 def show_choices(title: str, read: Read, found: Figures) -> None:

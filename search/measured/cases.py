@@ -39,6 +39,7 @@ BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
 # Public benchmarks send ten requests for each of the concurrent ones (InferenceX: num_prompts = 10 x concurrency); all
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
+MOST = 1e7  # tokens, sequences or accelerators: beyond it a cell is a slip
 SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
 MEMORY_FRACTION = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults
 
@@ -100,8 +101,21 @@ def _same_bits(published: dict, weights: str | None) -> bool:  # type: ignore[ty
     return weights in ("nvfp4", "mxfp4", "int4") and ("fp4" in text or "'num_bits': 4" in text)
 
 
+def _complete(m: Measurement) -> None:
+    """``InputError`` if the row lacks what its regime needs, or holds a size that no run has."""
+    if any(text is None for text in (m.model, m.system, m.engine, m.precision, m.regime)):
+        raise InputError("the row is cut short")
+    needs = m.regime not in ("max_throughput_offline", "disaggregated")
+    if (needs or m.concurrency is not None) and not (m.concurrency is not None and 1 <= m.concurrency <= MOST):
+        raise InputError(f"concurrency {m.concurrency} is not a number from 1 to {MOST:g}")
+    sizes = (m.isl, m.osl, m.gpus, m.tp, m.pp, m.attn_dp, m.ep)
+    if any(size is not None and not 0 <= size <= MOST for size in sizes):
+        raise InputError(f"a length or degree is not within 0 and {MOST:g}")
+
+
 def case_of(m: Measurement, models: Path | None = None) -> Case:
     """The case of a measurement; ``InputError`` says why there is none."""
+    _complete(m)
     if m.regime == "disaggregated":
         raise InputError("disaggregated serving is not modelled")
     if m.note == "speculative decoding":

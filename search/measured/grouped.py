@@ -53,6 +53,13 @@ class Figures:
     tokens_per_s_per_gpu: Array
     waiting: NDArray[np.bool_]  # True where the cache admits fewer sequences than are in flight
 
+    def only(self, keep: NDArray[np.bool_]) -> Figures:
+        """Those where ``keep``, of shape (n,), is True."""
+        places = [i for i, kept in zip(self.places, keep, strict=True) if kept]
+        return Figures(
+            places, self.ttft_s[keep], self.tpot_s[keep], self.tokens_per_s_per_gpu[keep], self.waiting[keep]
+        )
+
 
 def predict(read: Read, change: Change | None = None) -> Figures:
     """Predict every case; ``change`` may give each scenario other constants first (calibration does)."""

@@ -14,12 +14,11 @@ from costmodel.offline import Offline, max_throughput, static_batch
 from costmodel.plans import Plans, concatenate
 from costmodel.scenario import Scenario
 from search.errors import InputError
-from search.measured.cases import FORMATS, Case, case_of, scenario_key
+from search.measured.cases import FORMATS, MOST, Case, case_of, scenario_key
 from search.measured.intervals import CLASSES, coverage, load_intervals
 from search.measured.rows import Measurement
 from search.measured.trtllm_bench import FREE_FRACTION, settings
 
-MOST = 1e7  # tokens, sequences or accelerators: beyond it a cell is a slip
 CLOSED = ("closed_loop_fixed_conc", "latency_bs1")
 # A program that calls the engine itself: no request travels, waits to be parsed and is answered.
 IN_PROCESS = ("static_batch_offline", "prefill_only", "prefill_only_bs1", "decode_only")
@@ -68,7 +67,7 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
     groups: dict[tuple[object, ...], list[tuple[int, Case]]] = {}
     for i, m in enumerate(measurements):
         try:
-            case = _case(m, models)
+            case = case_of(m, models)
             if m.regime in CLOSED:
                 groups.setdefault(scenario_key(m, case), []).append((i, case))
             else:
@@ -85,18 +84,6 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
                 p = replace(p, situation=UNFIT)
             found[i] = p
     return [p for p in found if p is not None]
-
-
-def _case(m: Measurement, models: Path | None) -> Case:
-    if any(text is None for text in (m.model, m.system, m.engine, m.precision, m.regime)):
-        raise InputError("the row is cut short")
-    needs = m.regime not in ("max_throughput_offline", "disaggregated")
-    if (needs or m.concurrency is not None) and not (m.concurrency is not None and 1 <= m.concurrency <= MOST):
-        raise InputError(f"concurrency {m.concurrency} is not a number from 1 to {MOST:g}")
-    sizes = (m.isl, m.osl, m.gpus, m.tp, m.pp, m.attn_dp, m.ep)
-    if any(size is not None and not 0 <= size <= MOST for size in sizes):
-        raise InputError(f"a length or degree is not within 0 and {MOST:g}")
-    return case_of(m, models)
 
 
 def _offline(m: Measurement, case: Case) -> Prediction:

@@ -32,10 +32,14 @@ def test_command_on_two_families(data, tmp_path, capsys):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows[::6])
-    assert main([str(path), "--steps", "2"]) == 0
+    peer = tmp_path / "peer.csv"
+    peer.write_text("row,pred_ttft_ms,pred_tpot_ms\n" + "".join(f"{r['row']},1,1\n" for r in rows[::12]))
+    assert main([str(path), "--steps", "2", "--compare", str(peer)]) == 0
     printed = capsys.readouterr().out
     assert "leave one family out" in printed
     assert "80 % intervals of TPOT" in printed
+    for title in ("all rows in the fit", "one family", "one model"):
+        assert f"{title}, rows of peer.csv: {len(rows[::12])} rows" in printed
 
 
 def test_bad_file(tmp_path, capsys):

@@ -8,6 +8,7 @@ from measured_cases import PUBLISHED, SILICON
 
 from costmodel.evaluate import evaluate
 from search.measured.cases import case_of
+from search.measured.grouped import read_cases
 from search.measured.predict import most_sequences, predict
 from search.measured.rows import read_rows
 
@@ -39,6 +40,13 @@ def test_bad_rows_have_reasons_and_stop_nobody(table):
         assert p.skipped is not None
         assert word in p.skipped
         assert math.isnan(p.tpot_s.value)
+
+
+def test_a_fit_leaves_out_what_is_not_predicted_for_the_same_reason(table):
+    rows = read_rows(table(SILICON, {}, *(change for change, _ in BAD)))
+    read = read_cases(rows)
+    assert list(read.cases) == [0]
+    assert [read.skipped[i] for i in range(1, len(rows))] == [p.skipped for p in predict(rows)[1:]]
 
 
 def test_a_row_cut_short_has_a_reason(table):
