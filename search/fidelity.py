@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from costmodel.launches import in_engine
 from costmodel.scenario import Scenario
-from search.config import load_law, read_engine
+from search.config import load_law, read_engine, read_law
 from search.errors import InputError
-from search.hardware_catalog import load_engine
+from search.hardware_catalog import load_engine, load_hardware
 from search.measured.cases import Case
 from search.measured.families import option, ranking, regret
 from search.measured.fitting import Fitted, apply, fit
@@ -152,9 +152,6 @@ def _class_law(fitted: Fitted) -> Callable[[Scenario, Case], Scenario]:
 
 
 def _relaw(scenario: Scenario, hardware: str, law: str | None) -> Scenario:
-    from search.config import read_law
-    from search.hardware_catalog import load_hardware
-
     base = load_law(law) if law else read_law(load_hardware(hardware).efficiency)
     return replace(scenario, law=in_engine(base, scenario.engine, scenario.accelerator))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from search.bounded_file import read_bounded
 from search.config import check_plan
 from search.errors import InputError
 from search.schema import PlanConfig
@@ -95,19 +96,11 @@ def _shown(value: Any) -> str:
 
 
 def _load(path: Path) -> Any:
+    raw = read_bounded(path, MAX_BYTES, "a plan")
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise InputError(f"{path}: is a device or a pipe; give a file")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise InputError(f"{path}: more than {MAX_BYTES} bytes; a plan has at most {MAX_BYTES}")
         return yaml.load(raw.decode("utf-8"), Loader=_PlainLoader)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = error.strerror or error if isinstance(error, OSError) else error
-        raise InputError(f"{path}: cannot be read: {' '.join(str(reason).split())}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     except RecursionError:
         raise InputError(f"{path}: not a plan: nested too deep") from None
     except yaml.YAMLError as error:

@@ -25,14 +25,26 @@ def data() -> Path:
     return Path(folder)
 
 
+Command = Callable[..., tuple[int, str, str]]
+
+
 @pytest.fixture
-def search(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Run ``python -m search`` in this process, in an empty folder: (exit code, standard output, standard error)."""
+def in_folder(tmp_path, monkeypatch, capsys) -> Callable[[Callable[[list[str]], int]], Command]:
+    """Turns a ``main`` into a command of this process, in an empty folder: (exit code, standard output, error)."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def command(main: Callable[[list[str]], int]) -> Command:
+        def run(*arguments: str) -> tuple[int, str, str]:
+            code = main(list(arguments))
+            captured = capsys.readouterr()
+            return code, captured.out, captured.err
 
-    return run
+        return run
+
+    return command
+
+
+@pytest.fixture
+def search(in_folder) -> Command:
+    """``python -m search``."""
+    return in_folder(main)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from search.bounded_file import read_bounded
 from search.models.fields import ConfigError
 
 MAX_BYTES = 4_000_000
@@ -16,16 +17,9 @@ def load_config_json(path: str | Path) -> dict[str, Any]:
     """The object in a JSON file of at most ``MAX_BYTES`` bytes and ``MAX_DEPTH`` levels. NaN and infinities, which
     Python's json would take, are refused. ``ConfigError`` in one line otherwise."""
     path = Path(path)
+    raw = read_bounded(path, MAX_BYTES, "a config.json", ConfigError)
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise ConfigError(f"{path}: is a device or a pipe; give a file")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise ConfigError(f"{path}: more than {MAX_BYTES} bytes; a config.json has at most {MAX_BYTES}")
         data = json.loads(raw.decode("utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested more than {MAX_DEPTH} levels deep") from None
     except ConfigError:

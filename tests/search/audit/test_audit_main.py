@@ -20,16 +20,8 @@ WORKED = ("--experiment", "qwen3_235b")
 
 
 @pytest.fixture
-def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Audit:
-    """Run the command in an empty folder: (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def audit(in_folder: Callable[[Callable[[list[str]], int]], Audit]) -> Audit:
+    return in_folder(main)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -83,6 +84,23 @@ def worked_case(**changes: Any) -> Outcome:
     model = load_entry("qwen3_235b_fp8_cast")
     rest = {key: experiment[key] for key in ("name", "baselines", "assumptions")}
     return outcome(model, rest | changes)
+
+
+def renamed(outcome: Outcome, name: str) -> Outcome:
+    """The same with ``name`` in every place of a name, also the run's, where a search does not take just any."""
+    scenario = outcome.scenario
+    tiers = tuple(replace(tier, name=name) for tier in scenario.cluster.tiers)
+    return replace(
+        outcome,
+        config=replace(outcome.config, name=name),
+        scenario=replace(
+            scenario,
+            model=replace(scenario.model, name=name),
+            accelerator=replace(scenario.accelerator, name=name),
+            cluster=replace(scenario.cluster, name=name, tiers=tiers),
+        ),
+        baselines=tuple(replace(b, name=name) for b in outcome.baselines),
+    )
 
 
 def dense_case() -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from document_cases import worked_case
+from document_cases import renamed, worked_case
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,20 +107,7 @@ def test_headroom_of_every_limit_that_is_set(any_outcome: Outcome) -> None:
 
 
 def test_hostile_names_stay_names(worked: Outcome) -> None:
-    outcome = worked_case(assumptions=[HOSTILE, "- " + HOSTILE])
-    scenario = outcome.scenario
-    tiers = tuple(replace(t, name=HOSTILE) for t in scenario.cluster.tiers)
-    outcome = replace(
-        outcome,
-        config=replace(outcome.config, name=HOSTILE),
-        scenario=replace(
-            scenario,
-            model=replace(scenario.model, name=HOSTILE),
-            accelerator=replace(scenario.accelerator, name=HOSTILE),
-            cluster=replace(scenario.cluster, name=HOSTILE, tiers=tiers),
-        ),
-        baselines=tuple(replace(b, name=HOSTILE) for b in outcome.baselines),
-    )
+    outcome = renamed(worked_case(assumptions=[HOSTILE, "- " + HOSTILE]), HOSTILE)
     text, plain = render_plan(outcome), render_plan(worked)
     assert check_tables(text) == check_tables(plain)
     assert text.count("\n") == plain.count("\n") - 3  # six assumptions against three

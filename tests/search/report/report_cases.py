@@ -11,7 +11,7 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1] / "document"))
 
-from document_cases import dense_case, latent_case, worked_case
+from document_cases import dense_case, latent_case, renamed, worked_case
 
 from search.run import Outcome
 
@@ -29,21 +29,14 @@ def few_points(outcome: Outcome) -> Outcome:
     return replace(outcome, config=config)
 
 
+def named_case(name: str) -> Outcome:
+    """The worked case with one name and one assumption for all."""
+    return renamed(worked_case(assumptions=[name]), name)
+
+
 def hostile_case() -> Outcome:
-    """Every name of the worked case is an attack, also the run's, which a search does not take."""
-    outcome = worked_case(assumptions=[HOSTILE])
-    scenario = outcome.scenario
-    return replace(
-        outcome,
-        config=replace(outcome.config, name=HOSTILE),
-        scenario=replace(
-            scenario,
-            model=replace(scenario.model, name=HOSTILE),
-            accelerator=replace(scenario.accelerator, name=HOSTILE),
-            cluster=replace(scenario.cluster, name=HOSTILE),
-        ),
-        baselines=tuple(replace(b, name=HOSTILE) for b in outcome.baselines),
-    )
+    """Every name of the worked case is an attack."""
+    return named_case(HOSTILE)
 
 
 def large_case() -> Outcome:

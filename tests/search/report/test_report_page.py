@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_cases import HOSTILE, few_points, hostile_case, large_case
+from report_cases import few_points, hostile_case, large_case, named_case
 
 from search.palette import BOUNDS, PARTS, ROLES, mark_of
 from search.report import collect, render
@@ -118,7 +118,7 @@ def test_a_part_with_nothing_to_say_is_left_out(reported: Outcome, monkeypatch: 
 def test_no_name_breaks_out() -> None:
     outcome = few_points(hostile_case())
     text = render(collect(outcome))
-    page, plain = Page(text), Page(render(collect(few_points(hostile_case_named("plain")))))
+    page, plain = Page(text), Page(render(collect(few_points(named_case("plain")))))
     assert len(page.scripts) == 3
     assert [name for name, _ in page.elements] == [name for name, _ in plain.elements]
     assert "<script>alert" not in text
@@ -126,24 +126,6 @@ def test_no_name_breaks_out() -> None:
     assert "\u2028" not in text
     (first, *_) = json.loads(page.scripts[0])["marks"][2:]
     assert first["name"].startswith("baseline </script><script>alert(1)")
-
-
-def hostile_case_named(name: str) -> Outcome:
-    """The same outcome with a harmless name in every place."""
-    outcome = hostile_case()
-    s = outcome.scenario
-    return replace(
-        outcome,
-        assumptions=tuple(a.replace(HOSTILE, name) for a in outcome.assumptions),
-        config=replace(outcome.config, name=name),
-        scenario=replace(
-            s,
-            model=replace(s.model, name=name),
-            accelerator=replace(s.accelerator, name=name),
-            cluster=replace(s.cluster, name=name),
-        ),
-        baselines=tuple(replace(b, name=name) for b in outcome.baselines),
-    )
 
 
 @pytest.mark.parametrize("text", ["</script>", "<!--<script>", "a & b", "\u2028\u2029", '"\\'])
