@@ -12,6 +12,7 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 AXES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
+READING_ORDER = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")  # in which people read a plan
 
 
 @dataclass(frozen=True)

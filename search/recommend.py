@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.plans import Array, IntArray, Plans
+from costmodel.plans import READING_ORDER, Array, IntArray, Plans
 from costmodel.scores import COSTS, PREDICTED, Scores
 from search.errors import InputError
 from search.front import Objectives, column
 from search.measured.intervals import CLASSES, load_intervals
 
-LAYOUT = ("gpus", "dp", "pp", "sp", "tp", "ep")
+LAYOUT = READING_ORDER[:-1]  # all but the batch
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Policy:
             (-1.0 if direction == "max" else 1.0) * column(name, plans, scores)
             for name, direction in self.columns.items()
         ]
-        keys += [column(name, plans, scores) for name in (*LAYOUT, "batch")]
+        keys += [column(name, plans, scores) for name in READING_ORDER]
         return np.lexsort(keys[::-1])
 
 

@@ -11,11 +11,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from costmodel.plans import READING_ORDER
 from search.escape import plain
 from search.terminal import WIDTH_WITHOUT_TERMINAL
 
 LEAD = ("job", "status")
-PLAN = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")
 
 
 def _number(digits: str, scale: float = 1.0) -> Callable[[str], str]:
@@ -44,13 +44,13 @@ def print_sweep(path: Path) -> None:
     figures = [f for f in FIGURES if any(row.get(f[1]) for row in rows)]
     for name in ("job", *varied):
         table.add_column(plain(name))
-    for name in (*PLAN, *(heading for heading, _, _ in figures)):
+    for name in (*READING_ORDER, *(heading for heading, _, _ in figures)):
         table.add_column(name, justify="right")
     for row in rows:
         lead = [plain(row[name]) for name in ("job", *varied)]
         if not row.get("recommended"):
             table.add_row(*lead, row["status"])
             continue
-        table.add_row(*lead, *(row[a] for a in PLAN), *(shown(row[name]) for _, name, shown in figures))
+        table.add_row(*lead, *(row[a] for a in READING_ORDER), *(shown(row[name]) for _, name, shown in figures))
     width = None if watched else WIDTH_WITHOUT_TERMINAL
     Console(width=width, highlight=False, emoji=False, markup=False).print(table)

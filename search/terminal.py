@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from costmodel.plans import READING_ORDER
 from search.baselines import Baseline
 from search.escape import one_line, plain
 from search.measured.intervals import CLASSES, load_intervals
@@ -22,7 +23,6 @@ from search.run import Outcome
 from search.tables import engine_names, front_rows
 
 SHOWN = 15
-AXES = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")
 WIDTH_WITHOUT_TERMINAL = 150
 
 
@@ -60,12 +60,12 @@ def _front(outcome: Outcome, frame: box.Box, width: int) -> Table:
     title = f"Pareto front: {len(front)} plans in {len(rows)} layouts; the best of each{shown}"
     table = Table(title=title, box=frame)
     figures = [name for name, needed in WIDTHS.items() if width >= needed]
-    for name in (*AXES, *figures):
+    for name in (*READING_ORDER, *figures):
         table.add_column(name, justify="left" if name == "engines" else "right", no_wrap=True)
     best = outcome.choice.recommended if outcome.choice else -1
     for row in rows[:SHOWN]:
         plan, cells = outcome.plans.row(row), _cells(outcome, row)
-        degrees = (str(plan[a]) for a in AXES)
+        degrees = (str(plan[a]) for a in READING_ORDER)
         table.add_row(*degrees, *(cells[name] for name in figures), style="bold" if row == best else None)
     return table
 
@@ -85,7 +85,7 @@ def _cells(outcome: Outcome, row: int) -> dict[str, str]:
 
 
 def _layout(plan: dict[str, int]) -> str:
-    return " ".join(f"{a} {plan[a]}" for a in AXES)
+    return " ".join(f"{a} {plan[a]}" for a in READING_ORDER)
 
 
 def _recommendation(outcome: Outcome) -> str:

@@ -12,6 +12,7 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
+from costmodel.plans import READING_ORDER
 from search.audit.audited import Audit
 from search.document.case import Case, Meaning
 from search.document.engine_words import NAMES, beware, engine_words
@@ -112,7 +113,7 @@ def _view(audit: Audit) -> View:
 
 def _layout(audit: Audit) -> Iterator[Text]:
     r = _view(audit)
-    degrees = ", ".join(f"{d} {r.n(d)}" for d in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"))
+    degrees = ", ".join(f"{d} {r.n(d)}" for d in READING_ORDER)
     yield Text(f"Layout: {degrees}", style="bold")
     experts = f"; experts over {r.n('ep')} ranks, each expert over {r.n('moe_tp')}" if "moe.0.experts" in r else ""
     yield Text(

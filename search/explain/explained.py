@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from costmodel.breakdown import Part, breakdown
 from costmodel.evaluate import evaluate
-from costmodel.plans import Plans
+from costmodel.plans import READING_ORDER, Plans
 from costmodel.scores import PREDICTED, Scores
 from search.explain.changes import Change, helping
 from search.explain.legality import Legality, legality
 from search.explain.standing import Standing, standing
 from search.front import column
 from search.measured.intervals import CLASSES, coverage, load_intervals
-from search.recommend import LAYOUT
 from search.rules import facts_of
 from search.run import Outcome
 
@@ -73,4 +72,4 @@ def _apart(outcome: Outcome, plan: Plans, scores: Scores) -> bool | None:
 
 def axes_words(plan: dict[str, int]) -> str:
     """A plan in one line."""
-    return ", ".join(f"{axis} {plan[axis]}" for axis in (*LAYOUT, "batch"))
+    return ", ".join(f"{axis} {plan[axis]}" for axis in READING_ORDER)

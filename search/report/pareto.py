@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from costmodel.plans import READING_ORDER
 from search.palette import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, Mark, mark_of
 from search.report.chart import Scale, axes, marker
 from search.report.columns import describe
@@ -47,7 +48,7 @@ def pareto_svg(values: Mapping[str, Any]) -> str:
 
 
 def _said(m: PageView) -> str:
-    degrees = " ".join(f"{axis} {m.n(axis)}" for axis in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"))
+    degrees = " ".join(f"{axis} {m.n(axis)}" for axis in READING_ORDER)
     return f"{m.text('name')} ({degrees})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from costmodel.plans import READING_ORDER
 from search.palette import BLUE, VERMILION
 from search.sensitivity.situations import Situation
 from search.sensitivity.study import Sensitivity
@@ -43,7 +44,7 @@ def tornado(outcome: Outcome) -> str:
     height = middle + 20.0 * len(more) + 44.0
     picture = Picture(WIDTH, height)
     name = f"{outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
-    plan = ", ".join(f"{axis} {found.plan[axis]}" for axis in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"))
+    plan = ", ".join(f"{axis} {found.plan[axis]}" for axis in READING_ORDER)
     picture.text(16, 26, _cut(f"What moves the recommended plan: {name}", 105), size=17, weight="bold")
     picture.text(16, 46, plan, size=13, fill="#444")
     if ranges:

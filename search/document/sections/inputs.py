@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.plans import READING_ORDER
 from search.document import formats
 from search.document.formats import bullets, listed, table
 from search.document.view import View
@@ -9,7 +10,7 @@ from search.document.view import View
 
 def degrees(v: View) -> str:
     """A layout in one line."""
-    return ", ".join(f"{a} {v.n(a)}" for a in ("gpus", "dp", "pp", "sp", "tp", "ep", "batch"))
+    return ", ".join(f"{a} {v.n(a)}" for a in READING_ORDER)
 
 
 def summary(v: View) -> str:

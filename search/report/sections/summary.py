@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from costmodel.plans import READING_ORDER
 from search.document import formats
 from search.report.columns import describe, is_bound, ordered
 from search.report.html import Html, bullets, details, join, table, tag
 from search.report.view import PageView
 
-LAYOUT = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")
 CARDS = ("output_tokens_per_s", "output_tokens_per_s_per_gpu", "ttft_s", "burst_ttft_s", "tpot_s")
 
 
@@ -24,7 +24,7 @@ def heading(v: PageView) -> Html:
 
 def layout(v: PageView) -> str:
     """A plan in a line."""
-    return " ".join(f"{axis} {v.n(axis)}" for axis in LAYOUT)
+    return " ".join(f"{axis} {v.n(axis)}" for axis in READING_ORDER)
 
 
 def summary(v: PageView) -> Html:
@@ -32,7 +32,7 @@ def summary(v: PageView) -> Html:
     best = v.at("mark").at("0")
     if best.text("role") != "recommended":
         return _none(v)
-    chips = [tag("span", tag("b", v.n(f"chosen.{a}")), f" {describe(a).label}", class_="chip") for a in LAYOUT]
+    chips = [tag("span", tag("b", v.n(f"chosen.{a}")), f" {describe(a).label}", class_="chip") for a in READING_ORDER]
     cards = [_card(best, name) for name in CARDS] + [_memory(best, v)]
     return join([
         tag("p", *chips, class_="chips"),
