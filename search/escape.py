@@ -2,7 +2,7 @@
 
 A model, a baseline or a run may be called anything: ``<script>``, ``=cmd()``, ``$(reboot)``, a terminal's escape
 sequence. Every writer passes such text through the function of its format; numbers and this program's own words need
-none.
+none. Words of a shell command are ``search.launch.shell``'s.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from __future__ import annotations
 import html as _html
 import json
 import re
-import shlex
 import unicodedata
 from typing import Any
-
-from search.errors import InputError
 
 LONGEST_NAME = 400  # of a name in a document
 # What a spreadsheet takes for the start of a formula, full-width forms included (OWASP, CSV Injection).
@@ -67,14 +64,6 @@ def csv_cell(value: Any) -> Any:
     if not isinstance(value, str) or NUMBER.fullmatch(value):
         return value
     return re.sub(rf"(^|;)(?=[\s\"]*[{FORMULA}])", r"\1'", _tamed(value))
-
-
-def shell_word(text: str) -> str:
-    """One word of a POSIX shell that stands for exactly this text. What cannot be written in one line, or what a
-    program would take for an option, is an ``InputError``."""
-    if text.startswith("-") or not text.isprintable():
-        raise InputError(f"{text!r} is not allowed in a command; give printable text that does not begin with a dash")
-    return shlex.quote(text)
 
 
 def yaml_text(text: str) -> str:
