@@ -23,7 +23,7 @@ from search.errors import InputError
 from search.fallbacks import fallbacks
 from search.front import Objectives, hypervolume_share, pareto_front
 from search.legal import Legal, legal_plans
-from search.measured.intervals import coverage
+from search.measured.intervals import coverage_of
 from search.progress import track
 from search.recommend import Choice, Policy, recommend
 from search.rules import facts_of
@@ -140,7 +140,7 @@ def run(config: Config) -> Outcome:
             tried, found = archive.contents()
             share = hypervolume_share(objectives.costs(tried, found)[found.feasible], costs[front])
             report = StudyReport(report.study, report.trials, report.repeats, share)
-        known = coverage(scenario, plans, scores.admitted_batch < plans.batch)
+        known = coverage_of(scenario, plans, scores)
         choice = recommend(plans, scores, policy, space.axes, known)
         if choice is not None:  # the plan that it was preferred to may dominate it
             front = np.union1d(front, [choice.recommended])

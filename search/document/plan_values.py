@@ -17,7 +17,7 @@ from search.document.account import decode_reading, heaviest_stage, module_weigh
 from search.document.placement import Rank, place, traffic
 from search.document.steady import Steady, steady
 from search.document.view import Values
-from search.measured.intervals import CLASSES, coverage, load_intervals
+from search.measured.intervals import CLASSES, coverage_of, load_intervals
 
 MOST_NODES = 4  # written out rank by rank
 MOST_RANKS = 32
@@ -39,7 +39,7 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
         "nodes": math.ceil(degrees["gpus"] / scenario.cluster.node_size),
     }
     values |= {name: scalar(getattr(scores, name)) for name in FIGURES}
-    known = coverage(scenario, plan, scores.admitted_batch < plan.batch)
+    known = coverage_of(scenario, plan, scores)
     values["coverage"] = CLASSES[int(known[0])]
     values |= {name: scalar(getattr(scores, name)) for name in scores.costs}
     for name in (*PREDICTED, *scores.costs):

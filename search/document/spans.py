@@ -17,7 +17,7 @@ from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, PREDICTED, Scores
 from search.front import PLAN_COLUMNS
-from search.measured.intervals import CLASSES, coverage, load_intervals
+from search.measured.intervals import CLASSES, coverage_of, load_intervals
 
 COUNTED = 0.02
 ESTIMATED = 0.1
@@ -40,7 +40,7 @@ FAILS: Standing = "fails"
 
 def known(scenario: Scenario, plan: Plans, scores: Scores) -> str:
     """The class of situation that the intervals of one plan belong to."""
-    return CLASSES[int(coverage(scenario, plan, scores.admitted_batch < plan.batch)[0])]
+    return CLASSES[int(coverage_of(scenario, plan, scores)[0])]
 
 
 def span(name: str, value: float, scenario: Scenario, plan: Plans, scores: Scores) -> tuple[float, float]:

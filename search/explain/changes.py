@@ -15,7 +15,7 @@ from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.front import column
 from search.run import Outcome
-from search.sensitivity.situations import figures
+from search.sensitivity.situations import figures, gain
 from search.sensitivity.table import RESOURCES
 from search.sensitivity.units import units
 
@@ -91,9 +91,9 @@ def _steps(plan: Plans, after: dict[str, int], changed: list[str]) -> str:
 def _change(
     outcome: Outcome, kind: str, text: str, plans: Plans, found: Scores, row: int, plan: Plans, scores: Scores
 ) -> Change:
-    name, direction = outcome.policy.first
-    gain = float(column(name, plans, found)[row] / column(name, plan, scores)[0]) - 1.0
-    return Change(kind, text, plans.row(row), gain if direction == "max" else -gain, figures(found, row))
+    base = float(column(outcome.policy.first[0], plan, scores)[0])
+    better = gain(outcome.policy.first, plans, found, row, base)
+    return Change(kind, text, plans.row(row), better, figures(found, row))
 
 
 def _batches(outcome: Outcome, plan: Plans) -> Plans:

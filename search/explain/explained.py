@@ -12,7 +12,7 @@ from search.explain.changes import Change, helping
 from search.explain.legality import Legality, legality
 from search.explain.standing import Standing, standing
 from search.front import column
-from search.measured.intervals import CLASSES, coverage, load_intervals
+from search.measured.intervals import CLASSES, coverage_of, load_intervals
 from search.rules import facts_of
 from search.run import Outcome
 
@@ -42,7 +42,7 @@ def explain(outcome: Outcome, plan: Plans, name: str) -> Verdict:
     if legal.broken is not None:
         return Verdict(name, plan, legal, chosen)
     scores = evaluate(outcome.scenario, plan)
-    known = coverage(outcome.scenario, plan, scores.admitted_batch < plan.batch)
+    known = coverage_of(outcome.scenario, plan, scores)
     return Verdict(
         name, plan, legal, chosen, scores, CLASSES[int(known[0])],
         standing(outcome, plan, scores), None if chosen else _apart(outcome, plan, scores),
@@ -54,7 +54,7 @@ def interval(outcome: Outcome, plan: Plans, scores: Scores, figure: str) -> tupl
     """The 80 % interval of a figure of one plan; ``None`` where it has none."""
     if figure not in PREDICTED:
         return None
-    known = coverage(outcome.scenario, plan, scores.admitted_batch < plan.batch)
+    known = coverage_of(outcome.scenario, plan, scores)
     low, high = load_intervals().of(figure, known, getattr(scores, figure))
     return float(low[0]), float(high[0])
 

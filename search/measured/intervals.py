@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from costmodel.plans import Array, Plans
 from costmodel.scenario import Scenario
-from costmodel.scores import COSTS
+from costmodel.scores import COSTS, Scores
 from search.errors import InputError
 from search.paths import conf_dir
 
@@ -76,3 +76,8 @@ def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_]) -> ND
     unusual = (plans.pp > 1) | (plans.sp > 1) | (replica > scenario.cluster.node_size)
     classes[unusual] = CLASSES.index("layout")
     return classes
+
+
+def coverage_of(scenario: Scenario, plans: Plans, scores: Scores) -> NDArray[np.int64]:
+    """``coverage`` of plans by their scores: those wait that the cache admits fewer sequences of than are in flight."""
+    return coverage(scenario, plans, scores.admitted_batch < plans.batch)

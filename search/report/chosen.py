@@ -13,7 +13,7 @@ from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from search.document.account import scalar, stage_weights
 from search.legal import why_not
-from search.measured.intervals import coverage, load_intervals
+from search.measured.intervals import coverage_of, load_intervals
 from search.report.view import ReportValues
 from search.rules import ENGINES, facts_of
 from search.run import Outcome
@@ -88,7 +88,7 @@ def _sweep(outcome: Outcome, plan: Plans) -> ReportValues:
     layout = {axis: size for axis, size in plan.row(0).items() if axis != "batch"}
     plans = Plans.of(**layout, batch=np.array(grid))
     scores = evaluate(scenario, plans)
-    known = coverage(scenario, plans, scores.admitted_batch < plans.batch)
+    known = coverage_of(scenario, plans, scores)
     values: ReportValues = {"sweep.batch": tuple(grid), "sweep.chosen": batch}
     for name in SWEPT:
         found = getattr(scores, name)

@@ -10,6 +10,7 @@ import numpy as np
 
 from costmodel.plans import IntArray
 from costmodel.scores import COSTS
+from search.measured.intervals import coverage_of
 from search.recommend import nearest
 from search.report.view import ReportValues
 from search.rules import ENGINES
@@ -76,11 +77,9 @@ def _marks(outcome: Outcome) -> list[ReportValues]:
         marks.append(_mark(outcome, outcome.choice.recommended, "recommended", "recommended plan"))
         if outcome.choice.runner_up is not None:
             marks.append(_mark(outcome, outcome.choice.runner_up, "runner-up", "runner-up"))
-    from search.measured.intervals import coverage
-
     for baseline in outcome.baselines:
         takes = np.array([[e in baseline.engines] for e in ENGINES])
-        known = coverage(outcome.scenario, baseline.plan, baseline.scores.admitted_batch < baseline.plan.batch)
+        known = coverage_of(outcome.scenario, baseline.plan, baseline.scores)
         alone = replace(outcome, plans=baseline.plan, scores=baseline.scores, engines=takes, coverage=known)
         marks.append(_mark(alone, 0, "baseline", f"baseline {baseline.name}"))
     return marks

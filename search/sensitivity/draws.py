@@ -14,7 +14,7 @@ from search.front import column
 from search.progress import track
 from search.sensitivity.inputs import Range, scaled
 from search.sensitivity.pool import Pool, same_layout
-from search.sensitivity.situations import FIGURES
+from search.sensitivity.situations import FIGURES, gain
 
 SAFE = 0.9  # share of draws in which a robust plan is feasible
 QUANTILES = (0.1, 0.5, 0.9)
@@ -50,8 +50,8 @@ def factors(ranges: Sequence[Range], count: int, seed: int) -> Array:
     return np.exp(np.where(spread < 0.0, -spread * low, spread * high))
 
 
-def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], count: int, seed: int) -> Draws:
-    """Rank the pool in each draw."""
+def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float, count: int, seed: int) -> Draws:
+    """Rank the pool in each draw. ``base``: the recommended plan's deciding column as configured."""
     names = [r.name for r in ranges]
     name, direction = pool.policy.first
     sign = 1.0 if direction == "max" else -1.0
@@ -77,7 +77,7 @@ def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], count: int, se
         shortfall=_shortfall(shortfalls),
         quantiles={f: tuple(np.quantile(np.array(mine)[:, i], QUANTILES).tolist()) for i, f in enumerate(FIGURES)},
         rivals=_rivals(pool, [w for w in winners if w is not None and not alike[w]], count),
-        robust=_robust(pool, scenario, np.mean(feasible, axis=0)),
+        robust=_robust(pool, scenario, base, np.mean(feasible, axis=0)),
     )
 
 
@@ -97,7 +97,7 @@ def _rivals(pool: Pool, winners: list[int], count: int) -> tuple[tuple[dict[str,
     return tuple((pool.plans.row(wins.most_common(1)[0][0]), wins.total() / count) for wins in ranked)
 
 
-def _robust(pool: Pool, scenario: Scenario, shares: Array) -> tuple[dict[str, int], float, float] | None:
+def _robust(pool: Pool, scenario: Scenario, base: float, shares: Array) -> tuple[dict[str, int], float, float] | None:
     safe = np.flatnonzero(shares >= SAFE)
     if len(safe) == 0:
         return None
@@ -105,7 +105,4 @@ def _robust(pool: Pool, scenario: Scenario, shares: Array) -> tuple[dict[str, in
     scores, best = few.ranked(scenario)
     if best is None:
         return None
-    name, direction = pool.policy.first
-    base, _ = pool.ranked(scenario)
-    change = float(column(name, few.plans, scores)[best] / column(name, pool.plans, base)[pool.place]) - 1.0
-    return few.plans.row(best), float(shares[safe[best]]), change if direction == "max" else -change
+    return few.plans.row(best), float(shares[safe[best]]), gain(pool.policy.first, few.plans, scores, best, base)

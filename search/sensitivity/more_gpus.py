@@ -10,7 +10,7 @@ import numpy as np
 from costmodel.evaluate import evaluate
 from costmodel.plans import Plans
 from search.legal import legal_plans
-from search.measured.intervals import coverage
+from search.measured.intervals import coverage_of
 from search.recommend import best_feasible
 from search.rules import facts_of
 from search.sensitivity.situations import Best, Situation, figures, gain
@@ -38,7 +38,7 @@ def a_node_more(outcome: Outcome, plan: dict[str, int], base: float) -> Situatio
 def _best(outcome: Outcome, plans: Plans, base: float) -> Best | None:
     scenario = outcome.scenario
     scores = evaluate(scenario, plans)
-    known = coverage(scenario, plans, scores.admitted_batch < plans.batch)
+    known = coverage_of(scenario, plans, scores)
     row = best_feasible(plans, scores, outcome.policy, known)
     if row is None:
         return None

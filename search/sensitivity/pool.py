@@ -13,7 +13,7 @@ from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.front import column
-from search.measured.intervals import coverage
+from search.measured.intervals import coverage_of
 from search.recommend import LAYOUT, Policy, best_feasible, replica_layout
 from search.sensitivity.inputs import INPUTS, Range, scaled
 
@@ -39,7 +39,7 @@ class Pool:
         return scores, self.best(scenario, scores)
 
     def best(self, scenario: Scenario, scores: Scores) -> int | None:
-        known = coverage(scenario, self.plans, scores.admitted_batch < self.plans.batch)
+        known = coverage_of(scenario, self.plans, scores)
         return best_feasible(self.plans, scores, self.policy, known)
 
 

@@ -43,7 +43,7 @@ def sensitivity(outcome: Outcome, ranges: tuple[Range, ...]) -> Sensitivity | No
     node = a_node_more(outcome, plan, base)
     if node is not None:
         situations.append(node)
-    draws = draw(ranked, scenario, ranges, config.draws, config.seed) if config.draws else None
+    draws = draw(ranked, scenario, ranges, base, config.draws, config.seed) if config.draws else None
     return Sensitivity(
         plan, figures(scores, ranked.place), ranges, tuple(situations), len(ranked.plans), ranked.total, draws
     )

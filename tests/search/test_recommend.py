@@ -74,10 +74,10 @@ def test_the_recommended_plan_is_on_the_front_though_one_passed_over_dominates_i
     """Call the layouts of the best plan's degrees unmeasured: the next best is recommended, and has its row."""
     from search import run as module
 
-    def pretend(scenario, plans, waits):
+    def pretend(scenario, plans, scores):
         return np.where(plans.ep == 8, CLASSES.index("layout"), CLASSES.index("covered"))
 
-    monkeypatch.setattr(module, "coverage", pretend)
+    monkeypatch.setattr(module, "coverage_of", pretend)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         settings = ["+experiment=qwen3_235b", "strategy=exact", "sensitivity=none", "space.gpus=[8]"]
         found = module.run(typed(compose("config", settings)))
