@@ -37,8 +37,9 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a block is told when it lists its operations: the model's width, the layout, formats, lengths, and the
-    engine's way of exchanging tokens between attention groups (``allgather`` or ``alltoall``)."""
+    """What a block is told when it lists its operations: the model's width, the layout, formats, lengths, the
+    engine's way of exchanging tokens between attention groups (``allgather`` or ``alltoall``), and which rows its
+    experts' kernels walk (``local`` or ``all``: also those whose experts are on other ranks)."""
 
     hidden: int
     layout: Layout
@@ -47,6 +48,7 @@ class Setting:
     attention_dtype: str
     lengths: FixedLengths
     exchange: str = "allgather"
+    expert_rows: str = "local"
 
     @classmethod
     def single(cls, architecture: Architecture, lengths: FixedLengths = FixedLengths(1, 2)) -> Setting:

@@ -12,7 +12,8 @@ import numpy as np
 class Tier:
     """Accelerators that reach each other over one kind of link. ``size`` accelerators in such a domain;
     ``latency_s`` of one message (alpha); ``bytes_per_s`` one accelerator's link carries in one direction, of which a
-    collective achieves the share ``efficiency`` and ``oversubscription`` of the tier divides it."""
+    collective achieves the share ``efficiency`` and ``oversubscription`` of the tier divides it. ``switch_latency_s``
+    is the latency of an all-reduce that the switch adds up (NVLink SHARP); 0 where it cannot."""
 
     name: str
     size: int
@@ -20,6 +21,7 @@ class Tier:
     bytes_per_s: float
     efficiency: float = 1.0
     oversubscription: float = 1.0
+    switch_latency_s: float = 0.0
 
     @property
     def rate(self) -> float:

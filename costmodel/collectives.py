@@ -25,7 +25,8 @@ def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_byte
       passes * sum_t (alpha_t + (m_t - 1) / m_t * B_t / beta_t), where B_t = B / (m_0 ... m_{t-1}).
       One alpha a tier and pass: inside a node the engines use one-shot and two-shot kernels, not rings. A one-shot
       all-reduce has a single pass in which each rank reads what all the others hold,
-      alpha_0 + (m_0 - 1) B / beta_0; the faster of the two is taken, as engines do by size, but one pass up to
+      alpha_0 + (m_0 - 1) B / beta_0; where the switch adds up, each sends and receives its bytes once,
+      switch_latency_s + B / beta_0 (NCCL's NVLS). The fastest is taken, as engines do by size, but one pass up to
       ``one_pass_bytes`` (vllm/csrc/custom_all_reduce.cuh, 0.33; TensorRT-LLM customAllReduceKernels.cu, 1.2).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
     - send: one hop to the next rank ``stride`` away.
@@ -49,6 +50,8 @@ def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_byte
             part = PASSES[message.kind] * (tier.latency_s + (1.0 - 1.0 / np.maximum(ways, 1.0)) * data / tier.rate)
             if t == 0 and message.kind == "all_reduce":
                 one_pass = tier.latency_s + (ways - 1.0) * data / tier.rate
+                if tier.switch_latency_s:
+                    part = np.minimum(part, tier.switch_latency_s + data / tier.rate)
                 part = np.where(data <= one_pass_bytes, one_pass, np.minimum(part, one_pass))
             data = data / np.maximum(ways, 1.0)
         seconds = seconds + np.where(active, part, 0.0)

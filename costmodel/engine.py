@@ -13,7 +13,8 @@ class Engine:
     ``output_reserved`` share of an answer's cache that is reserved when a request is admitted (1: nothing is ever
     evicted; 0: blocks are taken as tokens come, and sequences of all ages share the cache); ``reserve_bytes`` of an
     accelerator that are neither weights, cache nor activations (context, communication buffers, captured graphs);
-    ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``attention_format`` ``bf16``, or
+    ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``expert_rows`` ``local``, or
+    ``all``: portable kernels for experts walk the rows of other ranks' experts too; ``attention_format`` ``bf16``, or
     ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
     ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``expert_stretch``: expert products take so
     many times the law's time; ``one_pass_bytes``: all-reduces up to so many bytes take one pass even where two would
@@ -22,7 +23,12 @@ class Engine:
     kernels' fixed costs that is left (CUDA graphs and dependent launches hide some), ``expert_launch_share`` the same
     for expert products (routing and sorting inside an engine cost more than alone); overheads of the host:
     ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
-    ``request_overhead_s`` once a request (parsing, tokenising, answering)."""
+    ``request_overhead_s`` once a request (parsing, tokenising, answering); ``eager_launch_s`` an operation that is
+    launched by itself: in passes with prompts of more than ``captured_tokens`` rows (smaller ones replay captured
+    graphs), in ``eager_layers``, those with ``experts`` (which engines do not compile into few launches) or ``all``;
+    ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
+    answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
+    be prefilled is held back for up to so many steps, so that others join it."""
 
     name: str
     max_batched_tokens: int = 8192
@@ -35,6 +41,7 @@ class Engine:
     expert_skew: float = 0.0
     expert_tile_rows: float = 0.0
     expert_stretch: float = 1.0
+    expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
     one_pass_bytes: float = 0.0
@@ -45,7 +52,13 @@ class Engine:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
-    eager_expert_s: float = 0.0
+    eager_launch_s: float = 0.0
+    eager_layers: str = "experts"
+    captured_tokens: int = 0
+    stream_token_s: float = 0.0
+    stream_interval: int = 1
+    steps_ahead: float = 0.0
+    hold_steps: float = 0.0
 
     @property
     def routing(self) -> Routing:

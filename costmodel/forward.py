@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from costmodel.collectives import message_seconds
-from costmodel.operations import ACTIVATION_BYTES, Collective, Message, Operation
+from costmodel.operations import ACTIVATION_BYTES, Collective, Message, Operation, Work
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -71,7 +71,7 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
                 total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
             continue
         work = op.work(step)
-        times = scenario.law.times(work, scenario.accelerator)
+        times = scenario.law.times(_as_read(work, scenario), scenario.accelerator)
         if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = total.compute_s + times.seconds
@@ -93,6 +93,16 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
     return total
 
 
+def _as_read(work: Work, scenario: Scenario) -> Work:
+    """Attention that multiplies in bf16 reads an FP8 cache no faster than one of bf16 on Hopper: FlashAttention 3 takes
+    1.04 and 1.09 times as long with an FP8 cache (61 cases each of H100 and H200, vLLM 0.24 in the kernel tables
+    shipped with AIConfigurator 0.12), 0.84 and 0.93 times in SGLang 0.5.14, TensorRT-LLM's kernels 0.53 times."""
+    as_bf16 = scenario.engine.attention_format == "bf16" and scenario.accelerator.hopper
+    if work.kind != "decode_attention" or not as_bf16:
+        return work
+    return replace(work, kv_bytes=work.kv_bytes * (ACTIVATION_BYTES / scenario.model.kv_format.bytes_per_element))
+
+
 def handover_seconds(scenario: Scenario, step: Step) -> Any:
     """Activations sent to the next stage: every rank of a stage sends its share of the rows to its peer
     (vLLM 0.33 sends 1/tp from each tp rank and gathers inside the stage, which is a neighbour's link and faster)."""
@@ -103,11 +113,16 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
 
 def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
     """What the host needs to launch a pass that holds prompts. Decode steps replay captured graphs; with prompts the
-    layers of experts are launched one kernel after the other, which takes longer than the kernels of a short prompt
-    (TensorRT-LLM 1.x and SGLang 0.5 capture decode batches only, vLLM 0.33 the pieces between attention)."""
+    operations of layers with experts are launched one after the other, which takes longer than those of a short
+    prompt (TensorRT-LLM 1.x and SGLang 0.5 capture decode batches only, vLLM 0.33 passes of up to 512 rows)."""
+    engine = scenario.engine
+    if not engine.eager_launch_s:
+        return np.zeros_like(step.tokens)
+    setting = scenario.setting(step.layout)
     kinds = zip(stages.totals, scenario.model.kinds, strict=True)
-    layers = sum(count for count, kind in kinds if hasattr(kind.ffn, "experts"))
-    return scenario.engine.eager_expert_s * layers * (step.prompts > 0)
+    eager = [(n, k) for n, k in kinds if engine.eager_layers == "all" or hasattr(k.ffn, "experts")]
+    operations = sum(count * sum(1 for _ in kind.operations(setting)) for count, kind in eager)
+    return engine.eager_launch_s * operations * ((step.prompts > 0) & (step.tokens > engine.captured_tokens))
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

@@ -13,11 +13,20 @@ I, 1975, eq. 5.72); with r = b / N this is a quadratic in N,
 
 whose larger root tends to n + D when prefill is light and to b s when it saturates.
 
+An engine may hold a prompt back for up to h steps so that others join it (TensorRT-LLM's batch_wait_timeout_iters): the
+first to come waits h, the r h that join it half as long, and they are prefilled together.
+
+How tokens leave the server is in ``costmodel.streaming``.
+
 **Burst.** All requests of a replica arrive at once and are prefilled in passes of M tokens, nothing decoded between.
+
+A client that sends a finite number of requests begins with a burst: in the first of its waves those that are through
+decode beside the others' prefill.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,24 +34,29 @@ import numpy as np
 
 from costmodel.forward import PassTime
 from costmodel.layout import Layout
-from costmodel.lengths import FixedLengths
 from costmodel.scenario import Scenario
 from costmodel.step import Step
+from costmodel.streaming import larger_root, streaming_wait
 
 # Equally long requests that were prefilled in one pass end in one step and come back together (``synchronised``
 # scenarios): prompts in a mixed pass grow from one towards all that the budget takes, to this power. 1 would be a
 # lockstep without jitter. Set on the open closed-loop rows of fixed length (docs/fidelity.md).
 SYNCHRONY = 0.75
+# A pass is full, and is held no longer, at this share of its token budget (what public recipes set
+# batch_wait_max_tokens_ratio to: 0.8 and 0.9).
+HELD_FULL = 0.9
 
-DECODE, MIXED, BURST = 0, 1, 2  # the passes, on the leading axis
+DECODE, MIXED, BURST, FIRST = 0, 1, 2, 3  # the passes, on the leading axis; FIRST only where waves are counted
 
 
 @dataclass(frozen=True)
 class Loop:
     """The steady state in steps, arrays of shape (n,). ``micro`` micro-batches circulate in a pipeline, each with its
     own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
-    = N; ``prefilling`` share of steps in which some group prefills, ``disturbed`` share of a decoding request's
-    steps in which somebody else is prefilled."""
+    = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
+    steps in which some group prefills, ``disturbed`` share of a decoding request's steps in which somebody else is
+    prefilled; ``others`` requests of the replica beside one; ``burst_passes`` prefill a burst, ``first_passes`` the
+    first wave."""
 
     micro: Any
     sequences: Any
@@ -50,13 +64,17 @@ class Loop:
     queue: Any
     prefills: Any
     life: Any
+    rate: Any
+    prompts: Any
     prefilling: Any
     disturbed: Any
+    others: Any
     burst_passes: Any
+    first_passes: Any
 
 
 def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -> tuple[Loop, Step]:
-    """Solve the loop for ``admitted`` sequences a group and describe the three passes to be timed.
+    """Solve the loop for ``admitted`` sequences a group and describe the passes to be timed.
 
     ``batch`` is the replica's sequences: its burst is prefilled whole.
     """
@@ -68,14 +86,19 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     room = np.maximum(budget - sequences, float(scenario.engine.block_tokens))
     share = lengths.new / room
     prefills = np.maximum(np.ceil(share), 1.0)
-    life = _life(lengths, sequences, share, prefills)
+    life = larger_root(prefills + lengths.decodes, sequences * share, sequences * share**2)
+    held_together: Any = 0.0
+    if scenario.engine.hold_steps:
+        held, held_together = _held(scenario, sequences / life)
+        life = life + held
     rate = sequences / life
     busy = np.minimum(rate * prefills, 1.0)  # share of a group's steps that hold some prefill
     prompts = rate / busy  # prompts in each of them
+    together = np.maximum(held_together / (prompts * prefills), 1.0)
     if scenario.synchronised:
         passes = np.maximum(np.ceil(sequences * lengths.new / budget), 1.0)
-        together = np.maximum(sequences / passes / prompts, 1.0) ** SYNCHRONY
-        prompts, busy = prompts * together, busy / together
+        together = np.maximum(together, np.maximum(sequences / passes / prompts, 1.0) ** SYNCHRONY)
+    prompts, busy = prompts * together, busy / together
     decodes = rate * lengths.decodes
     # Groups that have anything to do: fewer sequences than groups leave some idle.
     groups = np.minimum(layout.attn_dp, batch / admitted)
@@ -94,57 +117,111 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     burst_prompts = burst_sequences / burst_passes
 
     zero = np.zeros_like(decodes)
-    step = Step(
-        decodes=np.stack([decodes, decodes, zero]),
-        prompts=np.stack([zero, prompts, burst_prompts]),
-        stage_decodes=np.stack([decodes * groups, decodes * groups, zero]),
-        stage_prompts=np.stack([zero, prompts * groups_prefilling, batch / burst_passes]),
-        samples=np.stack([decodes, decodes + prompts, burst_prompts]),
-        lengths=lengths,
-        layout=layout,
-    )
+    passes = [  # decodes and prompts of a group, and of the stage
+        (decodes, zero, decodes * groups, zero),
+        (decodes, prompts, decodes * groups, prompts * groups_prefilling),
+        (zero, burst_prompts, zero, batch / burst_passes),
+    ]
+    first_passes = burst_passes
+    if math.isfinite(scenario.waves):
+        # Those of the first wave that are through decode already: none in its first pass, nearly all in its last.
+        beside = np.minimum(burst_sequences, admitted) * (burst_passes - 1.0) / burst_passes / 2.0
+        left = np.maximum(budget - beside, float(scenario.engine.block_tokens))
+        first_passes = np.maximum(burst_sequences * lengths.new / left, burst_passes)
+        first = burst_sequences / first_passes
+        passes.append((beside, first, beside * (batch / burst_sequences), batch / first_passes))
+    here, starting, stage_here, stage_starting = (np.stack(column) for column in zip(*passes, strict=True))
+    step = Step(here, starting, stage_here, stage_starting, here + starting, lengths, layout)
     queue = np.maximum(life - prefills - lengths.decodes, 0.0)
-    return Loop(micro, sequences, decodes, queue, prefills, life, prefilling, disturbed, burst_passes), step
+    beside_one = np.maximum(sequences * micro * groups - 1.0, 0.0)
+    loop = Loop(
+        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, beside_one,
+        burst_passes, first_passes,
+    )  # fmt: skip
+    return loop, step
 
 
-def _life(lengths: FixedLengths, sequences: Any, share: Any, prefills: Any) -> Any:
-    alone = prefills + lengths.decodes
-    saturated = sequences * share
-    return (alone + saturated) / 2 + np.sqrt(((alone - saturated) / 2) ** 2 + sequences * share**2 / 2)
+def _held(scenario: Scenario, rate: Any) -> tuple[Any, Any]:
+    """Mean steps for which a prompt is held back, and prompts that are then prefilled together, where ``rate`` arrive a
+    step."""
+    engine = scenario.engine
+    filled = np.maximum(HELD_FULL * engine.max_batched_tokens / scenario.lengths.new - 1.0, 0.0) / rate
+    steps = np.minimum(engine.hold_steps, filled)
+    joining = rate * steps
+    return (steps + joining * steps / 2.0) / (1.0 + joining), 1.0 + joining
+
+
+def _arrival(loop: Loop, decode_s: Any, mixed_s: Any) -> tuple[Any, Any]:
+    """Seconds until the step that a request falls into has ended, and by which those that fell into it too lengthen its
+    own prefill. A long step is hit more often than a short one: of steps S it is one of mean E[S^2] / E[S], half of it
+    still to come (Kleinrock, eq. 5.16). It sees the loop without itself: nobody, if it is alone."""
+    share = loop.prefilling * (loop.others / (1.0 + loop.others))
+    mean = (1.0 - share) * decode_s + share * mixed_s
+    hit = ((1.0 - share) * decode_s**2 + share * mixed_s**2) / mean
+    joining = loop.rate * loop.others / (1.0 + loop.others) * hit / mean
+    more = np.maximum(1.0 + joining - loop.prompts * loop.prefills, 0.0)
+    return np.minimum(loop.others, 1.0) * hit / 2.0, more * np.maximum(mixed_s - decode_s, 0.0) / loop.prompts
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds, arrays of shape (n,)."""
+    """Seconds, arrays of shape (n,). The TTFT is the sum of ``arrival_s`` (the rest of the running step, and those that
+    are scheduled already), ``queue_s`` (waiting for a place in the prefill), ``own_s`` (its own passes, and prompts
+    that join it in them), the engine's ``request_overhead_s``, ``stream_s`` (waiting to be sent), ``outside_s``
+    (waiting for a place in the cache) and ``first_wave_s`` (what a first wave adds to the mean)."""
 
     ttft_s: Any
     burst_ttft_s: Any
     tpot_s: Any
+    arrival_s: Any
+    queue_s: Any
+    own_s: Any
+    stream_s: Any
+    outside_s: Any
+    first_wave_s: Any
 
 
-def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wanted: Any) -> Latency:
+def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wanted: Any, served: Any) -> Latency:
     """Turn steps into seconds.
 
     A step of the loop is a round of all micro-batches: as long as one of them takes through the pipeline, or as all
-    of them take in the slowest stage (the pipeline's bubble is the difference). A request arrives in the middle of a
-    step, waits ``queue`` steps and is prefilled in ``prefills`` mixed ones. Where the cache admits fewer sequences
-    than are ``wanted``, the others wait outside: by Little's law for (wanted / admitted - 1) times a request's stay.
+    of them take in the slowest stage (the pipeline's bubble is the difference). A request arrives within a step, sees
+    those pass that are scheduled already, waits ``queue`` steps and is prefilled in ``prefills`` mixed ones. Where the
+    cache admits fewer sequences than are ``wanted``, the others wait outside: by Little's law for (wanted / admitted -
+    1) times a request's stay.
+    ``served`` requests are in a replica's server at a time.
     """
 
     def round_s(latency: Any, slowest: Any) -> Any:
         return np.maximum(latency, loop.micro * slowest)
 
+    decodes, request = scenario.lengths.decodes, scenario.engine.request_overhead_s
     share = loop.disturbed
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
-    tpot = round_s(mean_latency, mean_slowest)
+    step = round_s(mean_latency, mean_slowest)
     mixed = round_s(time.latency_s[MIXED], time.slowest_stage_s[MIXED])
-    own = (loop.prefills - 1.0) * mixed + time.latency_s[MIXED]
-    inside = (0.5 + loop.queue) * tpot + own + scenario.engine.request_overhead_s
-    stay = inside + scenario.lengths.decodes * tpot
-    outside = np.maximum(wanted / admitted - 1.0, 0.0) * stay
+    arrival, joining = _arrival(loop, round_s(time.latency_s[DECODE], time.slowest_stage_s[DECODE]), mixed)
+    arrival = arrival + np.minimum(loop.others, 1.0) * scenario.engine.steps_ahead * step
+    queue = loop.queue * step
+    own = (loop.prefills - 1.0) * mixed + time.latency_s[MIXED] + joining
+    stay = arrival + queue + own + request + decodes * step
+    stream, later = streaming_wait(scenario, served, stay)
+    inside = arrival + queue + own + request + stream
+    outside = np.maximum(wanted / admitted - 1.0, 0.0) * (stay + stream + later)
     burst = (loop.burst_passes - 1.0) * time.slowest_stage_s[BURST] + time.latency_s[BURST]
-    mean_burst = (loop.burst_passes - 1.0) / 2.0 * time.slowest_stage_s[BURST] + time.latency_s[BURST]
-    first = 1.0 / scenario.waves
-    steady = (1.0 - first) * inside + first * np.maximum(mean_burst, inside)
-    return Latency(steady + outside, burst + scenario.engine.request_overhead_s, tpot)
+    first_wave: Any = 0.0
+    if math.isfinite(scenario.waves):
+        wave = (loop.first_passes - 1.0) / 2.0 * time.slowest_stage_s[FIRST] + time.latency_s[FIRST]
+        first_wave = np.maximum(wave - inside, 0.0) / scenario.waves
+    return Latency(
+        ttft_s=inside + first_wave + outside,
+        burst_ttft_s=burst + request,
+        tpot_s=step + later / max(decodes, 1),
+        arrival_s=arrival,
+        queue_s=queue,
+        own_s=own,
+        stream_s=stream,
+        outside_s=outside,
+        first_wave_s=first_wave,
+    )

@@ -196,6 +196,7 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
                 number(f"{key}.bytes_per_s", speed, 0),
                 number(f"{key}.efficiency", tier.efficiency, 0, 1),
                 number(f"{key}.oversubscription", tier.oversubscription, 1, open_low=False),
+                number(f"{key}.switch_latency_s", tier.switch_latency_s, 0, 1, open_low=False),
             )
         )
     return Cluster(config.name, tuple(tiers))
@@ -204,7 +205,8 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
 def read_engine(config: EngineConfig) -> Engine:
     choice("engine.name", config.name, ("any", *ENGINES))
     overheads = (
-        "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s", "eager_expert_s",
+        "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s", "eager_launch_s",
+        "stream_token_s",
     )  # fmt: skip
     return Engine(
         name=config.name,
@@ -220,7 +222,13 @@ def read_engine(config: EngineConfig) -> Engine:
         expert_imbalance=number("engine.expert_imbalance", config.expert_imbalance, 1, open_low=False),
         expert_skew=number("engine.expert_skew", config.expert_skew, 0, 100, open_low=False),
         expert_tile_rows=number("engine.expert_tile_rows", config.expert_tile_rows, 0, 1024, open_low=False),
+        expert_rows=choice("engine.expert_rows", config.expert_rows, ("local", "all")),
         attention_format=choice("engine.attention_format", config.attention_format, ("bf16", "cache")),
+        eager_layers=choice("engine.eager_layers", config.eager_layers, ("experts", "all")),
+        captured_tokens=int(number("engine.captured_tokens", config.captured_tokens, 0, open_low=False)),
+        stream_interval=int(number("engine.stream_interval", config.stream_interval, 0)),
+        steps_ahead=number("engine.steps_ahead", config.steps_ahead, 0, 10, open_low=False),
+        hold_steps=number("engine.hold_steps", config.hold_steps, 0, 1000, open_low=False),
         expert_stretch=number("engine.expert_stretch", config.expert_stretch, 0, 10),
         one_pass_bytes=number("engine.one_pass_bytes", config.one_pass_bytes, 0, open_low=False),
         comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),

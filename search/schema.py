@@ -50,6 +50,7 @@ class TierConfig:
     bytes_per_s: float | None = None  # null: the accelerator's own link
     efficiency: float = 1.0  # share of bytes_per_s that a collective achieves
     oversubscription: float = 1.0
+    switch_latency_s: float = 0.0  # 0: the switch adds nothing up
     source: dict[str, str] = field(default_factory=dict)
 
 
@@ -74,6 +75,7 @@ class EngineConfig:
     expert_skew: float = 0.0
     expert_tile_rows: float = 0.0
     expert_stretch: float = 1.0
+    expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
     one_pass_bytes: float = 0.0
@@ -84,7 +86,13 @@ class EngineConfig:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
-    eager_expert_s: float = 0.0
+    eager_launch_s: float = 0.0
+    eager_layers: str = "experts"
+    captured_tokens: int = 0
+    stream_token_s: float = 0.0
+    stream_interval: int = 1
+    steps_ahead: float = 0.0
+    hold_steps: float = 0.0
     sources: dict[str, str] = field(default_factory=dict)
 
 

@@ -65,6 +65,8 @@ class MoeFfn:
             bias=up if self.expert_bias else 0.0,
         )
         per_row = (up + inner) * ACTIVATION_BYTES * self.top_k / layout.ep
+        if setting.expert_rows == "all":
+            per_row = per_row + self._elsewhere(up, inner, width) * (1.0 - 1.0 / layout.ep)
         yield Elementwise("experts.activation", of("norm"), per_row, rows="stage_tokens")
         yield GroupedGemm(
             "experts.down",
@@ -86,6 +88,12 @@ class MoeFfn:
             yield from matrices(setting, "shared", self.shared_inner, self.gated, bias=False)
             if self.shared_apart:
                 yield Collective("shared.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, layout.tp, 1)
+
+    def _elsewhere(self, up: Any, inner: Any, width: int) -> Any:
+        """Bytes a token for rows whose experts are on other ranks, in kernels that keep a place for every row
+        (vllm/model_executor/layers/fused_moe/fused_moe.py, 0.33; SGLang's alike): outputs of both products are filled
+        with zeros, the activation reads and writes them, they are quantised and summed."""
+        return self.top_k * (2.0 * (up + inner + width) * ACTIVATION_BYTES + inner)
 
     def _dispatch(self, setting: Setting, width: int) -> Iterator[Operation]:
         layout = setting.layout

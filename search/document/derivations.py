@@ -95,6 +95,7 @@ def _ttft(case: Case, value: float, shown: str) -> str:
         ("waiting for the prefill", s.queue_s),
         (f"{plural(count(s.prefills), 'pass')} of its own", s.own_s),
         ("the host", s.request_s),
+        ("waiting to be sent", s.stream_s),
         ("waiting for cache", s.outside_s),
     ]
     return " + ".join(f"{seconds(term)} {text}" for text, term in terms if term > 0.0) + f" = {shown}"

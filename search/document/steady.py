@@ -10,7 +10,7 @@ from costmodel.forward import forward, handover_seconds
 from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.serving import BURST, DECODE, MIXED, steady_loop
+from costmodel.serving import BURST, DECODE, MIXED, latencies, steady_loop
 from costmodel.stages import Stages
 from search.document.account import scalar
 
@@ -22,8 +22,9 @@ class Steady:
     ``decode_s`` and ``mixed_s`` are rounds (steps) without and with prefill; ``mixed_share`` of the steps in which a
     request decodes are of the latter kind.
     TTFT = ``arrival_s`` (the rest of the running step) + ``queue_s`` (waiting for a place in the prefill, ``queue``
-    steps) + ``own_s`` (``prefills`` passes of its own) + ``request_s`` (host) + ``outside_s`` (waiting for KV cache)
-    + ``first_wave_s`` (where a client sends a finite number of requests, the first of which are a burst).
+    steps) + ``own_s`` (``prefills`` passes of its own) + ``request_s`` (host) + ``stream_s`` (waiting to be sent) +
+    ``outside_s`` (waiting for KV cache) + ``first_wave_s`` (where a client sends a finite number of requests, the first
+    of which are a burst).
     Burst = (``burst_passes`` - 1) of ``burst_pass_s`` + ``burst_last_s`` + ``request_s``.
     """
 
@@ -39,6 +40,7 @@ class Steady:
     queue_s: float
     own_s: float
     request_s: float
+    stream_s: float
     outside_s: float
     first_wave_s: float
     burst_passes: float
@@ -58,39 +60,31 @@ def steady(scenario: Scenario, plan: Plans) -> Steady:
     admitted = np.where(seats >= 1.0, np.minimum(wanted, seats), wanted)
     loop, step = steady_loop(scenario, layout, admitted, plan.batch.astype(float))
     time = forward(scenario, stages, step)
+    found = latencies(scenario, loop, time, admitted, wanted, np.minimum(admitted * plan.attn_dp, plan.batch))
     latency, slowest = time.latency_s[:, 0], time.slowest_stage_s[:, 0]
-    micro, share = scalar(loop.micro), scalar(loop.disturbed)
+    micro = scalar(loop.micro)
     decode_s, mixed_s = (max(float(latency[p]), micro * float(slowest[p])) for p in (DECODE, MIXED))
-    # As in latencies: the mean of both passes first, then the longer of pipeline and slowest stage.
-    mean = [(1.0 - share) * float(a[DECODE]) + share * float(a[MIXED]) for a in (latency, slowest)]
-    tpot = max(mean[0], micro * mean[1])
-    queue, prefills = scalar(loop.queue), scalar(loop.prefills)
-    own = (prefills - 1.0) * mixed_s + float(latency[MIXED])
-    request = scenario.engine.request_overhead_s
-    inside = (0.5 + queue) * tpot + own + request
-    passes, slow, whole = scalar(loop.burst_passes), float(slowest[BURST]), float(latency[BURST])
-    mean_burst = (passes - 1.0) / 2.0 * slow + whole
-    stay = inside + scenario.lengths.decodes * tpot
     hops = (layout.pp - 1.0) * handover_seconds(scenario, step)
-    hops = np.broadcast_to(hops, (3, 1))[:, 0]
+    hops = np.broadcast_to(hops, step.decodes.shape)[:, 0]
     return Steady(
         sequences=scalar(wanted),
         admitted=scalar(admitted),
         decode_s=decode_s,
         mixed_s=mixed_s,
-        mixed_share=share,
-        queue=queue,
-        prefills=prefills,
+        mixed_share=scalar(loop.disturbed),
+        queue=scalar(loop.queue),
+        prefills=scalar(loop.prefills),
         life=scalar(loop.life),
-        arrival_s=0.5 * tpot,
-        queue_s=queue * tpot,
-        own_s=own,
-        request_s=request,
-        outside_s=max(scalar(wanted) / scalar(admitted) - 1.0, 0.0) * stay,
-        first_wave_s=(max(mean_burst, inside) - inside) / scenario.waves,
-        burst_passes=passes,
-        burst_pass_s=slow,
-        burst_last_s=whole,
+        arrival_s=scalar(found.arrival_s),
+        queue_s=scalar(found.queue_s),
+        own_s=scalar(found.own_s),
+        request_s=scenario.engine.request_overhead_s,
+        stream_s=scalar(found.stream_s),
+        outside_s=scalar(found.outside_s),
+        first_wave_s=scalar(found.first_wave_s),
+        burst_passes=scalar(loop.burst_passes),
+        burst_pass_s=float(slowest[BURST]),
+        burst_last_s=float(latency[BURST]),
         handovers_s=(float(hops[DECODE]), float(hops[MIXED]), float(hops[BURST])),
         micro=micro,
         stage_tokens=float(step.stage_decodes[DECODE, 0]),

@@ -27,12 +27,12 @@ def _frame(raw: pd.DataFrame, **columns: Any) -> pd.DataFrame:
 
 
 def _all_reduce(raw: pd.DataFrame) -> pd.DataFrame:
-    """The engines' own all-reduce; 16 KiB to 64 MiB are the sizes of hidden x tokens."""
+    """The engines' own all-reduce; from 16 KiB on they are the sizes of hidden x tokens."""
     rows = raw[raw["src_file"] == "custom_allreduce"]
     size = rows["message_size"] * 2.0
     out = _frame(rows, collective="all_reduce", ways=rows["num_gpus"], bytes=size, seconds=rows["latency"] * 1e-3)
     out.loc[rows["kernel_source"].str.contains("eager"), "left_out"] = "eager launch: engines run it in a CUDA graph"
-    out.loc[(size < 16384) | (size > 2**26), "left_out"] = "below 16 KiB or above 64 MiB"
+    out.loc[(size < 16384) | (size > 2**28), "left_out"] = "below 16 KiB or above 256 MiB"
     return out
 
 
@@ -78,29 +78,31 @@ def _high_throughput(raw: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def predict(frame: pd.DataFrame, latency_s: float, link_share: float) -> np.ndarray:
+def predict(frame: pd.DataFrame, latency_s: float, link_share: float, switch_latency_s: float = np.inf) -> np.ndarray:
     """latency_s + (ways - 1) / ways * bytes / (link * link_share); an all-reduce has two such passes, or one in which
-    each rank reads what all the others hold, whichever is faster (``costmodel.collectives``)."""
+    each rank reads what all the others hold, or is added up by the switch, whichever is fastest
+    (``costmodel.collectives``)."""
     link = frame["accelerator"].map({n: a.link_bytes_per_s for n, a in DATASHEETS.items()}).to_numpy(float)
     ways = frame["ways"].to_numpy(float)
-    read = (ways - 1.0) * frame["bytes"].to_numpy(float) / (link * link_share)
-    one_pass: np.ndarray = latency_s + read / ways
+    sent = frame["bytes"].to_numpy(float) / (link * link_share)
+    one_pass: np.ndarray = latency_s + (ways - 1.0) / ways * sent
     reduces = (frame["collective"] == "all_reduce").to_numpy()
-    return np.where(reduces, np.minimum(2.0 * one_pass, latency_s + read), one_pass)
+    reduced = np.minimum(np.minimum(2.0 * one_pass, latency_s + (ways - 1.0) * sent), switch_latency_s + sent)
+    return np.where(reduces, reduced, one_pass)
 
 
-def fit(frame: pd.DataFrame) -> tuple[float, float]:
-    """(latency_s, link_share) by soft-L1 on the logarithm. NVLS reduces in the switch: a share may pass 1."""
+def fit(frame: pd.DataFrame) -> tuple[float, ...]:
+    """(latency_s, link_share), and switch_latency_s of an all-reduce, by soft-L1 on the logarithm."""
     target = np.log(frame["seconds"].to_numpy())
+    reduces = bool((frame["collective"] == "all_reduce").all())
 
     def residuals(x: np.ndarray) -> np.ndarray:
-        latency_s, link_share = np.exp(x)
-        off: np.ndarray = np.log(predict(frame, latency_s, link_share)) - target
+        off: np.ndarray = np.log(predict(frame, *np.exp(x))) - target
         return off
 
-    found = least_squares(residuals, np.log([5e-6, 0.6]), loss="soft_l1", f_scale=0.1)
-    latency_s, link_share = np.exp(found.x)
-    return float(latency_s), float(link_share)
+    start = np.log([5e-6, 0.6, 6e-5] if reduces else [5e-6, 0.6])
+    found = least_squares(residuals, start, loss="soft_l1", f_scale=0.1)
+    return tuple(np.exp(found.x).tolist())
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -113,8 +115,13 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
         own = fit(here)
         other = predict(here, *fit(others)) / here["seconds"] - 1
         error = predict(here, *own) / here["seconds"] - 1
-        rows.append((collective, name, len(here), *own, error.abs().median(), other.abs().median()))
-    columns = ["collective", "accelerator", "rows", "latency_s", "link_share", "median_error", "left_out_median"]
+        switch = own[2] if len(own) > 2 else np.nan
+        rows.append((collective, name, len(here), *own[:2], switch, error.abs().median(), other.abs().median()))
+    columns = [
+        "collective", "accelerator", "rows", "latency_s", "link_share", "switch_latency_s", "median_error",
+        "left_out_median",
+    ]  # fmt: skip
     out = pd.DataFrame(rows, columns=columns)
-    out["latency_us"] = (out.pop("latency_s") * 1e6).round(2)
+    for name in ("latency", "switch_latency"):
+        out[f"{name}_us"] = (out.pop(f"{name}_s") * 1e6).round(2)
     return out.round(3)

@@ -16,6 +16,7 @@ from costmodel.scenario import Limits, Scenario
 from search.config import read_cluster, read_engine, read_hardware, read_law
 from search.errors import InputError
 from search.hardware_catalog import find_hardware, load_cluster, load_engine, load_hardware
+from search.measured.recipes import recipe_of
 from search.measured.rows import Measurement
 from search.measured.versions import engine_of_version, links_of_version, takes_of_free
 from search.models import ConfigError, ReadModel, find_model, load_config_json, read_architecture
@@ -139,6 +140,10 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         cluster = "hgx8_blackwell_400g"
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
     engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
+    limits = Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name))
+    recipe = recipe_of(m, engine_name, option)
+    if recipe is not None:
+        engine, limits, m = recipe.engine_of(engine, m), recipe.limits_of(limits), recipe.row_of(m)
     architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)
     if engine_name == "trtllm":
         architecture = with_whole_cache(architecture)
@@ -148,7 +153,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         cluster=links_of_version(m, links, hardware.vendor),
         engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
-        limits=Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name)),
+        limits=limits,
         law=in_engine(read_law(hardware.efficiency), engine, accelerator),
         waves=m.waves or WAVES,
         synchronised=not m.varied,

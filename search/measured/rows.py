@@ -18,7 +18,8 @@ class Measurement:
     """One run. Lengths are realised means in tokens; ``concurrency`` sequences in flight over the deployment, ``None``
     where all requests are queued at once; layout degrees are ``None`` where the source does not print them. Measured
     figures are ``None`` where there are none. ``printed``: from somebody's table, not from a log. ``drawn`` is True
-    for lengths drawn at random; ``requests`` in all, where known, and ``waves`` of them over the concurrency."""
+    for lengths drawn at random, as the InferenceX benchmark does; ``date`` of the run; ``requests`` in all, where
+    known, and ``waves`` of them over the concurrency."""
 
     id: str
     model: str
@@ -46,6 +47,7 @@ class Measurement:
     waves: float | None = None
     requests: float | None = None
     printed: bool = False
+    date: str = ""
 
     @property
     def family(self) -> tuple[str, str, str]:
@@ -127,6 +129,7 @@ def _silicon(row: dict[str, str]) -> Measurement:
         isl=isl * factor, osl=osl * factor, nominal=(int(isl), int(osl)), drawn=drawn, concurrency=concurrency,
         gpus=gpus, tp=tp, pp=pp, attn_dp=attn_dp, ep=ep, moe_tp=moe_tp,
         ttft_s=ttft, tpot_s=tpot, tokens_per_s_per_gpu=speed, note=note,
+        date=row.get("measured_on") or "",
     )  # fmt: skip
 
 
@@ -151,7 +154,7 @@ def _published(row: dict[str, str]) -> Measurement:
         ttft_s=_milli(_float(row, "ttft_ms_mean", "ttft_ms_median")),
         tpot_s=_milli(_float(row, "tpot_ms_mean", "itl_ms_mean", "tpot_ms_median")),
         tokens_per_s_per_gpu=speed,
-        printed=True,
+        printed=True, date=row.get("date") or "",
         note="speculative decoding" if (row.get("spec_decode") or "none") not in ("none", "no", "") else "",
         requests=requests, waves=max(requests / concurrency, 1.0) if requests and concurrency else None,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from search.measured.rows import Measurement
 from search.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
-BEFORE_0_18 = 1.37  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
+BEFORE_0_18 = 1.33  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 
 
@@ -33,15 +33,18 @@ def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accel
     (issue 34249). Before 0.18 FP8 experts take ``BEFORE_0_18`` times as long as after, on Hopper and on Blackwell
     alike.
 
+    vLLM before 0.14 schedules a step when the one before it has ended, unless told otherwise.
+
     SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in
     its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5."""
     version = version_of(m)
     if engine.name == "sglang" and version is not None and version <= (0, 4):
         return replace(engine, launch_share=max(engine.launch_share, 1.0))
-    hopper = "fp8" in accelerator.peak_flops and "fp4" not in accelerator.peak_flops
+    if engine.name == "vllm" and version is not None and version < (0, 14):
+        engine = replace(engine, steps_ahead=0.0)
     experts = model.has_experts and model.quantization.of("experts.up").name == "fp8_block"
     padded = engine.name == "vllm" and version is not None and (0, 11) <= version <= (0, 15)
-    if padded and hopper and experts and m.tp != 8:
+    if padded and accelerator.hopper and experts and m.tp != 8:
         return replace(engine, expert_tile_rows=DEEP_GEMM_ROWS)
     fp8 = model.has_experts and model.quantization.of("experts.up").name.startswith("fp8")
     if engine.name == "vllm" and fp8 and version is not None and version <= (0, 17):

@@ -40,6 +40,8 @@ class Case:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    stream_token_s: float = 0.0
+    steps_ahead: float = 0.0
     imbalance: float = 1.0
 
 
@@ -233,8 +235,22 @@ class Reference:
         mean_stage = (1 - seen) * plain_stage + seen * mixed_stage
         tpot = max(mean, micro * mean_stage)
         queue = max(life - n - answers, 0.0)
-        inside = (0.5 + queue) * tpot + (n - 1) * max(mixed, micro * mixed_stage) + mixed + c.request_overhead_s
-        ttft = inside + max(self.wanted() / admitted - 1, 0.0) * (inside + answers * tpot)
+        # A request falls into a step of the loop of the others, a long one being hit more often than a short one.
+        others = max(b * micro * groups - 1, 0.0)
+        without, long = max(plain, micro * plain_stage), max(mixed, micro * mixed_stage)
+        hit_share = some * others / (1 + others)
+        usual = (1 - hit_share) * without + hit_share * long
+        hit = ((1 - hit_share) * without**2 + hit_share * long**2) / usual
+        joining = rate * others / (1 + others) * hit / usual
+        arrival = min(others, 1.0) * (hit / 2 + c.steps_ahead * tpot)
+        more = max(1 + joining - prompts * n, 0.0)
+        own = (n - 1) * long + mixed + more * max(long - without, 0.0) / prompts
+        stay = arrival + queue * tpot + own + c.request_overhead_s + answers * tpot
+        # Tokens leave one after the other: (T - stay) (T - served w) = served w^2 / 2.
+        work, served = c.osl * c.stream_token_s, min(admitted * self.attn_dp, self.batch)
+        p, q = stay + served * work, stay * served * work - served * work**2 / 2
+        stay = p / 2 + math.sqrt(p * p / 4 - q)
+        ttft = stay - answers * tpot + max(self.wanted() / admitted - 1, 0.0) * stay
         passes = max(math.ceil(self.wanted() * c.isl / c.budget), 1)
         each = self.wanted() / passes
         burst, burst_stage = self.step(0.0, each, self.batch / passes * c.isl, each)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,3 +84,16 @@ def test_small_all_reduces_are_one_pass() -> None:
     border = A0 * B0 / (7 - 7 / 4)
     assert seconds("all_reduce", border, 8) == pytest.approx(A0 + 7 * border / B0)
     assert seconds("all_reduce", 2 * border, 8) < A0 + 7 * 2 * border / B0
+
+
+def test_a_switch_adds_up_what_is_large() -> None:
+    """Each rank sends and receives its bytes once, 7/4 as much in two passes among 8."""
+    node, fabric = NODES.tiers
+    switched = Cluster("switched", (replace(node, switch_latency_s=60e-6), fabric))
+    message = {size: Message("all_reduce", size, np.asarray(8.0), 1) for size in (1e6, 1e9)}
+    small, large = (float(message_seconds(message[size], switched, 64)) for size in (1e6, 1e9))
+    assert small == float(message_seconds(message[1e6], NODES, 64))
+    assert large == pytest.approx(60e-6 + 1e9 / B0)
+    assert large < 0.6 * float(message_seconds(message[1e9], NODES, 64))
+    gather = Message("all_gather", 1e9, np.asarray(8.0), 1)
+    assert message_seconds(gather, switched, 64) == message_seconds(gather, NODES, 64)

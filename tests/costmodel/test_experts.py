@@ -1,15 +1,22 @@
 """How many experts a pass touches, and what kernels do with those that it does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cost_strategies import CHECKS
 from hypothesis import given
 from hypothesis import strategies as st
+from worked_case import original, qwen3, worked_case
 
+from costmodel.architecture import Quantization
+from costmodel.breakdown import breakdown
+from costmodel.engine import Engine
 from costmodel.formats import weight_format
+from costmodel.hardware import Accelerator
 from costmodel.layout import Layout, Routing
 from costmodel.lengths import FixedLengths
-from costmodel.operations import GroupedGemm
+from costmodel.operations import Elementwise, GroupedGemm
 from costmodel.step import Step
 
 EXPERTS, TOP_K = 128, 8
@@ -51,3 +58,51 @@ def test_small_skew_is_independent_choice() -> None:
 def test_a_contiguous_layout_touches_every_local_expert_once_there_is_work() -> None:
     assert groups(1, Routing(tile_rows=128)) == EXPERTS
     assert groups(0, Routing(tile_rows=128)) == 0
+
+
+@pytest.mark.parametrize(("fp4", "form", "rows"), [(False, "fp8", "all"), (True, "fp8_block", "all"),
+                                                    (True, "fp8", "local")])  # fmt: skip
+def test_portable_kernels_walk_rows_of_other_ranks(fp4: bool, form: str, rows: str) -> None:
+    device = worked_case().accelerator
+    peaks = {d: f for d, f in device.peak_flops.items() if fp4 or d != "fp4"}
+    scenario = worked_case(
+        accelerator=replace(device, peak_flops=peaks),
+        model=qwen3(quantization=Quantization.linear_layers(weight_format(form))),
+        engine=Engine("any", expert_rows="all"),
+    )
+    assert scenario.setting(scenario.layout(original())).expert_rows == rows
+    local = replace(scenario, engine=Engine("any"))
+    assert local.setting(local.layout(original())).expert_rows == "local"
+    exchanging = replace(scenario, engine=Engine("any", expert_rows="all", exchange="alltoall"))
+    assert exchanging.setting(exchanging.layout(original())).expert_rows == "local"
+
+
+def test_bytes_of_rows_of_other_ranks_by_hand() -> None:
+    """Of 8 rows a token 7 are elsewhere at an ep of 8: 3072 and 1536 and 4096 wide, each written and read in bf16, and
+    1536 of them quantised to a byte."""
+    scenario, plans = worked_case(), original()
+
+    def moved(rows: str) -> float:
+        setting = replace(scenario.setting(scenario.layout(plans)), expert_rows=rows)
+        found = [op for op in scenario.model.kinds[0].operations(setting) if op.name == "experts.activation"]
+        assert isinstance(found[0], Elementwise)
+        return float(np.ravel(found[0].bytes_per_row)[0])
+
+    assert moved("all") - moved("local") == pytest.approx(8 * 7 / 8 * (2 * (3072 + 1536 + 4096) * 2 + 1536))
+
+
+def test_hopper_reads_an_fp8_cache_as_bf16() -> None:
+    """Decode attention bound by reading takes twice as long, unless the engine's kernels multiply in FP8."""
+    device = worked_case().accelerator
+    hopper = replace(device, peak_flops={d: f for d, f in device.peak_flops.items() if d != "fp4"})
+    long = FixedLengths(100_000, 2)
+
+    def attention(accelerator: Accelerator, form: str) -> float:
+        engine = Engine("any", attention_format=form)
+        scenario = worked_case(accelerator=accelerator, lengths=long, engine=engine)
+        parts = breakdown(scenario, original(batch=8))
+        return sum(p.seconds for p in parts if p.phase == "decode" and "attention" in p.name and "decode" in p.name)
+
+    assert hopper.hopper and not device.hopper
+    assert attention(hopper, "bf16") == pytest.approx(2 * attention(device, "bf16"), rel=0.01)
+    assert attention(hopper, "cache") == pytest.approx(attention(device, "cache"), rel=0.01)

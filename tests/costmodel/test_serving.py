@@ -6,17 +6,23 @@ import heapq
 import random
 from collections import deque
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from worked_case import original, refined, worked_case
+from worked_case import original, qwen3, refined, worked_case
 
+from costmodel.architecture import Layer, LayerRun
+from costmodel.blocks import DenseFfn, GroupedQueryAttention
 from costmodel.breakdown import breakdown
 from costmodel.engine import Engine
 from costmodel.evaluate import evaluate
+from costmodel.forward import forward
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
-from costmodel.serving import BURST, DECODE, MIXED, Loop, steady_loop
+from costmodel.scenario import Scenario
+from costmodel.serving import BURST, DECODE, FIRST, MIXED, Loop, latencies, steady_loop
+from costmodel.stages import Stages
 from costmodel.step import Step
 
 
@@ -187,15 +193,105 @@ def test_equal_lengths_come_back_in_one_pass() -> None:
     assert step.decodes[MIXED, 0] == step_apart.decodes[MIXED, 0]
 
 
-def test_launching_experts_one_by_one_is_a_floor_of_passes_with_prompts() -> None:
-    plans = original(batch=4)
-    plain = evaluate(worked_case(), plans)
-    floor = 0.002  # a layer
-    eager = evaluate(replace(worked_case(), engine=replace(worked_case().engine, eager_expert_s=floor)), plans)
-    layers = worked_case().model.layer_count
-    assert eager.burst_ttft_s[0] == pytest.approx(max(plain.burst_ttft_s[0], floor * layers), rel=0.2)
-    assert eager.ttft_s[0] >= floor * layers
+def eager(seconds: float, **changes: Any) -> Scenario:
+    return worked_case(engine=replace(Engine("any"), eager_launch_s=seconds, **changes))
+
+
+def test_launching_operations_one_by_one_is_a_floor_of_passes_with_prompts() -> None:
+    scenario, plans = eager(1.5e-4), original(batch=4)
+    setting = scenario.setting(scenario.layout(plans))
+    launches = scenario.model.layer_count * len(list(scenario.model.kinds[0].operations(setting)))
+    floor = 1.5e-4 * launches
+    assert floor > 2 * evaluate(worked_case(), original(batch=1)).burst_ttft_s[0]
+    assert evaluate(scenario, original(batch=1)).burst_ttft_s[0] == pytest.approx(floor, rel=0.01)
+    assert evaluate(scenario, plans).ttft_s[0] >= floor
+    assert evaluate(scenario, plans).tpot_s[0] < floor  # decode steps replay graphs
     slow = original(batch=256)
-    assert evaluate(
-        replace(worked_case(), engine=replace(worked_case().engine, eager_expert_s=1e-5)), slow
-    ).burst_ttft_s[0] == pytest.approx(evaluate(worked_case(), slow).burst_ttft_s[0])
+    assert evaluate(eager(1e-6), slow).burst_ttft_s[0] == evaluate(worked_case(), slow).burst_ttft_s[0]
+
+
+def test_passes_that_fit_a_captured_graph_are_not_launched_one_by_one() -> None:
+    lone = original(batch=1)
+    plain = evaluate(worked_case(), lone).burst_ttft_s[0]
+    assert evaluate(eager(1e-3, captured_tokens=2048), lone).burst_ttft_s[0] == plain
+    assert evaluate(eager(1e-3, captured_tokens=2047), lone).burst_ttft_s[0] > 10 * plain
+
+
+def test_dense_layers_are_launched_one_by_one_only_if_asked() -> None:
+    dense = replace(qwen3(), runs=(LayerRun(Layer(GroupedQueryAttention(64, 4, 128), DenseFfn(12288)), 94),))
+    lone = original(batch=1, ep=1)
+    plain, some, all_ = (
+        evaluate(replace(scenario, model=dense), lone).burst_ttft_s[0]
+        for scenario in (worked_case(), eager(1e-3), eager(1e-3, eager_layers="all"))
+    )
+    assert plain == some < all_
+
+
+def test_a_request_waits_for_what_is_scheduled_and_for_the_rest_of_a_step() -> None:
+    """Alone it waits for nothing; else one step more for each that is scheduled ahead, whose seconds TPOT is."""
+    lone, many = original(batch=1), original(batch=64)
+    ahead = worked_case(engine=replace(Engine("any"), steps_ahead=1.0))
+    assert evaluate(ahead, lone).ttft_s[0] == evaluate(worked_case(), lone).ttft_s[0]
+    # A batch of one mixed pass, nobody beside it: the prefill of one prompt.
+    assert evaluate(worked_case(), lone).ttft_s[0] == pytest.approx(
+        evaluate(worked_case(), lone).burst_ttft_s[0], rel=0.1
+    )
+    first, second = evaluate(worked_case(), many), evaluate(ahead, many)
+    assert second.ttft_s[0] == pytest.approx(first.ttft_s[0] + first.tpot_s[0])
+    assert second.tpot_s[0] == first.tpot_s[0]
+
+
+def test_a_long_step_is_hit_more_often() -> None:
+    """The rest of the step that a request falls into, drawn: steps of the loop in a row, arrivals anywhere."""
+    scenario, plans = worked_case(lengths=FixedLengths(8192, 256)), original(batch=32)
+    layout, stages = scenario.layout(plans), Stages.of(scenario.model, plans.pp)
+    loop, step = steady_loop(scenario, layout, np.array([32.0]), np.array([32.0]))
+    time = forward(scenario, stages, step)
+    found = latencies(scenario, loop, time, np.array([32.0]), np.array([32.0]), np.array([32.0]))
+    rng = np.random.default_rng(0)
+    mixed = rng.random(200_000) < loop.prefilling[0] * 31 / 32
+    ends = np.cumsum(np.where(mixed, time.latency_s[MIXED, 0], time.latency_s[DECODE, 0]))
+    moments = rng.uniform(0, ends[-1], 200_000)
+    rest = ends[np.searchsorted(ends, moments)] - moments
+    assert found.arrival_s[0] == pytest.approx(rest.mean(), rel=0.02)
+    assert rest.mean() > 1.5 * np.diff(ends).mean() / 2
+
+
+def test_prompts_that_are_held_back_are_prefilled_together() -> None:
+    """In 20 steps the first and those that come meanwhile; they wait the mean of 20 for one and 10 for the others."""
+    plans, lengths = original(batch=128), FixedLengths(512, 512)
+    plain = worked_case(lengths=lengths)
+    holding = worked_case(lengths=lengths, engine=replace(Engine("any"), hold_steps=20.0))
+    sequences = np.array([128.0])
+    before, step_before = steady_loop(plain, plain.layout(plans), sequences, sequences)
+    after, step = steady_loop(holding, holding.layout(plans), sequences, sequences)
+    rate = before.rate[0]
+    joined = 1 + 20 * rate  # 512-token prompts: far from what a pass takes
+    assert step.prompts[MIXED, 0] == pytest.approx(joined)
+    assert after.queue[0] - before.queue[0] == pytest.approx((20 + 20 * rate * 10) / joined)
+    assert after.disturbed[0] < 0.3 * before.disturbed[0]
+    assert step_before.prompts[MIXED, 0] == pytest.approx(1.0)
+
+
+def test_a_full_pass_is_held_no_longer() -> None:
+    plans, lengths = original(batch=256), FixedLengths(4000, 64)
+    holding = worked_case(lengths=lengths, engine=replace(Engine("any"), hold_steps=20.0))
+    sequences = np.array([256.0])
+    loop, _ = steady_loop(holding, holding.layout(plans), sequences, sequences)
+    plain = worked_case(lengths=lengths)
+    other, _ = steady_loop(plain, plain.layout(plans), sequences, sequences)
+    assert loop.queue[0] - other.queue[0] < 2.0
+
+
+def test_the_first_wave_is_slower_where_those_that_are_through_decode() -> None:
+    """With a single wave the mean is the burst's, and a pass takes fewer prompts the more there are to decode."""
+    once = replace(worked_case(lengths=FixedLengths(2048, 64)), waves=1.0)
+    plans = original(batch=[4, 400])
+    layout = once.layout(plans)
+    loop, step = steady_loop(once, layout, plans.batch.astype(float), plans.batch.astype(float))
+    assert loop.first_passes[0] == loop.burst_passes[0] == 1
+    assert loop.first_passes[1] > 1.02 * loop.burst_passes[1]
+    assert step.decodes[FIRST].tolist() == [0.0, pytest.approx(200, rel=0.02)]
+    scores = evaluate(once, plans)
+    assert scores.ttft_s[0] == pytest.approx(scores.burst_ttft_s[0], rel=0.01)
+    assert 0.45 * scores.burst_ttft_s[1] < scores.ttft_s[1] < scores.burst_ttft_s[1]

@@ -136,10 +136,11 @@ def memory_check(v: View) -> str:
 def ttft_check(v: View) -> str:
     r, i = v.at("recommended"), v.at("input")
     terms = [
-        ["rest of the running step, half of the mean step", r.s("arrival_s")],
+        ["rest of the running step, which a long step is likelier to be", r.s("arrival_s")],
         [f"waiting for a place in the prefill, {r.n('queue')} steps", r.s("queue_s")],
         [f"its own prefill, {plural(r.n('prefills'), 'pass')} with other requests' decodes", r.s("own_s")],
         ["host, once a request", r.s("request_s")],
+        ["waiting to be sent, tokens leaving one after the other", r.s("stream_s")],
         [f"waiting for KV cache ({r.n('admitted')} of {r.n('sequences')} sequences a group fit)", r.s("outside_s")],
         ["**mean in the steady loop**", r.s("ttft_s")],
     ]

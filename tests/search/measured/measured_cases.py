@@ -4,7 +4,7 @@ SILICON = {
     "row": "s1", "origin": "peer_own_runs", "model": "Qwen/Qwen3-235B-A22B-FP8", "system": "h200_sxm",
     "engine": "vllm", "engine_version": "0.17.0", "precision": "fp8", "mode": "agg", "isl": "1024", "osl": "1024",
     "concurrency": "16", "gpus": "8", "tp": "8", "pp": "1", "attn_dp": "1", "moe_tp": "1", "ep": "8",
-    "layout_consistent": "True", "ttft_ms": "200", "tpot_ms": "12",
+    "layout_consistent": "True", "ttft_ms": "200", "tpot_ms": "12", "measured_on": "",
 }  # fmt: skip
 PUBLISHED = {
     "id": "e1", "source": "a table", "hw": "H100", "n_gpus": "2", "engine": "TensorRT-LLM", "engine_version": "1.0",

@@ -46,7 +46,7 @@ def test_a_worse_rate_never_helps(name: str, name_of_input: str, data: st.DataOb
     some = plans.take(data.draw(st.lists(st.integers(0, len(plans) - 1), min_size=1, max_size=20)))
     before, after = evaluate(found, some), evaluate(scaled(found, {name_of_input: factor}), some)
     assert np.all(after.output_tokens_per_s <= before.output_tokens_per_s * (1 + 1e-12))
-    for figure in ("ttft_s", "burst_ttft_s", "tpot_s"):
+    for figure in ("burst_ttft_s", "tpot_s"):  # the mean TTFT may fall: a slower loop brings fewer prompts a second
         assert np.all(getattr(after, figure) >= getattr(before, figure) * (1 - 1e-12))
     assert np.array_equal(after.memory_bytes_per_gpu, before.memory_bytes_per_gpu)
 

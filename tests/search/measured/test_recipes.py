@@ -1,0 +1,75 @@
+"""What launch scripts of the public benchmark add to its rows."""
+
+import os
+from pathlib import Path
+
+import pytest
+from measured_cases import SILICON
+
+from search.hardware_catalog import load_engine, load_hardware
+from search.measured.cases import case_of
+from search.measured.recipes import RECIPES, recipe_of
+from search.measured.rows import read_rows
+
+MINIMAX = {
+    "origin": "inferencex", "model": "MiniMaxAI/MiniMax-M2.5", "system": "b200_sxm", "engine_version": "0.19.0",
+    "gpus": "2", "tp": "2", "ep": "1", "moe_tp": "2", "measured_on": "2026-04-03",
+}  # fmt: skip
+KIMI = {"model": "moonshotai/Kimi-K2.5", "engine_version": "0.17.0", "precision": "fp4"}
+LLAMA = {
+    "origin": "inferencex", "model": "meta-llama/Llama-3.1-70B", "system": "h200_sxm", "engine": "trtllm",
+    "engine_version": "", "gpus": "4", "tp": "4", "ep": "1", "moe_tp": "4",
+}  # fmt: skip
+
+
+def cases(table, *changes):
+    return [case_of(row) for row in read_rows(table(SILICON, *changes))]
+
+
+def test_scripts_name_what_the_catalog_knows():
+    for recipe in RECIPES:
+        assert load_engine(recipe.engine).name == recipe.engine
+        assert all(load_hardware(name).name for name in recipe.hardware)
+
+
+def test_a_budget_of_two_prompts_and_graphs_for_them(table):
+    short, long, other = cases(table, MINIMAX, MINIMAX | {"isl": "8192"}, MINIMAX | {"origin": "peer_own_runs"})
+    assert short.scenario.engine.max_batched_tokens == 2048
+    assert long.scenario.engine.max_batched_tokens == 16384
+    assert short.scenario.engine.captured_tokens == 2048
+    assert short.scenario.engine.stream_interval == 20
+    assert short.scenario.limits.memory_fraction == 0.9
+    default = load_engine("vllm")
+    assert other.scenario.engine.max_batched_tokens == default.max_batched_tokens
+    assert other.scenario.engine.captured_tokens == default.captured_tokens
+
+
+def test_a_script_without_data_parallelism_ran_tensor_parallel(table):
+    spread = {"tp": "1", "attn_dp": "2", "ep": "2", "moe_tp": "1"}
+    split, twin, possible = cases(
+        table, MINIMAX | spread, MINIMAX | {"ep": "2", "moe_tp": "1"}, MINIMAX | spread | {"precision": "fp4"}
+    )
+    assert split.plan.row(0) == twin.plan.row(0)
+    assert possible.plan.row(0)["tp"] == 1
+
+
+def test_flags_that_came_with_a_date(table):
+    before, after = cases(
+        table, MINIMAX | KIMI | {"measured_on": "2026-03-27"}, MINIMAX | KIMI | {"measured_on": "2026-04-20"}
+    )
+    assert before.scenario.engine.max_batched_tokens == 8192
+    assert after.scenario.engine.max_batched_tokens == 2048
+
+
+def test_prompts_are_held_below_a_tp_of_8_for_short_answers(table):
+    four, eight, long = cases(table, LLAMA, LLAMA | {"gpus": "8", "tp": "8", "moe_tp": "8"}, LLAMA | {"osl": "8192"})
+    assert [c.scenario.engine.hold_steps for c in (four, eight, long)] == [20, 0, 0]
+    assert four.scenario.model.kv_format.name == "fp8"
+
+
+@pytest.mark.skipif("SERVEFRONT_DATA" not in os.environ, reason="SERVEFRONT_DATA is not set")
+def test_every_row_of_the_benchmark_has_its_script():
+    rows = read_rows(Path(os.environ["SERVEFRONT_DATA"]) / "silicon_dev.csv")
+    drawn = [row for row in rows if row.drawn and row.regime != "disaggregated"]
+    assert len(drawn) > 500
+    assert all(recipe_of(row, row.engine, row.system) is not None for row in drawn)
