@@ -147,7 +147,7 @@ def test_faster_is_never_slower(drawn: tuple, what: str, factor: float) -> None:
     after = evaluate(faster, plans)
     for name in ("burst_ttft_s", "tpot_s"):
         assert np.all(getattr(after, name) <= getattr(before, name) * (1 + 1e-12)), name
-    # A loop that turns faster brings more prompts a second, so a request may meet one more often: the whole stay counts.
+    # A faster loop brings more prompts a second, so a request may meet one more often: the whole stay counts.
     decodes = scenario.lengths.decodes
     assert np.all(after.ttft_s + decodes * after.tpot_s <= (before.ttft_s + decodes * before.tpot_s) * (1 + 1e-12))
 
