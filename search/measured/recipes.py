@@ -26,8 +26,9 @@ class Recipe:
 
     ``models`` are the beginnings of plain names, ``versions`` the first and last (major, minor) of the engine,
     ``since`` the first date of measurement, ``precision`` the beginning of the weights' format. ``budget`` of new
-    tokens in a pass and ``held`` steps of a prompt are functions of the row. ``tensor_parallel``: the script can pass
-    no other split; ``expert_parallel``: it always (never) asks for that, whatever the row says."""
+    tokens in a pass and ``held`` steps of a prompt are functions of the row; ``waves`` of requests over the
+    concurrency. ``tensor_parallel``: the script can pass no other split; ``expert_parallel``: it always (never) asks
+    for that, whatever the row says."""
 
     engine: str
     models: tuple[str, ...]
@@ -42,6 +43,7 @@ class Recipe:
     captured_tokens: int | None = None
     eager_layers: str = "experts"
     held: OfRow | None = None
+    waves: float | None = None
     tensor_parallel: bool = False
     expert_parallel: bool | None = None
 
@@ -75,7 +77,8 @@ class Recipe:
             tp, attn_dp = width, 1
         if self.expert_parallel is not None:
             ep = width if self.expert_parallel else 1
-        return replace(m, kv_precision=m.kv_precision or self.kv_cache, tp=tp, attn_dp=attn_dp, ep=ep)
+        cache, waves = m.kv_precision or self.kv_cache, m.waves or self.waves
+        return replace(m, kv_precision=cache, waves=waves, tp=tp, attn_dp=attn_dp, ep=ep)
 
     def limits_of(self, limits: Limits) -> Limits:
         """The share of the memory that the script gives the engine."""
@@ -101,10 +104,31 @@ def held_below_tp8(m: Measurement) -> float:
     return 20.0 if m.nominal == (1024, 1024) and (m.tp or 8) < 8 else 0.0
 
 
+def held_deepseek(m: Measurement) -> float:
+    """batch_wait_timeout_iters: 40 for prompts and answers of 1024 tokens at 64 to 255 in flight."""
+    return 40.0 if m.nominal == (1024, 1024) and 64 <= (m.concurrency or 0) < 256 else 0.0
+
+
+def polled(few: float, below: int) -> OfRow:
+    """--scheduler-recv-interval: SGLang looks for requests every ``few`` decode steps below so many in flight, else
+    every 30 (sglang/srt/managers/scheduler_recv_skipper.py). One waits for half an interval."""
+    return lambda m: (few if (m.concurrency or 0) < below else 30.0) / 2.0
+
+
+def by_tp(four: int, eight: int) -> OfRow:
+    return lambda m: four if m.tp == 4 else eight
+
+
+def more_from_64(m: Measurement) -> int:
+    """MAX_NUM_BATCHED_TOKENS of MiniMax on H200 from vLLM 0.19 on."""
+    return 16384 if (m.concurrency or 0) < 64 else 32768
+
+
 HOPPER, BLACKWELL = ("h100_sxm", "h200_sxm"), ("b200_sxm", "b300_sxm")
-LLAMA, MINIMAX, KIMI = ("llama3.1", "llama370b", "llama3170b"), ("minimax",), ("kimi",)
-DEEPSEEK, GLM, GPT_OSS = ("deepseek",), ("glm5",), ("gptoss",)
-BEFORE_0_18, FROM_0_18 = ((0, 0), (0, 17)), ((0, 18), (99, 0))
+LLAMA, MINIMAX, KIMI = ("llama3170b",), ("minimax",), ("kimi",)
+DEEPSEEK, GLM, GPT_OSS, QWEN = ("deepseek",), ("glm5",), ("gptoss",), ("qwen35397b",)
+CDNA3 = ("mi300x", "mi325x")
+BEFORE_0_18, FROM_0_18, FROM_0_19 = ((0, 0), (0, 17)), ((0, 18), (99, 0)), ((0, 19), (99, 0))
 FLAGS_OF_1047 = "2026-04-15"  # pull request 1047 gave Kimi's script its token budget, cache format and graphs
 
 # The first that fits a row made it.
@@ -125,22 +149,38 @@ RECIPES = (
     # Experts of 1536 do not split eight ways into blocks of 128: tp 8 came with --enable-expert-parallel.
     Recipe("vllm", MINIMAX, ("h200_sxm",), ((0, 18), (0, 18)), kv_cache="bf16", memory_fraction=0.95,
            expert_parallel=True),
+    Recipe("vllm", MINIMAX, ("h200_sxm",), FROM_0_19, budget=more_from_64, kv_cache="fp8", memory_fraction=0.95),
     Recipe("vllm", MINIMAX, ("h200_sxm",), kv_cache="bf16", memory_fraction=0.95),
+    Recipe("vllm", MINIMAX, ("mi355x",), FROM_0_19, kv_cache="fp8", memory_fraction=0.8),
+    Recipe("vllm", MINIMAX, (*CDNA3, "mi355x"), kv_cache="bf16", memory_fraction=0.95),
     Recipe("vllm", MINIMAX, ("h100_sxm",), kv_cache="bf16", memory_fraction=0.9, tensor_parallel=True),
     Recipe("vllm", KIMI, BLACKWELL, since=FLAGS_OF_1047, precision="fp4", budget=twice_prompt, kv_cache="fp8",
            memory_fraction=0.9, stream_interval=20, captured_tokens=2048),
     Recipe("vllm", KIMI, BLACKWELL, precision="fp4", memory_fraction=0.9, tensor_parallel=True, expert_parallel=False),
+    Recipe("vllm", KIMI, ("h200_sxm", *CDNA3), precision="int4", memory_fraction=0.95),
+    Recipe("vllm", KIMI, BLACKWELL, precision="int4", memory_fraction=0.97),
     Recipe("sglang", DEEPSEEK, ("h200_sxm",), budget=fixed(32768), kv_cache="bf16", memory_fraction=0.82,
            stream_interval=10),
-    Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp8", budget=fixed(32768), kv_cache="fp8", memory_fraction=0.82,
-           stream_interval=30),
+    Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp8", budget=by_tp(8192, 32768), kv_cache="fp8",
+           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16)),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp4", budget=fixed(16384), kv_cache="fp8", memory_fraction=0.85,
-           stream_interval=10),
+           stream_interval=10, held=polled(10, below=16)),
+    Recipe("sglang", GLM, BLACKWELL, precision="fp4", budget=fixed(32768), kv_cache="fp8", memory_fraction=0.9,
+           stream_interval=30, held=polled(10, below=10**6)),
     Recipe("sglang", GLM, BLACKWELL, budget=fixed(32768), kv_cache="fp8", memory_fraction=0.85, stream_interval=30),
-    Recipe("sglang", DEEPSEEK, ("mi300x", "mi325x"), budget=fixed(131072), kv_cache="fp8", memory_fraction=0.8),
+    Recipe("sglang", GLM, ("h200_sxm",), memory_fraction=0.85, waves=5.0),
+    Recipe("sglang", QWEN, BLACKWELL, precision="bf16", budget=fixed(32768), kv_cache="bf16", memory_fraction=0.82,
+           stream_interval=30, held=polled(10, below=16)),
+    Recipe("sglang", QWEN, BLACKWELL, budget=fixed(16384), kv_cache="fp8", memory_fraction=0.8, stream_interval=50,
+           held=polled(10, below=5)),
+    Recipe("sglang", QWEN, ("h200_sxm",), budget=fixed(16384), kv_cache="fp8", memory_fraction=0.8,
+           stream_interval=50),
+    Recipe("sglang", DEEPSEEK, CDNA3, budget=fixed(131072), kv_cache="fp8", memory_fraction=0.8),
     Recipe("sglang", DEEPSEEK, ("mi355x",), budget=fixed(196608), memory_fraction=0.8),
     Recipe("trtllm", LLAMA, ("h200_sxm",), budget=fixed(16384), kv_cache="fp8", stream_interval=10,
            held=held_below_tp8),
+    Recipe("trtllm", DEEPSEEK, BLACKWELL, ((1, 2), (99, 0)), precision="fp8", budget=prompt_and_batch,
+           kv_cache="fp8", stream_interval=10, held=held_deepseek),
     Recipe("trtllm", DEEPSEEK, ("h200_sxm", *BLACKWELL), budget=prompt_and_batch, kv_cache="fp8", stream_interval=10),
     Recipe("trtllm", GPT_OSS, ("h200_sxm", *BLACKWELL), budget=fixed(20000), stream_interval=20),
 )  # fmt: skip

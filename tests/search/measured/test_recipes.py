@@ -67,6 +67,27 @@ def test_prompts_are_held_below_a_tp_of_8_for_short_answers(table):
     assert four.scenario.model.kv_format.name == "fp8"
 
 
+def test_sglang_looks_for_requests_every_so_many_steps(table):
+    deepseek = MINIMAX | {
+        "model": "deepseek-ai/DeepSeek-R1", "engine": "sglang", "engine_version": "0.5.9", "gpus": "8", "tp": "8",
+        "moe_tp": "8",
+    }  # fmt: skip
+    few, many, four = cases(
+        table,
+        deepseek | {"concurrency": "8"},
+        deepseek,
+        deepseek | {"gpus": "4", "tp": "4", "moe_tp": "4"},
+    )
+    assert [c.scenario.engine.hold_steps for c in (few, many, four)] == [5, 15, 15]
+    assert [c.scenario.engine.max_batched_tokens for c in (few, many, four)] == [32768, 32768, 8192]
+
+
+def test_a_script_that_sends_five_waves(table):
+    glm = {"model": "zhipuai/GLM-5", "engine": "sglang", "engine_version": "0.5.9", "system": "h200_sxm"}
+    (case,) = cases(table, MINIMAX | glm | {"gpus": "8", "tp": "8", "moe_tp": "8"})
+    assert case.scenario.waves == 5
+
+
 @pytest.mark.skipif("SERVEFRONT_DATA" not in os.environ, reason="SERVEFRONT_DATA is not set")
 def test_every_row_of_the_benchmark_has_its_script():
     rows = read_rows(Path(os.environ["SERVEFRONT_DATA"]) / "silicon_dev.csv")
