@@ -23,6 +23,13 @@ def vllm_budgets(accelerator: Accelerator) -> tuple[int, int]:
     return 2048, 256
 
 
+def vllm_graphs(accelerator: Accelerator, sequences: int) -> int:
+    """``--max-cudagraph-capture-size`` (``vllm/config/vllm.py``) beside so many ``--max-num-seqs``. It asks for compute
+    capability 10: NVIDIA's with FP4 units and the memory of a data centre's."""
+    capability_10 = accelerator.dependent_launch and "fp4" in accelerator.peak_flops
+    return min(2 * sequences, 1024 if capability_10 and accelerator.memory_bytes >= 160 * GIB else 512)
+
+
 def sglang_chunk(accelerator: Accelerator) -> int:
     """``--chunked-prefill-size``, of all attention groups together."""
     size = accelerator.memory_bytes / MIB

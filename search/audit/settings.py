@@ -9,7 +9,14 @@ from omegaconf import OmegaConf
 
 from costmodel.architecture import Architecture
 from search.audit.command import Command, whole
-from search.audit.defaults import SGLANG_PREFILL_TOKENS, SGLANG_REQUESTS, VLLM_MEMORY, sglang_chunk, vllm_budgets
+from search.audit.defaults import (
+    SGLANG_PREFILL_TOKENS,
+    SGLANG_REQUESTS,
+    VLLM_MEMORY,
+    sglang_chunk,
+    vllm_budgets,
+    vllm_graphs,
+)
 from search.config import read_hardware, read_model
 from search.errors import InputError
 from search.paths import conf_dir
@@ -78,6 +85,8 @@ class _Reader:
         tokens, sequences = vllm_budgets(self.accelerator)
         sequences = self._count("batch", sequences, "sequences an attention group")
         self._tokens(self._count("tokens", tokens, "new tokens a pass"))
+        graphs = self._count("graphs", vllm_graphs(self.accelerator, sequences), "rows of the largest captured graph")
+        self._engine(captured_tokens=graphs)
         self._memory(c.share("memory"), VLLM_MEMORY)
         self._formats()
         self._common()
@@ -97,7 +106,7 @@ class _Reader:
         backend = c.given.get("exchange", "none")
         if backend in SPREADING and self.model.has_experts:
             ep = width
-            self.config = replace(self.config, engine=replace(self.config.engine, exchange="alltoall"))
+            self._engine(exchange="alltoall")
             self.settings.append(f"ep {ep}, engine.exchange alltoall ({c.flag('exchange')} {backend})")
         elif backend != "none":
             self.unmodelled.append((c.flag("exchange"), f"engine.exchange {self.config.engine.exchange} is assumed"))
@@ -105,6 +114,10 @@ class _Reader:
         layout = {"gpus": width * pp * dp, "tp": width // (groups * sp), "ep": ep, "dp": dp, "pp": pp, "sp": sp}
         batch = self._count("batch", SGLANG_REQUESTS, "sequences a replica")
         self._tokens(self._chunk() // groups)
+        if "hold" in c.given:
+            interval = c.whole("hold", 1)
+            self._engine(hold_steps=interval / 2.0 if interval > 1 else 0.0)
+            self.settings.append(f"engine.hold_steps {self.config.engine.hold_steps:g} ({c.flag('hold')} {interval})")
         self._formats()
         self._common()
         static = c.share("memory")
@@ -135,7 +148,10 @@ class _Reader:
         return self._count("tokens", sglang_chunk(self.accelerator), "new tokens a pass of all attention groups")
 
     def _tokens(self, tokens: int) -> None:
-        self.config = replace(self.config, engine=replace(self.config.engine, max_batched_tokens=max(tokens, 1)))
+        self._engine(max_batched_tokens=max(tokens, 1))
+
+    def _engine(self, **changes: Any) -> None:
+        self.config = replace(self.config, engine=replace(self.config.engine, **changes))
 
     def _memory(self, share: float | None, default: float) -> None:
         origin = f"{self.command.engine}'s default" if share is None else self.command.flag("memory")
@@ -179,8 +195,12 @@ class _Reader:
         c, lengths = self.command, self.config.workload
         if "block" in c.given:
             tokens = c.whole("block", 16)
-            self.config = replace(self.config, engine=replace(self.config.engine, block_tokens=tokens))
+            self._engine(block_tokens=tokens)
             self.settings.append(f"engine.block_tokens {tokens} ({c.flag('block')})")
+        if "stream" in c.given:
+            interval = c.whole("stream", 1)
+            self._engine(stream_interval=interval)
+            self.settings.append(f"engine.stream_interval {interval} ({c.flag('stream')})")
         if c.given.get("prefix") == "no" or "no_prefix" in c.given:
             self.config = replace(self.config, workload=replace(lengths, prefix_hit=0.0))
             self.settings.append("workload.prefix_hit 0 (no prefix cache)")

@@ -48,6 +48,8 @@ VLLM = {
     "memory": Flag(("--gpu-memory-utilization",), "limits.memory_fraction"),
     "length": Flag(("--max-model-len",), "tokens of a sequence"),
     "block": Flag(("--block-size",), "engine.block_tokens"),
+    "graphs": Flag(("--max-cudagraph-capture-size",), "engine.captured_tokens, ceil(batch / attn_dp) at least"),
+    "stream": Flag(("--stream-interval",), "engine.stream_interval"),
     "dtype": Flag(("--dtype",), "of what is not quantised"),
     "weights": Flag(("--quantization", "-q"), "weight format that the checkpoint does not have"),
     "kv_cache": Flag(("--kv-cache-dtype",), "cache format"),
@@ -82,6 +84,8 @@ SGLANG = {
     "memory": Flag(("--mem-fraction-static",), "share of the memory for weights and cache"),
     "length": Flag(("--context-length",), "tokens of a sequence"),
     "block": Flag(("--page-size",), "engine.block_tokens"),
+    "stream": Flag(("--stream-interval",), "engine.stream_interval"),
+    "hold": Flag(("--scheduler-recv-interval",), "2 engine.hold_steps: a prompt waits for half of it"),
     "dtype": Flag(("--dtype",), "of what is not quantised"),
     "weights": Flag(("--quantization",), "weight format that the checkpoint does not have"),
     "kv_cache": Flag(("--kv-cache-dtype",), "cache format"),
@@ -111,6 +115,9 @@ TRTLLM = {
         ("--free_gpu_memory_fraction", "--kv_cache_free_gpu_memory_fraction"),
     ),
     "block": Key("kv_cache_config.tokens_per_block", "engine.block_tokens"),
+    "stream": Key("stream_interval", "engine.stream_interval"),
+    "hold": Key("batch_wait_timeout_iters", "engine.hold_steps"),
+    "hold_full": Key("batch_wait_max_tokens_ratio", "share of a pass at which prompts are held no longer"),
     "kv_cache": Key("kv_cache_config.dtype", "cache format"),
 }
 

@@ -18,6 +18,9 @@ CACHE_DTYPES = {
     "trtllm": {"bf16": "auto", "fp16": "auto", "fp8": "fp8", "nvfp4": "nvfp4"},
 }
 
+# What an engine counts in a step for which a prompt is held back (search/launch/flags.py); 0: it holds none.
+HOLDS = {"vllm": 0, "sglang": 2, "trtllm": 1}
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -55,6 +58,12 @@ START_RULES = [
         "vllm/config/cache.py, 0.33.0; sglang/srt/arg_groups/fields/model.py, 0.5.23; TensorRT-LLM llm_args.py",
         "the engine knows the format of the KV cache: bf16, fp16, fp8, nvfp4",
         lambda s, engine: s.checkpoint.cache in CACHE_DTYPES[engine],
+    ),
+    StartRule(
+        "launch.held_prompts",
+        "vllm/config/scheduler.py, 0.33.0; sglang scheduler_recv_skipper.py, 0.5.23; TensorRT-LLM llm_args.py",
+        "engine.hold_steps is 0 in vLLM, whole or half steps in SGLang, whole steps in TensorRT-LLM",
+        lambda s, engine: s.hold_steps * HOLDS[engine] % 1.0 == 0.0 and (s.hold_steps == 0.0 or HOLDS[engine] > 0),
     ),
     StartRule(
         "launch.accelerator",

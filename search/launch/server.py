@@ -12,6 +12,8 @@ from search.schema import Config
 
 # Some attention kernels keep the cache in blocks of up to this many tokens: lengths are whole blocks of any of them.
 LARGEST_BLOCK = 64
+# vLLM captures graphs of up to 256 rows and more in steps of so many (vllm/config/vllm.py, 0.33.0).
+GRAPH_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class Server:
     Degrees as in docs/words.md. ``group_batch`` sequences of an attention group; ``tokens`` new tokens a pass of an
     attention group; ``length`` tokens that a sequence may have; ``prefix`` prompt tokens that all requests share;
     ``positions`` that the model was made for, 0 if unknown; ``sparse``: an indexer picks what a token attends to;
-    ``capacity_tokens`` that an attention group's cache should hold, ``cache_bytes`` of an accelerator.
+    ``capacity_tokens`` that an attention group's cache should hold, ``cache_bytes`` of an accelerator;
+    ``graph_tokens`` rows of the largest pass that replays a graph, 0: the engine's own; ``stream_interval`` tokens that
+    are sent at a time; ``hold_steps`` for which a prompt is held back at most.
 
     Shares of an accelerator's memory: ``memory_share`` for everything, ``static_share`` for weights and cache,
     ``free_share`` the cache's of what weights, activations and reserve leave."""
@@ -53,6 +57,9 @@ class Server:
     cache_bytes: float
     capacity_tokens: int
     node_size: int
+    graph_tokens: int
+    stream_interval: int
+    hold_steps: float
     checkpoint: Checkpoint
     ttft_s: float
     tpot_s: float
@@ -86,7 +93,7 @@ class Server:
 
 def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, row: int) -> Server:
     """Row ``row`` of plans that exist (``search.legal``) and their scores."""
-    plan = plans.row(row)
+    plan, engine = plans.row(row), scenario.engine
     lengths, memory_bytes = scenario.lengths, scenario.accelerator.memory_bytes
     attn_dp = int(plans.attn_dp[row])
     group_batch = -(-plan["batch"] // attn_dp)
@@ -99,12 +106,12 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         model=scenario.model.name,
         hardware=scenario.accelerator.name,
         vendor=config.hardware.vendor,
-        scored_for=scenario.engine.name,
+        scored_for=engine.name,
         **plan,
         attn_dp=attn_dp,
         moe_tp=int(plans.moe_tp[row]) if scenario.model.has_experts else 1,
         group_batch=group_batch,
-        tokens=max(scenario.engine.max_batched_tokens, group_batch),
+        tokens=max(engine.max_batched_tokens, group_batch),
         length=_length(lengths.total, capacity, scenario.model.max_position),
         isl=lengths.isl,
         osl=lengths.osl,
@@ -117,11 +124,19 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         cache_bytes=max(share - weights - working, 0.0) * memory_bytes,
         capacity_tokens=capacity,
         node_size=scenario.cluster.node_size,
+        graph_tokens=_graph_tokens(engine.captured_tokens, group_batch),
+        stream_interval=engine.stream_interval,
+        hold_steps=engine.hold_steps,
         checkpoint=checkpoint_of(config.model, scenario.model.kv_format.name),
         ttft_s=float(scores.ttft_s[row]),
         tpot_s=float(scores.tpot_s[row]),
         output_tokens_per_s=float(scores.output_tokens_per_s[row]),
     )
+
+
+def _graph_tokens(captured: int, group_batch: int) -> int:
+    """All decode batches and, as predicted, passes with prompts of up to ``captured`` rows."""
+    return -(-max(captured, group_batch) // GRAPH_STEP) * GRAPH_STEP if captured else 0
 
 
 def _length(total: int, capacity: int, positions: int) -> int:

@@ -38,6 +38,10 @@ def command(server: Server) -> Command:
     ]
     if server.checkpoint.cast in CASTS:
         flags.append((SGLANG["weights"].name, "fp8"))
+    if server.stream_interval > 1:
+        flags.append((SGLANG["stream"].name, server.stream_interval))
+    if server.hold_steps:
+        flags.append((SGLANG["hold"].name, round(2 * server.hold_steps)))
     flags += [("--host", Variable("HOST")), ("--port", Variable("PORT"))]
     if server.nodes > 1:
         flags += [

@@ -7,6 +7,7 @@ import json
 import math
 from typing import Any
 
+from costmodel.serving import HELD_FULL
 from search.launch.flags import SERVERS, TRTLLM
 from search.launch.refusals import CACHE_DTYPES
 from search.launch.server import Server
@@ -36,6 +37,10 @@ def options(server: Server) -> dict[str, Any]:
         "kv_cache": CACHE_DTYPES["trtllm"][server.checkpoint.cache],
         "memory": math.floor(server.free_share * 1e4) / 1e4,
     }
+    if server.stream_interval > 1:
+        values["stream"] = server.stream_interval
+    if server.hold_steps:
+        values |= {"hold": round(server.hold_steps), "hold_full": HELD_FULL}
     nested: dict[str, Any] = {}
     for name, value in values.items():
         *outer, key = TRTLLM[name].name.split(".")

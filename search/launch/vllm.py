@@ -28,6 +28,10 @@ def command(server: Server) -> Command:
     ]
     if server.checkpoint.cast in CASTS:
         flags.append((VLLM["weights"].name, "fp8"))
+    if server.graph_tokens:
+        flags.append((VLLM["graphs"].name, min(server.graph_tokens, server.tokens)))
+    if server.stream_interval > 1:
+        flags.append((VLLM["stream"].name, server.stream_interval))
     flags += [("--host", Variable("HOST")), ("--port", Variable("PORT"))]
     if server.nodes > 1:
         flags += [

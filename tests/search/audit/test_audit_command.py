@@ -65,25 +65,41 @@ def test_layouts_of_commands(
 def test_settings_of_a_vllm_command(configs: dict[str, Config]) -> None:
     text = (
         "vllm serve M --max-num-batched-tokens 16K --gpu-memory-utilization 0.85 --kv-cache-dtype fp8_e5m2 "
-        "--block-size 32 --no-enable-prefix-caching --max-model-len auto"
+        "--block-size 32 --no-enable-prefix-caching --max-model-len auto --stream-interval 20 "
+        "--max-cudagraph-capture-size 2048"
     )
     config = launched(read_command("vllm", text), configs[DENSE], 1).config
     assert config.engine.max_batched_tokens == 16384
     assert config.engine.block_tokens == 32
+    assert config.engine.stream_interval == 20
+    assert config.engine.captured_tokens == 2048
     assert config.limits.memory_fraction == 0.85
     assert config.model.kv_cache == "fp8"
     assert config.workload.prefix_hit == 0.0
 
 
 @pytest.mark.parametrize(
-    ("hardware", "tokens", "sequences"),
-    [("h100_sxm", 8192, 1024), ("a100_80gb_sxm", 2048, 256), ("b200_sxm", 16384, 1024), ("l40s", 2048, 256)],
-)
-def test_what_vllm_takes_where_nothing_is_said(hardware: str, tokens: int, sequences: int) -> None:
-    """vllm/engine/arg_utils.py get_batch_defaults, 0.33.0."""
+    ("hardware", "tokens", "sequences", "graphs"),
+    [
+        ("h100_sxm", 8192, 1024, 512), ("a100_80gb_sxm", 2048, 256, 512), ("b200_sxm", 16384, 1024, 1024),
+        ("l40s", 2048, 256, 512), ("rtx_pro_6000", 8192, 1024, 512), ("mi355x", 16384, 1024, 512),
+    ],
+)  # fmt: skip
+def test_what_vllm_takes_where_nothing_is_said(hardware: str, tokens: int, sequences: int, graphs: int) -> None:
+    """vllm/engine/arg_utils.py get_batch_defaults, config/vllm.py _set_cudagraph_sizes, 0.33.0."""
     found = launched(read_command("vllm", "vllm serve M"), composed([DENSE, f"hardware={hardware}"]), 1)
     assert (found.config.engine.max_batched_tokens, found.batch) == (tokens, sequences)
+    assert found.config.engine.captured_tokens == graphs
     assert found.config.limits.memory_fraction == 0.92
+    few = launched(read_command("vllm", "vllm serve M --max-num-seqs 8"), composed([DENSE, f"hardware={hardware}"]), 1)
+    assert few.config.engine.captured_tokens == 16
+
+
+@pytest.mark.parametrize(("interval", "steps"), [("1", 0.0), ("10", 5.0), ("15", 7.5)])
+def test_sglang_looks_for_requests_every_so_many_steps(configs: dict[str, Config], interval: str, steps: float) -> None:
+    read = read_command("sglang", f"sglang serve --model M --scheduler-recv-interval {interval} --stream-interval 30")
+    engine = launched(read, configs[DENSE], 1).config.engine
+    assert (engine.hold_steps, engine.stream_interval) == (steps, 30)
 
 
 def test_attention_groups_share_sglangs_chunk(configs: dict[str, Config]) -> None:

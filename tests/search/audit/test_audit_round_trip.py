@@ -52,7 +52,10 @@ def test_every_plan_is_read_back(outcome: Outcome, engine: str) -> None:
         assert found.config.engine.max_batched_tokens == server.tokens
         assert not found.unmodelled
         assert not found.findings
+        assert found.config.engine.stream_interval == outcome.config.engine.stream_interval
         if engine == "vllm":
+            told = server.graph_tokens or min(2 * group, 512)
+            assert found.config.engine.captured_tokens == min(told, server.tokens)
             assert found.config.limits.memory_fraction == pytest.approx(outcome.config.limits.memory_fraction)
         read += 1
     assert read >= 40

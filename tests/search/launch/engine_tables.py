@@ -22,6 +22,8 @@ VLLM: Table = {
     "--decode-context-parallel-size": int,
     "--enable-expert-parallel": SWITCH,
     "--max-num-seqs": int,
+    "--max-cudagraph-capture-size": int,
+    "--stream-interval": int,
     "--max-num-batched-tokens": int,
     "--gpu-memory-utilization": float,
     "--max-model-len": int,
@@ -47,6 +49,8 @@ SGLANG: Table = {
     "--cp-strategy": ("zigzag", "interleave"),
     "--moe-dense-tp-size": int,
     "--max-running-requests": int,
+    "--stream-interval": int,
+    "--scheduler-recv-interval": int,
     "--chunked-prefill-size": int,
     "--max-prefill-tokens": int,
     "--cuda-graph-max-bs-decode": int,
@@ -79,6 +83,9 @@ TRTLLM_KEYS = {
     "max_num_tokens": int,
     "max_seq_len": int,
     "enable_chunked_prefill": bool,
+    "stream_interval": int,
+    "batch_wait_timeout_iters": int,
+    "batch_wait_max_tokens_ratio": float,
     "dtype": str,
     "cuda_graph_config": {"max_batch_size": int, "enable_padding": bool},
     "kv_cache_config": {"dtype": str, "free_gpu_memory_fraction": float},
@@ -149,6 +156,8 @@ def vllm(argv: list[str], model: Model) -> argparse.Namespace:
     need(pcp == 1, "prefill context parallel with grouped-query attention")
     need(tp % (n.decode_context_parallel_size or 1) == 0, "tp_size must be divisible by dcp_size")
     need(n.max_num_batched_tokens >= n.max_num_seqs, "max_num_batched_tokens below max_num_seqs")
+    graphs = n.max_cudagraph_capture_size  # config/vllm.py truncates it to a size of its list with a warning
+    need(not graphs or graphs % 16 == 0 or graphs == n.max_num_batched_tokens, "max_cudagraph_capture_size truncated")
     need(0 < n.gpu_memory_utilization <= 1, "gpu_memory_utilization")
     need(n.max_model_len <= model.positions, "max_model_len beyond the model's")
     nodes = n.nnodes or 1

@@ -1,6 +1,7 @@
 """``servefront launch`` on the command line: rows, all of them, changes, refusals and bad input."""
 
 import pytest
+import yaml
 
 from search.cli import main as servefront
 from search.launch.checkpoint import checkpoint_of
@@ -84,6 +85,40 @@ def test_prefill_context_parallelism_in_sglang(run_of, capsys, model, order):
     code, lines, err = printed(capsys, str(folder), "--plan", "tp=1,sp=8,ep=8,dp=1,pp=1,batch=8", "--engine", "sglang")
     assert (code, err) == (0, "")
     assert f"--tp-size 8 --ep-size 8 --attn-cp-size 8 --enable-prefill-cp --cp-strategy {order} " in lines[-1]
+
+
+def options_of(folder):
+    return yaml.safe_load((folder / "launch" / "trtllm.yaml").read_text())
+
+
+def test_how_prompts_are_held_and_tokens_are_sent(run_of, capsys):
+    """What the figures assume is written; nothing where that is what the engine does by itself."""
+    case = ("model=qwen3_8b", "engine=trtllm", "space.gpus=1")
+    plain, told = run_of(*case), run_of(*case, "engine.hold_steps=20", "engine.stream_interval=10")
+    more = {"stream_interval": 10, "batch_wait_timeout_iters": 20, "batch_wait_max_tokens_ratio": 0.9}
+    plan = "tp=1,sp=1,ep=1,dp=1,pp=1,batch=8"
+    assert not set(more) & set(options_of(plain))
+    assert options_of(told).items() >= more.items()
+    for engine, words in (("sglang", "--stream-interval 10 --scheduler-recv-interval 40 "), ("vllm", None)):
+        code, lines, err = printed(capsys, str(told), "--plan", plan, "--engine", engine)
+        if words:
+            assert (code, err) == (0, "")
+            assert words in lines[-1]
+        else:
+            assert (code, lines) == (1, [])
+            assert "rule launch.held_prompts:" in err
+        code, lines, err = printed(capsys, str(plain), "--plan", plan, "--engine", engine)
+        assert (code, err) == (0, "")
+        assert "interval" not in lines[-1]
+
+
+def test_graphs_for_every_decode_batch(run_of, capsys):
+    folder = str(run_of("model=qwen3_8b", "engine=vllm", "space.gpus=1", "space.batch=[8,520,1000]"))
+    for batch, rows in ((8, 512), (520, 528), (1000, 1008)):
+        plan = f"tp=1,sp=1,ep=1,dp=1,pp=1,batch={batch}"
+        code, lines, _ = printed(capsys, folder, "--plan", plan, "--engine", "vllm")
+        assert code == 0
+        assert f"--max-cudagraph-capture-size {rows} " in lines[-1]
 
 
 def test_what_does_not_start_beside_its_layout(run_of, capsys):

@@ -51,6 +51,7 @@ def test_exactly_these_arguments(run_of, tmp_path):
     assert result.returncode == 0, result.stderr
     arguments = f"--tensor-parallel-size 4 --max-num-seqs {row['batch']} --max-num-batched-tokens 8192"
     arguments += " --gpu-memory-utilization 0.9 --max-model-len 2112 --dtype bfloat16 --kv-cache-dtype auto"
+    arguments += " --max-cudagraph-capture-size 512"
     assert calls == [
         ["vllm", ["serve", "a model; echo $HOME", *arguments.split(), "--host", "::", "--port", "8000"], {}]
     ]
