@@ -33,8 +33,7 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
     admitted = np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
     loop, step = steady_loop(scenario, layout, admitted, plans.batch.astype(float))
     time = forward(scenario, stages, step)
-    served = np.minimum(admitted * plans.attn_dp, plans.batch)
-    latency = latencies(scenario, loop, time, admitted, wanted, served)
+    latency = latencies(scenario, loop, time, admitted, wanted)
     limit = bounds(scenario, plans, loop.decodes * loop.micro * layout.attn_dp)
 
     answer = scenario.lengths.osl

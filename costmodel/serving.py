@@ -55,8 +55,8 @@ class Loop:
     own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
     = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
     steps in which some group prefills, ``disturbed`` share of a decoding request's steps in which somebody else is
-    prefilled; ``others`` requests of the replica beside one; ``burst_passes`` prefill a burst, ``first_passes`` the
-    first wave."""
+    prefilled; ``served`` requests are in the replica's server at a time; ``burst_passes`` prefill a burst,
+    ``first_passes`` the first wave."""
 
     micro: Any
     sequences: Any
@@ -68,9 +68,14 @@ class Loop:
     prompts: Any
     prefilling: Any
     disturbed: Any
-    others: Any
+    served: Any
     burst_passes: Any
     first_passes: Any
+
+    @property
+    def others(self) -> Any:
+        """Requests beside one."""
+        return np.maximum(self.served - 1.0, 0.0)
 
 
 def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -> tuple[Loop, Step]:
@@ -133,9 +138,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     here, starting, stage_here, stage_starting = (np.stack(column) for column in zip(*passes, strict=True))
     step = Step(here, starting, stage_here, stage_starting, here + starting, lengths, layout)
     queue = np.maximum(life - prefills - lengths.decodes, 0.0)
-    beside_one = np.maximum(sequences * micro * groups - 1.0, 0.0)
     loop = Loop(
-        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, beside_one,
+        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, admitted * groups,
         burst_passes, first_passes,
     )  # fmt: skip
     return loop, step
@@ -155,10 +159,11 @@ def _arrival(loop: Loop, decode_s: Any, mixed_s: Any) -> tuple[Any, Any]:
     """Seconds until the step that a request falls into has ended, and by which those that fell into it too lengthen its
     own prefill. A long step is hit more often than a short one: of steps S it is one of mean E[S^2] / E[S], half of it
     still to come (Kleinrock, eq. 5.16). It sees the loop without itself: nobody, if it is alone."""
-    share = loop.prefilling * (loop.others / (1.0 + loop.others))
+    seen = loop.others / (1.0 + loop.others)
+    share = loop.prefilling * seen
     mean = (1.0 - share) * decode_s + share * mixed_s
     hit = ((1.0 - share) * decode_s**2 + share * mixed_s**2) / mean
-    joining = loop.rate * loop.others / (1.0 + loop.others) * hit / mean
+    joining = loop.rate * seen * hit / mean
     more = np.maximum(1.0 + joining - loop.prompts * loop.prefills, 0.0)
     return np.minimum(loop.others, 1.0) * hit / 2.0, more * np.maximum(mixed_s - decode_s, 0.0) / loop.prompts
 
@@ -181,7 +186,7 @@ class Latency:
     first_wave_s: Any
 
 
-def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wanted: Any, served: Any) -> Latency:
+def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wanted: Any) -> Latency:
     """Turn steps into seconds.
 
     A step of the loop is a round of all micro-batches: as long as one of them takes through the pipeline, or as all
@@ -189,7 +194,6 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     those pass that are scheduled already, waits ``queue`` steps and is prefilled in ``prefills`` mixed ones. Where the
     cache admits fewer sequences than are ``wanted``, the others wait outside: by Little's law for (wanted / admitted -
     1) times a request's stay.
-    ``served`` requests are in a replica's server at a time.
     """
 
     def round_s(latency: Any, slowest: Any) -> Any:
@@ -206,7 +210,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     queue = loop.queue * step
     own = (loop.prefills - 1.0) * mixed + time.latency_s[MIXED] + joining
     stay = arrival + queue + own + request + decodes * step
-    stream, later = streaming_wait(scenario, served, stay)
+    stream, later = streaming_wait(scenario, loop.served, stay)
     inside = arrival + queue + own + request + stream
     outside = np.maximum(wanted / admitted - 1.0, 0.0) * (stay + stream + later)
     burst = (loop.burst_passes - 1.0) * time.slowest_stage_s[BURST] + time.latency_s[BURST]

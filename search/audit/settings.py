@@ -19,6 +19,7 @@ from search.audit.defaults import (
 )
 from search.config import read_hardware, read_model
 from search.errors import InputError
+from search.launch.flags import HOLDS
 from search.paths import conf_dir
 from search.schema import Config, EngineConfig
 
@@ -116,7 +117,7 @@ class _Reader:
         self._tokens(self._chunk() // groups)
         if "hold" in c.given:
             interval = c.whole("hold", 1)
-            self._engine(hold_steps=interval / 2.0 if interval > 1 else 0.0)
+            self._engine(hold_steps=interval / HOLDS["sglang"] if interval > 1 else 0.0)
             self.settings.append(f"engine.hold_steps {self.config.engine.hold_steps:g} ({c.flag('hold')} {interval})")
         self._formats()
         self._common()
@@ -193,14 +194,11 @@ class _Reader:
 
     def _common(self) -> None:
         c, lengths = self.command, self.config.workload
-        if "block" in c.given:
-            tokens = c.whole("block", 16)
-            self._engine(block_tokens=tokens)
-            self.settings.append(f"engine.block_tokens {tokens} ({c.flag('block')})")
-        if "stream" in c.given:
-            interval = c.whole("stream", 1)
-            self._engine(stream_interval=interval)
-            self.settings.append(f"engine.stream_interval {interval} ({c.flag('stream')})")
+        for name, key in (("block", "block_tokens"), ("stream", "stream_interval")):
+            if name in c.given:
+                value = c.whole(name, 1)
+                self._engine(**{key: value})
+                self.settings.append(f"engine.{key} {value} ({c.flag(name)})")
         if c.given.get("prefix") == "no" or "no_prefix" in c.given:
             self.config = replace(self.config, workload=replace(lengths, prefix_hit=0.0))
             self.settings.append("workload.prefix_hit 0 (no prefix cache)")

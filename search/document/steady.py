@@ -60,7 +60,7 @@ def steady(scenario: Scenario, plan: Plans) -> Steady:
     admitted = np.where(seats >= 1.0, np.minimum(wanted, seats), wanted)
     loop, step = steady_loop(scenario, layout, admitted, plan.batch.astype(float))
     time = forward(scenario, stages, step)
-    found = latencies(scenario, loop, time, admitted, wanted, np.minimum(admitted * plan.attn_dp, plan.batch))
+    found = latencies(scenario, loop, time, admitted, wanted)
     latency, slowest = time.latency_s[:, 0], time.slowest_stage_s[:, 0]
     micro = scalar(loop.micro)
     decode_s, mixed_s = (max(float(latency[p]), micro * float(slowest[p])) for p in (DECODE, MIXED))

@@ -85,7 +85,7 @@ SGLANG = {
     "length": Flag(("--context-length",), "tokens of a sequence"),
     "block": Flag(("--page-size",), "engine.block_tokens"),
     "stream": Flag(("--stream-interval",), "engine.stream_interval"),
-    "hold": Flag(("--scheduler-recv-interval",), "2 engine.hold_steps: a prompt waits for half of it"),
+    "hold": Flag(("--scheduler-recv-interval",), "twice engine.hold_steps: a prompt waits for half of it"),
     "dtype": Flag(("--dtype",), "of what is not quantised"),
     "weights": Flag(("--quantization",), "weight format that the checkpoint does not have"),
     "kv_cache": Flag(("--kv-cache-dtype",), "cache format"),
@@ -120,6 +120,9 @@ TRTLLM = {
     "hold_full": Key("batch_wait_max_tokens_ratio", "share of a pass at which prompts are held no longer"),
     "kv_cache": Key("kv_cache_config.dtype", "cache format"),
 }
+
+# What the setting "hold" counts for a step of engine.hold_steps; 0: the engine holds no prompt back.
+HOLDS = {"vllm": 0, "sglang": 2, "trtllm": 1}
 
 SERVERS = {
     "vllm": ("vllm", "serve"),

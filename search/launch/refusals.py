@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from costmodel.plans import Plans
+from search.launch.flags import HOLDS
 from search.launch.server import Server
 from search.legal import why_not
 from search.rules import Facts, engine_rules, general_rules
@@ -17,9 +18,6 @@ CACHE_DTYPES = {
     "sglang": {"bf16": "auto", "fp16": "auto", "fp8": "fp8_e4m3", "nvfp4": "nvfp4"},
     "trtllm": {"bf16": "auto", "fp16": "auto", "fp8": "fp8", "nvfp4": "nvfp4"},
 }
-
-# What an engine counts in a step for which a prompt is held back (search/launch/flags.py); 0: it holds none.
-HOLDS = {"vllm": 0, "sglang": 2, "trtllm": 1}
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ START_RULES = [
         "launch.held_prompts",
         "vllm/config/scheduler.py, 0.33.0; sglang scheduler_recv_skipper.py, 0.5.23; TensorRT-LLM llm_args.py",
         "engine.hold_steps is 0 in vLLM, whole or half steps in SGLang, whole steps in TensorRT-LLM",
-        lambda s, engine: s.hold_steps * HOLDS[engine] % 1.0 == 0.0 and (s.hold_steps == 0.0 or HOLDS[engine] > 0),
+        lambda s, engine: s.hold_steps == 0.0 or (HOLDS[engine] > 0 and s.hold_steps * HOLDS[engine] % 1.0 == 0.0),
     ),
     StartRule(
         "launch.accelerator",

@@ -12,8 +12,6 @@ from search.schema import Config
 
 # Some attention kernels keep the cache in blocks of up to this many tokens: lengths are whole blocks of any of them.
 LARGEST_BLOCK = 64
-# vLLM captures graphs of up to 256 rows and more in steps of so many (vllm/config/vllm.py, 0.33.0).
-GRAPH_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -24,8 +22,8 @@ class Server:
     attention group; ``length`` tokens that a sequence may have; ``prefix`` prompt tokens that all requests share;
     ``positions`` that the model was made for, 0 if unknown; ``sparse``: an indexer picks what a token attends to;
     ``capacity_tokens`` that an attention group's cache should hold, ``cache_bytes`` of an accelerator;
-    ``graph_tokens`` rows of the largest pass that replays a graph, 0: the engine's own; ``stream_interval`` tokens that
-    are sent at a time; ``hold_steps`` for which a prompt is held back at most.
+    ``captured_tokens`` rows up to which a pass with prompts replays a graph; ``stream_interval`` tokens that are sent
+    at a time; ``hold_steps`` for which a prompt is held back at most.
 
     Shares of an accelerator's memory: ``memory_share`` for everything, ``static_share`` for weights and cache,
     ``free_share`` the cache's of what weights, activations and reserve leave."""
@@ -57,7 +55,7 @@ class Server:
     cache_bytes: float
     capacity_tokens: int
     node_size: int
-    graph_tokens: int
+    captured_tokens: int
     stream_interval: int
     hold_steps: float
     checkpoint: Checkpoint
@@ -124,7 +122,7 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         cache_bytes=max(share - weights - working, 0.0) * memory_bytes,
         capacity_tokens=capacity,
         node_size=scenario.cluster.node_size,
-        graph_tokens=_graph_tokens(engine.captured_tokens, group_batch),
+        captured_tokens=engine.captured_tokens,
         stream_interval=engine.stream_interval,
         hold_steps=engine.hold_steps,
         checkpoint=checkpoint_of(config.model, scenario.model.kv_format.name),
@@ -132,11 +130,6 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         tpot_s=float(scores.tpot_s[row]),
         output_tokens_per_s=float(scores.output_tokens_per_s[row]),
     )
-
-
-def _graph_tokens(captured: int, group_batch: int) -> int:
-    """All decode batches and, as predicted, passes with prompts of up to ``captured`` rows."""
-    return -(-max(captured, group_batch) // GRAPH_STEP) * GRAPH_STEP if captured else 0
 
 
 def _length(total: int, capacity: int, positions: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from search.launch.flags import SERVERS, SGLANG
+from search.launch.flags import HOLDS, SERVERS, SGLANG
 from search.launch.refusals import CACHE_DTYPES
 from search.launch.server import Server
 from search.launch.shell import Command, Variable, Word
@@ -41,7 +41,7 @@ def command(server: Server) -> Command:
     if server.stream_interval > 1:
         flags.append((SGLANG["stream"].name, server.stream_interval))
     if server.hold_steps:
-        flags.append((SGLANG["hold"].name, round(2 * server.hold_steps)))
+        flags.append((SGLANG["hold"].name, round(HOLDS["sglang"] * server.hold_steps)))
     flags += [("--host", Variable("HOST")), ("--port", Variable("PORT"))]
     if server.nodes > 1:
         flags += [

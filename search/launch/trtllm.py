@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from costmodel.serving import HELD_FULL
-from search.launch.flags import SERVERS, TRTLLM
+from search.launch.flags import HOLDS, SERVERS, TRTLLM
 from search.launch.refusals import CACHE_DTYPES
 from search.launch.server import Server
 from search.launch.shell import Command, Variable, Word
@@ -40,7 +40,7 @@ def options(server: Server) -> dict[str, Any]:
     if server.stream_interval > 1:
         values["stream"] = server.stream_interval
     if server.hold_steps:
-        values |= {"hold": round(server.hold_steps), "hold_full": HELD_FULL}
+        values |= {"hold": round(HOLDS["trtllm"] * server.hold_steps), "hold_full": HELD_FULL}
     nested: dict[str, Any] = {}
     for name, value in values.items():
         *outer, key = TRTLLM[name].name.split(".")

@@ -9,6 +9,8 @@ from search.launch.shell import Command, Variable, Word
 
 CASTS = ("fp8",)  # vllm/model_executor/layers/quantization/fp8.py: bf16 weights become FP8 while they load
 
+GRAPH_STEP = 16  # vllm/config/vllm.py: sizes of captured graphs from 256 rows on
+
 
 def command(server: Server) -> Command:
     """``vllm serve`` for one node of one server; ``--max-num-seqs`` counts the sequences of one attention group."""
@@ -28,8 +30,8 @@ def command(server: Server) -> Command:
     ]
     if server.checkpoint.cast in CASTS:
         flags.append((VLLM["weights"].name, "fp8"))
-    if server.graph_tokens:
-        flags.append((VLLM["graphs"].name, min(server.graph_tokens, server.tokens)))
+    if server.captured_tokens:
+        flags.append((VLLM["graphs"].name, graph_tokens(server)))
     if server.stream_interval > 1:
         flags.append((VLLM["stream"].name, server.stream_interval))
     flags += [("--host", Variable("HOST")), ("--port", Variable("PORT"))]
@@ -41,6 +43,12 @@ def command(server: Server) -> Command:
             (Variable("HEADLESS[@]"),),
         ]
     return Command((*SERVERS["vllm"], Variable("MODEL")), tuple(flags))
+
+
+def graph_tokens(server: Server) -> int:
+    """Rows of the largest graph: all decode batches and, as predicted, passes with prompts replay one."""
+    rows = max(server.captured_tokens, server.group_batch)
+    return min(-(-rows // GRAPH_STEP) * GRAPH_STEP, server.tokens)
 
 
 def log_line(server: Server) -> str:

@@ -128,7 +128,7 @@ HOPPER, BLACKWELL = ("h100_sxm", "h200_sxm"), ("b200_sxm", "b300_sxm")
 LLAMA, MINIMAX, KIMI = ("llama3170b",), ("minimax",), ("kimi",)
 DEEPSEEK, GLM, GPT_OSS, QWEN = ("deepseek",), ("glm5",), ("gptoss",), ("qwen35397b",)
 CDNA3 = ("mi300x", "mi325x")
-BEFORE_0_18, FROM_0_18, FROM_0_19 = ((0, 0), (0, 17)), ((0, 18), (99, 0)), ((0, 19), (99, 0))
+UP_TO_0_17, FROM_0_18, FROM_0_19 = ((0, 0), (0, 17)), ((0, 18), (99, 0)), ((0, 19), (99, 0))
 FLAGS_OF_1047 = "2026-04-15"  # pull request 1047 gave Kimi's script its token budget, cache format and graphs
 
 # The first that fits a row made it.
@@ -144,7 +144,7 @@ RECIPES = (
            memory_fraction=0.9, stream_interval=20, captured_tokens=2048, tensor_parallel=True),
     Recipe("vllm", MINIMAX, BLACKWELL, FROM_0_18, budget=twice_prompt, kv_cache="fp8", memory_fraction=0.9,
            stream_interval=20, captured_tokens=2048),
-    Recipe("vllm", MINIMAX, BLACKWELL, BEFORE_0_18, kv_cache="bf16", memory_fraction=0.95, tensor_parallel=True,
+    Recipe("vllm", MINIMAX, BLACKWELL, UP_TO_0_17, kv_cache="bf16", memory_fraction=0.95, tensor_parallel=True,
            expert_parallel=True),
     # Experts of 1536 do not split eight ways into blocks of 128: tp 8 came with --enable-expert-parallel.
     Recipe("vllm", MINIMAX, ("h200_sxm",), ((0, 18), (0, 18)), kv_cache="bf16", memory_fraction=0.95,

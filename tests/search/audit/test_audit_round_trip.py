@@ -15,6 +15,7 @@ from search.compose import composed
 from search.launch.refusals import start_refusal
 from search.launch.script import inline
 from search.launch.server import server_of
+from search.launch.vllm import graph_tokens
 from search.launch.write import launch_files
 from search.rules import ENGINES
 from search.run import Outcome, run
@@ -54,7 +55,7 @@ def test_every_plan_is_read_back(outcome: Outcome, engine: str) -> None:
         assert not found.findings
         assert found.config.engine.stream_interval == outcome.config.engine.stream_interval
         if engine == "vllm":
-            told = server.graph_tokens or min(2 * group, 512)
+            told = graph_tokens(server) if server.captured_tokens else min(2 * group, 512)
             assert found.config.engine.captured_tokens == min(told, server.tokens)
             assert found.config.limits.memory_fraction == pytest.approx(outcome.config.limits.memory_fraction)
         read += 1
