@@ -18,7 +18,7 @@ from costmodel.operations import Message
 PASSES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0}
 
 
-def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_bytes: float = 0.0) -> Any:
+def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_tokens: int = 0) -> Any:
     """Seconds of one collective for the slowest group. Zero for groups of one rank and for empty messages.
 
     - all_reduce, all_gather, reduce_scatter of B bytes over tiers with m_t ranks (or domains) at tier t:
@@ -26,8 +26,9 @@ def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_byte
       One alpha a tier and pass: inside a node the engines use one-shot and two-shot kernels, not rings. A one-shot
       all-reduce has a single pass in which each rank reads what all the others hold,
       alpha_0 + (m_0 - 1) B / beta_0; where the switch adds up, each sends and receives its bytes once,
-      switch_latency_s + B / beta_0 (NCCL's NVLS). The fastest is taken, as engines do by size, but one pass up to
-      ``one_pass_bytes`` (vllm/csrc/custom_all_reduce.cuh, 0.33; TensorRT-LLM customAllReduceKernels.cu, 1.2).
+      switch_latency_s + B / beta_0 (NCCL's NVLS). The fastest is taken, as engines do by size
+      (vllm/csrc/custom_all_reduce.cuh, 0.33), but one pass for up to ``one_pass_tokens`` rows (TensorRT-LLM
+      thop/allreduceOp.cpp, 1.2: MIN_LATENCY with kOneShotMaxToken).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
     - send: one hop to the next rank ``stride`` away.
     """
@@ -52,7 +53,7 @@ def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_byte
                 one_pass = tier.latency_s + (ways - 1.0) * data / tier.rate
                 if tier.switch_latency_s:
                     part = np.minimum(part, tier.switch_latency_s + data / tier.rate)
-                part = np.where(data <= one_pass_bytes, one_pass, np.minimum(part, one_pass))
+                part = np.where(message.rows <= one_pass_tokens, one_pass, np.minimum(part, one_pass))
             data = data / np.maximum(ways, 1.0)
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached

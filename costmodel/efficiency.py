@@ -28,9 +28,10 @@ class EfficiencyLaw(Protocol):
         """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
         ...
 
-    def with_launches(self, share: float, experts: float, fp4_stretch: float = 1.0) -> EfficiencyLaw:
+    def with_launches(self, share: float, *, fused: bool = False, fp4_stretch: float = 1.0) -> EfficiencyLaw:
         """The same law with its fixed costs a call scaled by ``share``: CUDA graphs and dependent launches hide some.
-        Those of grouped expert products, which carry routing and sorting, are scaled by ``experts`` instead."""
+        ``fused``: inputs are quantised by the operation before where that is possible. ``fp4_stretch``: FP4 experts
+        take so many times as long."""
         ...
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
@@ -52,7 +53,7 @@ class FlatLaw:
         bound = np.maximum(compute, memory)
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
 
-    def with_launches(self, share: float, experts: float, fp4_stretch: float = 1.0) -> FlatLaw:
+    def with_launches(self, share: float, *, fused: bool = False, fp4_stretch: float = 1.0) -> FlatLaw:
         return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

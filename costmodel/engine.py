@@ -17,11 +17,12 @@ class Engine:
     ``all``: portable kernels for experts walk the rows of other ranks' experts too; ``attention_format`` ``bf16``, or
     ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
     ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``expert_stretch``: expert products take so
-    many times the law's time; ``one_pass_bytes``: all-reduces up to so many bytes take one pass even where two would
+    many times the law's time; ``one_pass_tokens``: all-reduces of up to so many rows take one pass even where two would
     be faster; ``comm_overlap`` share of communication hidden behind computation; ``shared_stream_tokens``: up to so
     many rows, shared experts run on a stream of their own beside the routed ones; ``launch_share`` share of the
-    kernels' fixed costs that is left (CUDA graphs and dependent launches hide some), ``expert_launch_share`` the same
-    for expert products (routing and sorting inside an engine cost more than alone); overheads of the host:
+    kernels' fixed costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart;
+    ``input_quantisation`` ``fused``: norms, activations and attention write the inputs of FP8 and NVFP4 products, or
+    ``apart``: a kernel of its own does; overheads of the host:
     ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
     ``request_overhead_s`` once a request (parsing, tokenising, answering); ``eager_launch_s`` an operation that is
     launched by itself: in passes with prompts of more than ``captured_tokens`` rows (smaller ones replay captured
@@ -44,10 +45,10 @@ class Engine:
     expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
-    one_pass_bytes: float = 0.0
+    one_pass_tokens: int = 0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
-    expert_launch_share: float = 1.0
+    input_quantisation: str = "apart"
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

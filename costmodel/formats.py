@@ -16,12 +16,16 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """A storage format. ``compute`` names the peak of the accelerator's datasheet that its products run at."""
+    """A storage format. ``compute`` names the peak of the accelerator's datasheet that its products run at. ``fusable``:
+    engines have kernels that write a product's inputs in it right away (``Engine.input_quantisation``): norms,
+    activations, all-reduces and attention with FP8 or NVFP4 outputs. Groups of 128 (``fp8_block``) are left to a kernel of
+    their own in the engines that were measured."""
 
     name: str
     bits: float
     scale_bytes_per_element: float
     compute: str
+    fusable: bool = False
 
     @property
     def bytes_per_element(self) -> float:
@@ -38,11 +42,11 @@ FORMATS: dict[str, WeightFormat] = {
         WeightFormat("fp32", 32, 0.0, "fp32"),
         WeightFormat("bf16", 16, 0.0, "bf16"),
         WeightFormat("fp16", 16, 0.0, "bf16"),
-        WeightFormat("fp8", 8, 0.0, "fp8"),
+        WeightFormat("fp8", 8, 0.0, "fp8", fusable=True),
         WeightFormat("fp8_block", 8, 4 / 128**2, "fp8"),
         WeightFormat("int8", 8, 0.0, "int8"),
         WeightFormat("mxfp4", 4, 1 / 32, "fp4"),
-        WeightFormat("nvfp4", 4, 1 / 16, "fp4"),
+        WeightFormat("nvfp4", 4, 1 / 16, "fp4", fusable=True),
         # Weight-only: dequantised on the way into a bf16 product (GPTQ, arXiv:2210.17323).
         WeightFormat("int4", 4, 2 / 128, "bf16"),
     )

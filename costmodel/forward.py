@@ -64,7 +64,7 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
     for op in operations:
         if isinstance(op, Collective):
             seconds = message_seconds(
-                op.message(step), scenario.cluster, step.layout.gpus, scenario.engine.one_pass_bytes
+                op.message(step), scenario.cluster, step.layout.gpus, scenario.engine.one_pass_tokens
             )
             total.comm_s = total.comm_s + seconds
             if detail:

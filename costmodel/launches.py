@@ -21,4 +21,6 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator) -> E
     programming guide; TensorRT-LLM and SGLang use it by default on those). An accelerator without it keeps all of them.
     """
     share = engine.launch_share if accelerator.dependent_launch else max(engine.launch_share, 1.0)
-    return law.with_launches(share, engine.expert_launch_share, FP4_STRETCH.get(engine.name, 1.0))
+    return law.with_launches(
+        share, fused=engine.input_quantisation == "fused", fp4_stretch=FP4_STRETCH.get(engine.name, 1.0)
+    )

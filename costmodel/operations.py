@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from costmodel.formats import WeightFormat
 from costmodel.step import Step
 
@@ -27,7 +29,8 @@ class Work:
     """What one rank does in one call: FLOPs, bytes moved, and the shape (m rows, n columns, k inner) for laws that
     depend on it. ``dtype`` names the compute peak. ``weight_bytes``, ``kv_bytes`` and ``io_bytes`` add up to the
     traffic. ``groups`` is the number of separate matrices of a grouped product, ``tile_rows`` the rows that its kernel
-    pads each of them to, where that is more than the law's own tile."""
+    pads each of them to, where that is more than the law's own tile. ``fusable``: inputs in the product's format can be
+    written by the operation before."""
 
     kind: WorkKind
     dtype: str
@@ -40,6 +43,7 @@ class Work:
     k: Any
     groups: Any = 1.0
     tile_rows: float = 0.0
+    fusable: bool = False
 
     @property
     def bytes(self) -> Any:
@@ -49,12 +53,14 @@ class Work:
 @dataclass(frozen=True)
 class Message:
     """One collective: ``bytes`` that one rank holds before it (all_reduce, reduce_scatter, all_to_all, send) or
-    receives in all (all_gather), in a group of ``size`` ranks that stand ``stride`` apart."""
+    receives in all (all_gather), in a group of ``size`` ranks that stand ``stride`` apart; ``rows`` tokens they are
+    of."""
 
     kind: MessageKind
     bytes: Any
     size: Any
     stride: Any
+    rows: Any = np.inf
 
 
 def rows_of(step: Step, rows: Rows) -> Any:
@@ -94,7 +100,18 @@ class Gemm:
         read = kn * self.format.bytes_per_element
         if self.rows in ("prompt_tokens", "decodes"):
             read = read * (m > 0)  # the pass may hold no such rows; then the matrix is not touched
-        return Work("gemm", self.format.compute, 2.0 * kn * m, read, 0.0, m * self.row_bytes(), m, self.n, self.k)
+        return Work(
+            "gemm",
+            self.format.compute,
+            2.0 * kn * m,
+            read,
+            0.0,
+            m * self.row_bytes(),
+            m,
+            self.n,
+            self.k,
+            fusable=self.format.fusable,
+        )
 
 
 @dataclass(frozen=True)
@@ -246,7 +263,8 @@ class Collective:
         return 0.0
 
     def message(self, step: Step) -> Message:
-        return Message(self.kind, rows_of(step, self.rows) * self.bytes_per_row, self.size, self.stride)
+        rows = rows_of(step, self.rows)
+        return Message(self.kind, rows * self.bytes_per_row, self.size, self.stride, rows)
 
 
 Operation = Gemm | GroupedGemm | Elementwise | Core | Collective

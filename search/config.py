@@ -215,7 +215,7 @@ def read_engine(config: EngineConfig) -> Engine:
         output_reserved=number("engine.output_reserved", config.output_reserved, 0, 1, open_low=False),
         shared_stream_tokens=int(number("engine.shared_stream_tokens", config.shared_stream_tokens, 0, open_low=False)),
         launch_share=number("engine.launch_share", config.launch_share, 0, 10, open_low=False),
-        expert_launch_share=number("engine.expert_launch_share", config.expert_launch_share, 0, 10, open_low=False),
+        input_quantisation=choice("engine.input_quantisation", config.input_quantisation, ("apart", "fused")),
         reserve_bytes=number("engine.reserve_bytes", config.reserve_bytes, 0, open_low=False),
         dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
         exchange=choice("engine.exchange", config.exchange, ("allgather", "alltoall")),
@@ -230,7 +230,7 @@ def read_engine(config: EngineConfig) -> Engine:
         steps_ahead=number("engine.steps_ahead", config.steps_ahead, 0, 10, open_low=False),
         hold_steps=number("engine.hold_steps", config.hold_steps, 0, 1000, open_low=False),
         expert_stretch=number("engine.expert_stretch", config.expert_stretch, 0, 10),
-        one_pass_bytes=number("engine.one_pass_bytes", config.one_pass_bytes, 0, open_low=False),
+        one_pass_tokens=int(number("engine.one_pass_tokens", config.one_pass_tokens, 0, open_low=False)),
         comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),
         **{o: number(f"engine.{o}", getattr(config, o), 0, 10, open_low=False) for o in overheads},
     )

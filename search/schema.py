@@ -78,10 +78,10 @@ class EngineConfig:
     expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
-    one_pass_bytes: float = 0.0
+    one_pass_tokens: int = 0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
-    expert_launch_share: float = 1.0
+    input_quantisation: str = "apart"
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

@@ -78,19 +78,19 @@ class ShapedLaw:
         result: Times = law.times(work, accelerator, self.rates)
         return result
 
-    def with_launches(self, share: float, experts: float, fp4_stretch: float = 1.0) -> ShapedLaw:
-        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``, those of experts by ``experts``. ``fp4_stretch``
-        above 1: the engine's FP4 experts are several slower kernels, not a single one."""
-        scaled = {}
+    def with_launches(self, share: float, *, fused: bool = False, fp4_stretch: float = 1.0) -> ShapedLaw:
+        """Fixed seconds a call (``LAUNCHES``) scaled by ``share``. Those of experts stay: routing, sorting and adding
+        up are kernels that wait for each other in every engine, as in the tables. ``fp4_stretch`` above 1: the
+        engine's FP4 experts are several slower kernels, not a single one."""
+        parts: dict[str, Any] = {}
         for part in PARTS:
             law = getattr(self, part)
-            scale = experts if part == "experts" else share
-            found = {f.name: getattr(law, f.name) * scale for f in fields(law) if f.name in LAUNCHES}
-            if part == "experts":
-                found["fp4_launch_share"] = MONOLITHIC_SHARE if fp4_stretch == 1.0 else 1.0
-                found["fp4_stretch"] = fp4_stretch
-            scaled[part] = replace(law, **found)
-        return ShapedLaw(self.name, **scaled)
+            scaled = {f.name: getattr(law, f.name) * share for f in fields(law) if f.name in LAUNCHES}
+            parts[part] = law if part == "experts" else replace(law, **scaled)
+        parts["gemm"] = replace(parts["gemm"], fused=fused)
+        monolithic = MONOLITHIC_SHARE if fp4_stretch == 1.0 else 1.0
+        parts["experts"] = replace(self.experts, fp4_launch_share=monolithic, fp4_stretch=fp4_stretch)
+        return ShapedLaw(self.name, **parts)
 
     def sustained(self, share: float) -> ShapedLaw:
         """The same law with products at ``share`` of the rates that were measured one by one (``Rates``)."""

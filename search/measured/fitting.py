@@ -53,7 +53,6 @@ SHARED_CONSTANTS = (
     Constant("sequence_overhead_s", 1e-5, 1e-7, 2e-4),
     Constant("request_overhead_s", 0.05, 1e-3, 1.0),
     Constant("stream_token_s", 5e-5, 1e-6, 5e-4),
-    Constant("expert_launch_share", 1.3, 1.0, 4.0),
     Constant("expert_skew", 0.5, 0.01, 10.0),
 )
 # For versions of an engine that ``search.measured.versions`` marks by a value other than 1.

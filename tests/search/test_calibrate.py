@@ -51,8 +51,8 @@ def test_known_constants_come_back_and_the_errors_fall(runs, tmp_path, capsys):
     assert fitted.launch_share == pytest.approx(2.0, rel=0.15)
     assert fitted.request_overhead_s == pytest.approx(0.25, rel=0.15)
     # A dense model says nothing about experts.
-    assert fitted.expert_launch_share == pytest.approx(load_engine("vllm").expert_launch_share)
-    assert "expert_launch_share" in printed.split("not determined")[-2].splitlines()[-1] + printed
+    assert fitted.expert_skew == pytest.approx(load_engine("vllm").expert_skew)
+    assert "expert_skew" in printed.split("not determined")[-2].splitlines()[-1] + printed
     tpot = next(line for line in printed.splitlines() if line.startswith("TPOT"))
     before, after, held_out = (float(cell.split("%")[0]) for cell in tpot.split()[1::2])
     assert after < 2.0 < before

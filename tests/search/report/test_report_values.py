@@ -276,7 +276,7 @@ def test_new_columns_get_a_label_and_a_unit_by_themselves() -> None:
 
 
 def test_sizes_are_shown_where_their_digits_are() -> None:
-    assert quantity("engine.one_pass_bytes", 524288.0) == "0.524288 MB"
+    assert quantity("engine.reserve_bytes", 524288.0) == "0.524288 MB"
     assert quantity("hardware.memory_bytes", 64e9) == "64.00 GB"
 
 
