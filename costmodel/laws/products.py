@@ -33,8 +33,8 @@ class GemmLaw:
     ``k_step_s``: seconds for each element of k: a tile walks along k on one SM, however few tiles there are; this is
     the tile saturation T / (T + T_half) and the bandwidth saturation bytes / (bytes + b_half) written as additions,
     which is what the rational saturations amount to. The bracket: products in fp8, int8 or fp4 quantise their input
-    first, a kernel of its own (``quantise_s`` and its traffic), unless the engine has the operation before write them so
-    (``fused``, for formats that allow it). Valid for n, k >= 512 and m from 1 to 32768.
+    first, a kernel of its own (``quantise_s`` and its traffic), unless the engine has the operation before write them
+    so (``fused``, for formats that allow it). Valid for n, k >= 512 and m from 1 to 32768.
     """
 
     peak_share: float
