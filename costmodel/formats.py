@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """A storage format. ``compute`` names the peak of the accelerator's datasheet that its products run at. ``fusable``:
-    engines have kernels that write a product's inputs in it right away (``Engine.input_quantisation``): norms,
-    activations, all-reduces and attention with FP8 or NVFP4 outputs. Groups of 128 (``fp8_block``) are left to a kernel of
-    their own in the engines that were measured."""
+    """A storage format. ``compute`` names the peak of the accelerator's datasheet that its products run at.
+    ``fusable``: engines have kernels that write a product's inputs in it right away (``Engine.input_quantisation``):
+    norms, activations, all-reduces and attention with FP8 or NVFP4 outputs. Groups of 128 (``fp8_block``) are left to a
+    kernel of their own in the engines that were measured."""
 
     name: str
     bits: float
