@@ -9,10 +9,9 @@ FLOPs count a multiply-add as two. Activations travel in bf16 (``ACTIVATION_BYTE
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import numpy as np
 
 from costmodel.formats import WeightFormat
 from costmodel.step import Step
@@ -60,7 +59,7 @@ class Message:
     bytes: Any
     size: Any
     stride: Any
-    rows: Any = np.inf
+    rows: Any = math.inf
 
 
 def rows_of(step: Step, rows: Rows) -> Any:

@@ -82,15 +82,11 @@ class ShapedLaw:
         """Fixed seconds a call (``LAUNCHES``) scaled by ``share``. Those of experts stay: routing, sorting and adding
         up are kernels that wait for each other in every engine, as in the tables. ``fp4_stretch`` above 1: the
         engine's FP4 experts are several slower kernels, not a single one."""
-        parts: dict[str, Any] = {}
-        for part in PARTS:
-            law = getattr(self, part)
-            scaled = {f.name: getattr(law, f.name) * share for f in fields(law) if f.name in LAUNCHES}
-            parts[part] = law if part == "experts" else replace(law, **scaled)
-        parts["gemm"] = replace(parts["gemm"], fused=fused)
-        monolithic = MONOLITHIC_SHARE if fp4_stretch == 1.0 else 1.0
-        parts["experts"] = replace(self.experts, fp4_launch_share=monolithic, fp4_stretch=fp4_stretch)
-        return ShapedLaw(self.name, **parts)
+        scaled = {part: _scaled(getattr(self, part), share) for part in PARTS if part != "experts"}
+        scaled["gemm"] = replace(scaled["gemm"], fused=fused)
+        launched = MONOLITHIC_SHARE if fp4_stretch == 1.0 else 1.0
+        experts = replace(self.experts, fp4_launch_share=launched, fp4_stretch=fp4_stretch)
+        return replace(self, experts=experts, **scaled)
 
     def sustained(self, share: float) -> ShapedLaw:
         """The same law with products at ``share`` of the rates that were measured one by one (``Rates``)."""
@@ -104,6 +100,10 @@ class ShapedLaw:
         products = max(self.gemm.peak_share, self.experts.peak_share) * self.rates.sustained_share * halved
         cores = max(law.peak_share for law in (self.prefill, self.decode, self.mla, self.scan))
         return accelerator.peak(dtype) * max(products, cores), self.rates.bytes_per_s(accelerator)
+
+
+def _scaled(law: Any, share: float) -> Any:
+    return replace(law, **{f.name: getattr(law, f.name) * share for f in fields(law) if f.name in LAUNCHES})
 
 
 def _plausible(key: str, value: float) -> bool:
