@@ -24,7 +24,8 @@ class Engine:
     ``input_quantisation`` ``fused``: norms, activations and attention write the inputs of FP8 and NVFP4 products, or
     ``apart``: a kernel of its own does; overheads of the host:
     ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
-    ``request_overhead_s`` once a request (parsing, tokenising, answering); ``eager_launch_s`` an operation that is
+    ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
+    (tokenising, copying); ``eager_launch_s`` an operation that is
     launched by itself: in passes with prompts of more than ``captured_tokens`` rows (smaller ones replay captured
     graphs), in ``eager_layers``, those with ``experts`` (which engines do not compile into few launches) or ``all``;
     ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
@@ -53,6 +54,7 @@ class Engine:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    prompt_token_s: float = 0.0
     eager_launch_s: float = 0.0
     eager_layers: str = "experts"
     captured_tokens: int = 0
@@ -60,6 +62,10 @@ class Engine:
     stream_interval: int = 1
     steps_ahead: float = 0.0
     hold_steps: float = 0.0
+
+    def request_s(self, prompt_tokens: float) -> float:
+        """Seconds that the host spends on one request, beside the passes."""
+        return self.request_overhead_s + self.prompt_token_s * prompt_tokens
 
     @property
     def routing(self) -> Routing:

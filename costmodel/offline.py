@@ -79,7 +79,7 @@ def static_batch(scenario: Scenario, plans: Plans, most_sequences: float = math.
     )
     time = forward(scenario, stages, step)
     pass_s = time.slowest_stage_s[PREFILL]
-    first_s = time.latency_s[PREFILL] + engine.request_overhead_s
+    first_s = time.latency_s[PREFILL] + engine.request_s(lengths.isl)
     prefill_s = (passes - 1.0) * pass_s + first_s
     step_s = np.maximum(time.latency_s[DECODE], micro * time.slowest_stage_s[DECODE])
     round_s = prefill_s + lengths.decodes * step_s

@@ -172,7 +172,7 @@ def _arrival(loop: Loop, decode_s: Any, mixed_s: Any) -> tuple[Any, Any]:
 class Latency:
     """Seconds, arrays of shape (n,). The TTFT is the sum of ``arrival_s`` (the rest of the running step, and those that
     are scheduled already), ``queue_s`` (waiting for a place in the prefill), ``own_s`` (its own passes, and prompts
-    that join it in them), the engine's ``request_overhead_s``, ``stream_s`` (waiting to be sent), ``outside_s``
+    that join it in them), the host's ``Engine.request_s``, ``stream_s`` (waiting to be sent), ``outside_s``
     (waiting for a place in the cache) and ``first_wave_s`` (what a first wave adds to the mean)."""
 
     ttft_s: Any
@@ -199,7 +199,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     def round_s(latency: Any, slowest: Any) -> Any:
         return np.maximum(latency, loop.micro * slowest)
 
-    decodes, request = scenario.lengths.decodes, scenario.engine.request_overhead_s
+    decodes, request = scenario.lengths.decodes, scenario.engine.request_s(scenario.lengths.isl)
     share = loop.disturbed
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]

@@ -86,6 +86,7 @@ class EngineConfig:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    prompt_token_s: float = 0.0
     eager_launch_s: float = 0.0
     eager_layers: str = "experts"
     captured_tokens: int = 0

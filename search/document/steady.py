@@ -78,7 +78,7 @@ def steady(scenario: Scenario, plan: Plans) -> Steady:
         arrival_s=scalar(found.arrival_s),
         queue_s=scalar(found.queue_s),
         own_s=scalar(found.own_s),
-        request_s=scenario.engine.request_overhead_s,
+        request_s=scenario.engine.request_s(scenario.lengths.isl),
         stream_s=scalar(found.stream_s),
         outside_s=scalar(found.outside_s),
         first_wave_s=scalar(found.first_wave_s),

@@ -15,9 +15,9 @@ from search.kernels.datasheets import DATASHEETS
 
 @dataclass(frozen=True)
 class Cases:
-    """Measured calls of one class. ``frame`` has a row a call: accelerator, framework, kernel, dtype, seconds and
-    ``left_out`` (a reason, or empty). ``works`` are the operations that such a call consists of, arrays of that
-    length; their times add up."""
+    """Measured calls of one class. ``frame`` has a row a call: accelerator, framework, kernel, dtype, seconds,
+    ``owner`` (of constants that are not the law's, or empty) and ``left_out`` (a reason, or empty). ``works`` are the
+    operations that such a call consists of, arrays of that length; their times add up."""
 
     name: str
     frame: pd.DataFrame
@@ -41,6 +41,7 @@ def read(folder: Path, table: str) -> pd.DataFrame:
     frame = pd.concat(parts, ignore_index=True).rename(columns={"system": "accelerator", "kernel_source": "kernel"})
     frame["seconds"] = frame["latency"] * 1e-3
     frame["left_out"] = ""
+    frame["owner"] = ""
     return frame
 
 
@@ -67,6 +68,9 @@ def gemm_cases(folder: Path) -> list[Cases]:
     frame["format"] = frame["gemm_dtype"]
     frame["dtype"] = frame["format"].map({k: v[0] for k, v in GEMM.items()})
     frame["bytes_per_element"] = frame["format"].map({k: v[1] for k, v in GEMM.items()})
+    # Whose kernel quantises the input: it is timed together with the product, and none is like another's.
+    halved = frame["format"].isin(["fp8", "fp8_block", "nvfp4"])
+    frame["owner"] = (frame["framework"] + " " + frame["format"]).where(halved, "")
     leave_out(frame, (frame["n"] < 512) | (frame["k"] < 512), "matrix under 512 wide: no projection of an LLM rank")
     slow = (frame["framework"] == "VLLM") & (frame["format"] == "fp8_block")
     leave_out(frame, slow, "vLLM 0.24 fp8_block: 55-152 us floor of its collection")
@@ -96,6 +100,7 @@ def _visible(new: np.ndarray, window: np.ndarray) -> np.ndarray:
 def prefill_cases(folder: Path) -> list[Cases]:
     frame = read(folder, "ctxattn")
     frame["dtype"] = frame["attn_dtype"].map({"bfloat16": "bf16", "fp8": "fp8"})
+    frame["owner"] = frame["framework"]
     leave_out(frame, frame["kernel"].str.contains("triton"), "Triton fallback kernel")
     leave_out(frame, frame["kernel"].str.contains("trtllmdecode"), "decode kernel used for a prompt")
     leave_out(frame, frame["isl"] < 64, "prompts under 64 tokens")

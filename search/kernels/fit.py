@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from costmodel.laws.shaped import PARTS
 from search.kernels import comm, imbalance
 from search.kernels.cases import Cases
 from search.kernels.datasheets import DATASHEETS
@@ -127,7 +128,7 @@ def document(name: str, constants: Constants, table: pd.DataFrame, outside: pd.D
         if name == "class_default":
             unseen = outside[outside["class"] == cls]["error"].abs().median()
             sources[cls]["median_error_accelerator_left_out"] = round(float(unseen), 3)
-    rounded = {part: {k: float(f"{v:.4g}") for k, v in values.items()} for part, values in constants.items()}
+    rounded = {part: {k: float(f"{v:.4g}") for k, v in constants[part].items()} for part in PARTS}
     head = "# Written by `python -m search.kernels.fit`; formulas, units and limits: docs/laws.md\n"
     body = {"name": name, "kind": "shaped", "constants": rounded, "sources": sources}
     return head + str(yaml.safe_dump(body, sort_keys=False, width=118))

@@ -29,7 +29,7 @@ ENGINES = {
 }  # fmt: skip
 # How a precision as printed maps to the format of linear layers; None leaves the published format.
 FORMATS = {
-    "bf16": "bf16", "fp16": "fp16", "fp16/bf16": "bf16", "bf16(default)": "bf16", "fp8": "fp8",
+    "bf16": "bf16", "fp16": "fp16", "fp16/bf16": "bf16", "bf16(default)": None, "fp8": "fp8",
     "fp8_block": "fp8_block", "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "int4": "int4", "int8": "int8",
     "": None,
 }  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from costmodel.engine import Engine
 from costmodel.evaluate import evaluate
 from costmodel.offline import Offline, max_throughput, static_batch
 from costmodel.plans import Plans, concatenate
@@ -105,15 +106,19 @@ def _offline(m: Measurement, case: Case) -> Prediction:
     scenario = case.scenario
     if m.regime in IN_PROCESS:  # and the batch is what the caller made it
         cap = MOST
-        scenario = replace(scenario, engine=replace(scenario.engine, request_overhead_s=0.0))
+        scenario = replace(scenario, engine=_without_requests(scenario.engine))
     run = static_batch(scenario, case.plan, cap)
     return _with_intervals(m, case, figures[m.regime](run), bool(run.admitted[0] < case.plan.batch[0]))
+
+
+def _without_requests(engine: Engine) -> Engine:
+    return replace(engine, request_overhead_s=0.0, prompt_token_s=0.0)
 
 
 def _queued(m: Measurement, case: Case, cap: float) -> tuple[Scenario, Plans, float, float]:
     """A benchmark that calls the engine itself and queues everything; trtllm-bench tunes its limits to the lengths."""
     scenario, plan = case.scenario, case.plan
-    engine = replace(scenario.engine, request_overhead_s=0.0)
+    engine = _without_requests(scenario.engine)
     if case.engine == "trtllm":
         most, budget = settings(scenario, FORMATS[m.precision], m.gpus // m.pp, m.pp)
         cap, engine = float(most * m.pp), replace(engine, max_batched_tokens=budget)

@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 
 from costmodel.architecture import Architecture
+from costmodel.blocks.delta_net import GatedDeltaNet
+from costmodel.blocks.mamba import Mamba2
 from costmodel.cluster import Cluster
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
@@ -13,7 +15,9 @@ from search.measured.rows import Measurement
 from search.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
-BEFORE_0_18 = 1.37  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
+BEFORE_0_18 = 1.38  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
+# Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
+SERIAL_STEP_S = 2.7e-3
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 
 
@@ -21,6 +25,12 @@ def version_of(m: Measurement) -> tuple[int, int] | None:
     """Major and minor number of the engine's version; ``None`` where none is printed."""
     printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)", m.version)
     return None if printed is None else (int(printed[1]), int(printed[2]))
+
+
+def release_of(m: Measurement) -> tuple[int, int, int] | None:
+    """The version with its third number; ``None`` where it is not printed in full."""
+    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)\.(\d+)", m.version)
+    return None if printed is None else (int(printed[1]), int(printed[2]), int(printed[3]))
 
 
 def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
@@ -36,8 +46,14 @@ def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accel
     vLLM before 0.14 schedules a step when the one before it has ended, unless told otherwise.
 
     SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in
-    its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5."""
-    version = version_of(m)
+    its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5. From 0.5.6 (pull request
+    13057) to 0.5.13 (issue 27418) it schedules a step of a model with recurrent layers when the one before it has
+    ended, unless its prefix cache is off, as benchmarks of random prompts launch it; what the host does meanwhile,
+    ``SERIAL_STEP_S``, is then in the open."""
+    version, release = version_of(m), release_of(m)
+    recurrent = m.printed and any(isinstance(layer.mixer, GatedDeltaNet | Mamba2) for layer in model.kinds)
+    if engine.name == "sglang" and recurrent and release is not None and (0, 5, 6) <= release <= (0, 5, 13):
+        return replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
     if engine.name == "sglang" and version is not None and version <= (0, 4):
         return replace(engine, launch_share=max(engine.launch_share, 1.0))
     if engine.name == "vllm" and version is not None and version < (0, 14):

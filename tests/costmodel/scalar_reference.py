@@ -40,6 +40,7 @@ class Case:
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
     request_overhead_s: float = 0.0
+    prompt_token_s: float = 0.0
     stream_token_s: float = 0.0
     steps_ahead: float = 0.0
     imbalance: float = 1.0
@@ -245,7 +246,8 @@ class Reference:
         arrival = min(others, 1.0) * (hit / 2 + c.steps_ahead * tpot)
         more = max(1 + joining - prompts * n, 0.0)
         own = (n - 1) * long + mixed + more * max(long - without, 0.0) / prompts
-        stay = arrival + queue * tpot + own + c.request_overhead_s + answers * tpot
+        request = c.request_overhead_s + c.prompt_token_s * c.isl
+        stay = arrival + queue * tpot + own + request + answers * tpot
         # Tokens leave one after the other: (T - stay) (T - served w) = served w^2 / 2.
         work, served = c.osl * c.stream_token_s, min(admitted * self.attn_dp, self.batch)
         p, q = stay + served * work, stay * served * work - served * work**2 / 2
@@ -256,7 +258,7 @@ class Reference:
         burst, burst_stage = self.step(0.0, each, self.batch / passes * c.isl, each)
         return {
             "ttft_s": ttft,
-            "burst_ttft_s": (passes - 1) * burst_stage + burst + c.request_overhead_s,
+            "burst_ttft_s": (passes - 1) * burst_stage + burst + request,
             "tpot_s": tpot,
             "output_tokens_per_s": self.dp * self.batch * c.osl / (ttft + answers * tpot),
             "weights_bytes_per_gpu": self.weights_bytes(),

@@ -25,6 +25,7 @@ HOST = {
     "layer_overhead_s": 2e-6,
     "sequence_overhead_s": 1e-5,
     "request_overhead_s": 2e-2,
+    "prompt_token_s": 1e-5,
     "stream_token_s": 5e-5,
     "steps_ahead": 1.0,
     "reserve_bytes": 2e9,

@@ -128,14 +128,16 @@ def test_micro_batches() -> None:
 
 
 def test_overheads_of_the_host_arrive() -> None:
-    """A step overhead lengthens each step by itself, a request overhead each request once."""
+    """A step overhead lengthens each step by itself, what a request and its prompt cost each request once."""
     plain = evaluate(worked_case(), original())
     step = evaluate(worked_case(engine=Engine("any", step_overhead_s=0.5)), original())
     assert step.tpot_s[0] == pytest.approx(plain.tpot_s[0] + 0.5)
-    request = evaluate(worked_case(engine=Engine("any", request_overhead_s=0.5)), original())
-    assert request.tpot_s[0] == plain.tpot_s[0]
-    assert request.ttft_s[0] == pytest.approx(plain.ttft_s[0] + 0.5)
-    assert request.burst_ttft_s[0] == pytest.approx(plain.burst_ttft_s[0] + 0.5)
+    tokens = worked_case().lengths.isl
+    for engine in (Engine("any", request_overhead_s=0.5), Engine("any", prompt_token_s=0.5 / tokens)):
+        request = evaluate(worked_case(engine=engine), original())
+        assert request.tpot_s[0] == plain.tpot_s[0]
+        assert request.ttft_s[0] == pytest.approx(plain.ttft_s[0] + 0.5)
+        assert request.burst_ttft_s[0] == pytest.approx(plain.burst_ttft_s[0] + 0.5)
 
 
 def test_communication_hides_behind_computation() -> None:

@@ -96,7 +96,7 @@ def _shown(v: View, name: str) -> str:
 
 SAID = (
     "name", "version", "max_batched_tokens", "block_tokens", "reserve_bytes", "dense_split", "exchange", "comm_overlap",
-    "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s",
+    "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s", "prompt_token_s",
 )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def inputs(v: View) -> str:
         f"{e.n('block_tokens')}, {e.gb('reserve_bytes')} reserved; dense parts split over {e.text('dense_split')}, "
         f"tokens exchanged by {e.text('exchange')}, {e.pct('comm_overlap')} of the messages hidden.",
         f"Host: {e.s('step_overhead_s')} a pass, {e.s('layer_overhead_s')} a layer, {e.s('sequence_overhead_s')} a "
-        f"sequence and pass, {e.s('request_overhead_s')} a request.",
+        f"sequence and pass, {e.s('request_overhead_s')} a request, {e.s('prompt_token_s')} a token of its prompt.",
         "Its further constants: "
         + ", ".join(f"{name} {_shown(e, name)}" for name in i.children("engine") if name not in SAID)
         + ".",

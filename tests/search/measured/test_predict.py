@@ -1,6 +1,7 @@
 """Every row is predicted or has a reason, and no row stops another."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,7 +108,8 @@ def test_a_batch_in_process_waits_for_no_server(table):
     ]
     rows = read_rows(table(PUBLISHED, *changes))
     alone, batch, server = (p.ttft_s.value for p in predict(rows))
-    overhead = case_of(rows[0]).scenario.engine.request_overhead_s
+    scenario = case_of(rows[0]).scenario
+    overhead = scenario.engine.request_s(scenario.lengths.isl)
     assert alone == batch
     assert server == pytest.approx(alone + overhead)
 
@@ -121,6 +123,34 @@ def test_a_queue_without_end_is_faster_than_a_small_batch(table):
     rows = read_rows(table(PUBLISHED, {}, {"regime": "max_throughput_offline", "concurrency": ""}))
     batch, queue = predict(rows)
     assert queue.tokens_per_s_per_gpu.value > batch.tokens_per_s_per_gpu.value
+
+
+def test_a_default_precision_is_that_of_the_checkpoint(table):
+    """A launch line without a flag for the weights serves what is published: MiniMax-M2.5 in FP8."""
+    row = {"model": "MiniMaxAI/MiniMax-M2.5", "n_gpus": "8", "tp": "8", "engine": "SGLang"}
+    rows = read_rows(table(PUBLISHED, row | {"weight_dtype": "bf16(default)"}, row | {"weight_dtype": "bf16"}))
+    default, cast = (case_of(r).scenario.model.quantization for r in rows)
+    assert default.of("experts.up").name == "fp8_block"
+    assert cast.of("experts.up").name == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "model", "serial"),
+    [
+        ("SGLang", "0.5.6", "Qwen/Qwen3-Next-80B-A3B-Instruct", True),
+        ("SGLang", "0.5.13", "Qwen/Qwen3-Next-80B-A3B-Instruct", True),
+        ("SGLang", "0.5.14", "Qwen/Qwen3-Next-80B-A3B-Instruct", False),
+        ("SGLang", "0.5.5", "Qwen/Qwen3-Next-80B-A3B-Instruct", False),
+        ("SGLang", "0.5.8", "Qwen/Qwen3-32B", False),
+        ("vLLM", "0.15.1", "Qwen/Qwen3-Next-80B-A3B-Instruct", False),
+    ],
+)
+def test_recurrent_layers_kept_sglang_from_scheduling_ahead(table, engine, version, model, serial):
+    change = {"engine": engine, "engine_version": version, "model": model, "weight_dtype": "bf16"}
+    (row,) = read_rows(table(PUBLISHED, change))
+    found = case_of(row).scenario.engine
+    assert (found.steps_ahead == 0.0, found.step_overhead_s > 0.0) == (serial, serial)
+    assert case_of(replace(row, printed=False)).scenario.engine.steps_ahead == 1.0
 
 
 def test_engine_defaults_of_the_largest_batch(table):
