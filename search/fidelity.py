@@ -1,8 +1,8 @@
 """``python -m search.fidelity FILE.csv``: how far predictions are off where nothing was fitted, and the intervals.
 
-Families (model, system, engine) are left out one at a time, then models; the engine constants are fitted to the rest
-and the left-out rows predicted. The same constants are refitted to everything at the end, which is what ``conf/engine``
-holds. Intervals are quantiles of the left-out residuals, each family weighing the same; their own coverage is measured
+Families (model, system, engine) are left out one at a time, then models, systems and engines; the constants are fitted
+to the rest and the left-out rows predicted. The same constants are refitted to everything: those of ``conf/engine``.
+Intervals are quantiles of the left-out residuals, each family weighing the same; their own coverage is measured
 on a family with the quantiles of the others. ``--write`` puts them into ``conf/intervals.yaml``.
 """
 
@@ -87,7 +87,12 @@ def report(
     show("leave one family out", read, families)
     models = leave_out(read, lambda row: row.model, steps, everything)
     show("leave one model out", read, models)
-    for title, found in (("all rows in the fit", fitted), ("one family", families), ("one model", models)):
+    systems = leave_out(read, lambda row: row.system, steps, everything)
+    show("leave one system out", read, systems)
+    engines = leave_out(read, lambda row: row.engine, steps, everything)
+    show("leave one engine out", read, engines)
+    left_out = (("one family", families), ("one model", models), ("one system", systems), ("one engine", engines))
+    for title, found in (("all rows in the fit", fitted), *left_out):
         show_choices(title, read, found)
         for name, ids in peers.items():
             show_rows_of(f"{title}, rows of {name}", read, found, set(ids))

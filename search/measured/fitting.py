@@ -85,8 +85,8 @@ def centred(engine: EngineConfig) -> Fitted:
 
 
 def apply(fitted: Fitted) -> Change:
-    """A change of scenarios to fitted constants. An engine without any takes those of the typical engine, an
-    accelerator without any keeps its own."""
+    """A change of scenarios to fitted constants. An engine or accelerator without any takes those of the typical one;
+    where ``fitted`` has no typical accelerator, an accelerator keeps its own."""
 
     def change(scenario: object, case: Case) -> object:
         values = {
@@ -95,7 +95,8 @@ def apply(fitted: Fitted) -> Change:
             if c not in VERSION_CONSTANTS or getattr(case.scenario.engine, c.name) != 1.0
         }
         law = read_law(load_hardware(case.hardware).efficiency)
-        return with_constants(case.scenario, law, values, fitted.get((generation(case), "sustained_share")))
+        typical = fitted.get((SHARED, "sustained_share"))
+        return with_constants(case.scenario, law, values, fitted.get((generation(case), "sustained_share"), typical))
 
     return change  # type: ignore[return-value]
 
