@@ -41,7 +41,7 @@ from costmodel.streaming import larger_root, streaming_wait
 # Equally long requests that were prefilled in one pass end in one step and come back together (``synchronised``
 # scenarios): prompts in a mixed pass grow from one towards all that the budget takes, to this power. 1 would be a
 # lockstep without jitter. Set on the open closed-loop rows of fixed length (docs/fidelity.md).
-SYNCHRONY = 0.75
+SYNCHRONY = 0.6
 # A pass is full, and is held no longer, at this share of its token budget (what public recipes set
 # batch_wait_max_tokens_ratio to: 0.8 and 0.9).
 HELD_FULL = 0.9

@@ -37,6 +37,7 @@ FORMATS = {
 CLUSTERS = {"NVIDIA": "hgx8_400g", "AMD": "mi300_8", "Intel": "gaudi_8", "Huawei": "hccs8", "Google": "tpu_torus"}
 FOUR_BITS = ("nvfp4", "mxfp4", "int4")
 BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
+AMPERE = ("a100_40gb_sxm", "a100_80gb_sxm")  # their NVSwitch adds nothing up
 # Public benchmarks send ten requests for each of the concurrent ones (InferenceX: num_prompts = 10 x concurrency); all
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
@@ -138,6 +139,8 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     cluster = "pcie8" if option in SINGLE_CARDS else CLUSTERS.get(hardware.vendor, "single8")
     if option in BLACKWELL:
         cluster = "hgx8_blackwell_400g"
+    elif option in AMPERE:
+        cluster = "hgx8_200g"
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
     engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
     limits = Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name))
