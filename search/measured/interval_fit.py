@@ -83,7 +83,8 @@ def hull(*factors: tuple[float, float]) -> tuple[float, float]:
 
 def published_bounds(printed: list[Measurement]) -> dict[str, dict[str, tuple[float, float]]]:
     """Factors by figure of ``published`` and ``offline``, and what published figures say of ``accelerator``: quantiles
-    of the residuals of engines of today, to none of which anything is fitted. A class without rows is not in it."""
+    of the residuals of engines of today (what is fitted to them: docs/published.md). A class without rows is not in
+    it."""
     # A layout that cannot hold what was served is not the one that was measured: no evidence for a width.
     rows = [p for p in predict_all(printed) if age(p.measurement) == "modern" and p.situation != UNFIT]
     found: dict[str, dict[str, tuple[float, float]]] = {}
@@ -122,7 +123,8 @@ def write_intervals(factors: dict[str, dict[str, tuple[float, float]]], rows: in
         f'source: "residuals of {rows} closed-loop rows, each predicted without its family in the fit; layout: the '
         f"widest of the others, its logarithm times {WIDENED} (assumption: no such row is in the data); "
         f"accelerator: logarithms times {FOREIGN} (assumption: all measured ones are of one vendor); published, "
-        'offline: residuals of published figures of engines of today, to none of which anything is fitted"',
+        "offline: residuals of published figures of engines of today, to which two constants of early SGLang are "
+        'fitted"',
         "factors:",
     ]
     for figure, table in factors.items():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from costmodel.architecture import Architecture
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mamba import Mamba2
+from costmodel.blocks.mla import LatentAttention
 from costmodel.cluster import Cluster
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
@@ -17,7 +18,10 @@ from search.models.catalog import plain
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
 BEFORE_0_18 = 1.39  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
-SERIAL_STEP_S = 2.7e-3
+SERIAL_STEP_S = 2.0e-3
+# Share of the kernels' fixed costs that SGLang up to 0.5.9 leaves, beside DeepSeek's models on Hopper: read off runs of
+# 13 models on B200, H100 and H20 (docs/published.md). vLLM's fitted one is alike.
+SGLANG_SHARE = 1.7
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 
 
@@ -34,37 +38,53 @@ def release_of(m: Measurement) -> tuple[int, int, int] | None:
 
 
 def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
-    """The engine as its version was.
+    """The engine as its version was."""
+    if engine.name == "vllm":
+        return _vllm(engine, m, model, accelerator)
+    return _sglang(engine, m, model, accelerator) if engine.name == "sglang" else engine
 
-    vLLM 0.11 to 0.15 on Hopper multiplies block-scaled FP8 experts with DeepGEMM at any number of tokens (pull
-    request 26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp
-    of 8 (pull request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or
-    not; that all of them cost time is read off the runs (docs/fidelity.md). From 0.16 on another kernel is chosen
-    (issue 34249). Before 0.18 FP8 experts take ``BEFORE_0_18`` times as long as after, on Hopper and on Blackwell
-    alike.
 
-    vLLM before 0.14 schedules a step when the one before it has ended, unless told otherwise.
+def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
+    """0.11 to 0.15 on Hopper multiplies block-scaled FP8 experts with DeepGEMM at any number of tokens (pull request
+    26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp of 8 (pull
+    request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or not; that all of
+    them cost time is read off the runs (docs/fidelity.md). From 0.16 on another kernel is chosen (issue 34249). Before
+    0.18 FP8 experts take ``BEFORE_0_18`` times as long as after, on Hopper and on Blackwell alike.
 
-    SGLang up to 0.4 launched its kernels one after the other (issue 5946, May 2025: dependent launches are off in
-    its norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5. From 0.5.6 (pull request
-    13057) to 0.5.13 (issue 27418) it schedules a step of a model with recurrent layers when the one before it has
-    ended, unless its prefix cache is off, as benchmarks of random prompts launch it; what the host does meanwhile,
-    ``SERIAL_STEP_S``, is then in the open."""
-    version, release = version_of(m), release_of(m)
-    recurrent = m.printed and any(isinstance(layer.mixer, GatedDeltaNet | Mamba2) for layer in model.kinds)
-    if engine.name == "sglang" and recurrent and release is not None and (0, 5, 6) <= release <= (0, 5, 13):
-        return replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
-    if engine.name == "sglang" and version is not None and version <= (0, 4):
-        return replace(engine, launch_share=max(engine.launch_share, 1.0))
-    if engine.name == "vllm" and version is not None and version < (0, 14):
+    Before 0.14 a step is scheduled when the one before it has ended, unless told otherwise."""
+    version = version_of(m)
+    if version is None:
+        return engine
+    if version < (0, 14):
         engine = replace(engine, steps_ahead=0.0)
-    experts = model.has_experts and model.quantization.of("experts.up").name == "fp8_block"
-    padded = engine.name == "vllm" and version is not None and (0, 11) <= version <= (0, 15)
-    if padded and accelerator.hopper and experts and m.tp != 8:
+    experts = model.quantization.of("experts.up").name if model.has_experts else ""
+    if (0, 11) <= version <= (0, 15) and accelerator.hopper and experts == "fp8_block" and m.tp != 8:
         return replace(engine, expert_tile_rows=DEEP_GEMM_ROWS)
-    fp8 = model.has_experts and model.quantization.of("experts.up").name.startswith("fp8")
-    if engine.name == "vllm" and fp8 and version is not None and version <= (0, 17):
+    if version <= (0, 17) and experts.startswith("fp8"):
         return replace(engine, expert_stretch=BEFORE_0_18)
+    return engine
+
+
+def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
+    """Up to 0.4 kernels were launched one after the other (issue 5946, May 2025: dependent launches are off in its
+    norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5 and DeepSeek-V3 on Hopper, for
+    which it has fused kernels (``dsv3_fused_a_gemm``, ``dsv3_router_gemm`` of sgl-kernel). Published runs of others
+    left ``SGLANG_SHARE``.
+
+    From 0.5.6 (pull request 13057) to 0.5.13 (issue 27418) a step of a model with recurrent layers is scheduled when
+    the one before it has ended, unless the prefix cache is off, as benchmarks of random prompts launch it; what the
+    host does meanwhile, ``SERIAL_STEP_S``, is then in the open."""
+    version, release = version_of(m), release_of(m)
+    if version is not None and version <= (0, 4):
+        engine = replace(engine, launch_share=max(engine.launch_share, 1.0))
+    if not m.printed or release is None:
+        return engine
+    mixers = [layer.mixer for layer in model.kinds]
+    fused = accelerator.hopper and any(isinstance(mixer, LatentAttention) for mixer in mixers)
+    if release <= (0, 5, 9) and accelerator.dependent_launch and not fused:
+        engine = replace(engine, launch_share=SGLANG_SHARE)
+    if (0, 5, 6) <= release <= (0, 5, 13) and any(isinstance(mixer, GatedDeltaNet | Mamba2) for mixer in mixers):
+        engine = replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
     return engine
 
 

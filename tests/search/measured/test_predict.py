@@ -8,10 +8,13 @@ import pytest
 from measured_cases import PUBLISHED, SILICON
 
 from costmodel.evaluate import evaluate
+from search.config import read_engine
+from search.hardware_catalog import load_engine
 from search.measured.cases import case_of
 from search.measured.grouped import read_cases
 from search.measured.predict import most_sequences, predict
 from search.measured.rows import read_rows
+from search.measured.versions import SGLANG_SHARE
 
 BAD = [
     ({"model": "nobody/nothing-7b"}, "model"),
@@ -151,6 +154,26 @@ def test_recurrent_layers_kept_sglang_from_scheduling_ahead(table, engine, versi
     found = case_of(row).scenario.engine
     assert (found.steps_ahead == 0.0, found.step_overhead_s > 0.0) == (serial, serial)
     assert case_of(replace(row, printed=False)).scenario.engine.steps_ahead == 1.0
+
+
+@pytest.mark.parametrize(
+    ("version", "model", "hw", "share"),
+    [
+        ("0.5.9", "Qwen/Qwen3-32B", "B200", SGLANG_SHARE),
+        ("0.4.6.post1", "Qwen/Qwen3-32B", "H20-96GB", SGLANG_SHARE),
+        ("0.5.6", "deepseek-ai/DeepSeek-V3", "B200", SGLANG_SHARE),
+        ("0.5.9", "deepseek-ai/DeepSeek-V3", "H200", None),
+        ("0.5.10", "Qwen/Qwen3-32B", "B200", None),
+        ("0.5.9", "Qwen/Qwen3-32B", "MI355X", None),
+    ],
+)
+def test_what_early_sglang_left_of_fixed_costs(table, version, model, hw, share):
+    change = {"engine": "SGLang", "engine_version": version, "model": model, "hw": hw, "weight_dtype": "fp8"}
+    (row,) = read_rows(table(PUBLISHED, change))
+    fitted = read_engine(load_engine("sglang")).launch_share
+    assert case_of(row).scenario.engine.launch_share == (share or fitted)
+    logged = case_of(replace(row, printed=False)).scenario.engine.launch_share
+    assert logged == (max(fitted, 1.0) if version.startswith("0.4") else fitted)
 
 
 def test_engine_defaults_of_the_largest_batch(table):
