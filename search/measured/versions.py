@@ -68,8 +68,8 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
 def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
     """Up to 0.4 kernels were launched one after the other (issue 5946, May 2025: dependent launches are off in its
     norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5 and DeepSeek-V3 on Hopper, for
-    which it has fused kernels (``dsv3_fused_a_gemm``, ``dsv3_router_gemm`` of sgl-kernel). Published runs of others
-    left ``SGLANG_SHARE``.
+    which it has fused kernels (``dsv3_fused_a_gemm``, ``dsv3_router_gemm`` of sgl-kernel). Published runs of others,
+    and of all models on Blackwell, left ``SGLANG_SHARE``; logged runs on Hopper are what the constant was fitted to.
 
     From 0.5.6 (pull request 13057) to 0.5.13 (issue 27418) a step of a model with recurrent layers is scheduled when
     the one before it has ended, unless the prefix cache is off, as benchmarks of random prompts launch it; what the
@@ -77,13 +77,17 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
     version, release = version_of(m), release_of(m)
     if version is not None and version <= (0, 4):
         engine = replace(engine, launch_share=max(engine.launch_share, 1.0))
-    if not m.printed or release is None:
+    if release is None:
         return engine
     mixers = [layer.mixer for layer in model.kinds]
-    fused = accelerator.hopper and any(isinstance(mixer, LatentAttention) for mixer in mixers)
-    if release <= (0, 5, 9) and accelerator.dependent_launch and not fused:
+    fitted = accelerator.hopper and (not m.printed or any(isinstance(mixer, LatentAttention) for mixer in mixers))
+    if release <= (0, 5, 9) and accelerator.dependent_launch and not fitted:
         engine = replace(engine, launch_share=SGLANG_SHARE)
-    if (0, 5, 6) <= release <= (0, 5, 13) and any(isinstance(mixer, GatedDeltaNet | Mamba2) for mixer in mixers):
+    if (
+        m.printed
+        and (0, 5, 6) <= release <= (0, 5, 13)
+        and any(isinstance(mixer, GatedDeltaNet | Mamba2) for mixer in mixers)
+    ):
         engine = replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
     return engine
 
