@@ -25,9 +25,9 @@ class Engine:
     ``apart``: a kernel of its own does; overheads of the host:
     ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
     ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
-    (tokenising, copying); ``eager_launch_s`` an operation that is
-    launched by itself: in passes with prompts of more than ``captured_tokens`` rows (smaller ones replay captured
-    graphs), in ``eager_layers``, those with ``experts`` (which engines do not compile into few launches) or ``all``;
+    (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
+    than ``captured_tokens`` rows (smaller ones replay captured graphs), in ``eager_layers``, those with ``experts``
+    (which engines do not compile into few launches) or ``all``;
     ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
     be prefilled is held back for up to so many steps, so that others join it."""

@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -83,16 +84,12 @@ def report(
         print(f"  {engine}.{name} = {value:.3g}")
     fitted = predict(read, apply(everything))
     show("all rows in the fit", read, fitted)
-    families = leave_out(read, lambda row: row.family, steps, everything)
-    show("leave one family out", read, families)
-    models = leave_out(read, lambda row: row.model, steps, everything)
-    show("leave one model out", read, models)
-    systems = leave_out(read, lambda row: row.system, steps, everything)
-    show("leave one system out", read, systems)
-    engines = leave_out(read, lambda row: row.engine, steps, everything)
-    show("leave one engine out", read, engines)
-    left_out = (("one family", families), ("one model", models), ("one system", systems), ("one engine", engines))
-    for title, found in (("all rows in the fit", fitted), *left_out):
+    left_out = {}
+    for what in ("family", "model", "system", "engine"):
+        left_out[f"one {what}"] = leave_out(read, attrgetter(what), steps, everything)
+        show(f"leave one {what} out", read, left_out[f"one {what}"])
+    families = left_out["one family"]
+    for title, found in {"all rows in the fit": fitted, **left_out}.items():
         show_choices(title, read, found)
         for name, ids in peers.items():
             show_rows_of(f"{title}, rows of {name}", read, found, set(ids))

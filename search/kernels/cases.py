@@ -69,8 +69,8 @@ def gemm_cases(folder: Path) -> list[Cases]:
     frame["dtype"] = frame["format"].map({k: v[0] for k, v in GEMM.items()})
     frame["bytes_per_element"] = frame["format"].map({k: v[1] for k, v in GEMM.items()})
     # Whose kernel quantises the input: it is timed together with the product, and none is like another's.
-    halved = frame["format"].isin(["fp8", "fp8_block", "nvfp4"])
-    frame["owner"] = (frame["framework"] + " " + frame["format"]).where(halved, "")
+    quantised = frame["format"].isin(["fp8", "fp8_block", "nvfp4"])
+    frame["owner"] = (frame["framework"] + " " + frame["format"]).where(quantised, "")
     leave_out(frame, (frame["n"] < 512) | (frame["k"] < 512), "matrix under 512 wide: no projection of an LLM rank")
     slow = (frame["framework"] == "VLLM") & (frame["format"] == "fp8_block")
     leave_out(frame, slow, "vLLM 0.24 fp8_block: 55-152 us floor of its collection")

@@ -38,11 +38,16 @@ CLUSTERS = {"NVIDIA": "hgx8_400g", "AMD": "mi300_8", "Intel": "gaudi_8", "Huawei
 FOUR_BITS = ("nvfp4", "mxfp4", "int4")
 BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
 AMPERE = ("a100_40gb_sxm", "a100_80gb_sxm")  # their NVSwitch adds nothing up
+SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
+OWN_CLUSTERS = {  # those that come with another than their vendor's
+    **dict.fromkeys(BLACKWELL, "hgx8_blackwell_400g"),
+    **dict.fromkeys(AMPERE, "hgx8_200g"),
+    **dict.fromkeys(SINGLE_CARDS, "pcie8"),
+}
 # Public benchmarks send ten requests for each of the concurrent ones (InferenceX: num_prompts = 10 x concurrency); all
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
 MOST = 1e7  # tokens, sequences or accelerators: beyond it a cell is a slip
-SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
 MEMORY_FRACTION = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults
 
 
@@ -136,11 +141,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     option = find_hardware(m.system)
     hardware = load_hardware(option)
     accelerator = read_hardware(hardware)
-    cluster = "pcie8" if option in SINGLE_CARDS else CLUSTERS.get(hardware.vendor, "single8")
-    if option in BLACKWELL:
-        cluster = "hgx8_blackwell_400g"
-    elif option in AMPERE:
-        cluster = "hgx8_200g"
+    cluster = OWN_CLUSTERS.get(option) or CLUSTERS.get(hardware.vendor, "single8")
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
     engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
     limits = Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name))

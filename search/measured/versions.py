@@ -25,15 +25,18 @@ SGLANG_SHARE = 1.7
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 
 
+VERSION = r"(?<![\d.-])v?(\d{1,2})\.(\d+)"
+
+
 def version_of(m: Measurement) -> tuple[int, int] | None:
     """Major and minor number of the engine's version; ``None`` where none is printed."""
-    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)", m.version)
+    printed = re.search(VERSION, m.version)
     return None if printed is None else (int(printed[1]), int(printed[2]))
 
 
 def release_of(m: Measurement) -> tuple[int, int, int] | None:
     """The version with its third number; ``None`` where it is not printed in full."""
-    printed = re.search(r"(?<![\d.-])v?(\d{1,2})\.(\d+)\.(\d+)", m.version)
+    printed = re.search(VERSION + r"\.(\d+)", m.version)
     return None if printed is None else (int(printed[1]), int(printed[2]), int(printed[3]))
 
 
@@ -79,15 +82,11 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
         engine = replace(engine, launch_share=max(engine.launch_share, 1.0))
     if release is None:
         return engine
-    mixers = [layer.mixer for layer in model.kinds]
-    fitted = accelerator.hopper and (not m.printed or any(isinstance(mixer, LatentAttention) for mixer in mixers))
+    mixers = {type(layer.mixer) for layer in model.kinds}
+    fitted = accelerator.hopper and (not m.printed or LatentAttention in mixers)
     if release <= (0, 5, 9) and accelerator.dependent_launch and not fitted:
         engine = replace(engine, launch_share=SGLANG_SHARE)
-    if (
-        m.printed
-        and (0, 5, 6) <= release <= (0, 5, 13)
-        and any(isinstance(mixer, GatedDeltaNet | Mamba2) for mixer in mixers)
-    ):
+    if m.printed and (0, 5, 6) <= release <= (0, 5, 13) and mixers & {GatedDeltaNet, Mamba2}:
         engine = replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
     return engine
 
