@@ -38,7 +38,7 @@ def test_command_on_two_families(data, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "leave one family out" in printed
     assert "80 % intervals of TPOT" in printed
-    for title in ("all rows in the fit", "one family", "one model"):
+    for title in ("all rows in the fit", "one family", "one model", "one system", "one engine"):
         assert f"{title}, rows of peer.csv: {len(rows[::12])} rows" in printed
 
 

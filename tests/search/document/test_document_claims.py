@@ -143,8 +143,7 @@ def test_ttft_under_a_mean_limit_is_the_mean() -> None:
     outcome = worked_case(**{"limits.ttft_statistic": "mean"})
     found = verdicts(outcome, "refined")["ttft_s"]
     assert (found.verdict, found.reading) == ("holds", "as defined")
-    refined = outcome.baselines[[b.name for b in outcome.baselines].index("refined")]
-    assert found.derived == pytest.approx(float(refined.scores.ttft_s[0]))
+    assert found.derived == pytest.approx(0.263, abs=0.001)
 
 
 def test_no_replica_holds_half_a_model(worked: Outcome) -> None:
