@@ -94,9 +94,10 @@ class Layer:
         if self.ffn is not None:
             yield from self.ffn.operations(setting)
         # A fused residual add and norm reads and writes both streams (vllm csrc/layernorm_kernels.cu, 0.33).
-        moved = 4.0 * setting.hidden * ACTIVATION_BYTES * self.norms
-        weights = self.norms * setting.hidden + self.extra_parameters
-        yield Elementwise("norm", setting.quantization.of("norm"), moved, weights)
+        moved = 4.0 * setting.hidden * ACTIVATION_BYTES
+        for n in range(self.norms):
+            weights = setting.hidden + (0 if n else self.extra_parameters)
+            yield Elementwise("norm", setting.quantization.of("norm"), moved, weights, after_reduce=True)
 
 
 @dataclass(frozen=True)

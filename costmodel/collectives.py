@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.all_reduce import CUSTOM, AllReduceKernel, passes_s
 from costmodel.cluster import Cluster
 from costmodel.operations import Message
 
@@ -18,17 +19,18 @@ from costmodel.operations import Message
 PASSES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0}
 
 
-def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_tokens: int = 0) -> Any:
+def message_seconds(
+    message: Message, cluster: Cluster, gpus: Any, kernel: AllReduceKernel = CUSTOM, one_pass_tokens: int = 0
+) -> Any:
     """Seconds of one collective for the slowest group. Zero for groups of one rank and for empty messages.
 
     - all_reduce, all_gather, reduce_scatter of B bytes over tiers with m_t ranks (or domains) at tier t:
       passes * sum_t (alpha_t + (m_t - 1) / m_t * B_t / beta_t), where B_t = B / (m_0 ... m_{t-1}).
-      One alpha a tier and pass: inside a node the engines use one-shot and two-shot kernels, not rings. A one-shot
-      all-reduce has a single pass in which each rank reads what all the others hold,
-      alpha_0 + (m_0 - 1) B / beta_0; where the switch adds up, each sends and receives its bytes once,
-      switch_latency_s + B / beta_0 (NCCL's NVLS). The fastest is taken, as engines do by size
-      (vllm/csrc/custom_all_reduce.cuh, 0.33), but one pass for up to ``one_pass_tokens`` rows (TensorRT-LLM
-      thop/allreduceOp.cpp, 1.2: MIN_LATENCY with kOneShotMaxToken).
+      One alpha a tier and pass: inside a node the engines use one-shot and two-shot kernels, not rings. An all-reduce
+      there takes the latencies of its ``kernel`` and one pass or two (``costmodel.all_reduce``); where the switch adds
+      up, each rank sends and receives its bytes once, switch_latency_s + B / beta_0 (NCCL's NVLS). The fastest is
+      taken, as engines do by size (vllm/csrc/custom_all_reduce.cuh, 0.33), but one pass for up to ``one_pass_tokens``
+      rows (TensorRT-LLM thop/allreduceOp.cpp, 1.2: MIN_LATENCY with kOneShotMaxToken).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
     - send: one hop to the next rank ``stride`` away.
     """
@@ -50,10 +52,10 @@ def message_seconds(message: Message, cluster: Cluster, gpus: Any, one_pass_toke
         else:
             part = PASSES[message.kind] * (tier.latency_s + (1.0 - 1.0 / np.maximum(ways, 1.0)) * data / tier.rate)
             if t == 0 and message.kind == "all_reduce":
-                one_pass = tier.latency_s + (ways - 1.0) * data / tier.rate
+                part = passes_s(tier, ways, data, message.rows, kernel, one_pass_tokens)
                 if tier.switch_latency_s:
-                    part = np.minimum(part, tier.switch_latency_s + data / tier.rate)
-                part = np.where(message.rows <= one_pass_tokens, one_pass, np.minimum(part, one_pass))
+                    switched = tier.switch_latency_s + data / tier.rate
+                    part = np.where(message.rows <= one_pass_tokens, part, np.minimum(part, switched))
             data = data / np.maximum(ways, 1.0)
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached

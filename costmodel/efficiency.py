@@ -23,15 +23,31 @@ class Times(NamedTuple):
     memory_s: Any
 
 
+@dataclass(frozen=True)
+class ExpertKernels:
+    """How many times the law's time an engine's expert kernels take: ``fp4`` and ``unpacked`` (formats that the
+    accelerator has no units for) but for the fixed cost, ``blocks`` (FP8 scaled in blocks) for the products alone;
+    ``fp4_launch`` of the fixed cost and ``fp4_io`` of the passes over inputs and outputs of FP4 experts."""
+
+    fp4: float = 1.0
+    fp4_launch: float = 1.0
+    fp4_io: float = 1.0
+    unpacked: float = 1.0
+    blocks: float = 1.0
+
+
+USUAL = ExpertKernels()
+
+
 class EfficiencyLaw(Protocol):
     def times(self, work: Work, accelerator: Accelerator) -> Times:
         """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
         ...
 
-    def with_launches(self, share: float, *, fused: bool = False, fp4_stretch: float = 1.0) -> EfficiencyLaw:
+    def with_launches(self, share: float, *, fused: bool = False, experts: ExpertKernels = USUAL) -> EfficiencyLaw:
         """The same law with its fixed costs a call scaled by ``share``: CUDA graphs and dependent launches hide some.
-        ``fused``: inputs are quantised by the operation before where that is possible. ``fp4_stretch``: FP4 experts
-        take so many times as long."""
+        ``fused``: inputs are quantised by the operation before where that is possible. ``experts``: how
+        the engine's kernels for them differ."""
         ...
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
@@ -53,7 +69,7 @@ class FlatLaw:
         bound = np.maximum(compute, memory)
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
 
-    def with_launches(self, share: float, *, fused: bool = False, fp4_stretch: float = 1.0) -> FlatLaw:
+    def with_launches(self, share: float, *, fused: bool = False, experts: ExpertKernels = USUAL) -> FlatLaw:
         return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

@@ -16,18 +16,19 @@ class Engine:
     ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``expert_rows`` ``local``, or
     ``all``: portable kernels for experts walk the rows of other ranks' experts too; ``attention_format`` ``bf16``, or
     ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
-    ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``expert_stretch``: expert products take so
-    many times the law's time; ``one_pass_tokens``: all-reduces of up to so many rows take one pass even where two would
-    be faster; ``comm_overlap`` share of communication hidden behind computation; ``shared_stream_tokens``: up to so
-    many rows, shared experts run on a stream of their own beside the routed ones; ``launch_share`` share of the
-    kernels' fixed costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart;
+    ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``expert_stretch``: expert products take so many
+    times the law's time; ``all_reduce`` names the kernel (``costmodel.all_reduce.KERNELS``) and ``all_reduce_norm``
+    says whether it does the norm after it too: ``fused``, ``apart``, or ``experts``, in models with experts alone;
+    ``one_pass_tokens``: all-reduces of up to so many rows take one pass even where two would be faster;
+    ``comm_overlap`` share of communication hidden behind computation; ``shared_stream_tokens``: up to so many rows,
+    shared experts run on a stream of their own beside the routed ones; ``launch_share`` share of the kernels' fixed
+    costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart;
     ``input_quantisation`` ``fused``: norms, activations and attention write the inputs of FP8 and NVFP4 products, or
-    ``apart``: a kernel of its own does; overheads of the host:
-    ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
-    ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
-    (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
-    than ``captured_tokens`` rows (smaller ones replay captured graphs), in ``eager_layers``, those with ``experts``
-    (which engines do not compile into few launches) or ``all``;
+    ``apart``: a kernel of its own does; overheads of the host: ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer
+    and pass, ``sequence_overhead_s`` a sequence and pass, ``request_overhead_s`` once a request (parsing, answering)
+    and ``prompt_token_s`` once a token of its prompt (tokenising, copying); ``eager_launch_s`` an operation that is
+    launched by itself: in passes with prompts of more than ``captured_tokens`` rows (smaller ones replay captured
+    graphs), in ``eager_layers``, those with ``experts`` (which engines do not compile into few launches) or ``all``;
     ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
     be prefilled is held back for up to so many steps, so that others join it."""
@@ -46,6 +47,8 @@ class Engine:
     expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
+    all_reduce: str = "custom"
+    all_reduce_norm: str = "apart"
     one_pass_tokens: int = 0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0

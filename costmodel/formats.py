@@ -19,13 +19,15 @@ class WeightFormat:
     """A storage format. ``compute`` names the peak of the accelerator's datasheet that its products run at.
     ``fusable``: engines have kernels that write a product's inputs in it right away (``Engine.input_quantisation``):
     norms, activations, all-reduces and attention with FP8 or NVFP4 outputs. Groups of 128 (``fp8_block``) are left to a
-    kernel of their own in the engines that were measured."""
+    kernel of their own in the engines that were measured. ``blocks``: weights share a scale in blocks, which tensor
+    cores do not apply by themselves."""
 
     name: str
     bits: float
     scale_bytes_per_element: float
     compute: str
     fusable: bool = False
+    blocks: bool = False
 
     @property
     def bytes_per_element(self) -> float:
@@ -43,7 +45,7 @@ FORMATS: dict[str, WeightFormat] = {
         WeightFormat("bf16", 16, 0.0, "bf16"),
         WeightFormat("fp16", 16, 0.0, "bf16"),
         WeightFormat("fp8", 8, 0.0, "fp8", fusable=True),
-        WeightFormat("fp8_block", 8, 4 / 128**2, "fp8"),
+        WeightFormat("fp8_block", 8, 4 / 128**2, "fp8", blocks=True),
         WeightFormat("int8", 8, 0.0, "int8"),
         WeightFormat("mxfp4", 4, 1 / 32, "fp4"),
         WeightFormat("nvfp4", 4, 1 / 16, "fp4", fusable=True),

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.all_reduce import does_norms, kernel_of, with_norm_s
 from costmodel.collectives import message_seconds
-from costmodel.operations import ACTIVATION_BYTES, Collective, Message, Operation, Work
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -59,13 +60,13 @@ class PassTime:
 def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, detail: bool = False) -> Tally:
     """Add up operations, each once; with ``detail`` each is also kept by itself."""
     total = Tally()
+    reduced: Any = 0.0  # norms that the all-reduces before them have done
     routed: Any = 0.0
     shared: Any = 0.0
     for op in operations:
         if isinstance(op, Collective):
-            seconds = message_seconds(
-                op.message(step), scenario.cluster, step.layout.gpus, scenario.engine.one_pass_tokens
-            )
+            seconds, normed = collective_seconds(op, step, scenario)
+            reduced = reduced + normed
             total.comm_s = total.comm_s + seconds
             if detail:
                 total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
@@ -74,6 +75,10 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
         times = scenario.law.times(_as_read(work, scenario), scenario.accelerator)
         if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
+        if isinstance(op, Elementwise) and op.after_reduce:
+            done = np.minimum(reduced, 1.0)
+            reduced = reduced - done
+            times = times._replace(seconds=times.seconds * (1.0 - done))
         total.compute_s = total.compute_s + times.seconds
         if work.kind == "experts":
             routed = routed + times.seconds
@@ -91,6 +96,18 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
         # vllm/model_executor/layers/fused_moe/layer.py shared_experts_stream, vLLM 0.33: small passes only.
         total.compute_s = total.compute_s - np.where(step.tokens <= threshold, np.minimum(shared, routed), 0.0)
     return total
+
+
+def collective_seconds(op: Collective, step: Step, scenario: Scenario) -> tuple[Any, Any]:
+    """Seconds of a message, and 1 where the norm after it is done in them, else 0."""
+    engine, cluster, gpus = scenario.engine, scenario.cluster, step.layout.gpus
+    message = op.message(step)
+    seconds = message_seconds(message, cluster, gpus, kernel_of(engine, cluster), engine.one_pass_tokens)
+    if not (op.before_norm and does_norms(engine, cluster, scenario.model.has_experts)):
+        return seconds, 0.0
+    with_norm = with_norm_s(message, cluster, gpus, engine.one_pass_tokens)
+    normed = with_norm <= seconds
+    return np.where(normed, with_norm, seconds), normed
 
 
 def _as_read(work: Work, scenario: Scenario) -> Work:

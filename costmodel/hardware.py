@@ -32,6 +32,11 @@ class Accelerator:
         """True for NVIDIA accelerators of compute capability 9, which have FP8 and no FP4 units."""
         return self.dependent_launch and "fp8" in self.peak_flops and "fp4" not in self.peak_flops
 
+    @property
+    def blackwell(self) -> bool:
+        """True for NVIDIA accelerators of compute capability 10 and 12, which have FP4 units."""
+        return self.dependent_launch and "fp4" in self.peak_flops
+
     def compute_dtype(self, wanted: str) -> str:
         """The dtype that products of a ``wanted`` format are computed in here; ``ValueError`` if there is none."""
         for dtype in FALLBACK.get(wanted, (wanted, "bf16")):

@@ -29,7 +29,7 @@ class Work:
     depend on it. ``dtype`` names the compute peak. ``weight_bytes``, ``kv_bytes`` and ``io_bytes`` add up to the
     traffic. ``groups`` is the number of separate matrices of a grouped product, ``tile_rows`` the rows that its kernel
     pads each of them to, where that is more than the law's own tile. ``fusable``: inputs in the product's format can be
-    written by the operation before."""
+    written by the operation before; ``blocks``: the weights' scales are of blocks."""
 
     kind: WorkKind
     dtype: str
@@ -43,6 +43,7 @@ class Work:
     groups: Any = 1.0
     tile_rows: float = 0.0
     fusable: bool = False
+    blocks: bool = False
 
     @property
     def bytes(self) -> Any:
@@ -175,12 +176,14 @@ class GroupedGemm:
             self.k,
             hit,
             routing.tile_rows,
+            blocks=self.format.blocks,
         )
 
 
 @dataclass(frozen=True)
 class Elementwise:
-    """Norms, activations, residual adds, rotary embedding: bound by memory. ``bytes_per_row`` moved a row."""
+    """Norms, activations, residual adds, rotary embedding: bound by memory. ``bytes_per_row`` moved a row.
+    ``after_reduce``: the kernel of an all-reduce before it may do it in passing."""
 
     name: str
     format: WeightFormat
@@ -188,6 +191,7 @@ class Elementwise:
     weights: Any = 0.0
     rows: Rows = "tokens"
     reads_weights: bool = True  # False: a look-up, which touches only its rows
+    after_reduce: bool = False
 
     @property
     def weight_bytes(self) -> Any:
@@ -247,7 +251,8 @@ class Core:
 
 @dataclass(frozen=True)
 class Collective:
-    """A message of ``bytes_per_row`` a row among ``size`` ranks that stand ``stride`` apart."""
+    """A message of ``bytes_per_row`` a row among ``size`` ranks that stand ``stride`` apart. ``before_norm``: a norm of
+    the hidden width comes next."""
 
     name: str
     kind: MessageKind
@@ -255,6 +260,7 @@ class Collective:
     size: Any
     stride: Any
     rows: Rows = "tokens"
+    before_norm: bool = False
     weights: float = 0.0
     weight_bytes: float = 0.0
 

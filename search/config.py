@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from costmodel.all_reduce import KERNELS
 from costmodel.architecture import Architecture
 from costmodel.cluster import Cluster, Tier
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
@@ -230,6 +231,8 @@ def read_engine(config: EngineConfig) -> Engine:
         steps_ahead=number("engine.steps_ahead", config.steps_ahead, 0, 10, open_low=False),
         hold_steps=number("engine.hold_steps", config.hold_steps, 0, 1000, open_low=False),
         expert_stretch=number("engine.expert_stretch", config.expert_stretch, 0, 10),
+        all_reduce=choice("engine.all_reduce", config.all_reduce, tuple(KERNELS)),
+        all_reduce_norm=choice("engine.all_reduce_norm", config.all_reduce_norm, ("apart", "experts", "fused")),
         one_pass_tokens=int(number("engine.one_pass_tokens", config.one_pass_tokens, 0, open_low=False)),
         comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),
         **{o: number(f"engine.{o}", getattr(config, o), 0, 10, open_low=False) for o in overheads},

@@ -78,6 +78,8 @@ class EngineConfig:
     expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
+    all_reduce: str = "custom"
+    all_reduce_norm: str = "apart"
     one_pass_tokens: int = 0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0

@@ -69,7 +69,7 @@ class GatedDeltaNet:
         weights = self.value_dim + 2 * heads
         yield Elementwise(f"{name}.norm", of("norm"), 3.0 * value * ACTIVATION_BYTES, weights)
         yield Gemm(f"{name}.output", of(f"{name}.output"), value, hidden)
-        yield Collective(f"{name}.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, tp, 1)
+        yield Collective(f"{name}.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, tp, 1, before_norm=True)
 
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         return 0.0 * tokens

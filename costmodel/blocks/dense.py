@@ -39,4 +39,4 @@ class DenseFfn:
         yield Collective("dense.all_gather", "all_gather", row, peers, layout.tp, "stage_tokens")
         yield from matrices(setting, "dense", self.inner, self.gated, self.bias)
         yield Collective("dense.reduce_scatter", "reduce_scatter", row, peers, layout.tp, "stage_tokens")
-        yield Collective("dense.all_reduce", "all_reduce", row, layout.tp, 1)
+        yield Collective("dense.all_reduce", "all_reduce", row, layout.tp, 1, before_norm=True)

@@ -94,7 +94,9 @@ class GroupedQueryAttention:
             setting.hidden,
             bias=setting.hidden if self.output_bias else 0.0,
         )
-        yield Collective("attention.all_reduce", "all_reduce", setting.hidden * ACTIVATION_BYTES, layout.tp, 1)
+        yield Collective(
+            "attention.all_reduce", "all_reduce", setting.hidden * ACTIVATION_BYTES, layout.tp, 1, before_norm=True
+        )
 
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         _, kv_heads = self._local(setting)

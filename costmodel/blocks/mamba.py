@@ -74,7 +74,7 @@ class Mamba2:
         yield Elementwise("mamba.norm", of("norm"), 3.0 * inner * ACTIVATION_BYTES, inner + 3 * heads)
         bias = hidden if self.projection_bias else 0.0
         yield Gemm("mamba.output", of("mamba.output"), inner, hidden, bias=bias)
-        yield Collective("mamba.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, tp, 1)
+        yield Collective("mamba.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, tp, 1, before_norm=True)
 
     def cache_bytes(self, setting: Setting, tokens: Any) -> Any:
         return 0.0 * tokens

@@ -67,7 +67,9 @@ class LatentAttention:
         yield from self._cores(setting, heads)
         bias = setting.hidden if self.bias else 0.0
         yield Gemm("attention.output", of("attention.output"), heads * self.v_dim, setting.hidden, bias=bias)
-        yield Collective("attention.all_reduce", "all_reduce", setting.hidden * ACTIVATION_BYTES, tp, 1)
+        yield Collective(
+            "attention.all_reduce", "all_reduce", setting.hidden * ACTIVATION_BYTES, tp, 1, before_norm=True
+        )
 
     def _kv_up(self, setting: Setting, heads: Any) -> Iterator[Operation]:
         """W_UK and W_UV, stored once: as one matrix for prompts, folded per head for decodes. A pass without such

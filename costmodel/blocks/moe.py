@@ -112,13 +112,14 @@ class MoeFfn:
         row = width * ACTIVATION_BYTES
         if setting.exchange == "allgather":
             yield Collective("experts.combine", "reduce_scatter", row, groups, layout.tp, "stage_tokens")
-            yield Collective("experts.all_reduce", "all_reduce", row, layout.tp, 1)
+            yield Collective("experts.all_reduce", "all_reduce", row, layout.tp, 1, before_norm=not self.latent)
         else:
             size = np.where(groups > 1, layout.width, 1.0)
             yield Collective("experts.combine", "all_to_all", self._copies(setting) * row, size, 1)
             # After an all-to-all each tp rank holds its share of the tokens and all of them are gathered.
             yield Collective("experts.all_gather", "all_gather", row, np.where(groups > 1, layout.tp, 1.0), 1)
-            yield Collective("experts.all_reduce", "all_reduce", row, np.where(groups > 1, 1.0, layout.tp), 1)
+            alone = np.where(groups > 1, 1.0, layout.tp)
+            yield Collective("experts.all_reduce", "all_reduce", row, alone, 1, before_norm=not self.latent)
 
     def _copies(self, setting: Setting) -> Any:
         """Rows that one rank sends for each row of its group: the tp ranks share the group's tokens, and a token goes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from costmodel.efficiency import Times
+from costmodel.efficiency import USUAL, ExpertKernels, Times
 from costmodel.hardware import Accelerator
 from costmodel.laws.rates import HALVINGS, Rates, overlap
 from costmodel.operations import Work
@@ -15,9 +15,6 @@ from costmodel.operations import Work
 # libraries for older chips tile by as many. Fewer rows take as long. That is nothing where there are 300 FLOPs to a
 # byte and rules a single sequence where there are few (H20: 37 in bf16, and 64 rows of 16-bit weights need 64).
 TILE_ROWS = 64.0
-# Experts whose format the accelerator has no units for are unpacked on the way into a product of 16 bits: 1.32 and 1.37
-# times the law's time on H200 and H100 (median of vllm_gptossmxfp4moe_triton, balanced routing, in the kernel tables).
-UNPACK_STRETCH = 1.35
 # A bf16 input is read (2) and written at one byte (1); half a byte in fp4 is neglected. Quantising in groups, as SGLang
 # does apart from its FP8 block products, moves 2.9 to 3.5 bytes an element in the kernel tables (docs/laws.md).
 QUANTISED_BYTES = 3.0
@@ -67,37 +64,37 @@ class GemmLaw:
 class ExpertsLaw:
     """One matrix of all experts that are hit: ``groups`` products of k x n that share ``m`` rows.
 
-        compute = 2 n k (m + tile_rows * groups) / (peak * peak_share * halving_share^h)
+        compute = 2 n k (m [* kernels.blocks] + tile_rows * groups) / (peak * peak_share * halving_share^h)
         weights = weight_bytes / (bandwidth * bandwidth_share)
         seconds = overlap(compute, weights) + io_passes * io_bytes / bandwidth + launch_s
 
     ``tile_rows``: rows of padding an expert, its last tile; more where the work says
     that the engine's kernel pads more. ``io_passes``: how often inputs and outputs travel:
     sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half of the
-    fixed cost of a layer's two products with routing and sorting, of which FP4 experts pay ``fp4_launch_share`` (1 in
-    the kernel tables, where several kernels stand; less inside engines, which pick one kernel for all). FP4 experts
-    take ``fp4_stretch`` times as long where an engine's kernel is not the usual one. Valid for 1 row an expert upwards.
+    fixed cost of a layer's two products with routing and sorting. ``kernels``: where an engine's are not the usual ones
+    (``costmodel.launches``). Valid for 1 row an expert upwards.
     """
 
     peak_share: float
     launch_s: float
     tile_rows: float
     io_passes: float
-    fp4_launch_share: float = 1.0
-    fp4_stretch: float = 1.0
+    kernels: ExpertKernels = USUAL
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
         padding = work.n * work.k * work.groups * (2.0 * max(self.tile_rows, work.tile_rows))
-        compute = (work.flops + padding) / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
+        flops = work.flops * self.kernels.blocks if work.blocks else work.flops
+        compute = (flops + padding) / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
         weights = work.weight_bytes / bandwidth
-        moved = (work.io_bytes + work.kv_bytes) * (self.io_passes / bandwidth)
         fp4 = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) == 2
-        launch = self.launch_s * (self.fp4_launch_share if fp4 else 1.0)
+        passes = self.io_passes * (self.kernels.fp4_io if fp4 else 1.0)
+        moved = (work.io_bytes + work.kv_bytes) * (passes / bandwidth)
+        launch = self.launch_s * (self.kernels.fp4_launch if fp4 else 1.0)
         seconds = overlap(compute, weights) + moved
-        if fp4 and self.fp4_stretch != 1.0:
-            seconds = seconds * self.fp4_stretch
+        if fp4:
+            seconds = seconds * self.kernels.fp4
         elif accelerator.compute_dtype(work.dtype) != work.dtype:
-            seconds = seconds * UNPACK_STRETCH
+            seconds = seconds * self.kernels.unpacked
         seconds = seconds + launch * (work.m > 0)
         return Times(seconds, compute, weights + moved)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from costmodel.efficiency import Times
+from costmodel.efficiency import USUAL, ExpertKernels, Times
 from costmodel.hardware import Accelerator
 from costmodel.laws.attention import DecodeLaw, PrefillLaw
 from costmodel.laws.products import ExpertsLaw, GemmLaw
@@ -25,10 +25,7 @@ ROOM = {
     "elementwise": "elementwise",
 }
 
-# FP4 experts run as one kernel for routing and both products inside the engines (TensorRT-LLM's generated kernels,
-# which vLLM and SGLang call through FlashInfer): 31 to 34 us for a layer of 4 tokens where fp8_block takes 58 to 95
-# (kernel tables, B200).
-MONOLITHIC_SHARE = 0.5
+
 LAUNCHES = ("launch_s", "split_s", "quantise_s")
 
 PARTS: dict[str, type] = {
@@ -78,15 +75,13 @@ class ShapedLaw:
         result: Times = law.times(work, accelerator, self.rates)
         return result
 
-    def with_launches(self, share: float, *, fused: bool = False, fp4_stretch: float = 1.0) -> ShapedLaw:
+    def with_launches(self, share: float, *, fused: bool = False, experts: ExpertKernels = USUAL) -> ShapedLaw:
         """Fixed seconds a call (``LAUNCHES``) scaled by ``share``. Those of experts stay: routing, sorting and adding
-        up are kernels that wait for each other in every engine, as in the tables. ``fp4_stretch`` above 1: the
-        engine's FP4 experts are several slower kernels, not a single one."""
+        up are kernels that wait for each other in every engine, as in the tables, but where ``experts`` says so."""
         scaled = {part: _scaled(getattr(self, part), share) for part in PARTS if part != "experts"}
         scaled["gemm"] = replace(scaled["gemm"], fused=fused)
-        launched = MONOLITHIC_SHARE if fp4_stretch == 1.0 else 1.0
-        experts = replace(self.experts, fp4_launch_share=launched, fp4_stretch=fp4_stretch)
-        return replace(self, experts=experts, **scaled)
+        scaled["experts"] = replace(self.experts, kernels=experts)
+        return replace(self, **scaled)
 
     def sustained(self, share: float) -> ShapedLaw:
         """The same law with products at ``share`` of the rates that were measured one by one (``Rates``)."""

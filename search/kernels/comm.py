@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
+from costmodel.all_reduce import KERNELS, AllReduceKernel
 from search.kernels.datasheets import DATASHEETS
 
 GPUS_OF_A2A = 8.0
+FORMS = ("one_pass", "two_passes")
+START = [5e-6, 0.6, 6e-5]  # latency_s, link_share, switch_latency_s
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """Columns: collective, accelerator, kernel, ways, bytes (of ``Message``), seconds, left_out."""
+    """Columns: collective, accelerator, kernel, ways, bytes (of ``Message``), seconds, left_out; ``reduces`` names the
+    kernel of an all-reduce (``costmodel.all_reduce.KERNELS``)."""
     frames = [pd.read_csv(folder / f"kernels_comm_{name}.csv.gz", low_memory=False) for name in DATASHEETS]
     raw = pd.concat(frames, ignore_index=True)
     return pd.concat([_all_reduce(raw), _nccl(raw), _low_latency(raw), _high_throughput(raw)], ignore_index=True)
@@ -33,6 +38,10 @@ def _all_reduce(raw: pd.DataFrame) -> pd.DataFrame:
     out = _frame(rows, collective="all_reduce", ways=rows["num_gpus"], bytes=size, seconds=rows["latency"] * 1e-3)
     out.loc[rows["kernel_source"].str.contains("eager"), "left_out"] = "eager launch: engines run it in a CUDA graph"
     out.loc[(size < 16384) | (size > 2**28), "left_out"] = "below 16 KiB or above 256 MiB"
+    out["reduces"] = "custom"
+    out.loc[rows["kernel_source"] == "TRTLLM", "reduces"] = "trtllm"
+    new = (rows["src_backend"] == "sglang") & (rows["src_version"] == "0.5.14")
+    out.loc[new & (out["reduces"] == "custom"), "reduces"] = "sglang"
     return out
 
 
@@ -78,30 +87,53 @@ def _high_throughput(raw: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def predict(frame: pd.DataFrame, latency_s: float, link_share: float, switch_latency_s: float = np.inf) -> np.ndarray:
-    """latency_s + (ways - 1) / ways * bytes / (link * link_share); an all-reduce has two such passes, or one in which
-    each rank reads what all the others hold, or is added up by the switch, whichever is fastest
-    (``costmodel.collectives``)."""
+Kernels = dict[str, AllReduceKernel]
+
+
+def predict(frame: pd.DataFrame, constants: Sequence[float], kernels: Kernels = KERNELS) -> np.ndarray:
+    """Seconds with ``constants`` as ``fit`` returns them: latency_s + (ways - 1) / ways * bytes / (link * link_share).
+    An all-reduce has two such passes, or one in which each rank reads what all the others hold, with the latencies of
+    its kernel, or is added up by the switch, whichever is fastest (``costmodel.collectives``)."""
+    latency_s, link_share, *switch = constants
     link = frame["accelerator"].map({n: a.link_bytes_per_s for n, a in DATASHEETS.items()}).to_numpy(float)
     ways = frame["ways"].to_numpy(float)
     sent = frame["bytes"].to_numpy(float) / (link * link_share)
-    one_pass: np.ndarray = latency_s + (ways - 1.0) / ways * sent
-    reduces = (frame["collective"] == "all_reduce").to_numpy()
-    reduced = np.minimum(np.minimum(2.0 * one_pass, latency_s + (ways - 1.0) * sent), switch_latency_s + sent)
-    return np.where(reduces, reduced, one_pass)
+    part = (ways - 1.0) / ways * sent
+    if not (frame["collective"] == "all_reduce").all():
+        return np.asarray(latency_s + part)
+    one, two = (frame["reduces"].map({n: getattr(k, f) for n, k in kernels.items()}).to_numpy(float) for f in FORMS)
+    one_pass = one * latency_s + ways * part
+    return np.asarray(np.minimum(np.minimum(one_pass, two * latency_s + 2.0 * part), switch[0] + sent))
 
 
 def fit(frame: pd.DataFrame) -> tuple[float, ...]:
     """(latency_s, link_share), and switch_latency_s of an all-reduce, by soft-L1 on the logarithm."""
-    target = np.log(frame["seconds"].to_numpy())
     reduces = bool((frame["collective"] == "all_reduce").all())
+    return _least(START if reduces else START[:2], lambda x: _off(frame, x.tolist()))
+
+
+def fit_kernels(frame: pd.DataFrame) -> Kernels:
+    """Latencies of the kernels of an all-reduce over those of ``custom``, for all accelerators together, each with its
+    own constants: what ``costmodel.all_reduce.KERNELS`` holds."""
+    parts = [here for _, here in frame.groupby("accelerator")]
+    others = [name for name in KERNELS if name != "custom"]
+
+    def kernels(x: np.ndarray) -> Kernels:
+        return {"custom": KERNELS["custom"]} | {n: AllReduceKernel(*x[2 * i : 2 * i + 2]) for i, n in enumerate(others)}
 
     def residuals(x: np.ndarray) -> np.ndarray:
-        off: np.ndarray = np.log(predict(frame, *np.exp(x))) - target
-        return off
+        own = x[2 * len(others) :].reshape(-1, 3).tolist()
+        return np.concatenate([_off(here, own[i], kernels(x)) for i, here in enumerate(parts)])
 
-    start = np.log([5e-6, 0.6, 6e-5] if reduces else [5e-6, 0.6])
-    found = least_squares(residuals, start, loss="soft_l1", f_scale=0.1)
+    return kernels(np.array(_least([0.7, 2.0] * len(others) + START * len(parts), residuals)))
+
+
+def _off(frame: pd.DataFrame, constants: Sequence[float], kernels: Kernels = KERNELS) -> np.ndarray:
+    return np.asarray(np.log(predict(frame, constants, kernels)) - np.log(frame["seconds"].to_numpy()))
+
+
+def _least(start: list[float], residuals: Callable[[np.ndarray], np.ndarray]) -> tuple[float, ...]:
+    found = least_squares(lambda logs: residuals(np.exp(logs)), np.log(start), loss="soft_l1", f_scale=0.1)
     return tuple(np.exp(found.x).tolist())
 
 
@@ -113,8 +145,8 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     for (collective, name), here in good.groupby(["collective", "accelerator"]):
         others = good[(good["collective"] == collective) & (good["accelerator"] != name)]
         own = fit(here)
-        other = predict(here, *fit(others)) / here["seconds"] - 1
-        error = predict(here, *own) / here["seconds"] - 1
+        other = predict(here, fit(others)) / here["seconds"] - 1
+        error = predict(here, own) / here["seconds"] - 1
         switch = own[2] if len(own) > 2 else np.nan
         rows.append((collective, name, len(here), *own[:2], switch, error.abs().median(), other.abs().median()))
     columns = [

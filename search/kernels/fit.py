@@ -60,8 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     left = pooled[pooled["left_out"] != ""]
     print(f"\nRows left out, under class_default\n{_medians(left, ['class', 'left_out']).to_string()}")
     print(f"\nAll rows, under class_default\n{_medians(pooled, ['class'])}")
-    links = comm.table(comm.read(args.data))
+    calls = comm.read(args.data)
+    links = comm.table(calls)
     print(f"\nCollectives (left_out_median: constants of the other accelerators)\n{links.to_string(index=False)}")
+    reduces = calls[(calls["collective"] == "all_reduce") & (calls["left_out"] == "")]
+    print(f"\nAll-reduce kernels, latencies over custom's\n{comm.fit_kernels(reduces)}")
     print(f"\nExpert imbalance\n{imbalance.table(everything['experts'], laws['class_default']).round(2)}")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)

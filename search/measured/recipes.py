@@ -27,8 +27,8 @@ class Recipe:
     ``models`` are the beginnings of plain names, ``versions`` the first and last (major, minor) of the engine,
     ``since`` the first date of measurement, ``precision`` the beginning of the weights' format. ``budget`` of new
     tokens in a pass and ``held`` steps of a prompt are functions of the row; ``waves`` of requests over the
-    concurrency. ``tensor_parallel``: the script can pass no other split; ``expert_parallel``: it always (never) asks
-    for that, whatever the row says."""
+    concurrency. ``reduced_norms``: all-reduces do the norm after them; ``tensor_parallel``: the script can pass no
+    other split; ``expert_parallel``: it always (never) asks for that, whatever the row says."""
 
     engine: str
     models: tuple[str, ...]
@@ -44,6 +44,7 @@ class Recipe:
     eager_layers: str = "experts"
     held: OfRow | None = None
     waves: float | None = None
+    reduced_norms: bool = False
     tensor_parallel: bool = False
     expert_parallel: bool | None = None
 
@@ -64,6 +65,7 @@ class Recipe:
         return replace(
             engine,
             max_batched_tokens=int(self.budget(m)) if self.budget else engine.max_batched_tokens,
+            all_reduce_norm="fused" if self.reduced_norms else engine.all_reduce_norm,
             stream_interval=self.stream_interval,
             eager_layers=self.eager_layers,
             captured_tokens=engine.captured_tokens if self.captured_tokens is None else self.captured_tokens,
@@ -133,9 +135,9 @@ FLAGS_OF_1047 = "2026-04-15"  # pull request 1047 gave Kimi's script its token b
 
 # The first that fits a row made it.
 RECIPES = (
-    # cudagraph_mode FULL_DECODE_ONLY: no pass with prompts replays a graph.
+    # cudagraph_mode FULL_DECODE_ONLY: no pass with prompts replays a graph; enable_fi_allreduce_fusion.
     Recipe("vllm", LLAMA, BLACKWELL, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9, captured_tokens=0,
-           eager_layers="all"),
+           eager_layers="all", reduced_norms=True),
     Recipe("vllm", LLAMA, HOPPER, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9),
     Recipe("vllm", GPT_OSS, BLACKWELL, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9, captured_tokens=2048),
     Recipe("vllm", GPT_OSS, HOPPER, budget=fixed(8192), kv_cache="bf16", memory_fraction=0.9, captured_tokens=2048),

@@ -16,7 +16,7 @@ from search.measured.rows import Measurement
 from search.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
-BEFORE_0_18 = 1.39  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
+BEFORE_0_18 = 1.35  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
 SERIAL_STEP_S = 2.0e-3
 # Share of the kernels' fixed costs that SGLang up to 0.5.9 leaves, beside DeepSeek's models on Hopper: read off runs of
@@ -42,9 +42,15 @@ def release_of(m: Measurement) -> tuple[int, int, int] | None:
 
 def engine_of_version(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
     """The engine as its version was."""
-    if engine.name == "vllm":
-        return _vllm(engine, m, model, accelerator)
-    return _sglang(engine, m, model, accelerator) if engine.name == "sglang" else engine
+    return {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[engine.name](engine, m, model, accelerator)
+
+
+def _trtllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
+    """Before 1.0 its kernels for an all-reduce had barriers and did no norm by default."""
+    version = version_of(m)
+    if "post-1" in m.version or version is None or version >= (1, 0):
+        return engine
+    return replace(engine, all_reduce="custom", all_reduce_norm="apart")
 
 
 def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
@@ -54,8 +60,14 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
     them cost time is read off the runs (docs/fidelity.md). From 0.16 on another kernel is chosen (issue 34249). Before
     0.18 FP8 experts take ``BEFORE_0_18`` times as long as after, on Hopper and on Blackwell alike.
 
-    Before 0.14 a step is scheduled when the one before it has ended, unless told otherwise."""
+    Before 0.14 a step is scheduled when the one before it has ended, unless told otherwise. From 0.17 on all-reduces
+    do the norm after them (pull request 34299, February 2026), with data or pipeline parallelism from 0.21 on (41458);
+    others' rows without a version are taken as older, a user's own as of today."""
     version = version_of(m)
+    split = (m.attn_dp or 1) > 1 or m.pp > 1
+    older = m.printed or m.drawn if version is None else version < ((0, 21) if split else (0, 17))
+    if older:
+        engine = replace(engine, all_reduce_norm="apart")
     if version is None:
         return engine
     if version < (0, 14):
@@ -76,13 +88,20 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
 
     From 0.5.6 (pull request 13057) to 0.5.13 (issue 27418) a step of a model with recurrent layers is scheduled when
     the one before it has ended, unless the prefix cache is off, as benchmarks of random prompts launch it; what the
-    host does meanwhile, ``SERIAL_STEP_S``, is then in the open."""
+    host does meanwhile, ``SERIAL_STEP_S``, is then in the open.
+
+    Up to 0.5.13 it had the kernel with barriers (kernel tables: 0.5.10 and 0.5.14), and all-reduces did the norm from
+    0.5.5 on for DeepSeek-V3's architecture and gpt-oss alone (pull request 12724)."""
     version, release = version_of(m), release_of(m)
+    mixers = {type(layer.mixer) for layer in model.kinds}
+    if version is not None and (release or (*version, 0)) < (0, 5, 14):
+        fused = LatentAttention in mixers or plain(model.name.rsplit("/", 1)[-1]).startswith("gptoss")
+        norms = "fused" if fused and release is not None and release >= (0, 5, 5) else "apart"
+        engine = replace(engine, all_reduce="custom", all_reduce_norm=norms)
     if version is not None and version <= (0, 4):
         engine = replace(engine, launch_share=max(engine.launch_share, 1.0))
     if release is None:
         return engine
-    mixers = {type(layer.mixer) for layer in model.kinds}
     fitted = accelerator.hopper and (not m.printed or LatentAttention in mixers)
     if release <= (0, 5, 9) and accelerator.dependent_launch and not fitted:
         engine = replace(engine, launch_share=SGLANG_SHARE)

@@ -15,7 +15,8 @@ WIDE = 2.0  # bytes of an activation, and of a weight that is not quantised
 
 @dataclass(frozen=True)
 class Case:
-    """The worked case. ``networks`` are (domain, alpha in s, beta in bytes/s) from the inside out."""
+    """The worked case. ``networks`` are (domain, alpha in s, beta in bytes/s) from the inside out; ``latencies`` of one
+    pass and two of a node's all-reduce, ``norm_latencies`` with the norm in it, in alphas; ``switch_s``: it adds up."""
 
     layers: int = 94
     hidden: int = 4096
@@ -44,6 +45,9 @@ class Case:
     stream_token_s: float = 0.0
     steps_ahead: float = 0.0
     imbalance: float = 1.0
+    latencies: tuple[float, float] = (1.0, 2.0)
+    norm_latencies: tuple[float, float] | None = None
+    switch_s: float | None = None
 
 
 def together(size: int, stride: int, domain: int, gpus: int) -> int:
@@ -140,7 +144,7 @@ class Reference:
 
     def message(self, passes: int, size: int, stride: int, data: float) -> float:
         """An all-reduce is two passes over the data, a gather or a scatter one; tier by tier, each rank of a domain
-        carrying its part to the next tier. Inside a node a small all-reduce is one pass: everybody reads all."""
+        carrying its part to the next tier. Inside a node an all-reduce takes one pass, two, or the switch."""
         if size == 1 or not data:
             return 0.0
         seconds, inner = 0.0, 1
@@ -150,11 +154,29 @@ class Reference:
             if ways > 1:
                 part = passes * (alpha + (ways - 1) / ways * data / beta)
                 if passes == 2 and inner == 1 and domain == self.case.networks[0][0]:
-                    part = min(part, alpha + (ways - 1) * data / beta)
+                    part = self.passes(ways, data, self.case.latencies)
+                    if self.case.switch_s is not None:
+                        part = min(part, self.case.switch_s + data / beta)
                 seconds += part
                 data /= ways
             inner = reached
         return seconds
+
+    def passes(self, ways: float, data: float, latencies: tuple[float, float]) -> float:
+        """Everybody reads all, or a scatter and a gather."""
+        _, alpha, beta = self.case.networks[0]
+        one = latencies[0] * alpha + (ways - 1) * data / beta
+        return min(one, latencies[1] * alpha + 2 * (ways - 1) / ways * data / beta)
+
+    def reduced(self, rows: float) -> float:
+        """An all-reduce of activations and the norm after it, in one kernel where that takes no longer."""
+        c, data = self.case, rows * self.case.hidden * WIDE
+        apart = self.message(2, self.tp, 1, data)
+        inside = self.tp > 1 and together(self.tp, 1, c.networks[0][0], self.gpus) == self.tp
+        both = self.passes(self.tp, data, c.norm_latencies) if c.norm_latencies and inside else math.inf
+        if 0 < data <= 64 * 2**20 and both <= apart:
+            return both
+        return apart + self.work(0, c.hidden * WIDE + rows * 4 * c.hidden * WIDE)
 
     def hop(self, rows: float) -> float:
         """From a stage to the next, for the pair that is farthest apart."""
@@ -180,7 +202,7 @@ class Reference:
         read = 2 * self.kv * (context + 1)  # and write the new token's own keys and values
         total += self.work(4 * self.query * context * decodes, decodes * (read + 2 * self.query * WIDE))
         total += self.gemm(rows, self.query, c.hidden, 1)
-        total += self.message(2, self.tp, 1, rows * c.hidden * WIDE)
+        total += self.reduced(rows)
         total += self.gemm(rows, c.hidden, c.experts, WIDE)
         total += self.message(1, groups, self.tp, stage_tokens * c.hidden * WIDE)
         routed = stage_tokens * c.top_k / self.ep
@@ -190,8 +212,7 @@ class Reference:
             total += self.work(2 * busiest * k * n, hit * k * n + busiest * (k + n) * WIDE)
         total += self.work(0, routed * 1.5 * self.up * WIDE)
         total += self.message(1, groups, self.tp, stage_tokens * c.hidden * WIDE)
-        total += self.message(2, self.tp, 1, rows * c.hidden * WIDE)
-        total += self.work(0, 2 * (c.hidden * WIDE + rows * 4 * c.hidden * WIDE))
+        total += self.reduced(rows)
         return total + c.layer_overhead_s
 
     def step(self, decodes: float, prompts: float, stage_tokens: float, samples: float) -> tuple[float, float]:

@@ -91,7 +91,9 @@ def test_few_rows_take_one_pass_however_many_bytes_they_are() -> None:
     data = 128 * 8192 * 2.0
 
     def of(rows: float, limit: int) -> float:
-        return float(message_seconds(Message("all_reduce", data, np.asarray(8.0), 1, rows), NODES, 8, limit))
+        return float(
+            message_seconds(Message("all_reduce", data, np.asarray(8.0), 1, rows), NODES, 8, one_pass_tokens=limit)
+        )
 
     assert of(128, 128) == pytest.approx(A0 + 7 * data / B0)
     assert of(129, 128) == of(128, 0) == pytest.approx(2 * (A0 + 7 / 8 * data / B0))

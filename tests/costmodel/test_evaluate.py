@@ -13,6 +13,8 @@ from scalar_reference import Case, Reference
 from worked_case import accelerator, cluster, original, refined, worked_case
 
 from costmodel import evaluate as module
+from costmodel.all_reduce import KERNELS, NORM_KERNEL
+from costmodel.cluster import Cluster
 from costmodel.engine import Engine
 from costmodel.evaluate import LIMIT_NAMES, evaluate
 from costmodel.lengths import FixedLengths
@@ -64,6 +66,16 @@ def test_scalar_reference_with_a_host_and_long_prompts(degrees: dict) -> None:
     engine = Engine("host", 2048, expert_imbalance=1.3, **HOST)
     case = Case(isl=9000, osl=100, budget=2048, imbalance=1.3, **HOST)
     check(case, {"engine": engine, "lengths": FixedLengths(9000, 100)}, degrees)
+
+
+@pytest.mark.parametrize("degrees", PLANS.values(), ids=PLANS.keys())
+def test_scalar_reference_with_norms_in_all_reduces(degrees: dict) -> None:
+    node, fabric = cluster().tiers
+    switched = Cluster("switched", (replace(node, switch_latency_s=40e-6), fabric))
+    engine = Engine("any", all_reduce="sglang", all_reduce_norm="experts")
+    own, norm = ((k.one_pass, k.two_passes) for k in (KERNELS["sglang"], NORM_KERNEL))
+    case = Case(latencies=own, norm_latencies=norm, switch_s=40e-6)
+    check(case, {"engine": engine, "cluster": switched}, degrees)
 
 
 def test_scalar_reference_where_only_the_middle_hop_leaves_the_node() -> None:

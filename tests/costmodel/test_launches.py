@@ -55,3 +55,54 @@ def test_launch_share_leaves_the_fixed_costs_of_experts():
     call = work("experts", 8.0, 512.0, 512.0)
     few, many = (in_engine(law(), Engine("e", launch_share=s), CHIP).times(call, CHIP).seconds for s in (0.5, 2.0))
     assert few == many
+
+
+BLACKWELL = replace(CHIP, peak_flops=dict(CHIP.peak_flops) | {"fp4": 4e15})
+
+
+def expert_seconds(call, chip, engine: str) -> float:
+    return float(in_engine(law(), Engine(engine), chip).times(call, chip).seconds)
+
+
+@pytest.mark.parametrize(("engine", "factor"), [("vllm", 1.15), ("sglang", 2.5), ("trtllm", 2.7), ("another", 2.0)])
+def test_experts_of_a_format_without_units_are_unpacked(engine, factor):
+    """All but the fixed cost takes longer, and only where the accelerator lacks the format."""
+    call, launch = work("experts", 4096.0, 2048.0, 2048.0, "fp4"), law().experts.launch_s
+    usual = float(law().times(call, CHIP).seconds)
+    assert expert_seconds(call, CHIP, engine) == pytest.approx((usual - launch) * factor + launch, rel=1e-9)
+    bf16 = work("experts", 4096.0, 2048.0, 2048.0)
+    assert expert_seconds(bf16, CHIP, engine) == float(law().times(bf16, CHIP).seconds)
+
+
+def test_block_scales_slow_products_of_experts_on_blackwell_down():
+    """In FlashInfer's kernels: 2.5 times where products rule, nothing where weights do, nor in TensorRT-LLM."""
+    many, few = (
+        replace(work("experts", m, 2048.0, 2048.0, "fp8", groups), blocks=True)
+        for m, groups in ((1e7, 1.0), (1.0, 1.0))
+    )
+    compute = float(law().experts.times(many, BLACKWELL, law().rates).compute_s)
+    moved = float(many.io_bytes) * law().experts.io_passes / law().rates.bytes_per_s(BLACKWELL)
+    for engine in ("vllm", "sglang", "another"):
+        slow = expert_seconds(many, BLACKWELL, engine) - moved
+        assert slow == pytest.approx(2.5 * compute, rel=1e-3)
+        assert expert_seconds(few, BLACKWELL, engine) < 1.1 * expert_seconds(few, BLACKWELL, "trtllm")
+    for engine, chip, call in (
+        ("trtllm", BLACKWELL, many), ("vllm", CHIP, many), ("vllm", BLACKWELL, replace(many, blocks=False)),
+    ):  # fmt: skip
+        assert expert_seconds(call, chip, engine) - moved == pytest.approx(compute, rel=1e-3)
+
+
+def test_fp4_experts_are_one_kernel_where_there_is_one():
+    """Half of the fixed cost and of the passes over inputs and outputs, on Blackwell under vLLM and SGLang; not on an
+    accelerator of another maker that has FP4."""
+    call, experts = work("experts", 64.0, 2048.0, 2048.0, "fp4"), law().experts
+    moved = float(call.io_bytes) * experts.io_passes / law().rates.bytes_per_s(BLACKWELL)
+    usual = float(law().times(call, BLACKWELL).seconds)
+    for engine in ("vllm", "sglang", "another"):
+        assert usual - expert_seconds(call, BLACKWELL, engine) == pytest.approx(
+            (experts.launch_s + moved) / 2, rel=1e-9
+        )
+    other = replace(BLACKWELL, dependent_launch=False)
+    assert expert_seconds(call, other, "vllm") == usual
+    slower = (usual - experts.launch_s) * 1.7 + experts.launch_s
+    assert expert_seconds(call, BLACKWELL, "trtllm") == pytest.approx(slower, rel=1e-9)

@@ -103,7 +103,9 @@ def test_intervals_hold_the_prediction_and_grow_with_ignorance():
         for wider in ("engine", "accelerator", "layout"):
             assert figure[wider][0] <= figure["covered"][0] * 1.001
             assert figure[wider][1] >= figure["covered"][1] * 0.999
-        assert figure["layout"][1] / figure["layout"][0] == max(h / lo for lo, h in figure.values())
+        # Of the situations that a plan of a search can be in; the other two are of figures that others printed.
+        widths = {name: h / lo for name, (lo, h) in figure.items() if name not in ("published", "offline")}
+        assert widths["layout"] == max(widths.values())
 
 
 def test_nothing_feasible_is_no_choice(outcome):

@@ -177,6 +177,36 @@ def test_what_early_sglang_left_of_fixed_costs(table, version, model, hw, share)
     assert logged == (share if share and hw == "B200" else on_hopper)
 
 
+@pytest.mark.parametrize(
+    ("engine", "version", "model", "kernel", "norms"),
+    [
+        ("vLLM", "0.16.0", "Qwen/Qwen3-32B", "custom", "apart"),
+        ("vLLM", "0.17.0", "Qwen/Qwen3-32B", "custom", "fused"),
+        ("vLLM", "", "Qwen/Qwen3-32B", "custom", "apart"),
+        ("SGLang", "0.5.4", "deepseek-ai/DeepSeek-V3", "custom", "apart"),
+        ("SGLang", "0.5.9", "deepseek-ai/DeepSeek-V3", "custom", "fused"),
+        ("SGLang", "0.5.9", "openai/gpt-oss-120b", "custom", "fused"),
+        ("SGLang", "0.5.9", "Qwen/Qwen3-32B", "custom", "apart"),
+        ("SGLang", "0.5.14", "Qwen/Qwen3-32B", "sglang", "experts"),
+        ("SGLang", "", "Qwen/Qwen3-32B", "sglang", "experts"),
+        ("TensorRT-LLM", "0.20", "Qwen/Qwen3-32B", "custom", "apart"),
+        ("TensorRT-LLM", "1.0", "Qwen/Qwen3-32B", "trtllm", "fused"),
+    ],
+)
+def test_what_versions_reduce_with(table, engine, version, model, kernel, norms):
+    change = {"engine": engine, "engine_version": version, "model": model, "weight_dtype": "fp8"}
+    (row,) = read_rows(table(PUBLISHED, change))
+    found = case_of(row).scenario.engine
+    assert (found.all_reduce, found.all_reduce_norm) == (kernel, norms)
+
+
+@pytest.mark.parametrize(("version", "norms"), [("0.19.0", "apart"), ("0.21.0", "fused")])
+def test_all_reduces_did_no_norms_beside_data_parallelism_at_first(table, version, norms):
+    change = {"engine_version": version, "tp": "4", "attn_dp": "2", "ep": "8"}
+    (row,) = read_rows(table(SILICON, change))
+    assert case_of(row).scenario.engine.all_reduce_norm == norms
+
+
 def test_engine_defaults_of_the_largest_batch(table):
     rows = read_rows(table(PUBLISHED, {"engine": "vLLM"}, {"engine": "vLLM", "hw": "A100-80GB"}, {"engine": "SGLang"}))
     assert [most_sequences(case_of(row)) for row in rows] == [1024, 256, 2048]

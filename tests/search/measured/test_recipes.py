@@ -1,5 +1,6 @@
 """What launch scripts of the public benchmark add to its rows."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -51,6 +52,34 @@ def test_a_script_without_data_parallelism_ran_tensor_parallel(table):
     )
     assert split.plan.row(0) == twin.plan.row(0)
     assert possible.plan.row(0)["tp"] == 1
+
+
+def test_all_reduces_of_llama_on_blackwell_do_the_norm(table):
+    row = LLAMA | {"engine": "vllm"}
+    blackwell, hopper = cases(table, row | {"system": "b200_sxm"}, row)
+    assert blackwell.scenario.engine.all_reduce_norm == "fused"
+    assert hopper.scenario.engine.all_reduce_norm == "apart"
+
+
+def test_curated_rows_are_of_the_same_benchmark(table):
+    """Lengths drawn, launched by its scripts."""
+    row = MINIMAX | KIMI | {"gpus": "4", "tp": "4", "ep": "4", "moe_tp": "1"}
+    drawn, curated, own = cases(table, row, row | {"origin": "curated"}, row | {"origin": "peer_own_runs"})
+    assert curated.scenario == drawn.scenario != own.scenario
+
+
+@pytest.mark.skipif("SERVEFRONT_DATA" not in os.environ, reason="SERVEFRONT_DATA is not set")
+def test_curated_rows_repeat_those_of_the_benchmark():
+    rows = read_rows(Path(os.environ["SERVEFRONT_DATA"]) / "silicon_dev.csv")
+    with (Path(os.environ["SERVEFRONT_DATA"]) / "silicon_dev.csv").open(newline="") as file:
+        origins = {line["row"]: line["origin"] for line in csv.DictReader(file)}
+
+    def figures(origin: str) -> set[tuple[float, float]]:
+        kept = [r for r in rows if origins[r.id] == origin and r.ttft_s and r.tpot_s]
+        return {(round(r.ttft_s * 1e3, 2), round(r.tpot_s * 1e3, 2)) for r in kept if r.ttft_s and r.tpot_s}
+
+    assert len(figures("curated")) == 15
+    assert figures("curated") <= figures("inferencex")
 
 
 def test_flags_that_came_with_a_date(table):
