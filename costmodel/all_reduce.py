@@ -54,7 +54,8 @@ def passes_s(tier: Tier, ways: Any, data: Any, rows: Any, kernel: AllReduceKerne
     ``one_pass_tokens`` rows."""
     one = kernel.one_pass * tier.latency_s + (ways - 1.0) * data / tier.rate
     two = kernel.two_passes * tier.latency_s + 2.0 * (1.0 - 1.0 / np.maximum(ways, 1.0)) * data / tier.rate
-    return np.where(rows <= one_pass_tokens, one, np.minimum(one, two))
+    fastest = np.minimum(one, two)
+    return np.where(rows <= one_pass_tokens, one, fastest) if one_pass_tokens else fastest
 
 
 def with_norm_s(message: Message, cluster: Cluster, gpus: Any, one_pass_tokens: int) -> Any:

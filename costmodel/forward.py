@@ -10,6 +10,7 @@ import numpy as np
 
 from costmodel.all_reduce import does_norms, kernel_of, with_norm_s
 from costmodel.collectives import message_seconds
+from costmodel.efficiency import Times
 from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
@@ -61,24 +62,32 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
     """Add up operations, each once; with ``detail`` each is also kept by itself."""
     total = Tally()
     reduced: Any = 0.0  # norms that the all-reduces before them have done
+    last: Collective | None = None  # the two all-reduces of a layer are alike, and so are its norms: timed once
+    norm: tuple[Elementwise, Work, Times] | None = None
     routed: Any = 0.0
     shared: Any = 0.0
     for op in operations:
         if isinstance(op, Collective):
-            seconds, normed = collective_seconds(op, step, scenario)
+            if not op.repeats(last):
+                last, (seconds, normed) = op, collective_seconds(op, step, scenario)
             reduced = reduced + normed
             total.comm_s = total.comm_s + seconds
             if detail:
                 total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
             continue
-        work = op.work(step)
-        times = scenario.law.times(_as_read(work, scenario), scenario.accelerator)
-        if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
-            times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         if isinstance(op, Elementwise) and op.after_reduce:
+            if norm is None or op != norm[0]:
+                work = op.work(step)
+                norm = op, work, scenario.law.times(work, scenario.accelerator)
+            _, work, times = norm
             done = np.minimum(reduced, 1.0)
             reduced = reduced - done
             times = times._replace(seconds=times.seconds * (1.0 - done))
+        else:
+            work = op.work(step)
+            times = scenario.law.times(_as_read(work, scenario), scenario.accelerator)
+        if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
+            times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = total.compute_s + times.seconds
         if work.kind == "experts":
             routed = routed + times.seconds

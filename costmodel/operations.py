@@ -267,6 +267,16 @@ class Collective:
     def row_bytes(self) -> Any:
         return 0.0
 
+    def repeats(self, other: Collective | None) -> bool:
+        """True where ``other`` was the same message before another norm, as a layer's two all-reduces are."""
+        return (
+            other is not None
+            and self.before_norm
+            and other.before_norm
+            and self.size is other.size
+            and (self.bytes_per_row, self.stride, self.rows) == (other.bytes_per_row, other.stride, other.rows)
+        )
+
     def message(self, step: Step) -> Message:
         rows = rows_of(step, self.rows)
         return Message(self.kind, rows * self.bytes_per_row, self.size, self.stride, rows)

@@ -12,7 +12,7 @@ from costmodel.cluster import Cluster, Tier
 from costmodel.collectives import message_seconds
 from costmodel.engine import Engine
 from costmodel.evaluate import evaluate
-from costmodel.operations import Message
+from costmodel.operations import Collective, Message
 from costmodel.plans import Plans
 from tests.costmodel.worked_case import worked_case
 
@@ -84,3 +84,13 @@ def test_a_norm_done_in_passing_saves_its_own_time() -> None:
     norm_s = (4 * hidden * decodes + hidden) * 2.0 / (1.8e12 * 0.8)  # two streams in and out, and the weights, in bf16
     step_s = evaluate(apart, wide).tpot_s[0] - evaluate(fused, wide).tpot_s[0]
     assert step_s == pytest.approx(2 * layers * (float(kernel_s) + norm_s), rel=1e-9)
+
+
+def test_a_message_is_repeated_only_by_its_like() -> None:
+    """What ``tally`` times once: the same bytes among the same ranks, before a norm."""
+    size = np.array([4.0, 8.0])
+    first = Collective("attention.all_reduce", "all_reduce", 8192.0, size, 1, before_norm=True)
+    assert replace(first, name="experts.all_reduce").repeats(first)
+    for change in ({"bytes_per_row": 4096.0}, {"size": size / 2}, {"rows": "samples"}, {"before_norm": False}):
+        assert not replace(first, **change).repeats(first)
+    assert not first.repeats(None)
