@@ -37,15 +37,19 @@ LARGEST_WITH_NORM = 64 * 2**20
 
 
 def kernel_of(engine: Engine, cluster: Cluster) -> AllReduceKernel:
-    """Kernels without barriers are written for Hopper and later behind NVSwitch, the nodes whose switch adds up;
-    elsewhere barriers are assumed."""
-    return KERNELS[engine.all_reduce] if cluster.tiers[0].switch_latency_s else CUSTOM
+    """The engine's kernel where it runs; elsewhere barriers are assumed."""
+    return KERNELS[engine.all_reduce] if _has_kernels(cluster) else CUSTOM
 
 
 def does_norms(engine: Engine, cluster: Cluster, experts: bool) -> bool:
     """True if the engine lets the all-reduce do the norm after it, in a model with or without ``experts``."""
     wanted = engine.all_reduce_norm == "fused" or (engine.all_reduce_norm == "experts" and experts)
-    return wanted and cluster.tiers[0].switch_latency_s > 0.0
+    return wanted and _has_kernels(cluster)
+
+
+def _has_kernels(cluster: Cluster) -> bool:
+    """The engines' kernels are written for Hopper and later behind NVSwitch: the nodes whose switch adds up."""
+    return cluster.tiers[0].switch_latency_s > 0.0
 
 
 def passes_s(tier: Tier, ways: Any, data: Any, rows: Any, kernel: AllReduceKernel, one_pass_tokens: int) -> Any:

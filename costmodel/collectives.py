@@ -50,12 +50,13 @@ def message_seconds(
             leaving = data * (reached - inner) / size
             part = tier.latency_s + leaving / tier.rate
         else:
-            part = PASSES[message.kind] * (tier.latency_s + (1.0 - 1.0 / np.maximum(ways, 1.0)) * data / tier.rate)
             if t == 0 and message.kind == "all_reduce":
                 part = passes_s(tier, ways, data, message.rows, kernel, one_pass_tokens)
                 if tier.switch_latency_s:
                     switched = tier.switch_latency_s + data / tier.rate
                     part = np.where(message.rows <= one_pass_tokens, part, np.minimum(part, switched))
+            else:
+                part = PASSES[message.kind] * (tier.latency_s + (1.0 - 1.0 / np.maximum(ways, 1.0)) * data / tier.rate)
             data = data / np.maximum(ways, 1.0)
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached

@@ -19,7 +19,7 @@ from costmodel.hardware import Accelerator
 # ``fp4_io``. ``blocks``: FP8 scaled in blocks (290 rows of SGLang, 133 of vLLM): 512 tokens and more take 1.2 to 2.4
 # times the law's time, 1.1 to 1.8 with this factor; TensorRT-LLM's (DeepGEMM, 340 rows) take 0.9 to 1.1 without.
 GENERATED = ExpertKernels(fp4_launch=0.5, fp4_io=0.5, blocks=2.5)
-KERNELS = {
+EXPERT_KERNELS = {
     "vllm": replace(GENERATED, unpacked=1.15),
     "sglang": replace(GENERATED, unpacked=2.5),
     "trtllm": ExpertKernels(fp4=1.7, unpacked=2.7),
@@ -35,7 +35,7 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator) -> E
     programming guide; TensorRT-LLM and SGLang use it by default on those). An accelerator without it keeps all of them.
     """
     share = engine.launch_share if accelerator.dependent_launch else max(engine.launch_share, 1.0)
-    experts = KERNELS.get(engine.name, UNKNOWN)
+    experts = EXPERT_KERNELS.get(engine.name, UNKNOWN)
     if not accelerator.blackwell:
         experts = ExpertKernels(unpacked=experts.unpacked)
     return law.with_launches(share, fused=engine.input_quantisation == "fused", experts=experts)

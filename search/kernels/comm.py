@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
-from costmodel.all_reduce import KERNELS, AllReduceKernel
+from costmodel.all_reduce import KERNELS, AllReduceKernel, passes_s
+from costmodel.cluster import Tier
 from search.kernels.datasheets import DATASHEETS
 
 GPUS_OF_A2A = 8.0
@@ -91,19 +92,17 @@ Kernels = dict[str, AllReduceKernel]
 
 
 def predict(frame: pd.DataFrame, constants: Sequence[float], kernels: Kernels = KERNELS) -> np.ndarray:
-    """Seconds with ``constants`` as ``fit`` returns them: latency_s + (ways - 1) / ways * bytes / (link * link_share).
-    An all-reduce has two such passes, or one in which each rank reads what all the others hold, with the latencies of
-    its kernel, or is added up by the switch, whichever is fastest (``costmodel.collectives``)."""
+    """Seconds with ``constants`` as ``fit`` returns them: latency_s + (ways - 1) / ways * bytes / (link * link_share),
+    or of an all-reduce with its kernel or by the switch, whichever is faster (``costmodel.collectives``)."""
     latency_s, link_share, *switch = constants
-    link = frame["accelerator"].map({n: a.link_bytes_per_s for n, a in DATASHEETS.items()}).to_numpy(float)
-    ways = frame["ways"].to_numpy(float)
-    sent = frame["bytes"].to_numpy(float) / (link * link_share)
-    part = (ways - 1.0) / ways * sent
+    link: Any = frame["accelerator"].map({n: a.link_bytes_per_s for n, a in DATASHEETS.items()}).to_numpy(float)
+    ways, data = frame["ways"].to_numpy(float), frame["bytes"].to_numpy(float)
+    tier = Tier("node", 8, latency_s, link, link_share)
     if not (frame["collective"] == "all_reduce").all():
-        return np.asarray(latency_s + part)
-    one, two = (frame["reduces"].map({n: getattr(k, f) for n, k in kernels.items()}).to_numpy(float) for f in FORMS)
-    one_pass = one * latency_s + ways * part
-    return np.asarray(np.minimum(np.minimum(one_pass, two * latency_s + 2.0 * part), switch[0] + sent))
+        return np.asarray(latency_s + (ways - 1.0) / ways * (data / tier.rate))
+    of: Any = {f: frame["reduces"].map({n: getattr(k, f) for n, k in kernels.items()}).to_numpy(float) for f in FORMS}
+    passes = passes_s(tier, ways, data, np.inf, AllReduceKernel(**of), one_pass_tokens=0)
+    return np.asarray(np.minimum(passes, switch[0] + data / tier.rate))
 
 
 def fit(frame: pd.DataFrame) -> tuple[float, ...]:
@@ -115,7 +114,8 @@ def fit(frame: pd.DataFrame) -> tuple[float, ...]:
 def fit_kernels(frame: pd.DataFrame) -> Kernels:
     """Latencies of the kernels of an all-reduce over those of ``custom``, for all accelerators together, each with its
     own constants: what ``costmodel.all_reduce.KERNELS`` holds."""
-    parts = [here for _, here in frame.groupby("accelerator")]
+    reduces = frame[(frame["collective"] == "all_reduce") & (frame["left_out"] == "")]
+    parts = [here for _, here in reduces.groupby("accelerator")]
     others = [name for name in KERNELS if name != "custom"]
 
     def kernels(x: np.ndarray) -> Kernels:

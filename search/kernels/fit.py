@@ -63,8 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     calls = comm.read(args.data)
     links = comm.table(calls)
     print(f"\nCollectives (left_out_median: constants of the other accelerators)\n{links.to_string(index=False)}")
-    reduces = calls[(calls["collective"] == "all_reduce") & (calls["left_out"] == "")]
-    print(f"\nAll-reduce kernels, latencies over custom's\n{comm.fit_kernels(reduces)}")
+    print(f"\nAll-reduce kernels, latencies over custom's\n{comm.fit_kernels(calls)}")
     print(f"\nExpert imbalance\n{imbalance.table(everything['experts'], laws['class_default']).round(2)}")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
