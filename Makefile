@@ -30,8 +30,8 @@ lint: setup ## ruff
 types: setup ## mypy
 	$(BIN)/mypy
 
-unit: setup ## pytest
-	$(BIN)/python -m pytest
+unit: setup ## pytest, a file at a time on every core
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 engines: setup ## vLLM's and SGLang's own checks of every launch command, in environments of their own (10 GB each)
 	VLLM=$(VLLM) SGLANG=$(SGLANG) PYTHON=$(PYTHON) sh scripts/engines/check.sh

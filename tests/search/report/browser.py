@@ -42,6 +42,7 @@ def browser(profile: Path, width: int = 1280, height: int = 900, *more: str) -> 
         # A window cannot be as narrow as a phone; the page can.
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        driver.get("about:blank")  # else the browser's own first page may still be loading when requests are counted
         yield driver
     finally:
         driver.quit()
