@@ -27,19 +27,21 @@ class GemmLaw:
         compute = flops / (peak * peak_share * halving_share^h)
         memory  = bytes / (bandwidth * bandwidth_share)
         seconds = max(overlap(compute, memory), compute of TILE_ROWS rows) + launch_s + k * k_step_s
-                  [+ quantise_s + quantise_bytes m k / bandwidth]
+                  [+ quantise_s + k * quantise_k_step_s + quantise_bytes m k / bandwidth]
 
     ``k_step_s``: seconds for each element of k: a tile walks along k on one SM, however few tiles there are; this is
     the tile saturation T / (T + T_half) and the bandwidth saturation bytes / (bytes + b_half) written as additions,
     which is what the rational saturations amount to. The bracket: products in fp8, int8 or fp4 quantise their input
-    first, a kernel of its own (``quantise_s`` and its traffic), unless the engine has the operation before write them
-    so (``fused``, for formats that allow it). Valid for n, k >= 512 and m from 1 to 32768.
+    first, a kernel of its own (``quantise_s``, its walk along k for the scales, and its traffic), unless the engine has
+    the operation before write them so (``fused``, for formats that allow it). Valid for n, k >= 512 and m from 1 to
+    32768.
     """
 
     peak_share: float
     launch_s: float
     k_step_s: float
     quantise_s: float
+    quantise_k_step_s: float
     quantise_bytes: float = QUANTISED_BYTES
     fused: bool = False
 
@@ -55,7 +57,7 @@ class GemmLaw:
         if tile_s * bandwidth > 0.5625:
             seconds = np.maximum(seconds, work.n * work.k * tile_s * (work.m > 0))
         if HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) and not (self.fused and work.fusable):
-            fixed = fixed + self.quantise_s
+            fixed = fixed + self.quantise_s + work.k * self.quantise_k_step_s
             seconds = seconds + work.m * work.k * (self.quantise_bytes / bandwidth)
         return Times(seconds + fixed * (work.m > 0), compute, memory)
 

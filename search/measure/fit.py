@@ -35,7 +35,7 @@ GROUPS: dict[str, tuple[tuple[Key, ...], tuple[str, ...]]] = {
     "gemm": (
         (
             ("rates", "bandwidth_share"), ("rates", "halving_share"), ("gemm", "peak_share"), ("gemm", "launch_s"),
-            ("gemm", "k_step_s"), ("gemm", "quantise_s"), ("elementwise", "launch_s"),
+            ("gemm", "k_step_s"), ("gemm", "quantise_s"), ("gemm", "quantise_k_step_s"), ("elementwise", "launch_s"),
         ),
         ("gemm", "elementwise"),
     ),
@@ -54,6 +54,7 @@ GROUPS: dict[str, tuple[tuple[Key, ...], tuple[str, ...]]] = {
         ("decode",),
     ),
 }  # fmt: skip
+QUANTISING = ("quantise_s", "quantise_k_step_s")  # of products in one byte or less, alone
 BARE_PASSES = 1.0  # of a prompt's queries and outputs, by the kernel that is timed
 
 
@@ -140,7 +141,7 @@ def predict(constants: Mapping[str, Mapping[str, float]], batch: Batch, chip: Ac
 
 def _concerned(key: Key, rows: Sequence[Timing], chip: Accelerator) -> bool:
     """Whether any call is of the sort that the constant describes."""
-    if key[1] in ("halving_share", "quantise_s"):
+    if key[1] in ("halving_share", *QUANTISING):
         return any(row.kind == "gemm" and HALVINGS.get(chip.compute_dtype(row.dtype), 0) for row in rows)
     if key[0] == "rates":
         return True

@@ -15,7 +15,7 @@ import yaml
 from costmodel.hardware import Accelerator
 from search.errors import InputError
 from search.escape import csv_cell
-from search.measure.fit import Fitted
+from search.measure.fit import QUANTISING, Fitted
 from search.measure.records import Timing
 
 HEAD = "# Written by `python -m search.measure`; {}\n"
@@ -96,7 +96,7 @@ def law_document(by: Provenance, fitted: Fitted, chip: Accelerator, links: Mappi
 def unfitted(fitted: Fitted, part: str) -> list[str]:
     """Constants of a fitted part that no measurement here concerns."""
     never = {"prefill": ["io_passes"], "elementwise": ["peak_share"]}.get(part, [])
-    return never + (["quantise_s"] if part == "gemm" and not halved(fitted) else [])
+    return never + (list(QUANTISING) if part == "gemm" and not halved(fitted) else [])
 
 
 def halved(fitted: Fitted) -> bool:

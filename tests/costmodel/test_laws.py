@@ -132,7 +132,8 @@ def test_scalar_derivation_of_each_product_and_core():
     call = work("gemm", m, n, k, "fp8")
     compute = 2 * m * n * k / (2e15 * g["peak_share"] * c["rates"]["halving_share"])
     memory = (n * k + 2 * m * (n + k)) / bandwidth
-    expected = math.hypot(compute, memory) + g["launch_s"] + k * g["k_step_s"] + g["quantise_s"] + 3 * m * k / bandwidth
+    quantising = g["quantise_s"] + k * g["quantise_k_step_s"] + 3 * m * k / bandwidth
+    expected = math.hypot(compute, memory) + g["launch_s"] + k * g["k_step_s"] + quantising
     assert law().times(call, CHIP).seconds == pytest.approx(expected)
 
     e = c["experts"]
