@@ -29,13 +29,14 @@ RANGE = 1e4  # a constant may end this far from its class default
 FOLDS = 5
 
 Key = tuple[str, str]
+QUANTISING = ("quantise_s", "quantise_k_step_s")  # of products in one byte or less, alone
 # The constants fitted together, with the kinds of call that they are fitted on. ``io_passes`` of prompts is not among
 # them: the kernels around the bare one, which it stands for, are not measured.
 GROUPS: dict[str, tuple[tuple[Key, ...], tuple[str, ...]]] = {
     "gemm": (
         (
             ("rates", "bandwidth_share"), ("rates", "halving_share"), ("gemm", "peak_share"), ("gemm", "launch_s"),
-            ("gemm", "k_step_s"), ("gemm", "quantise_s"), ("gemm", "quantise_k_step_s"), ("elementwise", "launch_s"),
+            ("gemm", "k_step_s"), *(("gemm", name) for name in QUANTISING), ("elementwise", "launch_s"),
         ),
         ("gemm", "elementwise"),
     ),
@@ -54,7 +55,6 @@ GROUPS: dict[str, tuple[tuple[Key, ...], tuple[str, ...]]] = {
         ("decode",),
     ),
 }  # fmt: skip
-QUANTISING = ("quantise_s", "quantise_k_step_s")  # of products in one byte or less, alone
 BARE_PASSES = 1.0  # of a prompt's queries and outputs, by the kernel that is timed
 
 

@@ -53,6 +53,7 @@ def test_what_the_grid_cannot_tell_is_the_class_default() -> None:
     for part, name in found.undetermined:
         assert found.constants[part][name] == default[part][name]
     assert found.constants["gemm"]["quantise_s"] == default["gemm"]["quantise_s"]
+    assert found.constants["gemm"]["quantise_k_step_s"] == default["gemm"]["quantise_k_step_s"]
     assert found.constants["rates"]["halving_share"] == default["rates"]["halving_share"]
     assert found.constants["decode"] == default["decode"] and "decode" not in found.reports
     assert ("decode", "launch_s") not in found.undetermined or not any(r.kind == "decode" for r in rows)
