@@ -7,16 +7,21 @@ one rank of each domain with its peers in the others, each carrying 1/m of the d
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from costmodel.all_reduce import CUSTOM, AllReduceKernel, passes_s
-from costmodel.cluster import Cluster
+from costmodel.cluster import Cluster, Tier
 from costmodel.operations import Message
 
 # Passes over the data by kind: an all-reduce is a reduce-scatter and an all-gather.
 PASSES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0}
+# Where the switch adds up, a tier's latency and share are those of the engines' own all-reduce. Other kernels take so
+# many times the latency and reach so much of the share, on H100, H200 and B200 alike (docs/laws.md): NCCL's all-gather
+# and reduce-scatter (1.7 to 2.0, 0.71 to 0.77), DeepEP's all-to-all at low latency (2.3 to 2.6, 0.55 to 0.86).
+OTHER_KERNELS = {"all_gather": (1.85, 0.74), "reduce_scatter": (1.85, 0.74), "all_to_all": (2.5, 0.62)}
 
 
 def message_seconds(
@@ -32,6 +37,7 @@ def message_seconds(
       taken, as engines do by size (vllm/csrc/custom_all_reduce.cuh, 0.33), but one pass for up to ``one_pass_tokens``
       rows (TensorRT-LLM thop/allreduceOp.cpp, 1.2: MIN_LATENCY with kOneShotMaxToken).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
+      Inside a node whose switch adds up, all kinds but the all-reduce have kernels of their own (``OTHER_KERNELS``).
     - send: one hop to the next rank ``stride`` away.
     """
     size = np.asarray(message.size, dtype=float)
@@ -43,6 +49,8 @@ def message_seconds(
     inner: Any = np.ones_like(size)
     data = message.bytes
     for t, tier in enumerate(cluster.tiers):
+        if tier.switch_latency_s and message.kind in OTHER_KERNELS:
+            tier = _with_kernel(tier, *OTHER_KERNELS[message.kind])
         reached = cluster.members(t, size, message.stride, gpus)
         ways = reached / inner  # ranks, or domains of the tier below, that talk over this tier
         active = ways > 1
@@ -61,6 +69,10 @@ def message_seconds(
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached
     return np.where(message.bytes > 0, seconds, 0.0)
+
+
+def _with_kernel(tier: Tier, latency: float, share: float) -> Tier:
+    return replace(tier, latency_s=tier.latency_s * latency, efficiency=tier.efficiency * share)
 
 
 def _send(message: Message, cluster: Cluster, gpus: Any) -> Any:

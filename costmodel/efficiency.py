@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from costmodel.hardware import Accelerator
-from costmodel.operations import Work
+from costmodel.operations import Work, Writer
 
 
 class Times(NamedTuple):
@@ -38,16 +38,19 @@ class ExpertKernels:
 
 USUAL = ExpertKernels()
 
+Fused = frozenset[tuple[Writer | None, str]]  # of operations that write the input of the product after them in a dtype
+APART: Fused = frozenset()  # a kernel of its own quantises every input
+
 
 class EfficiencyLaw(Protocol):
     def times(self, work: Work, accelerator: Accelerator) -> Times:
         """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
         ...
 
-    def with_launches(self, share: float, *, fused: bool = False, experts: ExpertKernels = USUAL) -> EfficiencyLaw:
+    def with_launches(self, share: float, *, fused: Fused = APART, experts: ExpertKernels = USUAL) -> EfficiencyLaw:
         """The same law with its fixed costs a call scaled by ``share``: CUDA graphs and dependent launches hide some.
-        ``fused``: inputs are quantised by the operation before where that is possible. ``experts``: how
-        the engine's kernels for them differ."""
+        ``fused``: which inputs are quantised by the operation before. ``experts``: how the engine's kernels for them
+        differ."""
         ...
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
@@ -69,7 +72,7 @@ class FlatLaw:
         bound = np.maximum(compute, memory)
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
 
-    def with_launches(self, share: float, *, fused: bool = False, experts: ExpertKernels = USUAL) -> FlatLaw:
+    def with_launches(self, share: float, *, fused: Fused = APART, experts: ExpertKernels = USUAL) -> FlatLaw:
         return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

@@ -23,12 +23,13 @@ class Engine:
     ``comm_overlap`` share of communication hidden behind computation; ``shared_stream_tokens``: up to so many rows,
     shared experts run on a stream of their own beside the routed ones; ``launch_share`` share of the kernels' fixed
     costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart;
-    ``input_quantisation`` ``fused``: norms, activations and attention write the inputs of FP8 and NVFP4 products, or
-    ``apart``: a kernel of its own does; overheads of the host: ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer
-    and pass, ``sequence_overhead_s`` a sequence and pass, ``request_overhead_s`` once a request (parsing, answering)
-    and ``prompt_token_s`` once a token of its prompt (tokenising, copying); ``eager_launch_s`` an operation that is
-    launched by itself: in passes with prompts of more than ``captured_tokens`` rows (smaller ones replay captured
-    graphs), in ``eager_layers``, those with ``experts`` (which engines do not compile into few launches) or ``all``;
+    ``input_quantisation``: a kernel of its own quantises the input of a product (``apart``), or norms, activations and
+    attention write it in FP8 or NVFP4 (``fused``; ``fp4_norms_apart``: norms in FP8 alone); overheads of the host:
+    ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
+    ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
+    (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
+    than ``captured_tokens`` rows (smaller ones replay captured graphs), in ``eager_layers``, those with ``experts``
+    (which engines do not compile into few launches) or ``all``;
     ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
     be prefilled is held back for up to so many steps, so that others join it."""

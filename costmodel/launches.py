@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from costmodel.efficiency import EfficiencyLaw, ExpertKernels
+from costmodel.efficiency import APART, EfficiencyLaw, ExpertKernels, Fused
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
 
@@ -26,6 +26,10 @@ EXPERT_KERNELS = {
 }
 UNKNOWN = replace(GENERATED, unpacked=2.0)
 
+# What ``Engine.input_quantisation`` may be, and which operations then write the inputs of which products.
+ALL: Fused = frozenset((writer, dtype) for writer in ("norm", "activation", "attention") for dtype in ("fp8", "fp4"))
+INPUT_QUANTISATION: dict[str, Fused] = {"apart": APART, "fused": ALL, "fp4_norms_apart": ALL - {("norm", "fp4")}}
+
 
 def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator) -> EfficiencyLaw:
     """``law`` with the fixed costs that are left inside ``engine`` and its expert kernels.
@@ -38,4 +42,4 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator) -> E
     experts = EXPERT_KERNELS.get(engine.name, UNKNOWN)
     if not accelerator.blackwell:
         experts = ExpertKernels(unpacked=experts.unpacked)
-    return law.with_launches(share, fused=engine.input_quantisation == "fused", experts=experts)
+    return law.with_launches(share, fused=INPUT_QUANTISATION[engine.input_quantisation], experts=experts)

@@ -21,6 +21,7 @@ ACTIVATION_BYTES = 2.0
 WorkKind = Literal["gemm", "experts", "prefill_attention", "decode_attention", "mla_decode", "scan", "elementwise"]
 MessageKind = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send"]
 Rows = Literal["tokens", "dense_tokens", "stage_tokens", "prompt_tokens", "decodes", "samples"]
+Writer = Literal["norm", "activation", "attention"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Work:
     """What one rank does in one call: FLOPs, bytes moved, and the shape (m rows, n columns, k inner) for laws that
     depend on it. ``dtype`` names the compute peak. ``weight_bytes``, ``kv_bytes`` and ``io_bytes`` add up to the
     traffic. ``groups`` is the number of separate matrices of a grouped product, ``tile_rows`` the rows that its kernel
-    pads each of them to, where that is more than the law's own tile. ``fusable``: inputs in the product's format can be
-    written by the operation before; ``blocks``: the weights' scales are of blocks."""
+    pads each of them to, where that is more than the law's own tile. ``written_by``: the operation before a product,
+    if engines have kernels of it that write the input in the product's format; ``blocks``: the weights' scales are
+    of blocks."""
 
     kind: WorkKind
     dtype: str
@@ -42,7 +44,7 @@ class Work:
     k: Any
     groups: Any = 1.0
     tile_rows: float = 0.0
-    fusable: bool = False
+    written_by: Writer | None = None
     blocks: bool = False
 
     @property
@@ -72,7 +74,8 @@ def rows_of(step: Step, rows: Rows) -> Any:
 
 @dataclass(frozen=True)
 class Gemm:
-    """``rows`` x k times k x n. ``weights`` is k n (and the bias) unless given, for matrices used in other shapes."""
+    """``rows`` x k times k x n. ``weights`` is k n (and the bias) unless given, for matrices used in other shapes.
+    ``after``: what writes its input."""
 
     name: str
     format: WeightFormat
@@ -81,6 +84,7 @@ class Gemm:
     rows: Rows = "tokens"
     bias: Any = 0.0
     resident: bool = True  # False: the weights are counted at another operation that uses the same matrix
+    after: Writer = "norm"
 
     @property
     def weights(self) -> Any:
@@ -110,24 +114,17 @@ class Gemm:
             m,
             self.n,
             self.k,
-            fusable=self.format.fusable,
+            written_by=self.after if self.format.fusable else None,
         )
 
 
 @dataclass(frozen=True)
 class GroupedGemm:
     """One matrix of every expert on this rank. ``experts_total`` experts, ``top_k`` of them a token, ``local`` on
-    this rank, each k x n here.
+    this rank, each k x n here; ``corrected``: chosen by a router with a correction bias.
 
     Rows are the stage's tokens times top_k over ep, times the imbalance of the busiest rank. Weights are read for the
-    experts that are hit, tokens choosing independently: of those on the rank the share
-
-        1 - (1 - top_k / experts)^tokens                            all experts equally popular
-        1 - (1 + skew top_k tokens / experts)^(-1 / skew)           popularity gamma distributed with variance ``skew``
-
-    (tokens times the busiest rank's load in the second, which is the mean of 1 - exp(-popularity top_k tokens /
-    experts): a negative binomial's chance of being hit at least once; it tends to 1 - exp(-top_k tokens / experts) as
-    the skew vanishes).
+    experts that are hit (``Routing.touched``), of those on the busiest rank as if by as many more tokens.
     """
 
     name: str
@@ -138,6 +135,7 @@ class GroupedGemm:
     k: Any
     n: Any
     bias: Any = 0.0
+    corrected: bool = False
 
     @property
     def weights(self) -> Any:
@@ -153,16 +151,14 @@ class GroupedGemm:
     def work(self, step: Step) -> Work:
         layout = step.layout
         share = self.top_k / self.experts_total
-        routing = layout.routing
-        busiest = layout.busiest(self.local)
+        routing = layout.routing.of_router(self.corrected)
+        busiest = layout.busiest(self.local, routing)
         m = step.stage_tokens * (self.top_k / layout.ep) * busiest
         if routing.tile_rows:
             hit = self.local * (m > 0)
-        elif routing.skew:
-            tokens = step.stage_tokens * busiest
-            hit = self.local * (1.0 - (1.0 + routing.skew * share * tokens) ** (-1.0 / routing.skew))
         else:
-            hit = self.local * (1.0 - (1.0 - share) ** step.stage_tokens)
+            tokens = step.stage_tokens * busiest if routing.skew else step.stage_tokens
+            hit = self.local * routing.touched(share, tokens)
         kn = self.k * self.n
         return Work(
             "experts",
@@ -183,7 +179,8 @@ class GroupedGemm:
 @dataclass(frozen=True)
 class Elementwise:
     """Norms, activations, residual adds, rotary embedding: bound by memory. ``bytes_per_row`` moved a row.
-    ``after_reduce``: the kernel of an all-reduce before it may do it in passing."""
+    ``after_reduce``: the kernel of an all-reduce before it may do it in passing. ``only``: 1 for plans that run it, 0
+    for others."""
 
     name: str
     format: WeightFormat
@@ -192,6 +189,7 @@ class Elementwise:
     rows: Rows = "tokens"
     reads_weights: bool = True  # False: a look-up, which touches only its rows
     after_reduce: bool = False
+    only: Any = 1.0
 
     @property
     def weight_bytes(self) -> Any:
@@ -201,7 +199,7 @@ class Elementwise:
         return 0.0
 
     def work(self, step: Step) -> Work:
-        m = rows_of(step, self.rows)
+        m = rows_of(step, self.rows) * self.only
         read = self.weight_bytes if self.reads_weights else 0.0
         return Work("elementwise", self.format.compute, 0.0, read, 0.0, m * self.bytes_per_row, m, 1.0, 1.0)
 

@@ -16,7 +16,7 @@ from costmodel.cluster import Cluster, Tier
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
-from costmodel.launches import in_engine
+from costmodel.launches import INPUT_QUANTISATION, in_engine
 from costmodel.laws import ShapedLaw
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
@@ -216,7 +216,7 @@ def read_engine(config: EngineConfig) -> Engine:
         output_reserved=number("engine.output_reserved", config.output_reserved, 0, 1, open_low=False),
         shared_stream_tokens=int(number("engine.shared_stream_tokens", config.shared_stream_tokens, 0, open_low=False)),
         launch_share=number("engine.launch_share", config.launch_share, 0, 10, open_low=False),
-        input_quantisation=choice("engine.input_quantisation", config.input_quantisation, ("apart", "fused")),
+        input_quantisation=choice("engine.input_quantisation", config.input_quantisation, tuple(INPUT_QUANTISATION)),
         reserve_bytes=number("engine.reserve_bytes", config.reserve_bytes, 0, open_low=False),
         dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
         exchange=choice("engine.exchange", config.exchange, ("allgather", "alltoall")),

@@ -20,7 +20,8 @@ def matrices(setting: Setting, name: str, inner: int, gated: bool, bias: bool) -
     out = setting.hidden
     yield Gemm(f"{name}.up", of(f"{name}.up"), out, up, "dense_tokens", bias=up if bias else 0.0)
     yield Elementwise(f"{name}.activation", of("norm"), (up + local) * ACTIVATION_BYTES, rows="dense_tokens")
-    yield Gemm(f"{name}.down", of(f"{name}.down"), local, out, "dense_tokens", bias=out if bias else 0.0)
+    down = out if bias else 0.0
+    yield Gemm(f"{name}.down", of(f"{name}.down"), local, out, "dense_tokens", bias=down, after="activation")
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,11 @@ class GroupedQueryAttention:
         yield Elementwise("attention.rotary", of("norm"), 2.0 * (query + kv) * ACTIVATION_BYTES, norm_weights)
 
         if self.qk_norm == "full":
-            # A norm over the whole width needs the sum of squares of all tp ranks, for q and for k
-            # (vllm/model_executor/layers/mamba/linear_attn.py MiniMaxText01RMSNormTP, vLLM 0.33): one fp32 a token.
-            for part in ("q", "k"):
-                yield Collective(f"attention.{part}_norm", "all_reduce", 4.0, layout.tp, 1)
+            # A norm over the whole width needs the sums of squares of all tp ranks: two fp32 a token, of q and of k, in
+            # one message (vllm/model_executor/layers/mamba/linear_attn.py MiniMaxText01RMSNormTP.forward_qk since
+            # 0.14, pull request 31493; SGLang since pull request 14416).
+            yield Elementwise("attention.qk_sums", of("norm"), (query + kv) * ACTIVATION_BYTES, only=layout.tp > 1)
+            yield Collective("attention.qk_norm", "all_reduce", 8.0, layout.tp, 1)
         if self.chunk is not None:
             pairs, context = lengths.chunked_pairs(self.chunk), lengths.chunked_context(self.chunk)
         else:
@@ -93,6 +94,7 @@ class GroupedQueryAttention:
             query,
             setting.hidden,
             bias=setting.hidden if self.output_bias else 0.0,
+            after="attention",
         )
         yield Collective(
             "attention.all_reduce", "all_reduce", setting.hidden * ACTIVATION_BYTES, layout.tp, 1, before_norm=True

@@ -66,7 +66,8 @@ class LatentAttention:
         )
         yield from self._cores(setting, heads)
         bias = setting.hidden if self.bias else 0.0
-        yield Gemm("attention.output", of("attention.output"), heads * self.v_dim, setting.hidden, bias=bias)
+        out = heads * self.v_dim
+        yield Gemm("attention.output", of("attention.output"), out, setting.hidden, bias=bias, after="attention")
         yield Collective(
             "attention.all_reduce", "all_reduce", setting.hidden * ACTIVATION_BYTES, tp, 1, before_norm=True
         )

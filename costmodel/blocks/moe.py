@@ -24,11 +24,11 @@ DISPATCH_BYTES = 1.0  # DeepEP sends fp8 tokens; their scales (4 bytes in 128) a
 @dataclass(frozen=True)
 class MoeFfn:
     """``experts`` of width ``inner``, ``top_k`` of them a token; ``shared_inner`` the summed width of the shared
-    ones. ``gated``: three matrices an expert, else two. ``router_bias``: a correction vector of one number an expert
-    (DeepSeek-V3) or a bias; ``expert_bias``: biases in the experts (gpt-oss); ``shared_gate``: a hidden-to-one gate on
-    the shared experts (Qwen). ``latent``: experts work in a narrower width, projected down and up (Nemotron).
-    ``shared_apart``: the shared part is normed before it is added, so its sum needs an all-reduce of its own (the
-    dense FFN beside Gemma 4's experts)."""
+    ones. ``gated``: three matrices an expert, else two. ``router_bias``: one trained number an expert; ``corrected``:
+    the router chooses with a correction bias, moved in training until loads are even (DeepSeek-V3); ``expert_bias``:
+    biases in the experts (gpt-oss); ``shared_gate``: a hidden-to-one gate on the shared experts (Qwen). ``latent``:
+    experts work in a narrower width, projected down and up (Nemotron). ``shared_apart``: the shared part is normed
+    before it is added, so its sum needs an all-reduce of its own (the dense FFN beside Gemma 4's experts)."""
 
     experts: int
     top_k: int
@@ -41,6 +41,7 @@ class MoeFfn:
     latent: int | None = None
     extra_router_parameters: int = 0
     shared_apart: bool = False
+    corrected: bool = False
 
     def operations(self, setting: Setting) -> Iterator[Operation]:
         layout, of, hidden = setting.layout, setting.quantization.of, setting.hidden
@@ -63,6 +64,7 @@ class MoeFfn:
             width,
             up,
             bias=up if self.expert_bias else 0.0,
+            corrected=self.corrected,
         )
         per_row = (up + inner) * ACTIVATION_BYTES * self.top_k / layout.ep
         if setting.expert_rows == "all":
@@ -77,6 +79,7 @@ class MoeFfn:
             inner,
             width,
             bias=width if self.expert_bias else 0.0,
+            corrected=self.corrected,
         )
         yield from self._combine(setting, width)
         if self.latent:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from costmodel.efficiency import USUAL, ExpertKernels, Times
+from costmodel.efficiency import APART, USUAL, ExpertKernels, Fused, Times
 from costmodel.hardware import Accelerator
 from costmodel.laws.rates import HALVINGS, Rates, overlap
 from costmodel.operations import Work
@@ -18,6 +18,9 @@ TILE_ROWS = 64.0
 # A bf16 input is read (2) and written at one byte (1); half a byte in fp4 is neglected. Quantising in groups, as SGLang
 # does apart from its FP8 block products, moves 2.9 to 3.5 bytes an element in the kernel tables (docs/laws.md).
 QUANTISED_BYTES = 3.0
+# The same in NVFP4, of SGLang (FlashInfer's kernel) on the B200, the only accelerator with FP4 in the tables: seconds a
+# call (with what a product in FP4 costs beyond one in bf16), seconds an element of k, bytes an element.
+FP4_QUANTISE_S, FP4_QUANTISE_K_STEP_S, FP4_QUANTISED_BYTES = 1.7e-6, 1.96e-10, 3.7
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class GemmLaw:
     ``k_step_s``: seconds for each element of k: a tile walks along k on one SM, however few tiles there are; this is
     the tile saturation T / (T + T_half) and the bandwidth saturation bytes / (bytes + b_half) written as additions,
     which is what the rational saturations amount to. The bracket: products in fp8, int8 or fp4 quantise their input
-    first, a kernel of its own (``quantise_s``, its walk along k for the scales, and its traffic), unless the engine has
-    the operation before write them so (``fused``, for formats that allow it). Valid for n, k >= 512 and m from 1 to
-    32768.
+    first, a kernel of its own (``quantise_s``, its walk along k for the scales, and its traffic; ``fp4_`` its own in
+    fp4), unless the engine has the operation before write them so (``fused``). Valid for n, k >= 512 and m from 1
+    to 32768.
     """
 
     peak_share: float
@@ -43,7 +46,10 @@ class GemmLaw:
     quantise_s: float
     quantise_k_step_s: float
     quantise_bytes: float = QUANTISED_BYTES
-    fused: bool = False
+    fp4_quantise_s: float = FP4_QUANTISE_S
+    fp4_quantise_k_step_s: float = FP4_QUANTISE_K_STEP_S
+    fp4_quantise_bytes: float = FP4_QUANTISED_BYTES
+    fused: Fused = APART
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
@@ -56,10 +62,18 @@ class GemmLaw:
         tile_s = 2.0 * TILE_ROWS / rate
         if tile_s * bandwidth > 0.5625:
             seconds = np.maximum(seconds, work.n * work.k * tile_s * (work.m > 0))
-        if HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) and not (self.fused and work.fusable):
-            fixed = fixed + self.quantise_s + work.k * self.quantise_k_step_s
-            seconds = seconds + work.m * work.k * (self.quantise_bytes / bandwidth)
+        halvings = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0)
+        if halvings and (work.written_by, work.dtype) not in self.fused:
+            call, step, moved = self._quantising(halvings)
+            fixed = fixed + call + work.k * step
+            seconds = seconds + work.m * work.k * (moved / bandwidth)
         return Times(seconds + fixed * (work.m > 0), compute, memory)
+
+    def _quantising(self, halvings: int) -> tuple[float, float, float]:
+        """Seconds a call and an element of k, and bytes an element, of the kernel that quantises the input."""
+        if halvings == 2:
+            return self.fp4_quantise_s, self.fp4_quantise_k_step_s, self.fp4_quantise_bytes
+        return self.quantise_s, self.quantise_k_step_s, self.quantise_bytes
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,9 @@ def fit(cls: str, cases: Sequence[Cases], rates: dict[str, float], free_rates: b
     owned, lawful = OWNED.get(cls, ({}, ""))
     owners = sorted({str(c.frame["owner"].iloc[0]) for c in data} - {"", lawful})
     keys = [(cls, k) for k in START[cls]] + ([("rates", k) for k in START["rates"]] if free_rates else [])
-    keys += [(owner, k) for owner in owners for k in owned]
-    base: Constants = {"rates": dict(rates), cls: dict(START[cls])} | {owner: dict(owned) for owner in owners}
+    own = {owner: {_field(owner, k): v for k, v in owned.items()} for owner in owners}
+    keys += [(owner, k) for owner, constants in own.items() for k in constants]
+    base: Constants = {"rates": dict(rates), cls: dict(START[cls])} | own
     start = np.array([base[c][k] for c, k in keys])
     upper = np.array([0.0 if k.endswith("_share") else np.log(1e4 * v) for (_, k), v in zip(keys, start, strict=True)])
     lower = np.log(start) - np.log(1e4)
@@ -137,6 +138,11 @@ def fit(cls: str, cases: Sequence[Cases], rates: dict[str, float], free_rates: b
 
     found = least_squares(residuals, np.log(start), bounds=(lower, upper), loss="soft_l1", f_scale=0.1, max_nfev=80)
     return constants_at(np.minimum(found.x, upper))
+
+
+def _field(owner: str, constant: str) -> str:
+    """The law's field for a constant of an owner: NVFP4 is quantised by a kernel of its own."""
+    return f"fp4_{constant}" if owner.endswith("nvfp4") else constant
 
 
 def fit_all(classes: dict[str, list[Cases]]) -> Constants:

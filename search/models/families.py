@@ -21,7 +21,8 @@ class Family:
     those that always have one. ``qk_norm``: ``_if_set`` follows ``use_qk_norm``. ``gate``: queries carry an output
     gate. ``norms`` a layer; ``norm_bias``: LayerNorms, with a bias. ``windows``: which layers slide where
     ``layer_types`` is absent. ``expert_key`` names the key of an expert's width, ``dense_key`` that of a dense FFN.
-    ``router_bias``: a trained bias (correction vectors are buffers and not counted). ``defaults``: what the config
+    ``router_bias``: a trained bias (correction vectors are buffers and not counted). ``corrected``: routers choose with
+    a correction vector (``e_score_correction_bias``), whether a flag says so or not. ``defaults``: what the config
     class takes for absent keys. ``vision``: how the vision tower is counted.
     """
 
@@ -39,6 +40,7 @@ class Family:
     expert_key: str = "moe_intermediate_size"
     dense_key: str = "intermediate_size"
     router_bias: bool = False
+    corrected: bool = False
     expert_bias: bool = False
     shared_gate: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -58,7 +60,8 @@ _QWEN3_NEXT = Family(
     shared_gate=True,
     defaults={**_QWEN_MOE, **_QWEN_WINDOW, "head_dim": 256, "full_attention_interval": 4, "tie_word_embeddings": False},
 )
-_DEEPSEEK = Family(attention="mla", experts="fields", windows="none", defaults={"moe_layer_freq": 1})
+_DEEPSEEK_V2 = Family(attention="mla", experts="fields", windows="none", defaults={"moe_layer_freq": 1})
+_DEEPSEEK = replace(_DEEPSEEK_V2, corrected=True)
 _TIED = {"tie_word_embeddings": True, "head_dim": 256}
 # Sizes per layer must be said: the class would take 256 for an absent one, and they are not modelled.
 _GEMMA4_DEFAULTS = {**_TIED, "enable_moe_block": False, "hidden_size_per_layer_input": 256}
@@ -95,7 +98,7 @@ FAMILIES: dict[str, Family] = {
     "gemma3": replace(_GEMMA3, vision="siglip"),
     "gemma4_text": _GEMMA4,
     "gemma4": replace(_GEMMA4, vision="gemma4"),
-    "glm4_moe": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none"),
+    "glm4_moe": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True),
     "minimax_m2": Family(
         experts="fields", qk_norm="full_if_set", windows="none", expert_key="intermediate_size", dense_key=""
     ),
@@ -111,7 +114,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "llama4": _LLAMA4,
     "llama4_text": replace(_LLAMA4, vision=None),
-    "deepseek_v2": _DEEPSEEK,
+    "deepseek_v2": _DEEPSEEK_V2,
     "deepseek_v3": _DEEPSEEK,
     "deepseek_v32": _DEEPSEEK,
     "kimi_k2": _DEEPSEEK,
@@ -124,7 +127,9 @@ FAMILIES: dict[str, Family] = {
         note="per-head QK norms, no output gate and equal heads in all layers: vLLM's step3p5.py decides these "
         "by keys that this config does not have",
     ),
-    "nemotron_h": Family(attention="hybrid", experts="fields", windows="none", gated_ffn=False, norms=1),
+    "nemotron_h": Family(
+        attention="hybrid", experts="fields", windows="none", gated_ffn=False, norms=1, corrected=True
+    ),
     "falcon": Family(norm_bias=True, gated_ffn=False, windows="none", defaults={"tie_word_embeddings": True}),
 }
 

@@ -59,8 +59,7 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
     inner = fields.integer(family.expert_key)
     latent = fields.integer("moe_latent_size", default=None)
     # Correction vectors of the routers are buffers in transformers, a few bytes an expert, and not counted.
-    for name in ("use_routing_bias", "use_moe_router_bias"):
-        fields.flag(name, default=False)
+    flags = [fields.flag(name, default=False) for name in ("use_routing_bias", "use_moe_router_bias")]
     return MoeFfn(
         count,
         top_k,
@@ -71,6 +70,7 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
         expert_bias=family.expert_bias,
         shared_gate=family.shared_gate,
         latent=latent,
+        corrected=family.corrected or any(flags),
     )
 
 

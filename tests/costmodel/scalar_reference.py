@@ -149,14 +149,14 @@ class Reference:
             return 0.0
         seconds, inner = 0.0, 1
         for domain, alpha, beta in self.case.networks:
-            reached = together(size, stride, domain, self.gpus)
-            ways = reached / inner
+            ways = (reached := together(size, stride, domain, self.gpus)) / inner
             if ways > 1:
                 part = passes * (alpha + (ways - 1) / ways * data / beta)
-                if passes == 2 and inner == 1 and domain == self.case.networks[0][0]:
-                    part = self.passes(ways, data, self.case.latencies)
-                    if self.case.switch_s is not None:
-                        part = min(part, self.case.switch_s + data / beta)
+                node, switch_s = domain == self.case.networks[0][0], self.case.switch_s
+                if node and passes == 2 and inner == 1:
+                    part = min(self.passes(ways, data, self.case.latencies), (switch_s or math.inf) + data / beta)
+                elif node and passes == 1 and switch_s:  # NCCL's latency and share of the links
+                    part = 1.85 * alpha + (ways - 1) / ways * data / (0.74 * beta)
                 seconds += part
                 data /= ways
             inner = reached

@@ -108,5 +108,17 @@ def test_a_switch_adds_up_what_is_large() -> None:
     assert small == float(message_seconds(message[1e6], NODES, 64))
     assert large == pytest.approx(60e-6 + 1e9 / B0)
     assert large < 0.6 * float(message_seconds(message[1e9], NODES, 64))
-    gather = Message("all_gather", 1e9, np.asarray(8.0), 1)
-    assert message_seconds(gather, switched, 64) == message_seconds(gather, NODES, 64)
+
+
+def test_other_kernels_than_the_all_reduce_behind_a_switch() -> None:
+    """Latency and share of a node whose switch adds up are the all-reduce's; other nodes state no kernel's."""
+    node, fabric = NODES.tiers
+    switched = Cluster("switched", (replace(node, switch_latency_s=60e-6), fabric))
+    for kind, latency, share in (("all_gather", 1.85, 0.74), ("reduce_scatter", 1.85, 0.74), ("all_to_all", 2.5, 0.62)):
+        message = Message(kind, 1e9, np.asarray(8.0), 1)
+        plain, slower = (float(message_seconds(message, c, 64)) for c in (NODES, switched))
+        assert plain == pytest.approx(A0 + 7 / 8 * 1e9 / B0)
+        assert slower == pytest.approx(latency * A0 + 7 / 8 * 1e9 / (share * B0))
+        wide = Message(kind, 1e9, np.asarray(16.0), 1)
+        across = float(message_seconds(wide, switched, 64)) - float(message_seconds(wide, NODES, 64))
+        assert 0 < across < 2 * (slower - plain)

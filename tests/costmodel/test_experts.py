@@ -7,14 +7,16 @@ import pytest
 from cost_strategies import CHECKS
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import gammaln
 from worked_case import original, qwen3, worked_case
 
-from costmodel.architecture import Quantization
+from costmodel.architecture import Quantization, Setting
+from costmodel.blocks import MoeFfn
 from costmodel.breakdown import breakdown
 from costmodel.engine import Engine
 from costmodel.formats import weight_format
 from costmodel.hardware import Accelerator
-from costmodel.layout import Layout, Routing
+from costmodel.layout import UNCORRECTED, Layout, Routing
 from costmodel.lengths import FixedLengths
 from costmodel.operations import Elementwise, GroupedGemm
 from costmodel.step import Step
@@ -22,37 +24,74 @@ from costmodel.step import Step
 EXPERTS, TOP_K = 128, 8
 
 
-def groups(tokens: float, routing: Routing) -> float:
+def groups(tokens: float, routing: Routing, corrected: bool = True) -> float:
     one = np.ones(1)
     layout = Layout(one, one, one, one, one, one, one, one, routing)
     step = Step(tokens * one, 0.0 * one, tokens * one, 0.0 * one, tokens * one, FixedLengths(16, 16), layout)
-    op = GroupedGemm("experts.up", weight_format("fp8"), EXPERTS, TOP_K, float(EXPERTS), 4096.0, 3072.0)
+    fp8 = weight_format("fp8")
+    op = GroupedGemm("experts.up", fp8, EXPERTS, TOP_K, float(EXPERTS), 4096.0, 3072.0, corrected=corrected)
     return float(op.work(step).groups[0])
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 16, 64, 512])
 @pytest.mark.parametrize("skew", [0.3, 0.89, 3.0])
-def test_skewed_popularity_against_drawing_it(tokens: int, skew: float) -> None:
-    """Experts with gamma distributed popularity, tokens choosing by it: the mean number that is hit."""
+def test_skewed_choice_against_drawing_it(tokens: int, skew: float) -> None:
+    """Experts with beta distributed chances of being taken, tokens taking them: the mean number that is hit."""
     rng = np.random.default_rng(0)
-    popularity = rng.gamma(1 / skew, skew, size=(4000, EXPERTS))
-    hit = rng.poisson(popularity * tokens * TOP_K / EXPERTS) > 0
+    share = TOP_K / EXPERTS
+    chance = rng.beta(1 / skew, (1 - share) / (share * skew), size=(4000, EXPERTS))
+    hit = rng.binomial(tokens, chance) > 0
     assert groups(tokens, Routing(skew=skew)) == pytest.approx(hit.sum(axis=1).mean(), rel=0.02)
+
+
+@pytest.mark.parametrize(("experts", "top_k"), [(128, 8), (256, 8), (16, 1), (8, 2), (512, 10)])
+@pytest.mark.parametrize("skew", [0.0, 0.01, 0.1, 1.48, 10.0])
+def test_one_token_touches_its_own_experts(experts: int, top_k: int, skew: float) -> None:
+    """However uneven, and however many tokens, as the gamma functions themselves say."""
+    tokens = np.array([1.0, 2.0, 3.0, 17.0, 300.0])
+    found = Routing(skew=skew).touched(top_k / experts, tokens)
+    assert found[0] * experts == pytest.approx(top_k, rel=3e-3)
+    if skew:
+        a, b = 1 / skew, (experts - top_k) / (top_k * skew)
+        exact = -np.expm1(gammaln(b + tokens) - gammaln(b) + gammaln(a + b) - gammaln(a + b + tokens))
+        assert found == pytest.approx(exact, rel=3e-3)
+
+
+def test_routers_without_a_correction_bias_are_more_skewed() -> None:
+    """1.8 times: the ratio of the squared coefficients of variation of power laws between 1 and 0.8 of 2048 tokens."""
+
+    def variation(alpha: float) -> float:
+        x = np.geomspace(1.0, 0.8 * 2048, 200_001)
+        zeroth, first, second = (np.trapezoid(x ** (n - alpha), x) for n in range(3))
+        return float(second * zeroth / first**2 - 1.0)
+
+    assert variation(1.2) / variation(1.01) == pytest.approx(UNCORRECTED, rel=0.02)
+    assert groups(16, Routing(skew=1.0), corrected=False) == groups(16, Routing(skew=UNCORRECTED))
+    blocks = [MoeFfn(EXPERTS, TOP_K, 1536, corrected=c).operations(Setting.single(qwen3())) for c in (True, False)]
+    assert [{op.corrected for op in b if isinstance(op, GroupedGemm)} for b in blocks] == [{True}, {False}]
+
+
+def test_few_of_many_experts_are_a_negative_binomial() -> None:
+    """1 - (1 + skew k T / E)^(-1 / skew), to which the beta-binomial tends for many experts."""
+    found = Routing(skew=1.5).touched(8 / 1e6, np.array([1e5]))
+    assert found[0] == pytest.approx(1 - (1 + 1.5 * 0.8) ** (-1 / 1.5), rel=1e-4)
 
 
 @CHECKS
 @given(st.floats(1, 1e5), st.floats(0.01, 10))
 def test_unevenness_touches_fewer(tokens: float, skew: float) -> None:
     even, uneven = groups(tokens, Routing()), groups(tokens, Routing(skew=skew))
-    assert 0 < uneven <= even * (1 + 0.05) and even <= EXPERTS
+    assert 0 < uneven <= even * (1 + 3e-3) and even <= EXPERTS
     assert groups(2 * tokens, Routing(skew=skew)) >= uneven
+    assert groups(0.0, Routing(skew=skew)) == 0.0
 
 
-def test_small_skew_is_independent_choice() -> None:
-    """1 - exp(-k T / E), which 1 - (1 - k / E)^T tends to for many experts."""
+def test_no_skew_is_independent_choice() -> None:
+    """1 - exp(-k T / E), which 1 - (1 - k / E)^T tends to for many experts; a skew too small to tell is none."""
     expected = EXPERTS * (1 - np.exp(-TOP_K * 16 / EXPERTS))
-    assert groups(16, Routing(skew=1e-6)) == pytest.approx(expected, rel=1e-4)
     assert groups(16, Routing()) == pytest.approx(expected, rel=0.03)
+    assert groups(16, Routing(skew=0.009)) == groups(16, Routing())
+    assert groups(16, Routing(skew=0.01)) == pytest.approx(groups(16, Routing()), rel=5e-3)
 
 
 def test_a_contiguous_layout_touches_every_local_expert_once_there_is_work() -> None:

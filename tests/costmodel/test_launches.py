@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from costmodel.architecture import Setting
+from costmodel.blocks import DenseFfn
 from costmodel.engine import Engine
 from costmodel.formats import weight_format
 from costmodel.launches import in_engine
@@ -14,6 +16,7 @@ from costmodel.lengths import FixedLengths
 from costmodel.operations import Gemm
 from costmodel.step import Step
 from tests.costmodel.test_laws import CHIP, law, work
+from tests.costmodel.worked_case import qwen3
 
 
 def test_only_dependent_launches_hide_fixed_costs():
@@ -37,7 +40,7 @@ def test_fused_inputs_save_the_kernel_that_quantises_them():
         engine = Engine("e", launch_share=0.5, input_quantisation=quantisation)
         return float(in_engine(base, engine, CHIP).times(call, CHIP).seconds)
 
-    fp8 = replace(work("gemm", m, n, k, "fp8"), fusable=True)
+    fp8 = replace(work("gemm", m, n, k, "fp8"), written_by="norm")
     traffic = 3 * m * k / (3e12 * base.rates.bandwidth_share)
     saved = 0.5 * base.gemm.quantise_s + k * base.gemm.quantise_k_step_s + traffic
     assert seconds(fp8, "apart") - seconds(fp8, "fused") == pytest.approx(saved, rel=1e-9)
@@ -45,12 +48,42 @@ def test_fused_inputs_save_the_kernel_that_quantises_them():
     assert seconds(groups_of_128, "fused") == seconds(groups_of_128, "apart") == seconds(fp8, "apart")
     bf16 = work("gemm", m, n, k)
     assert seconds(bf16, "fused") == seconds(bf16, "apart")
+    assert seconds(fp8, "fp4_norms_apart") == seconds(fp8, "fused")
+
+
+def test_norms_that_write_no_fp4_leave_its_kernel():
+    """vLLM's: after a norm an input is quantised by a kernel of its own, after an activation it is not."""
+    m, n, k = 64.0, 4096.0, 8192.0
+    base, call = law(), work("gemm", m, n, k, "fp4")
+
+    def seconds(written_by: str, quantisation: str) -> float:
+        engine = Engine("e", launch_share=0.5, input_quantisation=quantisation)
+        of = replace(call, written_by=written_by)
+        return float(in_engine(base, engine, BLACKWELL).times(of, BLACKWELL).seconds)
+
+    gemm, traffic = base.gemm, 3.7 * m * k / (3e12 * base.rates.bandwidth_share)
+    saved = 0.5 * gemm.fp4_quantise_s + k * gemm.fp4_quantise_k_step_s + traffic
+    assert seconds("norm", "fp4_norms_apart") == seconds("norm", "apart")
+    assert seconds("norm", "apart") - seconds("norm", "fused") == pytest.approx(saved, rel=1e-9)
+    assert seconds("activation", "fp4_norms_apart") == seconds("activation", "fused") < seconds("activation", "apart")
 
 
 @pytest.mark.parametrize(("name", "fusable"), [("fp8", True), ("nvfp4", True), ("fp8_block", False), ("bf16", False)])
 def test_formats_say_whether_their_inputs_can_be_fused(name, fusable):
     step = Step(4.0, 0.0, 4.0, 0.0, 4.0, FixedLengths(1024, 1024), Layout.single())
-    assert Gemm("x", weight_format(name), 4096.0, 4096.0).work(step).fusable is fusable
+    product = Gemm("x", weight_format(name), 4096.0, 4096.0, after="activation")
+    assert product.work(step).written_by == ("activation" if fusable else None)
+
+
+def test_products_say_what_writes_their_inputs():
+    model = qwen3()
+    setting = Setting.single(model)
+    after = {op.name: op.after for kind in model.kinds for op in kind.operations(setting) if isinstance(op, Gemm)}
+    after |= {op.name: op.after for op in DenseFfn(1024).operations(setting) if isinstance(op, Gemm)}
+    assert after == {
+        "attention.qkv": "norm", "attention.output": "attention", "router": "norm", "dense.up": "norm",
+        "dense.down": "activation",
+    }  # fmt: skip
 
 
 def test_launch_share_leaves_the_fixed_costs_of_experts():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from costmodel.architecture import Quantization, Setting
-from costmodel.blocks import GatedDeltaNet, Indexer, LatentAttention, Mamba2
+from costmodel.blocks import GatedDeltaNet, GroupedQueryAttention, Indexer, LatentAttention, Mamba2
 from costmodel.formats import BF16
 from costmodel.layout import Layout
 from costmodel.lengths import FixedLengths
@@ -64,6 +64,21 @@ def test_no_traffic_on_one_accelerator(block: Any) -> None:
         assert isinstance(op, Collective) is hasattr(op, "message")
         if isinstance(op, Collective):
             assert np.all(op.size == 1)
+
+
+def test_a_norm_over_all_heads_sends_two_numbers_a_token() -> None:
+    """MiniMax-M2: the sums of squares of q and of k in one message, added up by a kernel of their own where tp splits
+    the heads: 2048 and 512 wide at a tp of 4, in bf16."""
+    block = GroupedQueryAttention(64, 16, 128, qk_norm="full")
+    of = setting([1.0, 4.0])
+    (sums,) = [op for op in block.operations(of) if op.name == "attention.qk_sums"]
+    (message,) = [op for op in block.operations(of) if op.name == "attention.qk_norm"]
+    assert isinstance(message, Collective) and message.kind == "all_reduce"
+    assert np.all(message.message(step(3.0, 0.0, of)).bytes == 3 * 2 * 4)
+    found = sums.work(step(3.0, 0.0, of))  # type: ignore[union-attr]
+    assert found.bytes.tolist() == [0.0, 3 * (2048 + 512) * 2] and found.m.tolist() == [0.0, 3.0]
+    per_head = replace(block, qk_norm="head")
+    assert not [op for op in per_head.operations(of) if op.name.startswith("attention.qk_")]
 
 
 def test_latent_weights_by_hand() -> None:

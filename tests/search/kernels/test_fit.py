@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from costmodel.all_reduce import KERNELS
+from costmodel.collectives import OTHER_KERNELS
 from costmodel.efficiency import USUAL
 from costmodel.launches import EXPERT_KERNELS
+from costmodel.laws import GemmLaw
 from costmodel.operations import Work
 from search.config import load_law
 from search.hardware_catalog import load_cluster
@@ -21,7 +23,7 @@ from search.kernels import comm
 from search.kernels.cases import Cases, gemm_cases, moe_cases
 from search.kernels.datasheets import DATASHEETS
 from search.kernels.fit import main
-from search.kernels.fitting import errors, fit, fit_all, kept, only, predict, read_classes, sample, split
+from search.kernels.fitting import START, errors, fit, fit_all, kept, only, predict, read_classes, sample, split
 
 LAW = Path(__file__).parents[3] / "conf" / "law" / "class_default.yaml"
 
@@ -80,6 +82,14 @@ def test_quantising_kernels_do_not_pass_for_slow_products():
         assert found[name] == pytest.approx(constants, rel=0.05), name
 
 
+def test_constants_of_fp4_inputs_repeat(folder):
+    """SGLang's on the B200 are what every law holds."""
+    products = only(split(kept(gemm_cases(folder))), lambda n: n == "b200_sxm")
+    found = fit("gemm", products, START["rates"], free_rates=True)["SGLang nvfp4"]
+    held = {f: GemmLaw.__dataclass_fields__[f].default for f in found}
+    assert found == pytest.approx(held, rel=0.05)
+
+
 def test_gemm_rows_state_why_they_are_left_out(folder):
     frames = [c.frame for c in gemm_cases(folder)]
     for frame in frames:
@@ -98,6 +108,17 @@ def test_all_reduce_constants_repeat(folder):
         assert row["latency_us"] == pytest.approx(tier.latency_s * 1e6, rel=0.02)
         assert row["link_share"] == pytest.approx(tier.efficiency, rel=0.03)
         assert row["switch_latency_us"] == pytest.approx(tier.switch_latency_s * 1e6, rel=0.02)
+
+
+def test_other_collectives_beside_the_all_reduce(folder):
+    """Latency and share of the links over those of the all-reduce: the median over accelerators is what is held."""
+    table = comm.table(comm.read(folder)).set_index(["collective", "accelerator"])
+    reduced = table.loc["all_reduce"]
+    for kind, names in (("all_gather", ["all_gather"]), ("reduce_scatter", ["reduce_scatter"]),
+                        ("all_to_all", ["all_to_all dispatch", "all_to_all combine"])):  # fmt: skip
+        for column, held in zip(("latency_us", "link_share"), OTHER_KERNELS[kind], strict=True):
+            ratios = np.concatenate([(table.loc[name][column] / reduced[column]).to_numpy() for name in names])
+            assert np.median(ratios) == pytest.approx(held, rel=0.1), (kind, column, ratios)
 
 
 def test_latencies_of_all_reduce_kernels_repeat(folder):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from costmodel.architecture import Architecture
+from costmodel.blocks import MoeFfn
 from costmodel.parameters import (
     active_parameters,
     kv_bytes_per_sequence,
@@ -32,6 +33,20 @@ def _rows() -> list[dict[str, str]]:
 
 def _model(option: str) -> Architecture:
     return read_catalog_model(option).architecture
+
+
+CORRECTED = (
+    "deepseek_r1", "deepseek_v3_2", "kimi_k2_5", "glm_4_6", "glm_5", "minimax_m2_5", "nemotron_3_nano_30b",
+    "step_3_7_flash",
+)  # fmt: skip
+UNCORRECTED = ("qwen3_235b", "qwen3_5_397b", "gpt_oss_120b", "llama_4_scout", "mixtral_8x7b", "gemma_4_26b")
+
+
+@pytest.mark.parametrize("option", [*CORRECTED, *UNCORRECTED])
+def test_which_routers_choose_with_a_correction_bias(option: str) -> None:
+    """Those whose checkpoints hold an ``e_score_correction_bias`` (Step: ``router_bias``)."""
+    experts = [kind.ffn for kind in _model(option).kinds if isinstance(kind.ffn, MoeFfn)]
+    assert experts and all(ffn.corrected is (option in CORRECTED) for ffn in experts)
 
 
 @needs_data
