@@ -123,9 +123,7 @@ class GroupedGemm:
     """One matrix of every expert on this rank. ``experts_total`` experts, ``top_k`` of them a token, ``local`` on
     this rank, each k x n here; ``corrected``: chosen by a router with a correction bias.
 
-    Rows are the stage's tokens times top_k over ep, times the imbalance of the busiest rank. Weights are read for the
-    experts that are hit (``Routing.touched``), of those on the busiest rank as if by as many more tokens.
-    """
+    Rows, and experts whose weights are read, are those of the busiest rank (``Step.routed``)."""
 
     name: str
     format: WeightFormat
@@ -149,16 +147,7 @@ class GroupedGemm:
         return (self.k + self.n) * ACTIVATION_BYTES
 
     def work(self, step: Step) -> Work:
-        layout = step.layout
-        share = self.top_k / self.experts_total
-        routing = layout.routing.of_router(self.corrected)
-        busiest = layout.busiest(self.local, routing)
-        m = step.stage_tokens * (self.top_k / layout.ep) * busiest
-        if routing.tile_rows:
-            hit = self.local * (m > 0)
-        else:
-            tokens = step.stage_tokens * busiest if routing.skew else step.stage_tokens
-            hit = self.local * routing.touched(share, tokens)
+        m, hit = step.routed(self.experts_total, self.top_k, self.corrected)
         kn = self.k * self.n
         return Work(
             "experts",
@@ -171,7 +160,7 @@ class GroupedGemm:
             self.n,
             self.k,
             hit,
-            routing.tile_rows,
+            step.layout.routing.tile_rows,
             blocks=self.format.blocks,
         )
 
@@ -180,7 +169,7 @@ class GroupedGemm:
 class Elementwise:
     """Norms, activations, residual adds, rotary embedding: bound by memory. ``bytes_per_row`` moved a row.
     ``after_reduce``: the kernel of an all-reduce before it may do it in passing. ``only``: 1 for plans that run it, 0
-    for others."""
+    for others (absent: all do)."""
 
     name: str
     format: WeightFormat
@@ -189,7 +178,7 @@ class Elementwise:
     rows: Rows = "tokens"
     reads_weights: bool = True  # False: a look-up, which touches only its rows
     after_reduce: bool = False
-    only: Any = 1.0
+    only: Any = None
 
     @property
     def weight_bytes(self) -> Any:
@@ -199,7 +188,8 @@ class Elementwise:
         return 0.0
 
     def work(self, step: Step) -> Work:
-        m = rows_of(step, self.rows) * self.only
+        m = rows_of(step, self.rows)
+        m = m if self.only is None else m * self.only
         read = self.weight_bytes if self.reads_weights else 0.0
         return Work("elementwise", self.format.compute, 0.0, read, 0.0, m * self.bytes_per_row, m, 1.0, 1.0)
 

@@ -45,6 +45,27 @@ class Step:
         """Rows of a dense FFN: the stage's where the engine splits it over the whole stage, else the rank's."""
         return np.where(self.layout.dense_tp > self.layout.tp, self.stage_tokens, self.tokens)
 
+    @cached_property
+    def _routed(self) -> dict[tuple[int, int, bool], tuple[Any, Any]]:
+        return {}
+
+    def routed(self, experts: int, top_k: int, corrected: bool) -> tuple[Any, Any]:
+        """Rows and experts hit on the busiest expert-parallel rank, of ``experts`` of which a token takes ``top_k``,
+        chosen by a router that has a correction bias or none; worked out once for a layer's products.
+
+        Rows are the stage's tokens times top_k over ep, times the rank's share over the mean. Experts hit are those
+        that the tokens touch (``Routing.touched``), on a busier rank as if by as many more tokens."""
+        key = (experts, top_k, corrected)
+        if key not in self._routed:
+            layout, routing = self.layout, self.layout.routing.of_router(corrected)
+            local = np.ceil(experts / layout.ep)
+            busiest = layout.busiest(local, routing)
+            rows = self.stage_tokens * (top_k / layout.ep) * busiest
+            tokens = self.stage_tokens * busiest if routing.skew else self.stage_tokens
+            touched = rows > 0 if routing.tile_rows else routing.touched(top_k / experts, tokens)
+            self._routed[key] = rows, local * touched
+        return self._routed[key]
+
     def at(self, index: Any) -> Step:
         """The pass of row ``index`` alone."""
         pick = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("lengths", "layout")}

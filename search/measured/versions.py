@@ -16,7 +16,7 @@ from search.measured.rows import Measurement
 from search.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
-BEFORE_0_18 = 1.37  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
+BEFORE_0_18 = 1.36  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
 SERIAL_STEP_S = 2.0e-3
 # Share of the kernels' fixed costs that SGLang up to 0.5.9 leaves, beside DeepSeek's models on Hopper: read off runs of
