@@ -46,8 +46,9 @@ class Routing:
         distributed with mean ``share`` (a beta-binomial's chance of being hit at all): one token touches exactly its
         top_k, however uneven. Few of many experts is the limit of a gamma distributed popularity with variance
         ``skew``. G(x + a) / G(x) is ((x + (a - 1) / 2)^2 + (1 - a^2) / 12)^(a / 2) (Tricomi and Erdelyi, Pacific J.
-        Math. 1, 1951), within 0.3 % from one token on while a token takes a quarter of the experts at most."""
-        if self.skew < EVEN_BELOW or share >= 1.0:
+        Math. 1, 1951), within 0.3 % from one token on while a token takes a quarter of the experts at most. Where it
+        takes nearly all, there is nothing to be uneven about."""
+        if self.skew < EVEN_BELOW or share > 0.9:
             return 1.0 - (1.0 - share) ** tokens
         a = 1.0 / self.skew
         b = a * (1.0 - share) / share

@@ -171,12 +171,21 @@ def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
 
 @cache
 def load_law(name: str) -> ShapedLaw:
-    """A file of ``conf/law``."""
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "law" / f"{name}.yaml"))
+    """A file of ``conf/law``; one that names a ``base`` holds what differs from that law."""
+    law = _law_file(name)
     try:
-        return ShapedLaw.from_constants(loaded["name"], loaded["constants"])
+        constants = law["constants"]
+        if "base" in law:
+            base = _law_file(law["base"])["constants"]
+            constants = {part: base.get(part, {}) | constants.get(part, {}) for part in (base | constants)}
+        return ShapedLaw.from_constants(law["name"], constants)
     except (ValueError, KeyError) as error:
         raise InputError(f"law {name}: {error}") from error
+
+
+def _law_file(name: str) -> dict[str, Any]:
+    found: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "law" / f"{name}.yaml"))
+    return dict(found)
 
 
 def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Cluster:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,11 +85,11 @@ class ExpertsLaw:
         weights = weight_bytes / (bandwidth * bandwidth_share)
         seconds = overlap(compute, weights) + io_passes * io_bytes / bandwidth + launch_s
 
-    ``tile_rows``: rows of padding an expert, its last tile; more where the work says
-    that the engine's kernel pads more. ``io_passes``: how often inputs and outputs travel:
-    sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half of the
-    fixed cost of a layer's two products with routing and sorting. ``kernels``: where an engine's are not the usual ones
-    (``costmodel.launches``). Valid for 1 row an expert upwards.
+    ``tile_rows``: rows of padding an expert, its last tile; where the work says that the engine's kernel pads every
+    expert to larger tiles, m and padding are the rows of whole such tiles. ``io_passes``: how often inputs and outputs
+    travel: sorting tokens by expert, quantising and adding up the results are kernels of their own. ``launch_s``: half
+    of the fixed cost of a layer's two products with routing and sorting. ``kernels``: where an engine's are not
+    the usual ones (``costmodel.launches``). Valid for 1 row an expert upwards.
     """
 
     peak_share: float
@@ -99,9 +100,12 @@ class ExpertsLaw:
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
-        padding = work.n * work.k * work.groups * (2.0 * max(self.tile_rows, work.tile_rows))
         flops = work.flops * self.kernels.blocks if work.blocks else work.flops
-        compute = (flops + padding) / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
+        if work.tile_rows > self.tile_rows:
+            flops = 2.0 * work.n * work.k * in_whole_tiles(work.m, work.groups, work.tile_rows)
+        else:
+            flops = flops + work.n * work.k * work.groups * (2.0 * self.tile_rows)
+        compute = flops / rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
         weights = work.weight_bytes / bandwidth
         fp4 = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0) == 2
         passes = self.io_passes * (self.kernels.fp4_io if fp4 else 1.0)
@@ -114,3 +118,11 @@ class ExpertsLaw:
             seconds = seconds * self.kernels.unpacked
         seconds = seconds + launch * (work.m > 0)
         return Times(seconds, compute, weights + moved)
+
+
+def in_whole_tiles(rows: Any, experts: Any, tile: float) -> Any:
+    """``rows`` of ``experts`` where each has whole tiles of so many, one at least: with exponentially distributed rows
+    (a popularity whose variance is its mean squared) 1 / (1 - exp(-tile / mean)) tiles in the mean, which is one for
+    few rows, and half a tile more than there are for many."""
+    mean = np.maximum(rows, 1e-9) / np.maximum(experts, 1e-9)
+    return experts * tile / -np.expm1(-tile / mean)

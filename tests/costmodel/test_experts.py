@@ -16,10 +16,13 @@ from costmodel.breakdown import breakdown
 from costmodel.engine import Engine
 from costmodel.formats import weight_format
 from costmodel.hardware import Accelerator
+from costmodel.laws.products import in_whole_tiles
 from costmodel.layout import UNCORRECTED, Layout, Routing
 from costmodel.lengths import FixedLengths
 from costmodel.operations import Elementwise, GroupedGemm
 from costmodel.step import Step
+from tests.costmodel.test_laws import CHIP, work
+from tests.costmodel.test_laws import law as measured
 
 EXPERTS, TOP_K = 128, 8
 
@@ -71,6 +74,12 @@ def test_routers_without_a_correction_bias_are_more_skewed() -> None:
     assert [{op.corrected for op in b if isinstance(op, GroupedGemm)} for b in blocks] == [{True}, {False}]
 
 
+def test_a_token_that_takes_nearly_all_experts() -> None:
+    few = np.array([0.01, 1.0])
+    assert Routing(skew=0.67).touched(31 / 32, few) == pytest.approx(1 - (1 / 32) ** few)
+    assert np.isfinite(Routing(skew=0.67).touched(0.9, few)).all()
+
+
 def test_few_of_many_experts_are_a_negative_binomial() -> None:
     """1 - (1 + skew k T / E)^(-1 / skew), to which the beta-binomial tends for many experts."""
     found = Routing(skew=1.5).touched(8 / 1e6, np.array([1e5]))
@@ -97,6 +106,25 @@ def test_no_skew_is_independent_choice() -> None:
 def test_a_contiguous_layout_touches_every_local_expert_once_there_is_work() -> None:
     assert groups(1, Routing(tile_rows=128)) == EXPERTS
     assert groups(0, Routing(tile_rows=128)) == 0
+
+
+@pytest.mark.parametrize("mean", [0.5, 10.0, 62.0, 128.0, 1000.0])
+def test_rows_in_whole_tiles_against_drawing_them(mean: float) -> None:
+    """A contiguous layout of 128 rows a tile, every expert with one at least."""
+    rows = np.random.default_rng(0).exponential(mean, 400_000)
+    held = np.maximum(np.ceil(rows / 128), 1) * 128
+    assert in_whole_tiles(np.array([mean * 8]), 8.0, 128.0)[0] == pytest.approx(8 * held.mean(), rel=0.01)
+
+
+def test_tiles_of_an_engine_rule_products_of_experts() -> None:
+    """Nothing is multiplied in a pass without rows; many rows take half a tile an expert more."""
+    law, fp8 = measured("class_default"), replace(work("experts", 8e5, 2048.0, 2048.0, "fp8", 8.0), tile_rows=128.0)
+    peak = CHIP.peak("fp8") * law.experts.peak_share * law.rates.halving_share
+    many = law.times(fp8, CHIP).compute_s
+    assert many == pytest.approx(2 * 2048 * 2048 * (8e5 + 64 * 8) / peak, rel=1e-4)
+    few = law.times(replace(fp8, m=8.0, flops=2 * 8 * 2048 * 2048.0), CHIP).compute_s
+    assert few == pytest.approx(2 * 2048 * 2048 * 128 * 8 / peak, rel=1e-6)
+    assert law.times(replace(fp8, m=np.zeros(1), groups=np.zeros(1), flops=0.0), CHIP).compute_s[0] == 0.0
 
 
 @pytest.mark.parametrize(("fp4", "form", "rows"), [(False, "fp8", "all"), (True, "fp8_block", "all"),

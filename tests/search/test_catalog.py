@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from costmodel.laws.shaped import PARTS
 from costmodel.parameters import active_parameters, parameters
 from search import cli
-from search.config import typed
+from search.config import load_law, typed
 from search.errors import InputError
 from search.models import model_names, read_catalog_model
 from search.models.catalog import load_entry
@@ -76,6 +78,22 @@ def test_the_main_job_recommends_a_plan_on_every_accelerator(hardware):
     for model in ("qwen3_0_6b", "qwen3_30b_a3b"):
         gpus = "space.gpus=[1,2,4,8]"
         assert_recommends(searched(f"model={model}", f"hardware={hardware}", f"cluster={cluster}", gpus))
+
+
+LAWS = sorted(path.stem for path in (conf_dir() / "law").glob("published_*.yaml"))
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_a_law_with_a_base_holds_what_differs(name):
+    """Each constant of its file and no other differs from the base, and its part has a source."""
+    file = OmegaConf.load(conf_dir() / "law" / f"{name}.yaml")
+    law, base = load_law(name), load_law(file.base)
+    assert law.name == name != base.name == "class_default"
+    for part in PARTS:
+        mine, theirs = (vars(getattr(each, part)) for each in (law, base))
+        different = {key: value for key, value in mine.items() if value != theirs[key]}
+        assert different == dict(file.constants.get(part, {})), part
+    assert set(file.constants) == set(file.sources)
 
 
 def test_an_accelerator_without_a_link_needs_a_cluster_that_states_its_speed():
