@@ -147,9 +147,7 @@ def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
 
 def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
     """The law whose constants stand in ``conf/law/<name>.yaml``."""
-    known = sorted(path.stem for path in (conf_dir() / "law").glob("*.yaml"))
-    if name not in known:
-        raise InputError(f"hardware.efficiency.law: {name!r} is not allowed; give flat or one of {', '.join(known)}")
+    law = load_law(name)
     allowed = ("sustained_share", "borrowed")
     unknown = sorted(set(others) - set(allowed))
     if unknown:
@@ -157,7 +155,6 @@ def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
             f"hardware.efficiency.{unknown[0]}: unknown key; law {name} has its constants in a file; "
             f"allowed beside it: {', '.join(allowed)}"
         )
-    law = load_law(name)
     share = others.get("sustained_share", 1.0)
     borrowed = others.get("borrowed", False)
     if isinstance(share, bool) or not isinstance(share, int | float):
@@ -172,20 +169,23 @@ def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
 @cache
 def load_law(name: str) -> ShapedLaw:
     """A file of ``conf/law``; one that names a ``base`` holds what differs from that law."""
-    law = _law_file(name)
+    law = _law_file("hardware.efficiency.law", name, "flat or ")
+    base = _law_file(f"law {name}: base", law["base"]) if "base" in law else {"constants": {}}
     try:
-        constants = law["constants"]
-        if "base" in law:
-            base = _law_file(law["base"])["constants"]
-            constants = {part: base.get(part, {}) | constants.get(part, {}) for part in (base | constants)}
+        theirs, mine = base["constants"], law["constants"]
+        constants = {part: theirs.get(part, {}) | mine.get(part, {}) for part in theirs | mine}
         return ShapedLaw.from_constants(law["name"], constants)
-    except (ValueError, KeyError) as error:
-        raise InputError(f"law {name}: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        missing = "missing " if isinstance(error, KeyError) else ""
+        raise InputError(f"law {name}: {missing}{error}") from error
 
 
-def _law_file(name: str) -> dict[str, Any]:
-    found: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "law" / f"{name}.yaml"))
-    return dict(found)
+def _law_file(key: str, name: str, others: str = "") -> dict[str, Any]:
+    known = sorted(path.stem for path in (conf_dir() / "law").glob("*.yaml"))
+    if name not in known:
+        raise InputError(f"{key}: {name!r} is not allowed; give {others}one of {', '.join(known)}")
+    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "law" / f"{name}.yaml"))
+    return loaded if isinstance(loaded, dict) else {}
 
 
 def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Cluster:

@@ -96,6 +96,30 @@ def test_a_law_with_a_base_holds_what_differs(name):
     assert set(file.constants) == set(file.sources)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("base: nothing", "law bad: base: 'nothing' is not allowed; give one of bad, class_default"),
+        ("base: class_default", "law bad: missing 'constants'"),
+        ("- 1", "law bad: missing 'constants'"),
+        ("base: class_default\nconstants: {gemm: 3}", "law bad: "),
+        ("name: bad\nbase: class_default\nconstants: {gemm: {peak_share: 2}}", "gemm.peak_share = 2.0 is out of range"),
+        ("name: bad\nbase: class_default\nconstants: {gemm: {peek_share: 0.5}}", "unknown ['peek_share']"),
+    ],
+)
+def test_bad_laws_are_one_line(monkeypatch, tmp_path, content, words):
+    (tmp_path / "law").mkdir()
+    (tmp_path / "law" / "bad.yaml").write_text(content)
+    base = (conf_dir() / "law" / "class_default.yaml").read_text()
+    (tmp_path / "law" / "class_default.yaml").write_text(base)
+    monkeypatch.setattr("search.config.conf_dir", lambda: tmp_path)
+    load_law.cache_clear()
+    with pytest.raises(InputError) as error:
+        load_law("bad")
+    load_law.cache_clear()
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
 def test_an_accelerator_without_a_link_needs_a_cluster_that_states_its_speed():
     unlinked = ("model=qwen3_0_6b", "hardware=l40s", "hardware.link_bytes_per_s=null", "space.gpus=[1,2]")
     with pytest.raises(InputError, match="means the accelerator's own link, and it states none"):
