@@ -37,7 +37,7 @@ def message_seconds(
       taken, as engines do by size (vllm/csrc/custom_all_reduce.cuh, 0.33), but one pass for up to ``one_pass_tokens``
       rows (TensorRT-LLM thop/allreduceOp.cpp, 1.2: MIN_LATENCY with kOneShotMaxToken).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
-      Inside a node whose switch adds up, all kinds but the all-reduce have kernels of their own (``OTHER_KERNELS``).
+      Inside a node whose switch adds up, it, the all_gather and the reduce_scatter take ``OTHER_KERNELS``.
     - send: one hop to the next rank ``stride`` away.
     """
     size = np.asarray(message.size, dtype=float)

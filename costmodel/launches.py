@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 from costmodel.efficiency import APART, EfficiencyLaw, ExpertKernels, Fused
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from costmodel.operations import Writer
 
 # What expert kernels take over the law's time, from balanced rows of the kernel tables that AIConfigurator 0.12
 # ships. Medians without the fixed cost: ``fp4``: CUTLASS (``moe_torch_flow_cutlass`` in nvfp4, B200, above 1,024
@@ -27,7 +29,7 @@ EXPERT_KERNELS = {
 UNKNOWN = replace(GENERATED, unpacked=2.0)
 
 # What ``Engine.input_quantisation`` may be, and which operations then write the inputs of which products.
-ALL: Fused = frozenset((writer, dtype) for writer in ("norm", "activation", "attention") for dtype in ("fp8", "fp4"))
+ALL: Fused = frozenset((writer, dtype) for writer in get_args(Writer) for dtype in ("fp8", "fp4"))
 INPUT_QUANTISATION: dict[str, Fused] = {"apart": APART, "fused": ALL, "fp4_norms_apart": ALL - {("norm", "fp4")}}
 
 

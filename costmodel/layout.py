@@ -89,6 +89,10 @@ class Layout:
         normal = NormalDist()
         return np.array([normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in degrees])[place].reshape(np.shape(self.ep))
 
+    def local_experts(self, experts: int) -> Any:
+        """How many of ``experts`` the fullest expert-parallel rank holds."""
+        return np.ceil(experts / self.ep)
+
     def busiest(self, local: Any, routing: Routing) -> Any:
         """Rows of the busiest expert-parallel rank over the mean, ranks holding ``local`` experts each. A rank's
         popularity is the mean of its experts', so its variance is skew / local."""

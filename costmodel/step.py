@@ -58,7 +58,7 @@ class Step:
         key = (experts, top_k, corrected)
         if key not in self._routed:
             layout, routing = self.layout, self.layout.routing.of_router(corrected)
-            local = np.ceil(experts / layout.ep)
+            local = layout.local_experts(experts)
             busiest = layout.busiest(local, routing)
             rows = self.stage_tokens * (top_k / layout.ep) * busiest
             tokens = self.stage_tokens * busiest if routing.skew else self.stage_tokens

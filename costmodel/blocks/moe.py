@@ -46,7 +46,7 @@ class MoeFfn:
     def operations(self, setting: Setting) -> Iterator[Operation]:
         layout, of, hidden = setting.layout, setting.quantization.of, setting.hidden
         width = self.latent or hidden
-        local = np.ceil(self.experts / layout.ep)
+        local = layout.local_experts(self.experts)
         inner = self.inner / layout.moe_tp
         up = inner * (2 if self.gated else 1)
 
