@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from functools import cache
-from typing import Any
-
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from costmodel.all_reduce import KERNELS
 from costmodel.architecture import Architecture
 from costmodel.cluster import Cluster, Tier
-from costmodel.efficiency import EfficiencyLaw, FlatLaw
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
 from costmodel.launches import INPUT_QUANTISATION, in_engine
-from costmodel.laws import ShapedLaw
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
 from costmodel.scenario import Limits, Scenario
+from search.checks import choice, number
+from search.efficiency_laws import read_law
 from search.errors import InputError
 from search.escape import literal
 from search.front import COLUMNS
 from search.models import ConfigError, ReadModel, load_config_json, read_architecture
-from search.paths import conf_dir
 from search.rules import ENGINES
 from search.schema import (
     ClusterConfig,
@@ -75,23 +69,6 @@ def explain(error: OmegaConfBaseException) -> str:
     return f"{key}: {str(error.msg or error).splitlines()[0]}"
 
 
-def number(key: str, value: float | None, low: float, high: float = math.inf, *, open_low: bool = True) -> float:
-    """``value`` within (low, high], or [low, high]; ``InputError`` otherwise."""
-    good = value is not None and math.isfinite(value) and (value > low if open_low else value >= low) and value <= high
-    if not good:
-        bounds = f"{'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < math.inf else "")
-        raise InputError(f"{key}: {value} is not allowed; give a number {bounds}")
-    assert value is not None
-    return value
-
-
-def choice(key: str, value: str, allowed: tuple[str, ...]) -> Any:
-    """``value`` if it is one of ``allowed``."""
-    if value not in allowed:
-        raise InputError(f"{key}: {value!r} is not allowed; give one of {', '.join(allowed)}")
-    return value
-
-
 def read_model(config: ModelConfig) -> ReadModel:
     """From a ``config.json`` if one is named, else from the fields in the catalog file."""
     try:
@@ -124,68 +101,6 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
         price_per_hour=optional("price_per_hour"),
         dependent_launch=config.dependent_launch,
     )
-
-
-def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
-    """The efficiency law of an accelerator: ``law`` names it, the other keys are its constants."""
-    constants = dict(efficiency)
-    law = constants.pop("law", None)
-    if law != "flat":
-        return _read_shaped_law(str(law), constants)
-    allowed = {"mfu": 1.0, "bandwidth": 1.0, "launch_s": 1.0}
-    for key, value in constants.items():
-        if key not in allowed:
-            raise InputError(f"hardware.efficiency.{key}: unknown key; allowed: law, {', '.join(allowed)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"hardware.efficiency.{key}: {value!r} is not allowed; give a number")
-        number(f"hardware.efficiency.{key}", value, 0, allowed[key], open_low=key != "launch_s")
-    missing = {"mfu", "bandwidth"} - set(constants)
-    if missing:
-        raise InputError(f"hardware.efficiency.{sorted(missing)[0]}: must be given")
-    return FlatLaw(**constants)
-
-
-def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
-    """The law whose constants stand in ``conf/law/<name>.yaml``."""
-    law = load_law(name)
-    allowed = ("sustained_share", "borrowed")
-    unknown = sorted(set(others) - set(allowed))
-    if unknown:
-        raise InputError(
-            f"hardware.efficiency.{unknown[0]}: unknown key; law {name} has its constants in a file; "
-            f"allowed beside it: {', '.join(allowed)}"
-        )
-    share = others.get("sustained_share", 1.0)
-    borrowed = others.get("borrowed", False)
-    if isinstance(share, bool) or not isinstance(share, int | float):
-        raise InputError(f"hardware.efficiency.sustained_share: {share!r} is not allowed; give a number")
-    if not isinstance(borrowed, bool):
-        raise InputError(f"hardware.efficiency.borrowed: {borrowed!r} is not allowed; give true or false")
-    number("hardware.efficiency.sustained_share", share, 0, 2)
-    name = f"borrowed from {law.name}" if borrowed else law.name
-    return replace(law, name=name).sustained(float(share))
-
-
-@cache
-def load_law(name: str) -> ShapedLaw:
-    """A file of ``conf/law``; one that names a ``base`` holds what differs from that law."""
-    law = _law_file("hardware.efficiency.law", name, "flat or ")
-    base = _law_file(f"law {name}: base", law["base"]) if "base" in law else {"constants": {}}
-    try:
-        theirs, mine = base["constants"], law["constants"]
-        constants = {part: theirs.get(part, {}) | mine.get(part, {}) for part in theirs | mine}
-        return ShapedLaw.from_constants(law["name"], constants)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        missing = "missing " if isinstance(error, KeyError) else ""
-        raise InputError(f"law {name}: {missing}{error}") from error
-
-
-def _law_file(key: str, name: str, others: str = "") -> dict[str, Any]:
-    known = sorted(path.stem for path in (conf_dir() / "law").glob("*.yaml"))
-    if name not in known:
-        raise InputError(f"{key}: {name!r} is not allowed; give {others}one of {', '.join(known)}")
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "law" / f"{name}.yaml"))
-    return loaded if isinstance(loaded, dict) else {}
 
 
 def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Cluster:

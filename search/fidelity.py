@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from costmodel.launches import in_engine
 from costmodel.scenario import Scenario
-from search.config import load_law, read_engine, read_law
+from search.config import read_engine
+from search.efficiency_laws import load_law, read_law
 from search.errors import InputError
 from search.hardware_catalog import load_engine, load_hardware
 from search.measured.cases import Case

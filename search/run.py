@@ -17,7 +17,8 @@ from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
 from search.archive import Archive
 from search.baselines import Baseline, score_baselines
-from search.config import check_report, check_strategy, number, read_model, read_scenario
+from search.checks import number
+from search.config import check_report, check_strategy, read_model, read_scenario
 from search.costs import check_costs
 from search.errors import InputError
 from search.fallbacks import fallbacks

@@ -13,7 +13,8 @@ from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
-from search.config import read_cluster, read_engine, read_hardware, read_law
+from search.config import read_cluster, read_engine, read_hardware
+from search.efficiency_laws import read_law
 from search.errors import InputError
 from search.hardware_catalog import find_hardware, load_cluster, load_engine, load_hardware
 from search.measured.recipes import recipe_of

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.plans import Array
-from search.config import read_law
+from search.efficiency_laws import read_law
 from search.hardware_catalog import load_hardware
 from search.measured.cases import Case
 from search.measured.grouped import Change, Read, measured, predict, with_constants

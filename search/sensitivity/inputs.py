@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from costmodel.laws import ShapedLaw
 from costmodel.lengths import FixedLengths
 from costmodel.scenario import Scenario
-from search.config import number
+from search.checks import number
 from search.errors import InputError
 from search.schema import SensitivityConfig
 

@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.evaluate import evaluate
 from search.calibrate import main
-from search.config import read_law
+from search.efficiency_laws import read_law
 from search.hardware_catalog import load_engine, load_hardware
 from search.measured.cases import case_of
 from search.measured.grouped import with_constants

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from costmodel.laws.shaped import PARTS
 from costmodel.parameters import active_parameters, parameters
 from search import cli
-from search.config import load_law, typed
+from search.config import typed
+from search.efficiency_laws import load_law
 from search.errors import InputError
 from search.models import model_names, read_catalog_model
 from search.models.catalog import load_entry

@@ -17,7 +17,7 @@ from costmodel.efficiency import USUAL
 from costmodel.launches import EXPERT_KERNELS
 from costmodel.laws import GemmLaw
 from costmodel.operations import Work
-from search.config import load_law
+from search.efficiency_laws import load_law
 from search.hardware_catalog import load_cluster
 from search.kernels import comm
 from search.kernels.cases import Cases, gemm_cases, moe_cases
