@@ -17,18 +17,21 @@ class Engine:
     ``all``: portable kernels for experts walk the rows of other ranks' experts too; ``attention_format`` ``bf16``, or
     ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
     ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``expert_stretch``: expert products take so many
-    times the law's time; ``all_reduce`` names the kernel (``costmodel.all_reduce.KERNELS``) and ``all_reduce_norm``
+    times the law's time, ``expert_kernels`` names what computes them (``costmodel.launches.EXPERT_KERNELS``);
+    ``all_reduce`` names the kernel (``costmodel.all_reduce.KERNELS``) and ``all_reduce_norm``
     says whether it does the norm after it too: ``fused``, ``apart``, or ``experts``, in models with experts alone;
     ``one_pass_tokens``: all-reduces of up to so many rows take one pass even where two would be faster;
     ``comm_overlap`` share of communication hidden behind computation; ``shared_stream_tokens``: up to so many rows,
     shared experts run on a stream of their own beside the routed ones; ``launch_share`` share of the kernels' fixed
-    costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart;
+    costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart, and
+    ``unfused_launches`` times as much for models that the engine has no kernels of its own for;
     ``input_quantisation``: a kernel of its own quantises the input of a product (``apart``), or norms, activations and
     attention write it in FP8 or NVFP4 (``fused``; ``fp4_norms_apart``: norms in FP8 alone); overheads of the host:
     ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
     ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
     (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
-    than ``captured_tokens`` rows (smaller ones replay captured graphs), in ``eager_layers``, those with ``experts``
+    rows than replay captured graphs (``prefill_graphs``: ``counted``, ``captured_tokens`` of them, or by the rules of
+    ``costmodel.graphs``), in ``eager_layers``, those with ``experts``
     (which engines do not compile into few launches) or ``all``;
     ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
@@ -45,6 +48,7 @@ class Engine:
     expert_skew: float = 0.0
     expert_tile_rows: float = 0.0
     expert_stretch: float = 1.0
+    expert_kernels: str = "any"
     expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
@@ -53,6 +57,7 @@ class Engine:
     one_pass_tokens: int = 0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
+    unfused_launches: float = 1.0
     input_quantisation: str = "apart"
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
@@ -62,6 +67,7 @@ class Engine:
     eager_launch_s: float = 0.0
     eager_layers: str = "experts"
     captured_tokens: int = 0
+    prefill_graphs: str = "counted"
     stream_token_s: float = 0.0
     stream_interval: int = 1
     steps_ahead: float = 0.0

@@ -11,6 +11,7 @@ import numpy as np
 from costmodel.all_reduce import does_norms, kernel_of, with_norm_s
 from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
+from costmodel.graphs import captured_tokens
 from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
@@ -140,7 +141,8 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
 def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
     """What the host needs to launch a pass that holds prompts. Decode steps replay captured graphs; with prompts the
     operations of layers with experts are launched one after the other, which takes longer than those of a short
-    prompt (TensorRT-LLM 1.x and SGLang 0.5 capture decode batches only, vLLM 0.33 passes of up to 512 rows)."""
+    prompt (TensorRT-LLM 1.x captures decode batches only unless told otherwise, as SGLang did until 0.5.9; vLLM 0.33
+    passes of up to 512 rows)."""
     engine = scenario.engine
     if not engine.eager_launch_s:
         return np.zeros_like(step.tokens)
@@ -148,7 +150,8 @@ def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
     kinds = zip(stages.totals, scenario.model.kinds, strict=True)
     eager = [(n, k) for n, k in kinds if engine.eager_layers == "all" or hasattr(k.ffn, "experts")]
     operations = sum(count * sum(1 for _ in kind.operations(setting)) for count, kind in eager)
-    return engine.eager_launch_s * operations * ((step.prompts > 0) & (step.tokens > engine.captured_tokens))
+    captured = captured_tokens(engine, scenario.model, scenario.accelerator, step.layout)
+    return engine.eager_launch_s * operations * ((step.prompts > 0) & (step.tokens > captured))
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

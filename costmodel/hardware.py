@@ -9,13 +9,15 @@ from dataclasses import dataclass
 # (vLLM 0.33: Marlin kernels keep FP8 and FP4 weights packed and multiply in bf16 where cutlass has no kernel).
 FALLBACK = {"fp4": ("fp4", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int8", "bf16"), "fp32": ("fp32", "bf16")}
 
+UNNAMED = ("", "unspecified")  # what ``vendor`` is where a file does not say
+
 
 @dataclass(frozen=True)
 class Accelerator:
     """``peak_flops``: dense FLOP/s by compute dtype. ``memory_bytes`` is what the driver reports,
     ``datasheet_memory_bytes`` what is printed. ``link_bytes_per_s`` is what one accelerator sends in one direction to
     its neighbours in the node. ``power_w`` the board power, ``price_per_hour`` US dollars. ``dependent_launch``: a
-    kernel can start before the one that it waits for has ended (``costmodel.launches``)."""
+    kernel can start before the one that it waits for has ended (``costmodel.launches``). ``vendor`` as printed."""
 
     name: str
     memory_bytes: float
@@ -26,16 +28,22 @@ class Accelerator:
     power_w: float | None = None
     price_per_hour: float | None = None
     dependent_launch: bool = True
+    vendor: str = ""
+
+    @property
+    def nvidia(self) -> bool:
+        """True unless another vendor is named."""
+        return self.vendor in UNNAMED or self.vendor == "NVIDIA"
 
     @property
     def hopper(self) -> bool:
         """True for NVIDIA accelerators of compute capability 9, which have FP8 and no FP4 units."""
-        return self.dependent_launch and "fp8" in self.peak_flops and "fp4" not in self.peak_flops
+        return self.nvidia and self.dependent_launch and "fp8" in self.peak_flops and "fp4" not in self.peak_flops
 
     @property
     def blackwell(self) -> bool:
         """True for NVIDIA accelerators of compute capability 10 and 12, which have FP4 units."""
-        return self.dependent_launch and "fp4" in self.peak_flops
+        return self.nvidia and self.dependent_launch and "fp4" in self.peak_flops
 
     def compute_dtype(self, wanted: str) -> str:
         """The dtype that products of a ``wanted`` format are computed in here; ``ValueError`` if there is none."""

@@ -50,7 +50,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     weights_bytes = stages.largest(weights, first, last)
     sequence_bytes = stages.largest(_cache(scenario, setting, held), zero, zero)
     activations = peak_activations(scenario, layout, setting, sequences)
-    free = _free(scenario, weights_bytes + activations + scenario.engine.reserve_bytes)
+    free = _free(scenario, weights_bytes, activations + scenario.engine.reserve_bytes)
     fitting = free / np.maximum(sequence_bytes, 1.0)
     seats = fitting
     if scenario.engine.output_reserved < 1.0:
@@ -68,12 +68,15 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     )
 
 
-def _free(scenario: Scenario, taken: Any) -> Any:
-    """Bytes left for the cache beside those that are ``taken``."""
+def _free(scenario: Scenario, weights: Any, working: Any) -> Any:
+    """Bytes left for the cache beside ``weights`` and what the engine works with."""
     fraction, memory_bytes = scenario.limits.memory_fraction, scenario.accelerator.memory_bytes
-    if scenario.limits.of_free:
-        return np.maximum(fraction * (memory_bytes - taken), 0.0)
-    return np.maximum(fraction * memory_bytes - taken, 0.0)
+    left = {
+        "all": fraction * memory_bytes - weights - working,
+        "static": np.minimum(fraction * memory_bytes, memory_bytes - working) - weights,
+        "free": fraction * (memory_bytes - weights - working),
+    }
+    return np.maximum(left[scenario.limits.memory_of], 0.0)
 
 
 def _cache(scenario: Scenario, setting: Setting, tokens: float) -> list[Any]:

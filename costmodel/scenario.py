@@ -19,11 +19,12 @@ from costmodel.plans import Plans
 @dataclass(frozen=True)
 class Limits:
     """A plan is feasible when it keeps all of them; ``None`` is no limit. ``memory_fraction`` of what the driver
-    reports, or with ``of_free`` of what is left beside weights and activations (what TensorRT-LLM's
-    ``free_gpu_memory_fraction`` means); ``ttft_statistic`` says which TTFT ``ttft_s`` bounds."""
+    reports is for everything (``all``), for weights and cache without activations and reserve (``static``: SGLang's
+    ``mem_fraction_static``), or it is the cache's share of what all else leaves (``free``: TensorRT-LLM's
+    ``free_gpu_memory_fraction``); ``ttft_statistic`` says which TTFT ``ttft_s`` bounds."""
 
     memory_fraction: float = 0.9
-    of_free: bool = False
+    memory_of: Literal["all", "free", "static"] = "all"
     ttft_s: float | None = None
     ttft_statistic: Literal["burst", "mean"] = "mean"
     tpot_s: float | None = None

@@ -9,8 +9,9 @@ from costmodel.all_reduce import KERNELS
 from costmodel.architecture import Architecture
 from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
+from costmodel.graphs import PREFILL_GRAPHS
 from costmodel.hardware import Accelerator
-from costmodel.launches import INPUT_QUANTISATION, in_engine
+from costmodel.launches import EXPERT_KERNELS, INPUT_QUANTISATION, in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
 from costmodel.scenario import Limits, Scenario
@@ -100,6 +101,7 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
         power_w=optional("power_w"),
         price_per_hour=optional("price_per_hour"),
         dependent_launch=config.dependent_launch,
+        vendor=config.vendor,
     )
 
 
@@ -140,6 +142,7 @@ def read_engine(config: EngineConfig) -> Engine:
         output_reserved=number("engine.output_reserved", config.output_reserved, 0, 1, open_low=False),
         shared_stream_tokens=int(number("engine.shared_stream_tokens", config.shared_stream_tokens, 0, open_low=False)),
         launch_share=number("engine.launch_share", config.launch_share, 0, 10, open_low=False),
+        unfused_launches=number("engine.unfused_launches", config.unfused_launches, 0, 10),
         input_quantisation=choice("engine.input_quantisation", config.input_quantisation, tuple(INPUT_QUANTISATION)),
         reserve_bytes=number("engine.reserve_bytes", config.reserve_bytes, 0, open_low=False),
         dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
@@ -151,9 +154,11 @@ def read_engine(config: EngineConfig) -> Engine:
         attention_format=choice("engine.attention_format", config.attention_format, ("bf16", "cache")),
         eager_layers=choice("engine.eager_layers", config.eager_layers, ("experts", "all")),
         captured_tokens=int(number("engine.captured_tokens", config.captured_tokens, 0, open_low=False)),
+        prefill_graphs=choice("engine.prefill_graphs", config.prefill_graphs, PREFILL_GRAPHS),
         stream_interval=int(number("engine.stream_interval", config.stream_interval, 0)),
         steps_ahead=number("engine.steps_ahead", config.steps_ahead, 0, 10, open_low=False),
         hold_steps=number("engine.hold_steps", config.hold_steps, 0, 1000, open_low=False),
+        expert_kernels=choice("engine.expert_kernels", config.expert_kernels, tuple(EXPERT_KERNELS)),
         expert_stretch=number("engine.expert_stretch", config.expert_stretch, 0, 10),
         all_reduce=choice("engine.all_reduce", config.all_reduce, tuple(KERNELS)),
         all_reduce_norm=choice("engine.all_reduce_norm", config.all_reduce_norm, ("apart", "experts", "fused")),
@@ -197,7 +202,7 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
         engine=engine,
         lengths=read_workload(config.workload),
         limits=read_limits(config.limits),
-        law=in_engine(read_law(config.hardware.efficiency), engine, accelerator),
+        law=in_engine(read_law(config.hardware.efficiency), engine, accelerator, model),
     )
 
 

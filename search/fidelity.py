@@ -156,7 +156,7 @@ def _class_law(fitted: Fitted) -> Callable[[Scenario, Case], Scenario]:
 
 def _relaw(scenario: Scenario, hardware: str, law: str | None) -> Scenario:
     base = load_law(law) if law else read_law(load_hardware(hardware).efficiency)
-    return replace(scenario, law=in_engine(base, scenario.engine, scenario.accelerator))
+    return replace(scenario, law=in_engine(base, scenario.engine, scenario.accelerator, scenario.model))
 
 
 def show(title: str, read: Read, found: Figures) -> None:

@@ -75,6 +75,7 @@ class EngineConfig:
     expert_skew: float = 0.0
     expert_tile_rows: float = 0.0
     expert_stretch: float = 1.0
+    expert_kernels: str = "any"
     expert_rows: str = "local"
     attention_format: str = "bf16"
     comm_overlap: float = 0.0
@@ -83,6 +84,7 @@ class EngineConfig:
     one_pass_tokens: int = 0
     shared_stream_tokens: int = 0
     launch_share: float = 1.0
+    unfused_launches: float = 1.0
     input_quantisation: str = "apart"
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
@@ -92,6 +94,7 @@ class EngineConfig:
     eager_launch_s: float = 0.0
     eager_layers: str = "experts"
     captured_tokens: int = 0
+    prefill_graphs: str = "counted"
     stream_token_s: float = 0.0
     stream_interval: int = 1
     steps_ahead: float = 0.0

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 
 from costmodel.architecture import Architecture
 from search.audit.command import Command, whole
-from search.audit.defaults import (
+from search.config import read_hardware, read_model
+from search.engine_defaults import (
     SGLANG_PREFILL_TOKENS,
     SGLANG_REQUESTS,
     VLLM_MEMORY,
@@ -17,7 +18,6 @@ from search.audit.defaults import (
     vllm_budgets,
     vllm_graphs,
 )
-from search.config import read_hardware, read_model
 from search.errors import InputError
 from search.launch.flags import HOLDS
 from search.paths import conf_dir
@@ -115,6 +115,7 @@ class _Reader:
         layout = {"gpus": width * pp * dp, "tp": width // (groups * sp), "ep": ep, "dp": dp, "pp": pp, "sp": sp}
         batch = self._count("batch", SGLANG_REQUESTS, "sequences a replica")
         self._tokens(self._chunk() // groups)
+        self._prefill_graphs()
         if "hold" in c.given:
             interval = c.whole("hold", 1)
             self._engine(hold_steps=interval / HOLDS["sglang"] if interval > 1 else 0.0)
@@ -147,6 +148,15 @@ class _Reader:
             self.settings.append(f"whole prompts a pass, {most} tokens of them ({self.command.flag('tokens')} -1)")
             return max(most, self.config.workload.isl)
         return self._count("tokens", sglang_chunk(self.accelerator), "new tokens a pass of all attention groups")
+
+    def _prefill_graphs(self) -> None:
+        """Where the command counts them; else SGLang's own rules."""
+        c = self.command
+        for name, tokens in (("no_prefill_graphs", 0), ("prefill_graphs", c.whole("prefill_graphs", 1))):
+            if name in c.given:
+                self._engine(prefill_graphs="counted", captured_tokens=tokens)
+                self.settings.append(f"engine.captured_tokens {tokens} ({c.flag(name)})")
+                return
 
     def _tokens(self, tokens: int) -> None:
         self._engine(max_batched_tokens=max(tokens, 1))

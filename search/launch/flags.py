@@ -81,6 +81,12 @@ SGLANG = {
     "prefill_cp": Flag(("--enable-prefill-cp",), "given where sp > 1", switch=True),
     "prefill_cp_order": Flag(("--cp-strategy",), "which tokens a rank of sp takes"),
     "graphs": Flag(("--cuda-graph-max-bs-decode",), "ceil(batch / attn_dp)"),
+    "prefill_graphs": Flag(
+        ("--cuda-graph-max-bs-prefill", "--piecewise-cuda-graph-max-tokens"), "engine.captured_tokens"
+    ),
+    "no_prefill_graphs": Flag(
+        ("--disable-prefill-cuda-graph", "--disable-piecewise-cuda-graph"), "engine.captured_tokens 0", switch=True
+    ),
     "memory": Flag(("--mem-fraction-static",), "share of the memory for weights and cache"),
     "length": Flag(("--context-length",), "tokens of a sequence"),
     "block": Flag(("--page-size",), "engine.block_tokens"),
@@ -119,6 +125,9 @@ TRTLLM = {
     "hold": Key("batch_wait_timeout_iters", "engine.hold_steps"),
     "hold_full": Key("batch_wait_max_tokens_ratio", "share of a pass at which prompts are held no longer"),
     "kv_cache": Key("kv_cache_config.dtype", "cache format"),
+    "prefill_graphs": Key("torch_compile_config.enable_piecewise_cuda_graph", "true where engine.captured_tokens is"),
+    "prefill_sizes": Key("torch_compile_config.capture_num_tokens", "sizes up to engine.captured_tokens"),
+    "experts": Key("moe_config.backend", "engine.expert_kernels: TRTLLM where generated"),
 }
 
 # What the setting "hold" counts for a step of engine.hold_steps; 0: the engine holds no prompt back.

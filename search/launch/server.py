@@ -22,8 +22,9 @@ class Server:
     attention group; ``length`` tokens that a sequence may have; ``prefix`` prompt tokens that all requests share;
     ``positions`` that the model was made for, 0 if unknown; ``sparse``: an indexer picks what a token attends to;
     ``capacity_tokens`` that an attention group's cache should hold, ``cache_bytes`` of an accelerator;
-    ``captured_tokens`` rows up to which a pass with prompts replays a graph; ``stream_interval`` tokens that are sent
-    at a time; ``hold_steps`` for which a prompt is held back at most.
+    ``captured_tokens`` rows up to which a pass with prompts replays a graph where ``prefill_graphs`` counts them;
+    ``generated_experts``: TensorRT-LLM's generated kernels compute the experts; ``stream_interval`` tokens that are
+    sent at a time; ``hold_steps`` for which a prompt is held back at most.
 
     Shares of an accelerator's memory: ``memory_share`` for everything, ``static_share`` for weights and cache,
     ``free_share`` the cache's of what weights, activations and reserve leave."""
@@ -56,6 +57,8 @@ class Server:
     capacity_tokens: int
     node_size: int
     captured_tokens: int
+    prefill_graphs: str
+    generated_experts: bool
     stream_interval: int
     hold_steps: float
     checkpoint: Checkpoint
@@ -123,6 +126,8 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         capacity_tokens=capacity,
         node_size=scenario.cluster.node_size,
         captured_tokens=engine.captured_tokens,
+        prefill_graphs=engine.prefill_graphs,
+        generated_experts=_generated_experts(scenario),
         stream_interval=engine.stream_interval,
         hold_steps=engine.hold_steps,
         checkpoint=checkpoint_of(config.model, scenario.model.kv_format.name),
@@ -130,6 +135,12 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         tpot_s=float(scores.tpot_s[row]),
         output_tokens_per_s=float(scores.output_tokens_per_s[row]),
     )
+
+
+def _generated_experts(scenario: Scenario) -> bool:
+    """They are written for Blackwell alone."""
+    asked = scenario.engine.expert_kernels == "generated" and scenario.model.has_experts
+    return asked and scenario.accelerator.blackwell
 
 
 def _length(total: int, capacity: int, positions: int) -> int:

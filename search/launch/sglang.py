@@ -31,6 +31,7 @@ def command(server: Server) -> Command:
         (SGLANG["tokens"].name, server.tokens * server.attn_dp),
         (SGLANG["prefill_tokens"].name, server.tokens),
         (SGLANG["graphs"].name, server.group_batch),
+        *_prefill_graphs(server),
         (SGLANG["memory"].name, f"{math.floor(server.static_share * 1e4) / 1e4:g}"),
         (SGLANG["length"].name, server.length),
         (SGLANG["dtype"].name, server.checkpoint.dtype),
@@ -50,6 +51,15 @@ def command(server: Server) -> Command:
             (SGLANG["master"].name, Variable("MASTER_ADDR")),
         ]
     return Command(SERVERS["sglang"], tuple(flags))
+
+
+def _prefill_graphs(server: Server) -> list[tuple[Word, ...]]:
+    """Nothing where its own rules are what the figures take, or where they are another engine's."""
+    if server.scored_for != "sglang" or server.prefill_graphs != "counted":
+        return []
+    if not server.captured_tokens:
+        return [(SGLANG["no_prefill_graphs"].name,)]
+    return [(SGLANG["prefill_graphs"].name, server.captured_tokens)]
 
 
 def log_line(server: Server) -> str:

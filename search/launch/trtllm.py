@@ -13,6 +13,7 @@ from search.launch.refusals import CACHE_DTYPES
 from search.launch.server import Server
 from search.launch.shell import Command, Variable, Word
 
+PREFILL_STEP = 256
 CASTS: tuple[str, ...] = ()  # its PyTorch backend loads weights in the checkpoint's format
 
 
@@ -37,6 +38,10 @@ def options(server: Server) -> dict[str, Any]:
         "kv_cache": CACHE_DTYPES["trtllm"][server.checkpoint.cache],
         "memory": math.floor(server.free_share * 1e4) / 1e4,
     }
+    if server.captured_tokens and server.scored_for == "trtllm":
+        values |= {"prefill_graphs": True, "prefill_sizes": prefill_sizes(min(server.captured_tokens, server.tokens))}
+    if server.generated_experts and server.scored_for == "trtllm":
+        values["experts"] = "TRTLLM"
     if server.stream_interval > 1:
         values["stream"] = server.stream_interval
     if server.hold_steps:
@@ -49,6 +54,12 @@ def options(server: Server) -> dict[str, Any]:
             place = place.setdefault(step, {})
         place[key] = value
     return nested
+
+
+def prefill_sizes(most: int) -> list[int]:
+    """Rows of the graphs of passes with prompts, each padded to the next: finer where passes are short."""
+    steps = {*(2**i for i in range(8)), *range(PREFILL_STEP, most, PREFILL_STEP), most}
+    return sorted(size for size in steps if size <= most)
 
 
 def yaml_text(server: Server) -> str:

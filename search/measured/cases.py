@@ -9,17 +9,19 @@ from pathlib import Path
 from costmodel.architecture import Architecture, Layer
 from costmodel.blocks.gqa import GroupedQueryAttention
 from costmodel.formats import WeightFormat, weight_format
+from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
 from search.config import read_cluster, read_engine, read_hardware
 from search.efficiency_laws import read_law
+from search.engine_defaults import TRTLLM_MEMORY, VLLM_MEMORY, sglang_static
 from search.errors import InputError
 from search.hardware_catalog import find_hardware, load_cluster, load_engine, load_hardware
 from search.measured.recipes import recipe_of
 from search.measured.rows import Measurement
-from search.measured.versions import engine_of_version, links_of_version, takes_of_free
+from search.measured.versions import engine_of_version, links_of_version, memory_of
 from search.models import ConfigError, ReadModel, find_model, load_config_json, read_architecture
 from search.models.catalog import load_entry, plain
 
@@ -49,7 +51,6 @@ OWN_CLUSTERS = {  # those that come with another than their vendor's
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
 MOST = 1e7  # tokens, sequences or accelerators: beyond it a cell is a slip
-MEMORY_FRACTION = {"vllm": 0.92, "sglang": 0.88, "trtllm": 0.9}  # the engines' defaults
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     cluster = OWN_CLUSTERS.get(option) or CLUSTERS.get(hardware.vendor, "single8")
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
     engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
-    limits = Limits(memory_fraction=MEMORY_FRACTION[engine_name], of_free=takes_of_free(m, engine_name))
+    limits = Limits(memory_fraction=_memory_fraction(m, engine_name, accelerator), memory_of=memory_of(m, engine_name))
     recipe = recipe_of(m, engine_name, option)
     if recipe is not None:
         engine, limits, m = recipe.engine_of(engine, m), recipe.limits_of(limits), recipe.row_of(m)
@@ -159,12 +160,19 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
         limits=limits,
-        law=in_engine(read_law(hardware.efficiency), engine, accelerator),
+        law=in_engine(read_law(hardware.efficiency), engine, accelerator, architecture),
         waves=m.waves or WAVES,
         synchronised=not m.varied,
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))
+
+
+def _memory_fraction(m: Measurement, engine: str, accelerator: Accelerator) -> float:
+    """The engines' defaults."""
+    if engine == "sglang":
+        return sglang_static(accelerator, (m.tp or 1) * (m.attn_dp or 1), m.pp)
+    return {"vllm": VLLM_MEMORY, "trtllm": TRTLLM_MEMORY}[engine]
 
 
 def with_cache_format(

@@ -95,4 +95,4 @@ def with_constants(
     new = replace(scenario.engine, **engine)  # type: ignore[arg-type]
     if sustained_share is not None and isinstance(law, ShapedLaw):
         law = law.sustained(sustained_share)
-    return replace(scenario, engine=new, law=in_engine(law, new, scenario.accelerator))
+    return replace(scenario, engine=new, law=in_engine(law, new, scenario.accelerator, scenario.model))

@@ -26,9 +26,10 @@ class Recipe:
 
     ``models`` are the beginnings of plain names, ``versions`` the first and last (major, minor) of the engine,
     ``since`` the first date of measurement, ``precision`` the beginning of the weights' format. ``budget`` of new
-    tokens in a pass and ``held`` steps of a prompt are functions of the row; ``waves`` of requests over the
-    concurrency. ``reduced_norms``: all-reduces do the norm after them; ``tensor_parallel``: the script can pass no
-    other split; ``expert_parallel``: it always (never) asks for that, whatever the row says."""
+    tokens in a pass, ``held`` steps of a prompt, the ``captured`` rows of the largest pass with prompts that replays a
+    graph and the ``expert_kernels`` are functions of the row; ``waves`` of requests over the concurrency.
+    ``reduced_norms``: all-reduces do the norm after them; ``tensor_parallel``: the script can pass no other split;
+    ``expert_parallel``: it always (never) asks for that, whatever the row says."""
 
     engine: str
     models: tuple[str, ...]
@@ -40,10 +41,12 @@ class Recipe:
     kv_cache: str = ""
     memory_fraction: float | None = None
     stream_interval: int = 1
-    captured_tokens: int | None = None
+    captured: OfRow | None = None
+    expert_kernels: Callable[[Measurement], str] | None = None
     eager_layers: str = "experts"
     held: OfRow | None = None
     waves: float | None = None
+    steps_ahead: float | None = None
     reduced_norms: bool = False
     tensor_parallel: bool = False
     expert_parallel: bool | None = None
@@ -62,14 +65,17 @@ class Recipe:
 
     def engine_of(self, engine: Engine, m: Measurement) -> Engine:
         """The engine as it was launched."""
+        if self.captured:
+            engine = replace(engine, prefill_graphs="counted", captured_tokens=int(self.captured(m)))
         return replace(
             engine,
             max_batched_tokens=int(self.budget(m)) if self.budget else engine.max_batched_tokens,
             all_reduce_norm="fused" if self.reduced_norms else engine.all_reduce_norm,
             stream_interval=self.stream_interval,
             eager_layers=self.eager_layers,
-            captured_tokens=engine.captured_tokens if self.captured_tokens is None else self.captured_tokens,
+            expert_kernels=self.expert_kernels(m) if self.expert_kernels else engine.expert_kernels,
             hold_steps=self.held(m) if self.held else engine.hold_steps,
+            steps_ahead=engine.steps_ahead if self.steps_ahead is None else self.steps_ahead,
         )
 
     def row_of(self, m: Measurement) -> Measurement:
@@ -117,6 +123,26 @@ def polled(few: float, below: int) -> OfRow:
     return lambda m: (few if (m.concurrency or 0) < below else 30.0) / 2.0
 
 
+def graphs_from_64(m: Measurement) -> int:
+    """PIECEWISE_CUDA_GRAPHS of DeepSeek in FP8: passes of any size, with answers of 1024 and 64 in flight or more."""
+    return prompt_and_batch(m) if m.nominal[1] == 1024 and (m.concurrency or 0) >= 64 else 0
+
+
+def graphs_of_eight(m: Measurement) -> int:
+    """The same in FP4: with prompts and answers of 1024 tokens on 8 GPUs with as many parts of the experts."""
+    return prompt_and_batch(m) if m.nominal == (1024, 1024) and m.gpus == m.ep == 8 else 0
+
+
+def generated(m: Measurement) -> str:
+    """MOE_BACKEND="TRTLLM"."""
+    return "generated"
+
+
+def generated_in_one_group(m: Measurement) -> str:
+    """The same, and CUTLASS with attention data parallelism."""
+    return "generated" if (m.attn_dp or 1) == 1 else "cutlass"
+
+
 def by_tp(four: int, eight: int) -> OfRow:
     return lambda m: four if m.tp == 4 else eight
 
@@ -136,16 +162,20 @@ FLAGS_OF_1047 = "2026-04-15"  # pull request 1047 gave Kimi's script its token b
 # The first that fits a row made it.
 RECIPES = (
     # cudagraph_mode FULL_DECODE_ONLY: no pass with prompts replays a graph; enable_fi_allreduce_fusion.
-    Recipe("vllm", LLAMA, BLACKWELL, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9, captured_tokens=0,
-           eager_layers="all", reduced_norms=True),
-    Recipe("vllm", LLAMA, HOPPER, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9),
-    Recipe("vllm", GPT_OSS, BLACKWELL, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9, captured_tokens=2048),
-    Recipe("vllm", GPT_OSS, HOPPER, budget=fixed(8192), kv_cache="bf16", memory_fraction=0.9, captured_tokens=2048),
+    Recipe("vllm", LLAMA, BLACKWELL, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9, captured=fixed(0),
+           eager_layers="all", reduced_norms=True, steps_ahead=1.0),
+    # It says --config=config.yaml, which vLLM takes and does not read (issue 43252): no FP8 cache, no async-scheduling.
+    Recipe("vllm", LLAMA, ("h100_sxm",), budget=fixed(8192), kv_cache="bf16", memory_fraction=0.9, steps_ahead=0.0),
+    Recipe("vllm", LLAMA, ("h200_sxm",), budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9, steps_ahead=1.0),
+    Recipe("vllm", GPT_OSS, BLACKWELL, budget=fixed(8192), kv_cache="fp8", memory_fraction=0.9, captured=fixed(2048),
+           reduced_norms=True, steps_ahead=1.0),
+    Recipe("vllm", GPT_OSS, HOPPER, budget=fixed(8192), kv_cache="bf16", memory_fraction=0.9, captured=fixed(2048),
+           steps_ahead=1.0),
     # Rows of this script that name attention data parallelism repeat the figures of their tensor-parallel twins.
     Recipe("vllm", MINIMAX, BLACKWELL, FROM_0_18, precision="fp8", budget=twice_prompt, kv_cache="fp8",
-           memory_fraction=0.9, stream_interval=20, captured_tokens=2048, tensor_parallel=True),
+           memory_fraction=0.9, stream_interval=20, captured=fixed(2048), tensor_parallel=True),
     Recipe("vllm", MINIMAX, BLACKWELL, FROM_0_18, budget=twice_prompt, kv_cache="fp8", memory_fraction=0.9,
-           stream_interval=20, captured_tokens=2048),
+           stream_interval=20, captured=fixed(2048)),
     Recipe("vllm", MINIMAX, BLACKWELL, UP_TO_0_17, kv_cache="bf16", memory_fraction=0.95, tensor_parallel=True,
            expert_parallel=True),
     # Experts of 1536 do not split eight ways into blocks of 128: tp 8 came with --enable-expert-parallel.
@@ -157,34 +187,44 @@ RECIPES = (
     Recipe("vllm", MINIMAX, (*CDNA3, "mi355x"), kv_cache="bf16", memory_fraction=0.95),
     Recipe("vllm", MINIMAX, ("h100_sxm",), kv_cache="bf16", memory_fraction=0.9, tensor_parallel=True),
     Recipe("vllm", KIMI, BLACKWELL, since=FLAGS_OF_1047, precision="fp4", budget=twice_prompt, kv_cache="fp8",
-           memory_fraction=0.9, stream_interval=20, captured_tokens=2048),
+           memory_fraction=0.9, stream_interval=20, captured=fixed(2048)),
     Recipe("vllm", KIMI, BLACKWELL, precision="fp4", memory_fraction=0.9, tensor_parallel=True, expert_parallel=False),
-    Recipe("vllm", KIMI, ("h200_sxm", *CDNA3), precision="int4", memory_fraction=0.95),
-    Recipe("vllm", KIMI, BLACKWELL, precision="int4", memory_fraction=0.97),
+    Recipe("vllm", KIMI, ("h200_sxm",), precision="int4", memory_fraction=0.95, reduced_norms=True),
+    Recipe("vllm", KIMI, CDNA3, precision="int4", memory_fraction=0.95),
+    Recipe("vllm", KIMI, BLACKWELL, precision="int4", memory_fraction=0.95, reduced_norms=True),
     Recipe("sglang", DEEPSEEK, ("h200_sxm",), budget=fixed(32768), kv_cache="bf16", memory_fraction=0.82,
            stream_interval=10),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp8", budget=by_tp(8192, 32768), kv_cache="fp8",
            memory_fraction=0.82, stream_interval=30, held=polled(10, below=16)),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp4", budget=fixed(16384), kv_cache="fp8", memory_fraction=0.85,
-           stream_interval=10, held=polled(10, below=16)),
+           stream_interval=10, captured=fixed(0), held=polled(10, below=16)),
     Recipe("sglang", GLM, BLACKWELL, precision="fp4", budget=fixed(32768), kv_cache="fp8", memory_fraction=0.9,
            stream_interval=30, held=polled(10, below=10**6)),
     Recipe("sglang", GLM, BLACKWELL, budget=fixed(32768), kv_cache="fp8", memory_fraction=0.85, stream_interval=30),
     Recipe("sglang", GLM, ("h200_sxm",), memory_fraction=0.85, waves=5.0),
     Recipe("sglang", QWEN, BLACKWELL, precision="bf16", budget=fixed(32768), kv_cache="bf16", memory_fraction=0.82,
-           stream_interval=30, held=polled(10, below=16)),
+           stream_interval=30, held=polled(10, below=16), reduced_norms=True),
     Recipe("sglang", QWEN, BLACKWELL, budget=fixed(16384), kv_cache="fp8", memory_fraction=0.8, stream_interval=50,
            held=polled(10, below=5)),
     Recipe("sglang", QWEN, ("h200_sxm",), budget=fixed(16384), kv_cache="fp8", memory_fraction=0.8,
-           stream_interval=50),
+           stream_interval=50, reduced_norms=True),
     Recipe("sglang", DEEPSEEK, CDNA3, budget=fixed(131072), kv_cache="fp8", memory_fraction=0.8),
     Recipe("sglang", DEEPSEEK, ("mi355x",), budget=fixed(196608), memory_fraction=0.8),
-    Recipe("trtllm", LLAMA, ("h200_sxm",), budget=fixed(16384), kv_cache="fp8", stream_interval=10,
+    Recipe("trtllm", LLAMA, ("h200_sxm", *BLACKWELL), budget=fixed(16384), kv_cache="fp8", stream_interval=10,
            held=held_below_tp8),
     Recipe("trtllm", DEEPSEEK, BLACKWELL, ((1, 2), (99, 0)), precision="fp8", budget=prompt_and_batch,
-           kv_cache="fp8", stream_interval=10, held=held_deepseek),
-    Recipe("trtllm", DEEPSEEK, ("h200_sxm", *BLACKWELL), budget=prompt_and_batch, kv_cache="fp8", stream_interval=10),
-    Recipe("trtllm", GPT_OSS, ("h200_sxm", *BLACKWELL), budget=fixed(20000), stream_interval=20),
+           kv_cache="fp8", memory_fraction=0.8, stream_interval=10, held=held_deepseek, captured=graphs_from_64,
+           expert_kernels=generated),
+    Recipe("trtllm", DEEPSEEK, BLACKWELL, precision="fp8", budget=prompt_and_batch, kv_cache="fp8",
+           memory_fraction=0.8, stream_interval=10, expert_kernels=generated),
+    Recipe("trtllm", DEEPSEEK, BLACKWELL, budget=prompt_and_batch, kv_cache="fp8", memory_fraction=0.8,
+           stream_interval=10, captured=graphs_of_eight, expert_kernels=generated_in_one_group),
+    Recipe("trtllm", DEEPSEEK, ("h200_sxm",), budget=prompt_and_batch, kv_cache="fp8", memory_fraction=0.75,
+           stream_interval=10),
+    Recipe("trtllm", GPT_OSS, BLACKWELL, budget=fixed(20000), kv_cache="fp8", memory_fraction=0.85,
+           stream_interval=20, expert_kernels=generated),
+    Recipe("trtllm", GPT_OSS, ("h200_sxm",), budget=fixed(20000), kv_cache="bf16", memory_fraction=0.85,
+           stream_interval=20),
 )  # fmt: skip
 
 

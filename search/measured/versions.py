@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Literal
 
 from costmodel.architecture import Architecture
 from costmodel.blocks.delta_net import GatedDeltaNet
@@ -12,6 +13,7 @@ from costmodel.blocks.mla import LatentAttention
 from costmodel.cluster import Cluster
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from search.engine_defaults import sglang_chunk
 from search.measured.rows import Measurement
 from search.models.catalog import plain
 
@@ -19,9 +21,6 @@ VLLM_ON_AMD = 0.285  # share of the links' bytes/s
 BEFORE_0_18 = 1.36  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
 SERIAL_STEP_S = 2.0e-3
-# Share of the kernels' fixed costs that SGLang up to 0.5.9 leaves, beside DeepSeek's models on Hopper: read off runs of
-# 13 models on B200, H100 and H20 (docs/published.md). vLLM's fitted one is alike.
-SGLANG_SHARE = 1.7
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 
 
@@ -81,30 +80,29 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
 
 
 def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Accelerator) -> Engine:
-    """Up to 0.4 kernels were launched one after the other (issue 5946, May 2025: dependent launches are off in its
-    norms), so nothing of their fixed costs was hidden; the engine's constant is of 0.5 and DeepSeek-V3 on Hopper, for
-    which it has fused kernels (``dsv3_fused_a_gemm``, ``dsv3_router_gemm`` of sgl-kernel). Published runs of others,
-    and of all models on Blackwell, left ``SGLANG_SHARE``; logged runs on Hopper are what the constant was fitted to.
-
-    From 0.5.6 (pull request 13057) to 0.5.13 (issue 27418) a step of a model with recurrent layers is scheduled when
+    """From 0.5.6 (pull request 13057) to 0.5.13 (issue 27418) a step of a model with recurrent layers is scheduled when
     the one before it has ended, unless the prefix cache is off, as benchmarks of random prompts launch it; what the
     host does meanwhile, ``SERIAL_STEP_S``, is then in the open.
 
     Up to 0.5.13 it had the kernel with barriers (kernel tables: 0.5.10 and 0.5.14), and all-reduces did the norm from
-    0.5.5 on for DeepSeek-V3's architecture and gpt-oss alone (pull request 12724)."""
+    0.5.5 on for DeepSeek-V3's architecture and gpt-oss alone (pull request 12724).
+
+    Passes with prompts replay captured graphs from 0.5.10 on (pull request 16331), until 0.5.13 by other rules than
+    today (28053 and 29458, June 2026); others' rows without a version are taken as older, a user's own as of today.
+    How much a pass takes is set by the accelerator's memory."""
     version, release = version_of(m), release_of(m)
+    engine = replace(engine, max_batched_tokens=sglang_chunk(accelerator))
+    if m.printed or m.drawn if version is None else (release or (*version, 0)) < (0, 5, 10):
+        engine = replace(engine, prefill_graphs="counted", captured_tokens=0)
+    elif version is not None and (release or (*version, 0)) < (0, 5, 14):
+        engine = replace(engine, prefill_graphs="piecewise")
     mixers = {type(layer.mixer) for layer in model.kinds}
     if version is not None and (release or (*version, 0)) < (0, 5, 14):
         fused = LatentAttention in mixers or plain(model.name.rsplit("/", 1)[-1]).startswith("gptoss")
         norms = "fused" if fused and release is not None and release >= (0, 5, 5) else "apart"
         engine = replace(engine, all_reduce="custom", all_reduce_norm=norms)
-    if version is not None and version <= (0, 4):
-        engine = replace(engine, launch_share=max(engine.launch_share, 1.0))
     if release is None:
         return engine
-    fitted = accelerator.hopper and (not m.printed or LatentAttention in mixers)
-    if release <= (0, 5, 9) and accelerator.dependent_launch and not fitted:
-        engine = replace(engine, launch_share=SGLANG_SHARE)
     if m.printed and (0, 5, 6) <= release <= (0, 5, 13) and mixers & {GatedDeltaNet, Mamba2}:
         engine = replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
     return engine
@@ -121,11 +119,13 @@ def links_of_version(m: Measurement, cluster: Cluster, vendor: str) -> Cluster:
     return replace(cluster, tiers=(replace(node, efficiency=VLLM_ON_AMD), *outer))
 
 
-def takes_of_free(m: Measurement, engine: str) -> bool:
-    """TensorRT-LLM's fraction is one of the memory that weights and activations leave (KvCacheConfig,
-    free_gpu_memory_fraction). Assumption: not for versions before 0.12 or unknown ones, whose engines sized their
-    activations for the largest batch of the longest prompts, which is not modelled; there it is one of all memory."""
+def memory_of(m: Measurement, engine: str) -> Literal["all", "free", "static"]:
+    """What an engine's share of the memory is for (``costmodel.scenario.Limits``): SGLang's for weights and cache, that
+    of TensorRT-LLM's cache of the memory that weights and activations leave (KvCacheConfig, free_gpu_memory_fraction).
+    Assumption: not before 0.12 nor in tables without a version, whose engines sized their activations for the largest
+    batch of the longest prompts, which is not modelled; there it is for everything."""
     version = version_of(m)
     if engine != "trtllm":
-        return False
-    return "post-1" in m.version if version is None else version >= (0, 12)
+        return "static" if engine == "sglang" else "all"
+    recent = "post-1" in m.version or not m.printed if version is None else version >= (0, 12)
+    return "free" if recent else "all"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from costmodel.memory import blocks, memory
 from costmodel.operations import Collective, GroupedGemm
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
 from costmodel.plans import Plans
-from costmodel.scenario import Scenario
+from costmodel.scenario import Limits, Scenario
 from costmodel.stages import Stages
 
 
@@ -86,6 +87,21 @@ def test_cache_capacity() -> None:
     assert figures.total_bytes[0] == (
         figures.weights_bytes[0] + figures.kv_cache_bytes[0] + figures.activation_bytes[0] + 3e9
     )
+
+
+def test_what_a_share_of_the_memory_is_a_share_of() -> None:
+    """Half of 64 GB for everything, for weights and cache, or of what everything else leaves."""
+    scenario = worked_case(engine=Engine("e", reserve_bytes=2e9))
+    plans = Plans.of(gpus=16, tp=4, ep=16, dp=1, batch=64)
+    capacity: dict[str, float] = {}
+    for share_of in ("all", "static", "free"):
+        limits = Limits(memory_fraction=0.5, memory_of=share_of)
+        found = held(replace(scenario, limits=limits), plans, np.array([16.0]))
+        bytes_of_token = float(found.kv_cache_bytes[0]) / 16 / scenario.lengths.total
+        capacity[share_of] = float(found.kv_capacity_tokens[0]) * bytes_of_token
+    weights, working = float(found.weights_bytes[0]), float(found.activation_bytes[0]) + 2e9
+    expected = {"all": 32e9 - weights - working, "static": 32e9 - weights, "free": (64e9 - weights - working) / 2}
+    assert capacity == pytest.approx(expected, rel=1e-3)
 
 
 def test_blocks_round_up() -> None:

@@ -102,6 +102,21 @@ def test_sglang_looks_for_requests_every_so_many_steps(configs: dict[str, Config
     assert (engine.hold_steps, engine.stream_interval) == (steps, 30)
 
 
+@pytest.mark.parametrize(
+    ("flags", "rules", "rows"),
+    [
+        ("", "breakable", 0),
+        ("--disable-prefill-cuda-graph", "counted", 0),
+        ("--disable-piecewise-cuda-graph", "counted", 0),
+        ("--cuda-graph-max-bs-prefill 4096", "counted", 4096),
+    ],
+)
+def test_sglangs_graphs_of_passes_with_prompts(configs: dict[str, Config], flags: str, rules: str, rows: int) -> None:
+    found = launched(read_command("sglang", f"sglang serve --model M {flags}"), configs[DENSE], 1)
+    assert (found.config.engine.prefill_graphs, found.config.engine.captured_tokens) == (rules, rows)
+    assert not found.unmodelled
+
+
 def test_attention_groups_share_sglangs_chunk(configs: dict[str, Config]) -> None:
     text = "sglang serve --model M --tp 8 --attn-dp-size 2 --chunked-prefill-size 16384 --mem-fraction-static 0.8"
     found = launched(read_command("sglang", text), configs[MOE], 1)

@@ -148,7 +148,7 @@ def in_format(call: Work, format_: str) -> Work:
     [
         ("VLLM", "w4a16_mxfp4", 0, "vllm", 78),
         ("SGLang", "w4a16_mxfp4", 0, "sglang", 121),
-        ("TRTLLM", "w4a16_mxfp4", 0, "trtllm", 37),
+        ("TRTLLM", "w4a16_mxfp4", 0, "cutlass", 37),
         ("VLLM", "fp8_block", 512, "vllm", 54),
         ("SGLang", "fp8_block", 512, "sglang", 118),
     ],

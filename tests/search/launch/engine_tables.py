@@ -54,6 +54,8 @@ SGLANG: Table = {
     "--chunked-prefill-size": int,
     "--max-prefill-tokens": int,
     "--cuda-graph-max-bs-decode": int,
+    "--cuda-graph-max-bs-prefill": int,
+    "--disable-prefill-cuda-graph": SWITCH,
     "--mem-fraction-static": float,
     "--context-length": int,
     "--dtype": ("auto", "half", "float16", "bfloat16", "float", "float32"),
@@ -88,6 +90,8 @@ TRTLLM_KEYS = {
     "batch_wait_max_tokens_ratio": float,
     "dtype": str,
     "cuda_graph_config": {"max_batch_size": int, "enable_padding": bool},
+    "moe_config": {"backend": str},
+    "torch_compile_config": {"enable_piecewise_cuda_graph": bool, "capture_num_tokens": list},
     "kv_cache_config": {"dtype": str, "free_gpu_memory_fraction": float},
 }
 

@@ -121,6 +121,43 @@ def test_graphs_for_every_decode_batch(run_of, capsys):
         assert f"--max-cudagraph-capture-size {rows} " in lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ((), None),
+        (("engine.prefill_graphs=counted",), " --disable-prefill-cuda-graph "),
+        (("engine.prefill_graphs=counted", "engine.captured_tokens=1024"), " --cuda-graph-max-bs-prefill 1024 "),
+    ],
+)
+def test_graphs_of_passes_with_prompts_in_sglang(run_of, capsys, overrides, words):
+    """Nothing where SGLang's own rules are what the figures take, nor for a run that was scored for another engine."""
+    case, plan = ("model=qwen3_8b", "space.gpus=1"), "tp=1,sp=1,ep=1,dp=1,pp=1,batch=8"
+    for engine in ("sglang", "any"):
+        folder = str(run_of(*case, f"engine={engine}", *overrides))
+        code, lines, _ = printed(capsys, folder, "--plan", plan, "--engine", "sglang")
+        assert code == 0
+        assert ("prefill-cuda" in lines[-1] or "bs-prefill" in lines[-1]) == (words is not None and engine == "sglang")
+        assert words is None or engine == "any" or words in lines[-1]
+
+
+def test_graphs_of_passes_with_prompts_in_tensorrt_llm(run_of):
+    case = ("model=qwen3_8b", "engine=trtllm", "space.gpus=1")
+    assert "torch_compile_config" not in options_of(run_of(*case))
+    told = options_of(run_of(*case, "engine.captured_tokens=600"))["torch_compile_config"]
+    assert told["enable_piecewise_cuda_graph"] is True
+    assert told["capture_num_tokens"] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600]
+
+
+@pytest.mark.parametrize(
+    ("hardware", "kernels", "written"),
+    [("b200_sxm", "generated", {"backend": "TRTLLM"}), ("b200_sxm", "cutlass", None), ("h200_sxm", "generated", None)],
+)
+def test_expert_kernels_of_tensorrt_llm(run_of, hardware, kernels, written):
+    run = ("model=qwen3_30b_a3b", "engine=trtllm", f"hardware={hardware}", "space.gpus=1")
+    folder = run_of(*run, f"engine.expert_kernels={kernels}")
+    assert options_of(folder).get("moe_config") == written
+
+
 def test_what_does_not_start_beside_its_layout(run_of, capsys):
     """Longer than the model can, no cache left, an accelerator without the engine, a cache format without a name."""
     cases = [

@@ -8,13 +8,12 @@ import pytest
 from measured_cases import PUBLISHED, SILICON
 
 from costmodel.evaluate import evaluate
-from search.config import read_engine
-from search.hardware_catalog import load_engine
+from search.efficiency_laws import read_law
+from search.hardware_catalog import find_hardware, load_hardware
 from search.measured.cases import case_of
 from search.measured.grouped import read_cases
 from search.measured.predict import most_sequences, predict
 from search.measured.rows import read_rows
-from search.measured.versions import SGLANG_SHARE
 
 BAD = [
     ({"model": "nobody/nothing-7b"}, "model"),
@@ -157,24 +156,22 @@ def test_recurrent_layers_kept_sglang_from_scheduling_ahead(table, engine, versi
 
 
 @pytest.mark.parametrize(
-    ("version", "model", "hw", "share"),
+    ("version", "model", "hw", "factor"),
     [
-        ("0.5.9", "Qwen/Qwen3-32B", "B200", SGLANG_SHARE),
-        ("0.4.6.post1", "Qwen/Qwen3-32B", "H20-96GB", SGLANG_SHARE),
-        ("0.5.6", "deepseek-ai/DeepSeek-V3", "B200", SGLANG_SHARE),
-        ("0.5.9", "deepseek-ai/DeepSeek-V3", "H200", None),
-        ("0.5.10", "Qwen/Qwen3-32B", "B200", None),
-        ("0.5.9", "Qwen/Qwen3-32B", "MI355X", None),
+        ("0.5.9", "Qwen/Qwen3-32B", "B200", 1.6),
+        ("0.4.6.post1", "Qwen/Qwen3-32B", "H20-96GB", 1.6),
+        ("0.5.12", "Qwen/Qwen3-32B", "H200", 1.6),
+        ("0.5.6", "deepseek-ai/DeepSeek-V3", "B200", 1.6),
+        ("0.5.9", "deepseek-ai/DeepSeek-V3", "H200", 1.0),
+        ("0.5.9", "Qwen/Qwen3-32B", "MI355X", 1.0),
     ],
 )
-def test_what_early_sglang_left_of_fixed_costs(table, version, model, hw, share):
+def test_what_sglang_leaves_of_fixed_costs(table, version, model, hw, factor):
     change = {"engine": "SGLang", "engine_version": version, "model": model, "hw": hw, "weight_dtype": "fp8"}
     (row,) = read_rows(table(PUBLISHED, change))
-    fitted = read_engine(load_engine("sglang")).launch_share
-    assert case_of(row).scenario.engine.launch_share == (share or fitted)
-    logged = case_of(replace(row, printed=False)).scenario.engine.launch_share
-    on_hopper = max(fitted, 1.0) if version.startswith("0.4") else fitted
-    assert logged == (share if share and hw == "B200" else on_hopper)
+    scenario = case_of(row).scenario
+    own = read_law(load_hardware(find_hardware(hw)).efficiency)
+    assert scenario.law.gemm.launch_s == pytest.approx(own.gemm.launch_s * scenario.engine.launch_share * factor)
 
 
 @pytest.mark.parametrize(

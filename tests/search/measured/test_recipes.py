@@ -61,6 +61,14 @@ def test_all_reduces_of_llama_on_blackwell_do_the_norm(table):
     assert hopper.scenario.engine.all_reduce_norm == "apart"
 
 
+def test_a_configuration_file_that_vllm_did_not_read(table):
+    """On H100 alone: no FP8 cache, so that half as many sequences fit, and no step scheduled ahead."""
+    row = LLAMA | {"engine": "vllm", "precision": "fp8"}
+    hopper, larger = cases(table, row | {"system": "h100_sxm"}, row)
+    assert [c.scenario.model.kv_format.name for c in (hopper, larger)] == ["bf16", "fp8"]
+    assert [c.scenario.engine.steps_ahead for c in (hopper, larger)] == [0.0, 1.0]
+
+
 def test_curated_rows_are_of_the_same_benchmark(table):
     """Lengths drawn, launched by its scripts."""
     row = MINIMAX | KIMI | {"gpus": "4", "tp": "4", "ep": "4", "moe_tp": "1"}
@@ -110,6 +118,54 @@ def test_sglang_looks_for_requests_every_so_many_steps(table):
     )
     assert [c.scenario.engine.hold_steps for c in (few, many, four)] == [5, 15, 15]
     assert [c.scenario.engine.max_batched_tokens for c in (few, many, four)] == [32768, 32768, 8192]
+
+
+DEEPSEEK = MINIMAX | {
+    "model": "deepseek-ai/DeepSeek-R1", "engine": "trtllm", "engine_version": "1.2.0", "gpus": "8", "tp": "8",
+    "moe_tp": "8", "concurrency": "64",
+}  # fmt: skip
+
+
+def test_piecewise_graphs_of_tensorrt_llm(table):
+    """In FP8 from 64 in flight with answers of 1024, in FP4 with the experts in eight parts; up to the largest pass."""
+    few, long = {"concurrency": "32"}, {"osl": "8192"}
+    spread = DEEPSEEK | {"precision": "fp4", "ep": "8", "moe_tp": "1"}
+    in_fp8, in_fp4 = (
+        (DEEPSEEK, DEEPSEEK | few, DEEPSEEK | long),
+        (spread | {"ep": "1"}, spread, spread | {"isl": "8192"}),
+    )
+    engines = [case.scenario.engine for case in cases(table, *in_fp8, *in_fp4)]
+    assert [engine.captured_tokens > 0 for engine in engines] == [True, False, False, False, True, False]
+    assert all(e.captured_tokens in (0, e.max_batched_tokens) and e.prefill_graphs == "counted" for e in engines)
+
+
+def test_expert_kernels_of_tensorrt_llm(table):
+    """Its generated ones on Blackwell, but CUTLASS in FP4 with attention data parallelism, and on Hopper."""
+    groups = {"tp": "1", "attn_dp": "8", "ep": "8", "moe_tp": "1"}
+    four_bits = DEEPSEEK | {"precision": "fp4"}
+    rows = (four_bits, four_bits | groups, DEEPSEEK | groups, DEEPSEEK | {"system": "h200_sxm"})
+    kernels = [case.scenario.engine.expert_kernels for case in cases(table, *rows)]
+    assert kernels == ["generated", "cutlass", "generated", "cutlass"]
+    slow, fast = (case.scenario.law.experts.kernels.fp4 for case in cases(table, four_bits | groups, four_bits))
+    assert slow > fast == 1.0
+
+
+@pytest.mark.parametrize(
+    ("version", "rules"),
+    [("0.5.9", "counted"), ("0.5.10", "piecewise"), ("0.5.13.post1", "piecewise"), ("0.5.14", "breakable"),
+     ("0.4.6", "counted"), ("", "counted")],
+)  # fmt: skip
+def test_sglang_captures_passes_with_prompts_since_0_5_10(table, version, rules):
+    row = DEEPSEEK | {"engine": "sglang", "system": "h200_sxm", "engine_version": version}
+    (case,) = cases(table, row)
+    assert case.scenario.engine.prefill_graphs == rules
+    assert case.scenario.engine.captured_tokens == 0
+
+
+def test_sglangs_chunk_by_memory(table):
+    row = DEEPSEEK | {"engine": "sglang", "origin": "peer_own_runs"}
+    small, large = cases(table, row | {"system": "h200_sxm"}, row)
+    assert [c.scenario.engine.max_batched_tokens for c in (small, large)] == [8192, 16384]
 
 
 def test_a_script_that_sends_five_waves(table):

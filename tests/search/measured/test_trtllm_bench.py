@@ -38,11 +38,13 @@ def test_the_cache_sets_the_batch_and_the_lengths_the_budget():
     assert settings(scenario, "fp8", 1, 4)[0] <= settings(scenario, "fp8", 1, 1)[0]
 
 
-def test_the_fraction_is_of_free_memory_where_the_version_is_known():
-    assert case_of(row()).scenario.limits.of_free
-    assert case_of(row(version="post-1.0 (1.1/1.2 era)")).scenario.limits.of_free
-    assert not case_of(row(version="mid-2024")).scenario.limits.of_free
-    assert not case_of(row(engine="vLLM", version="0.11.0")).scenario.limits.of_free
+def test_what_the_fraction_is_of():
+    assert case_of(row()).scenario.limits.memory_of == "free"
+    assert case_of(row(version="post-1.0 (1.1/1.2 era)")).scenario.limits.memory_of == "free"
+    assert case_of(row(version="mid-2024", printed=True)).scenario.limits.memory_of == "all"
+    assert case_of(row(version="mid-2024", printed=False)).scenario.limits.memory_of == "free"
+    assert case_of(row(engine="vLLM", version="0.11.0")).scenario.limits.memory_of == "all"
+    assert case_of(row(engine="SGLang", version="0.5.9")).scenario.limits.memory_of == "static"
 
 
 def test_windows_are_kept_whole_by_tensorrt_llm_alone():

@@ -1,4 +1,4 @@
-"""What the engines take where a command says nothing, by the accelerator's memory.
+"""What the engines take where a command says nothing, most of it by the accelerator's memory.
 
 vLLM 0.33.0 ``vllm/engine/arg_utils.py`` get_batch_defaults (API server) and ``vllm/config/cache.py``; SGLang 0.5.23
 ``sglang/srt/arg_groups/memory_hook.py`` handle_gpu_memory_settings and ``fields/schedule.py``.
@@ -10,6 +10,7 @@ from costmodel.hardware import Accelerator
 
 MIB, GIB = 2**20, 2**30
 VLLM_MEMORY = 0.92
+TRTLLM_MEMORY = 0.9  # of what is left: KvCacheConfig.free_gpu_memory_fraction (tensorrt_llm/llmapi/llm_args.py, 1.2)
 SGLANG_REQUESTS = 2048
 SGLANG_PREFILL_TOKENS = 16384
 
@@ -37,3 +38,20 @@ def sglang_chunk(accelerator: Accelerator) -> int:
         if size < limit:
             return chunk
     return 16384
+
+
+def sglang_graphs(accelerator: Accelerator, width: int) -> int:
+    """``--cuda-graph-max-bs-decode`` of a stage of ``width`` accelerators."""
+    size = accelerator.memory_bytes / MIB
+    for limit, narrow, wide in ((20, 8, 8), (35, 48, 160), (60, 32, 160), (160, 256, 512)):
+        if size < limit * 1024:
+            return narrow if width < 4 else wide
+    return 512
+
+
+def sglang_static(accelerator: Accelerator, width: int, pp: int) -> float:
+    """``--mem-fraction-static`` of stages of ``width`` accelerators, without what attention data parallelism and graphs
+    of passes with prompts reserve more, 0.5 to 1.5 GB."""
+    size = accelerator.memory_bytes / MIB
+    reserved = 512 + 1.5 * sglang_chunk(accelerator) + 128 * width * pp + 2 * sglang_graphs(accelerator, width)
+    return 1.0 - (max(reserved, 10 * 1024) if size > 60 * 1024 else reserved) / size
