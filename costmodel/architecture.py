@@ -99,6 +99,11 @@ class Layer:
             weights = setting.hidden + (0 if n else self.extra_parameters)
             yield Elementwise("norm", setting.quantization.of("norm"), moved, weights, after_reduce=True)
 
+    def host_launches(self, setting: Setting) -> int:
+        """What the host launches where no graph does: the operations, and those that a mixer does not list because
+        they take no time worth a term."""
+        return sum(1 for _ in self.operations(setting)) + getattr(self.mixer, "unlisted_operations", 0)
+
 
 @dataclass(frozen=True)
 class LayerRun:

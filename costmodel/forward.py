@@ -149,7 +149,7 @@ def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
     setting = scenario.setting(step.layout)
     kinds = zip(stages.totals, scenario.model.kinds, strict=True)
     eager = [(n, k) for n, k in kinds if engine.eager_layers == "all" or hasattr(k.ffn, "experts")]
-    operations = sum(count * sum(1 for _ in kind.operations(setting)) for count, kind in eager)
+    operations = sum(count * kind.host_launches(setting) for count, kind in eager)
     captured = captured_tokens(engine, scenario.model, scenario.accelerator, step.layout)
     return engine.eager_launch_s * operations * ((step.prompts > 0) & (step.tokens > captured))
 

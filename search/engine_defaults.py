@@ -26,9 +26,8 @@ def vllm_budgets(accelerator: Accelerator) -> tuple[int, int]:
 
 def vllm_graphs(accelerator: Accelerator, sequences: int) -> int:
     """``--max-cudagraph-capture-size`` (``vllm/config/vllm.py``) beside so many ``--max-num-seqs``. It asks for compute
-    capability 10: NVIDIA's with FP4 units and the memory of a data centre's."""
-    capability_10 = accelerator.dependent_launch and "fp4" in accelerator.peak_flops
-    return min(2 * sequences, 1024 if capability_10 and accelerator.memory_bytes >= 160 * GIB else 512)
+    capability 10: Blackwell with the memory of a data centre's."""
+    return min(2 * sequences, 1024 if accelerator.blackwell and accelerator.memory_bytes >= 160 * GIB else 512)
 
 
 def sglang_chunk(accelerator: Accelerator) -> int:

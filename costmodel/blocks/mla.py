@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from costmodel.architecture import Setting
 from costmodel.blocks.sparse import Indexer
@@ -32,6 +32,12 @@ class LatentAttention:
     v_dim: int
     bias: bool = False
     indexer: Indexer | None = None
+
+    # What the host calls for prompts beyond the operations below and beyond what grouped attention needs: a second
+    # norm and rotary part, splits, slices and views of latents and heads, the rotary part written back, keys joined,
+    # the latent cached. SGLang 0.5.10 makes 17 such calls (deepseek_common/attention_forward_methods/forward_mha.py,
+    # forward_normal_prepare and _core), grouped attention a few of them. Runs of Kimi and DeepSeek fit 15 to 22 alike.
+    unlisted_operations: ClassVar[int] = 15
 
     @property
     def split_heads(self) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from search.measured.rows import Measurement
 from search.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
-BEFORE_0_18 = 1.36  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
+BEFORE_0_18 = 1.37  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
 SERIAL_STEP_S = 2.0e-3
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
@@ -90,19 +90,21 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
     Passes with prompts replay captured graphs from 0.5.10 on (pull request 16331), until 0.5.13 by other rules than
     today (28053 and 29458, June 2026); others' rows without a version are taken as older, a user's own as of today.
     How much a pass takes is set by the accelerator's memory."""
-    version, release = version_of(m), release_of(m)
+    version = version_of(m)
+    release = release_of(m) or (version and (*version, 0))
     engine = replace(engine, max_batched_tokens=sglang_chunk(accelerator))
-    if m.printed or m.drawn if version is None else (release or (*version, 0)) < (0, 5, 10):
-        engine = replace(engine, prefill_graphs="counted", captured_tokens=0)
-    elif version is not None and (release or (*version, 0)) < (0, 5, 14):
+    ungraphed = replace(engine, prefill_graphs="counted", captured_tokens=0)
+    if release is None:
+        return ungraphed if m.printed or m.drawn else engine
+    if release < (0, 5, 10):
+        engine = ungraphed
+    elif release < (0, 5, 14):
         engine = replace(engine, prefill_graphs="piecewise")
     mixers = {type(layer.mixer) for layer in model.kinds}
-    if version is not None and (release or (*version, 0)) < (0, 5, 14):
+    if release < (0, 5, 14):
         fused = LatentAttention in mixers or plain(model.name.rsplit("/", 1)[-1]).startswith("gptoss")
-        norms = "fused" if fused and release is not None and release >= (0, 5, 5) else "apart"
+        norms = "fused" if fused and release >= (0, 5, 5) else "apart"
         engine = replace(engine, all_reduce="custom", all_reduce_norm=norms)
-    if release is None:
-        return engine
     if m.printed and (0, 5, 6) <= release <= (0, 5, 13) and mixers & {GatedDeltaNet, Mamba2}:
         engine = replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
     return engine

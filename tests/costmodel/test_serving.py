@@ -13,7 +13,7 @@ import pytest
 from worked_case import original, qwen3, refined, worked_case
 
 from costmodel.architecture import Layer, LayerRun
-from costmodel.blocks import DenseFfn, GroupedQueryAttention
+from costmodel.blocks import DenseFfn, GroupedQueryAttention, LatentAttention
 from costmodel.breakdown import breakdown
 from costmodel.engine import Engine
 from costmodel.evaluate import evaluate
@@ -210,6 +210,18 @@ def test_launching_operations_one_by_one_is_a_floor_of_passes_with_prompts() -> 
     assert evaluate(scenario, plans).tpot_s[0] < floor  # decode steps replay graphs
     slow = original(batch=256)
     assert evaluate(eager(1e-6), slow).burst_ttft_s[0] == evaluate(worked_case(), slow).burst_ttft_s[0]
+
+
+def test_latent_attention_is_more_work_for_the_host() -> None:
+    """Norms, copies and views of latents and heads that no term lists are launched as the listed operations are."""
+    lone, scenario = original(batch=1), eager(1e-3)
+    (kind,) = scenario.model.kinds
+    latent = replace(kind, mixer=LatentAttention(64, 1536, 512, 128, 64, 128))
+    scenario = replace(scenario, model=replace(scenario.model, runs=(LayerRun(latent, 94),)))
+    listed = len(list(latent.operations(scenario.setting(scenario.layout(lone)))))
+    found = evaluate(scenario, lone).burst_ttft_s[0]
+    assert found == pytest.approx(94 * 1e-3 * (listed + LatentAttention.unlisted_operations), rel=0.01)
+    assert LatentAttention.unlisted_operations > 0
 
 
 def test_passes_that_fit_a_captured_graph_are_not_launched_one_by_one() -> None:

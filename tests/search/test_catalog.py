@@ -113,7 +113,7 @@ def test_bad_laws_are_one_line(monkeypatch, tmp_path, content, words):
     (tmp_path / "law" / "bad.yaml").write_text(content)
     base = (conf_dir() / "law" / "class_default.yaml").read_text()
     (tmp_path / "law" / "class_default.yaml").write_text(base)
-    monkeypatch.setattr("search.config.conf_dir", lambda: tmp_path)
+    monkeypatch.setattr("search.efficiency_laws.conf_dir", lambda: tmp_path)
     load_law.cache_clear()
     with pytest.raises(InputError) as error:
         load_law("bad")
