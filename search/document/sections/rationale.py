@@ -5,6 +5,7 @@ from __future__ import annotations
 from costmodel.scores import COSTS
 from search.document import formats
 from search.document.formats import bullets, span, table
+from search.document.search_values import SHOWN
 from search.document.sections.inputs import degrees
 from search.document.view import View
 
@@ -72,7 +73,7 @@ def front(v: View) -> str:
         x = f.at(child)
         row = [_range(x, "dp"), _range(x, "gpus"), x.n("replica_gpus")]
         row += [x.n(a) for a in ("pp", "sp", "tp", "ep", "batch")]
-        row += [_range(x, name) for name in (*_FIGURES, *costs)]
+        row += [_range(x, name) for name in (*SHOWN, *costs)]
         rows.append([*row, x.text("engines"), x.text("note")])
     more = f" {f.n('left_out')} more rows are in pareto.csv." if "left_out" in f else ""
     intro = (
@@ -82,16 +83,6 @@ def front(v: View) -> str:
     )
     return intro + "\n\n" + table(header, rows, text=(15 + len(costs), 16 + len(costs)))
 
-
-_FIGURES = (
-    "output_tokens_per_s",
-    "output_tokens_per_s_per_gpu",
-    "ttft_s",
-    "burst_ttft_s",
-    "tpot_s",
-    "memory_utilization",
-    "share_of_limit",
-)
 
 _COSTS = {"usd_per_million_output_tokens": "a million tokens", "joules_per_output_token": "energy a token"}
 
