@@ -33,10 +33,11 @@ class LatentAttention:
     bias: bool = False
     indexer: Indexer | None = None
 
-    # What the host calls for prompts beyond the operations below and beyond what grouped attention needs: a second
-    # norm and rotary part, splits, slices and views of latents and heads, the rotary part written back, keys joined,
-    # the latent cached. SGLang 0.5.10 makes 17 such calls (deepseek_common/attention_forward_methods/forward_mha.py,
-    # forward_normal_prepare and _core), grouped attention a few of them. Runs of Kimi and DeepSeek fit 15 to 22 alike.
+    # What the host launches for a layer of prompts beyond the operations below and beyond what a layer of grouped
+    # attention asks of it. Chosen on runs, 15 to 22 alike: DeepSeek-V3 under SGLang and Kimi K2.5 under vLLM want the
+    # same, so either is predicted from the other (docs/fidelity.md). Calls found in SGLang 0.5.10 (forward_mha.py,
+    # forward_normal_prepare and _core) are a third of it: a second norm, a rotary part written back, keys joined, the
+    # splits and views of latents and heads. The rest may be the router's groups and shared experts of such models.
     unlisted_operations: ClassVar[int] = 15
 
     @property
