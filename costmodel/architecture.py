@@ -140,6 +140,10 @@ class Architecture:
         """True if some layer is a mixture of experts."""
         return any(hasattr(kind.ffn, "experts") for kind in self.kinds)
 
+    def has_mixer(self, *mixers: type) -> bool:
+        """True if some layer's mixer is one of these."""
+        return any(isinstance(kind.mixer, mixers) for kind in self.kinds)
+
     @property
     def kinds(self) -> tuple[Layer, ...]:
         """The different layers, in order of first appearance."""

@@ -28,18 +28,17 @@ def captured_tokens(engine: Engine, model: Architecture, accelerator: Accelerato
     an indexer or gated delta nets."""
     if engine.prefill_graphs == "counted":
         return engine.captured_tokens
-    mixers = [kind.mixer for kind in model.kinds]
-    latent = any(isinstance(mixer, LatentAttention) for mixer in mixers)
-    sparse = any(getattr(mixer, "indexer", None) is not None for mixer in mixers)
-    recurrent = any(isinstance(mixer, GatedDeltaNet) for mixer in mixers)
+    latent, recurrent = model.has_mixer(LatentAttention), model.has_mixer(GatedDeltaNet)
+    sparse = any(getattr(kind.mixer, "indexer", None) is not None for kind in model.kinds)
     vision = model.vision_parameters > 0
-    apart = layout.pp > 1
+    without = layout.pp > 1  # plans that have no graphs
     if engine.prefill_graphs == "piecewise":
-        apart = apart | (layout.attn_dp > 1)
+        without = without | (layout.attn_dp > 1)
         possible = not (vision or sparse or recurrent)
     else:
         unsuited = latent and not sparse and accelerator.blackwell
         possible = not unsuited and (not vision or recurrent or latent)
     if not (possible and accelerator.nvidia):
         return 0
-    return np.where(apart, 0, min(engine.max_batched_tokens, LATENT_TOKENS) if latent else engine.max_batched_tokens)
+    most = min(engine.max_batched_tokens, LATENT_TOKENS) if latent else engine.max_batched_tokens
+    return np.where(without, 0, most)

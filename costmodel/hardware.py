@@ -9,7 +9,10 @@ from dataclasses import dataclass
 # (vLLM 0.33: Marlin kernels keep FP8 and FP4 weights packed and multiply in bf16 where cutlass has no kernel).
 FALLBACK = {"fp4": ("fp4", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int8", "bf16"), "fp32": ("fp32", "bf16")}
 
-UNNAMED = ("", "unspecified")  # what ``vendor`` is where a file does not say
+
+def maybe_nvidia(vendor: str) -> bool:
+    """True unless a file names another vendor."""
+    return vendor in ("", "unspecified", "NVIDIA")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Accelerator:
     @property
     def nvidia(self) -> bool:
         """True unless another vendor is named."""
-        return self.vendor in UNNAMED or self.vendor == "NVIDIA"
+        return maybe_nvidia(self.vendor)
 
     @property
     def hopper(self) -> bool:

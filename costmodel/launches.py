@@ -57,5 +57,4 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, mode
 def _fused(model: Architecture, accelerator: Accelerator) -> bool:
     """True for DeepSeek-V3's shape on Hopper, what sgl-kernel's ``dsv3_fused_a_gemm`` and ``dsv3_router_gemm`` are
     written for; its descendants (DeepSeek-R1, Kimi K2) have it too."""
-    latent = any(isinstance(kind.mixer, LatentAttention) for kind in model.kinds)
-    return latent and model.hidden == 7168 and accelerator.hopper
+    return model.has_mixer(LatentAttention) and model.hidden == 7168 and accelerator.hopper

@@ -71,12 +71,14 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
 def _free(scenario: Scenario, weights: Any, working: Any) -> Any:
     """Bytes left for the cache beside ``weights`` and what the engine works with."""
     fraction, memory_bytes = scenario.limits.memory_fraction, scenario.accelerator.memory_bytes
-    left = {
-        "all": fraction * memory_bytes - weights - working,
-        "static": np.minimum(fraction * memory_bytes, memory_bytes - working) - weights,
-        "free": fraction * (memory_bytes - weights - working),
-    }
-    return np.maximum(left[scenario.limits.memory_of], 0.0)
+    match scenario.limits.memory_of:
+        case "all":
+            left = fraction * memory_bytes - weights - working
+        case "static":
+            left = np.minimum(fraction * memory_bytes, memory_bytes - working) - weights
+        case "free":
+            left = fraction * (memory_bytes - weights - working)
+    return np.maximum(left, 0.0)
 
 
 def _cache(scenario: Scenario, setting: Setting, tokens: float) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from costmodel.hardware import maybe_nvidia
 from costmodel.plans import Plans
 from search.launch.flags import HOLDS
 from search.launch.server import Server
@@ -67,7 +68,7 @@ START_RULES = [
         "launch.accelerator",
         "TensorRT-LLM runs on NVIDIA accelerators alone",
         "the accelerator's vendor is NVIDIA",
-        lambda s, engine: engine != "trtllm" or s.vendor in ("", "unspecified", "NVIDIA"),
+        lambda s, engine: engine != "trtllm" or maybe_nvidia(s.vendor),
     ),
 ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from costmodel.engine import Engine
 from costmodel.scenario import Limits
@@ -18,6 +19,7 @@ from search.measured.versions import version_of
 from search.models.catalog import plain
 
 OfRow = Callable[[Measurement], float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class Recipe:
         return replace(limits, memory_fraction=self.memory_fraction or limits.memory_fraction)
 
 
-def fixed(tokens: int) -> OfRow:
-    return lambda m: tokens
+def fixed(value: T) -> Callable[[Measurement], T]:
+    return lambda m: value
 
 
 def twice_prompt(m: Measurement) -> int:
@@ -133,13 +135,8 @@ def graphs_of_eight(m: Measurement) -> int:
     return prompt_and_batch(m) if m.nominal == (1024, 1024) and m.gpus == m.ep == 8 else 0
 
 
-def generated(m: Measurement) -> str:
-    """MOE_BACKEND="TRTLLM"."""
-    return "generated"
-
-
 def generated_in_one_group(m: Measurement) -> str:
-    """The same, and CUTLASS with attention data parallelism."""
+    """MOE_BACKEND="TRTLLM", and CUTLASS with attention data parallelism."""
     return "generated" if (m.attn_dp or 1) == 1 else "cutlass"
 
 
@@ -214,15 +211,15 @@ RECIPES = (
            held=held_below_tp8),
     Recipe("trtllm", DEEPSEEK, BLACKWELL, ((1, 2), (99, 0)), precision="fp8", budget=prompt_and_batch,
            kv_cache="fp8", memory_fraction=0.8, stream_interval=10, held=held_deepseek, captured=graphs_from_64,
-           expert_kernels=generated),
+           expert_kernels=fixed("generated")),
     Recipe("trtllm", DEEPSEEK, BLACKWELL, precision="fp8", budget=prompt_and_batch, kv_cache="fp8",
-           memory_fraction=0.8, stream_interval=10, expert_kernels=generated),
+           memory_fraction=0.8, stream_interval=10, expert_kernels=fixed("generated")),
     Recipe("trtllm", DEEPSEEK, BLACKWELL, budget=prompt_and_batch, kv_cache="fp8", memory_fraction=0.8,
            stream_interval=10, captured=graphs_of_eight, expert_kernels=generated_in_one_group),
     Recipe("trtllm", DEEPSEEK, ("h200_sxm",), budget=prompt_and_batch, kv_cache="fp8", memory_fraction=0.75,
            stream_interval=10),
     Recipe("trtllm", GPT_OSS, BLACKWELL, budget=fixed(20000), kv_cache="fp8", memory_fraction=0.85,
-           stream_interval=20, expert_kernels=generated),
+           stream_interval=20, expert_kernels=fixed("generated")),
     Recipe("trtllm", GPT_OSS, ("h200_sxm",), budget=fixed(20000), kv_cache="bf16", memory_fraction=0.85,
            stream_interval=20),
 )  # fmt: skip

@@ -100,12 +100,11 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
         engine = ungraphed
     elif release < (0, 5, 14):
         engine = replace(engine, prefill_graphs="piecewise")
-    mixers = {type(layer.mixer) for layer in model.kinds}
     if release < (0, 5, 14):
-        fused = LatentAttention in mixers or plain(model.name.rsplit("/", 1)[-1]).startswith("gptoss")
+        fused = model.has_mixer(LatentAttention) or plain(model.name.rsplit("/", 1)[-1]).startswith("gptoss")
         norms = "fused" if fused and release >= (0, 5, 5) else "apart"
         engine = replace(engine, all_reduce="custom", all_reduce_norm=norms)
-    if m.printed and (0, 5, 6) <= release <= (0, 5, 13) and mixers & {GatedDeltaNet, Mamba2}:
+    if m.printed and (0, 5, 6) <= release <= (0, 5, 13) and model.has_mixer(GatedDeltaNet, Mamba2):
         engine = replace(engine, steps_ahead=0.0, step_overhead_s=SERIAL_STEP_S)
     return engine
 
@@ -129,5 +128,6 @@ def memory_of(m: Measurement, engine: str) -> Literal["all", "free", "static"]:
     version = version_of(m)
     if engine != "trtllm":
         return "static" if engine == "sglang" else "all"
-    recent = "post-1" in m.version or not m.printed if version is None else version >= (0, 12)
-    return "free" if recent else "all"
+    if version is None:
+        return "free" if "post-1" in m.version or not m.printed else "all"
+    return "free" if version >= (0, 12) else "all"
