@@ -32,7 +32,7 @@ class Engine:
     (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
     rows than replay captured graphs (``prefill_graphs``: ``counted``, ``captured_tokens`` of them, or by the rules of
     ``costmodel.graphs``), in ``eager_layers``, those with ``experts``
-    (which engines do not compile into few launches) or ``all``;
+    (which engines do not compile into few launches) or ``all``, and ``eager_experts_s`` a layer with experts besides;
     ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
     be prefilled is held back for up to so many steps, so that others join it."""
@@ -66,6 +66,7 @@ class Engine:
     prompt_token_s: float = 0.0
     eager_launch_s: float = 0.0
     eager_layers: str = "experts"
+    eager_experts_s: float = 0.0
     captured_tokens: int = 0
     prefill_graphs: str = "counted"
     stream_token_s: float = 0.0

@@ -11,7 +11,7 @@ import numpy as np
 from costmodel.all_reduce import does_norms, kernel_of, with_norm_s
 from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
-from costmodel.graphs import captured_tokens
+from costmodel.host import eager_seconds
 from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
@@ -136,22 +136,6 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     layout = step.layout
     rows = step.tokens * (scenario.model.hidden * ACTIVATION_BYTES / layout.tp)
     return message_seconds(Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus)
-
-
-def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
-    """What the host needs to launch a pass that holds prompts. Decode steps replay captured graphs; with prompts the
-    operations of layers with experts are launched one after the other, which takes longer than those of a short
-    prompt (TensorRT-LLM 1.x captures decode batches only unless told otherwise, as SGLang did until 0.5.9; vLLM 0.33
-    passes of up to 512 rows)."""
-    engine = scenario.engine
-    if not engine.eager_launch_s:
-        return np.zeros_like(step.tokens)
-    setting = scenario.setting(step.layout)
-    kinds = zip(stages.totals, scenario.model.kinds, strict=True)
-    eager = [(n, k) for n, k in kinds if engine.eager_layers == "all" or hasattr(k.ffn, "experts")]
-    operations = sum(count * kind.host_launches(setting) for count, kind in eager)
-    captured = captured_tokens(engine, scenario.model, scenario.accelerator, step.layout)
-    return engine.eager_launch_s * operations * ((step.prompts > 0) & (step.tokens > captured))
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

@@ -23,13 +23,18 @@ UNCORRECTED = 1.8
 @dataclass(frozen=True)
 class Routing:
     """How tokens meet experts in an engine. ``imbalance``: rows of the busiest expert-parallel rank over the mean,
-    beyond what ``skew`` makes of it. ``skew``: how unevenly experts are chosen, the squared coefficient of variation
-    of their popularity (0: all alike), by a router with a correction bias (``of_router``). ``tile_rows``: rows to which
-    the kernels pad every local expert, hit or not; 0: only those that are hit are touched."""
+    beyond what ``skew`` and drawing make of it. ``skew``: how unevenly experts are chosen, the squared coefficient of
+    variation of their popularity (0: all alike), by a router with a correction bias (``of_router``). ``tile_rows``:
+    rows to which the kernels pad every local expert, hit or not; 0: only those that are hit are touched."""
 
     imbalance: float = 1.0
     skew: float = 0.0
     tile_rows: float = 0.0
+
+    @property
+    def even(self) -> bool:
+        """True where all experts are chosen alike: the mean expert and the mean rank stand for all."""
+        return self.skew < EVEN_BELOW
 
     def of_router(self, corrected: bool) -> Routing:
         """With the skew of a router that has a correction bias, or has none."""
@@ -48,7 +53,7 @@ class Routing:
         ``skew``. G(x + a) / G(x) is ((x + (a - 1) / 2)^2 + (1 - a^2) / 12)^(a / 2) (Tricomi and Erdelyi, Pacific J.
         Math. 1, 1951), within 0.3 % from one token on while a token takes a quarter of the experts at most. Where it
         takes nearly all, there is nothing to be uneven about."""
-        if self.skew < EVEN_BELOW or share > 0.9:
+        if self.even or share > 0.9:
             return 1.0 - (1.0 - share) ** tokens
         a = 1.0 / self.skew
         b = a * (1.0 - share) / share
@@ -93,11 +98,24 @@ class Layout:
         """How many of ``experts`` the fullest expert-parallel rank holds."""
         return np.ceil(experts / self.ep)
 
-    def busiest(self, local: Any, routing: Routing) -> Any:
-        """Rows of the busiest expert-parallel rank over the mean, ranks holding ``local`` experts each. A rank's
-        popularity is the mean of its experts', so its variance is skew / local."""
-        spread = np.sqrt(routing.skew / local) * self._largest if routing.skew else 0.0
-        return 1.0 + (routing.imbalance * (1.0 + spread) - 1.0) * (self.ep > 1)
+    def busiest_rows(self, rows: Any, experts: int, top_k: int, routing: Routing) -> Any:
+        """Rows of the busiest expert-parallel rank where the mean rank has ``rows``, each token taking ``top_k`` of
+        ``experts``. A rank's popularity is the mean of its experts', so its variance is skew over their number; which
+        of them a token takes is drawn besides: a hypergeometric count, of variance rows (1 - 1/ep) (E - k) / (E - 1).
+        """
+        if not routing.even:
+            popular = rows * rows * (routing.skew / self.local_experts(experts))
+            drawn = rows * (1.0 - 1.0 / self.ep) * ((experts - top_k) / max(experts - 1, 1))
+            rows = rows + np.sqrt(popular + drawn) * self._largest * (self.ep > 1)
+        return rows * np.where(self.ep > 1, routing.imbalance, 1.0)
+
+    def busiest_share(self, touched: Any, experts: int, routing: Routing) -> Any:
+        """Share of its experts that are hit on the rank where most are, where the mean rank has ``touched``: each is
+        hit or not, so their number has the variance of as many coins."""
+        if routing.even:
+            return touched
+        spread = np.sqrt(touched * (1.0 - touched) / self.local_experts(experts))
+        return np.minimum(touched + spread * self._largest * (self.ep > 1), 1.0)
 
     @classmethod
     def single(cls) -> Layout:

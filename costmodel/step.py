@@ -53,17 +53,18 @@ class Step:
         """Rows and experts hit on the busiest expert-parallel rank, of ``experts`` of which a token takes ``top_k``,
         chosen by a router that has a correction bias or none; worked out once for a layer's products.
 
-        Rows are the stage's tokens times top_k over ep, times the rank's share over the mean. Experts hit are those
-        that the tokens touch (``Routing.touched``), on a busier rank as if by as many more tokens."""
+        Of the mean rank's rows (the stage's tokens times top_k over ep) and of the experts that tokens touch
+        (``Routing.touched``), what ``Layout`` says the busiest rank has."""
         key = (experts, top_k, corrected)
         if key not in self._routed:
             layout, routing = self.layout, self.layout.routing.of_router(corrected)
             local = layout.local_experts(experts)
-            busiest = layout.busiest(local, routing)
-            rows = self.stage_tokens * (top_k / layout.ep) * busiest
-            tokens = self.stage_tokens * busiest if routing.skew else self.stage_tokens
-            touched = rows > 0 if routing.tile_rows else routing.touched(top_k / experts, tokens)
-            self._routed[key] = rows, local * touched
+            rows = layout.busiest_rows(self.stage_tokens * (top_k / layout.ep), experts, top_k, routing)
+            if routing.tile_rows:
+                hit = rows > 0
+            else:
+                hit = layout.busiest_share(routing.touched(top_k / experts, self.stage_tokens), experts, routing)
+            self._routed[key] = rows, local * hit
         return self._routed[key]
 
     def at(self, index: Any) -> Step:

@@ -93,6 +93,7 @@ class EngineConfig:
     prompt_token_s: float = 0.0
     eager_launch_s: float = 0.0
     eager_layers: str = "experts"
+    eager_experts_s: float = 0.0
     captured_tokens: int = 0
     prefill_graphs: str = "counted"
     stream_token_s: float = 0.0

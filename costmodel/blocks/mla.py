@@ -34,10 +34,11 @@ class LatentAttention:
     indexer: Indexer | None = None
 
     # What the host launches for a layer of prompts beyond the operations below and beyond what a layer of grouped
-    # attention asks of it. Chosen on runs, 15 to 22 alike: DeepSeek-V3 under SGLang and Kimi K2.5 under vLLM want the
-    # same, so either is predicted from the other (docs/fidelity.md). Calls found in SGLang 0.5.10 (forward_mha.py,
-    # forward_normal_prepare and _core) are a third of it: a second norm, a rotary part written back, keys joined, the
-    # splits and views of latents and heads. The rest may be the router's groups and shared experts of such models.
+    # attention asks of it. Chosen on runs, 15 to 22 alike: those of Kimi K2.5 under vLLM, beside MiniMax's there
+    # (docs/fidelity.md). Calls found in SGLang 0.5.10 (forward_mha.py, forward_normal_prepare and _core) and in
+    # TensorRT-LLM (modules/attention.py, forward_context_default) are a third of it: a second norm, latents joined, a
+    # rotary part written back, keys joined, the splits and views of heads. The rest may be the router's groups and the
+    # shared experts' stream of such models.
     unlisted_operations: ClassVar[int] = 15
 
     @property

@@ -49,9 +49,10 @@ class Constant:
 
 CONSTANTS = (
     Constant("launch_share", 1.0, 0.1, 3.0),
-    Constant("eager_launch_s", 1e-4, 1e-6, 1e-3, sigma=1.0),
+    Constant("eager_experts_s", 5e-4, 1e-6, 1e-2, sigma=1.0),
 )
 SHARED_CONSTANTS = (
+    Constant("eager_launch_s", 5e-5, 1e-6, 1e-3),
     Constant("sequence_overhead_s", 1e-5, 1e-7, 2e-4),
     # A model of 8B answers one request within 10 ms of which the GPU needs half (NVIDIA NIM 1.8, one H100), and fast
     # tokenizers read some 200,000 tokens a second.

@@ -47,6 +47,52 @@ def test_skewed_choice_against_drawing_it(tokens: int, skew: float) -> None:
     assert groups(tokens, Routing(skew=skew)) == pytest.approx(hit.sum(axis=1).mean(), rel=0.02)
 
 
+def drawn(tokens: int, ep: int, skew: float, layers: int = 400) -> tuple[float, float]:
+    """Rows and experts hit on the busiest of ``ep`` ranks: each layer with beta distributed chances of its own, of
+    whose experts each token takes the ``TOP_K`` with the largest perturbed log odds (Gumbel)."""
+    rng = np.random.default_rng(0)
+    share = TOP_K / EXPERTS
+    chance = rng.beta(1 / skew, (1 - share) / (share * skew), size=(layers, 1, EXPERTS)).clip(1e-12, 1 - 1e-9)
+    keys = np.log(chance / (1 - chance)) + rng.gumbel(size=(layers, tokens, EXPERTS))
+    taken = np.zeros(keys.shape)
+    np.put_along_axis(taken, np.argpartition(-keys, TOP_K, axis=2)[:, :, :TOP_K], 1.0, axis=2)
+    rows = taken.sum(axis=1).reshape(layers, ep, EXPERTS // ep)
+    return rows.sum(axis=2).max(axis=1).mean(), (rows > 0).sum(axis=2).max(axis=1).mean()
+
+
+@pytest.mark.parametrize(("ep", "within"), [(4, 0.05), (8, 0.08), (32, 0.18)])
+@pytest.mark.parametrize("tokens", [2, 16, 128])
+@pytest.mark.parametrize("skew", [0.3, 1.5])
+def test_the_busiest_rank_against_drawing_it(ep: int, within: float, tokens: int, skew: float) -> None:
+    """A normal distribution's largest, so less exact where ranks have few experts: the mean is off by a factor of up
+    to five there."""
+    routing, one = Routing(skew=skew), np.ones(1)
+    layout = Layout(one, one, one * ep, one * ep, one, one, one, one, routing)
+    mean = tokens * TOP_K / ep * one
+    touched = routing.touched(TOP_K / EXPERTS, tokens * one)
+    rows, hit = drawn(tokens, ep, skew)
+    assert layout.busiest_rows(mean, EXPERTS, TOP_K, routing)[0] == pytest.approx(rows, rel=within)
+    assert EXPERTS / ep * layout.busiest_share(touched, EXPERTS, routing)[0] == pytest.approx(hit, rel=within)
+
+
+@CHECKS
+@given(st.floats(0, 1e5), st.sampled_from((1, 2, 8, 64)), st.floats(0.0, 10), st.floats(1.0, 2.0))
+def test_the_busiest_rank_has_the_mean_at_least(tokens: float, ep: int, skew: float, imbalance: float) -> None:
+    routing, one = Routing(imbalance=imbalance, skew=skew), np.ones(1)
+    layout = Layout(one, one, one * ep, one * ep, one, one, one, one, routing)
+
+    def busiest(tokens: float) -> tuple[float, float]:
+        touched = routing.touched(TOP_K / EXPERTS, tokens * one)
+        rows = layout.busiest_rows(tokens * TOP_K / ep * one, EXPERTS, TOP_K, routing)
+        return float(rows[0]), float(layout.busiest_share(touched, EXPERTS, routing)[0] - touched[0])
+
+    rows, more = busiest(tokens)
+    assert rows >= tokens * TOP_K / ep and more >= 0
+    assert rows <= busiest(2 * tokens)[0] * (1 + 1e-12)
+    if ep == 1:
+        assert rows == tokens * TOP_K and more == 0
+
+
 @pytest.mark.parametrize(("experts", "top_k"), [(128, 8), (256, 8), (16, 1), (8, 2), (512, 10)])
 @pytest.mark.parametrize("skew", [0.0, 0.01, 0.1, 1.48, 10.0])
 def test_one_token_touches_its_own_experts(experts: int, top_k: int, skew: float) -> None:

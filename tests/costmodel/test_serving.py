@@ -6,21 +6,17 @@ import heapq
 import random
 from collections import deque
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from worked_case import original, qwen3, refined, worked_case
+from worked_case import original, refined, worked_case
 
-from costmodel.architecture import Layer, LayerRun
-from costmodel.blocks import DenseFfn, GroupedQueryAttention, LatentAttention
 from costmodel.breakdown import breakdown
 from costmodel.engine import Engine
 from costmodel.evaluate import evaluate
 from costmodel.forward import forward
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
-from costmodel.scenario import Scenario
 from costmodel.serving import BURST, DECODE, FIRST, MIXED, Loop, latencies, steady_loop
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -193,52 +189,6 @@ def test_equal_lengths_come_back_in_one_pass() -> None:
     assert other.disturbed[0] < 0.25 * one.disturbed[0]
     # As many prompts a step as before: they only come in fewer steps.
     assert step.decodes[MIXED, 0] == step_apart.decodes[MIXED, 0]
-
-
-def eager(seconds: float, **changes: Any) -> Scenario:
-    return worked_case(engine=replace(Engine("any"), eager_launch_s=seconds, **changes))
-
-
-def test_launching_operations_one_by_one_is_a_floor_of_passes_with_prompts() -> None:
-    scenario, plans = eager(1.5e-4), original(batch=4)
-    setting = scenario.setting(scenario.layout(plans))
-    launches = scenario.model.layer_count * len(list(scenario.model.kinds[0].operations(setting)))
-    floor = 1.5e-4 * launches
-    assert floor > 2 * evaluate(worked_case(), original(batch=1)).burst_ttft_s[0]
-    assert evaluate(scenario, original(batch=1)).burst_ttft_s[0] == pytest.approx(floor, rel=0.01)
-    assert evaluate(scenario, plans).ttft_s[0] >= floor
-    assert evaluate(scenario, plans).tpot_s[0] < floor  # decode steps replay graphs
-    slow = original(batch=256)
-    assert evaluate(eager(1e-6), slow).burst_ttft_s[0] == evaluate(worked_case(), slow).burst_ttft_s[0]
-
-
-def test_latent_attention_is_more_work_for_the_host() -> None:
-    """Norms, copies and views of latents and heads that no term lists are launched as the listed operations are."""
-    lone, scenario = original(batch=1), eager(1e-3)
-    (kind,) = scenario.model.kinds
-    latent = replace(kind, mixer=LatentAttention(64, 1536, 512, 128, 64, 128))
-    scenario = replace(scenario, model=replace(scenario.model, runs=(LayerRun(latent, 94),)))
-    listed = len(list(latent.operations(scenario.setting(scenario.layout(lone)))))
-    found = evaluate(scenario, lone).burst_ttft_s[0]
-    assert found == pytest.approx(94 * 1e-3 * (listed + LatentAttention.unlisted_operations), rel=0.01)
-    assert LatentAttention.unlisted_operations > 0
-
-
-def test_passes_that_fit_a_captured_graph_are_not_launched_one_by_one() -> None:
-    lone = original(batch=1)
-    plain = evaluate(worked_case(), lone).burst_ttft_s[0]
-    assert evaluate(eager(1e-3, captured_tokens=2048), lone).burst_ttft_s[0] == plain
-    assert evaluate(eager(1e-3, captured_tokens=2047), lone).burst_ttft_s[0] > 10 * plain
-
-
-def test_dense_layers_are_launched_one_by_one_only_if_asked() -> None:
-    dense = replace(qwen3(), runs=(LayerRun(Layer(GroupedQueryAttention(64, 4, 128), DenseFfn(12288)), 94),))
-    lone = original(batch=1, ep=1)
-    plain, some, all_ = (
-        evaluate(replace(scenario, model=dense), lone).burst_ttft_s[0]
-        for scenario in (worked_case(), eager(1e-3), eager(1e-3, eager_layers="all"))
-    )
-    assert plain == some < all_
 
 
 def test_a_request_waits_for_what_is_scheduled_and_for_the_rest_of_a_step() -> None:
