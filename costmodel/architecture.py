@@ -140,6 +140,11 @@ class Architecture:
         """True if some layer is a mixture of experts."""
         return any(hasattr(kind.ffn, "experts") for kind in self.kinds)
 
+    @property
+    def sparse(self) -> bool:
+        """True if an indexer chooses what some layer attends to."""
+        return any(getattr(kind.mixer, "indexer", None) is not None for kind in self.kinds)
+
     def has_mixer(self, *mixers: type) -> bool:
         """True if some layer's mixer is one of these."""
         return any(isinstance(kind.mixer, mixers) for kind in self.kinds)

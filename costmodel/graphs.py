@@ -29,14 +29,13 @@ def captured_tokens(engine: Engine, model: Architecture, accelerator: Accelerato
     if engine.prefill_graphs == "counted":
         return engine.captured_tokens
     latent, recurrent = model.has_mixer(LatentAttention), model.has_mixer(GatedDeltaNet)
-    sparse = any(getattr(kind.mixer, "indexer", None) is not None for kind in model.kinds)
     vision = model.vision_parameters > 0
     without = layout.pp > 1  # plans that have no graphs
     if engine.prefill_graphs == "piecewise":
         without = without | (layout.attn_dp > 1)
-        possible = not (vision or sparse or recurrent)
+        possible = not (vision or model.sparse or recurrent)
     else:
-        unsuited = latent and not sparse and accelerator.blackwell
+        unsuited = latent and not model.sparse and accelerator.blackwell
         possible = not unsuited and (not vision or recurrent or latent)
     if not (possible and accelerator.nvidia):
         return 0

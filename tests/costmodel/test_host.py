@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
-from costmodel.architecture import Layer, LayerRun
+from costmodel.architecture import Layer, LayerRun, Quantization
 from costmodel.blocks import DenseFfn, GroupedQueryAttention, LatentAttention
+from costmodel.blocks.mla import Indexer
 from costmodel.engine import Engine
 from costmodel.evaluate import evaluate
+from costmodel.formats import weight_format
 from costmodel.scenario import Scenario
 from tests.costmodel.worked_case import original, qwen3, worked_case
+
+GROUPED = GroupedQueryAttention(64, 4, 128)
+LATENT = LatentAttention(64, 1536, 512, 128, 64, 128)
+SPARSE = replace(LATENT, indexer=Indexer(64, 128, 2048))
 
 
 def eager(seconds: float, **changes: Any) -> Scenario:
@@ -42,6 +48,33 @@ def test_latent_attention_is_more_work_for_the_host() -> None:
     found = evaluate(scenario, lone).burst_ttft_s[0]
     assert found == pytest.approx(94 * 1e-3 * (listed + LatentAttention.unlisted_operations), rel=0.01)
     assert LatentAttention.unlisted_operations > 0
+
+
+@pytest.mark.parametrize(("name", "blackwell", "mixer", "experts", "inside"), [
+    ("sglang", True, LATENT, "fp8", True), ("sglang", True, GROUPED, "nvfp4", True),
+    ("sglang", True, GROUPED, "fp8", False), ("sglang", True, SPARSE, "fp8", False),
+    ("sglang", False, LATENT, "fp8", False), ("vllm", True, LATENT, "fp8", False),
+])  # fmt: skip
+def test_one_call_may_choose_experts_and_compute_them(
+    name: str, blackwell: bool, mixer: Any, experts: str, inside: bool
+) -> None:
+    """SGLang's generated kernels on Blackwell: nothing beside the operations of a layer."""
+    scenario, lone = eager(1e-3, expert_kernels=name), original(batch=1)
+    (kind,) = scenario.model.kinds
+    peaks = {d: f for d, f in scenario.accelerator.peak_flops.items() if blackwell or d != "fp4"}
+    scenario = replace(
+        scenario,
+        model=replace(
+            scenario.model,
+            runs=(LayerRun(replace(kind, mixer=mixer), 94),),
+            quantization=Quantization.linear_layers(weight_format(experts)),
+        ),
+        accelerator=replace(scenario.accelerator, peak_flops=peaks, vendor="NVIDIA"),
+    )
+    assert scenario.accelerator.blackwell == blackwell
+    dearer = replace(scenario, engine=replace(scenario.engine, eager_experts_s=2e-2))
+    more = evaluate(dearer, lone).burst_ttft_s[0] - evaluate(scenario, lone).burst_ttft_s[0]
+    assert more == pytest.approx(0.0 if inside else 94 * 2e-2, rel=0.01)
 
 
 def test_passes_that_fit_a_captured_graph_are_not_launched_one_by_one() -> None:
