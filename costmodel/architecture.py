@@ -88,6 +88,11 @@ class Layer:
     norms: int = 2
     extra_parameters: int = 0
 
+    @property
+    def has_experts(self) -> bool:
+        """True if the feed-forward part is a mixture of experts."""
+        return hasattr(self.ffn, "experts")
+
     def operations(self, setting: Setting) -> Iterator[Operation]:
         if self.mixer is not None:
             yield from self.mixer.operations(setting)
@@ -138,7 +143,7 @@ class Architecture:
     @property
     def has_experts(self) -> bool:
         """True if some layer is a mixture of experts."""
-        return any(hasattr(kind.ffn, "experts") for kind in self.kinds)
+        return any(kind.has_experts for kind in self.kinds)
 
     @property
     def sparse(self) -> bool:

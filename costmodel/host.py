@@ -29,10 +29,9 @@ def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
     beside = 0.0 if _routed_inside(engine, scenario.model, scenario.accelerator) else engine.eager_experts_s
     host: Any = 0.0
     for count, kind in zip(stages.totals, scenario.model.kinds, strict=True):
-        experts = hasattr(kind.ffn, "experts")
-        if experts or engine.eager_layers == "all":
+        if kind.has_experts or engine.eager_layers == "all":
             launches = engine.eager_launch_s * kind.host_launches(setting)
-            host = host + count * (launches + beside * experts)
+            host = host + count * (launches + beside * kind.has_experts)
     captured = captured_tokens(engine, scenario.model, scenario.accelerator, step.layout)
     return host * ((step.prompts > 0) & (step.tokens > captured))
 
@@ -42,6 +41,6 @@ def _routed_inside(engine: Engine, model: Architecture, accelerator: Accelerator
     kernels, which take the router's logits (``TopKOutputFormat.BYPASSED`` in sglang/srt/layers/moe/topk.py), by default
     for DeepSeek-V3's architecture and for experts of four bits (``moe_runner_backend`` in server_args.py, 0.5.14).
     Indexers stay with ``eager_experts_s``: theirs are launches that no operation lists either."""
-    four_bits = model.quantization.of("experts.up").bytes_per_element < 1.0
+    four_bits = model.quantization.of("experts.up").bits == 4
     by_default = four_bits or (model.has_mixer(LatentAttention) and not model.sparse)
     return engine.expert_kernels == "sglang" and accelerator.blackwell and by_default

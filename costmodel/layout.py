@@ -88,8 +88,8 @@ class Layout:
 
     @cached_property
     def _largest(self) -> Any:
-        """Where the largest of ``ep`` normal draws lies, in standard deviations: the quantile (ep - 3/8) / (ep + 1/4)
-        (Blom, Statistical Estimates and Transformed Beta-Variables, 1958)."""
+        """Where the largest of ``ep`` normal draws lies, in standard deviations, 0 for one: the quantile
+        (ep - 3/8) / (ep + 1/4) (Blom, Statistical Estimates and Transformed Beta-Variables, 1958)."""
         degrees, place = np.unique(self.ep, return_inverse=True)
         normal = NormalDist()
         return np.array([normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in degrees])[place].reshape(np.shape(self.ep))
@@ -106,7 +106,7 @@ class Layout:
         if not routing.even:
             popular = rows * rows * (routing.skew / self.local_experts(experts))
             drawn = rows * (1.0 - 1.0 / self.ep) * ((experts - top_k) / max(experts - 1, 1))
-            rows = rows + np.sqrt(popular + drawn) * self._largest * (self.ep > 1)
+            rows = rows + np.sqrt(popular + drawn) * self._largest
         return rows * np.where(self.ep > 1, routing.imbalance, 1.0)
 
     def busiest_share(self, touched: Any, experts: int, routing: Routing) -> Any:
@@ -115,7 +115,7 @@ class Layout:
         if routing.even:
             return touched
         spread = np.sqrt(touched * (1.0 - touched) / self.local_experts(experts))
-        return np.minimum(touched + spread * self._largest * (self.ep > 1), 1.0)
+        return np.minimum(touched + spread * self._largest, 1.0)
 
     @classmethod
     def single(cls) -> Layout:

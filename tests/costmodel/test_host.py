@@ -19,6 +19,7 @@ from tests.costmodel.worked_case import original, qwen3, worked_case
 GROUPED = GroupedQueryAttention(64, 4, 128)
 LATENT = LatentAttention(64, 1536, 512, 128, 64, 128)
 SPARSE = replace(LATENT, indexer=Indexer(64, 128, 2048))
+DENSE = replace(qwen3(), runs=(LayerRun(Layer(GROUPED, DenseFfn(12288)), 94),))
 
 
 def eager(seconds: float, **changes: Any) -> Scenario:
@@ -42,7 +43,7 @@ def test_latent_attention_is_more_work_for_the_host() -> None:
     """Norms, copies and views of latents and heads that no term lists are launched as the listed operations are."""
     lone, scenario = original(batch=1), eager(1e-3)
     (kind,) = scenario.model.kinds
-    latent = replace(kind, mixer=LatentAttention(64, 1536, 512, 128, 64, 128))
+    latent = replace(kind, mixer=LATENT)
     scenario = replace(scenario, model=replace(scenario.model, runs=(LayerRun(latent, 94),)))
     listed = len(list(latent.operations(scenario.setting(scenario.layout(lone)))))
     found = evaluate(scenario, lone).burst_ttft_s[0]
@@ -85,10 +86,9 @@ def test_passes_that_fit_a_captured_graph_are_not_launched_one_by_one() -> None:
 
 
 def test_dense_layers_are_launched_one_by_one_only_if_asked() -> None:
-    dense = replace(qwen3(), runs=(LayerRun(Layer(GroupedQueryAttention(64, 4, 128), DenseFfn(12288)), 94),))
     lone = original(batch=1, ep=1)
     plain, some, all_ = (
-        evaluate(replace(scenario, model=dense), lone).burst_ttft_s[0]
+        evaluate(replace(scenario, model=DENSE), lone).burst_ttft_s[0]
         for scenario in (worked_case(), eager(1e-3), eager(1e-3, eager_layers="all"))
     )
     assert plain == some < all_
@@ -100,9 +100,8 @@ def test_layers_with_experts_are_more_work_for_the_host() -> None:
     assert evaluate(eager(0.0, eager_experts_s=2e-2), lone).burst_ttft_s[0] == pytest.approx(94 * 2e-2, rel=0.01)
     both = evaluate(eager(1e-3, eager_experts_s=2e-2), lone).burst_ttft_s[0]
     assert both == pytest.approx(94 * 2e-2 + evaluate(eager(1e-3), lone).burst_ttft_s[0], rel=0.01)
-    dense = replace(qwen3(), runs=(LayerRun(Layer(GroupedQueryAttention(64, 4, 128), DenseFfn(12288)), 94),))
     some, same = (
-        evaluate(replace(eager(1e-3, eager_layers="all", **more), model=dense), original(batch=1, ep=1)).burst_ttft_s[0]
+        evaluate(replace(eager(1e-3, eager_layers="all", **more), model=DENSE), original(batch=1, ep=1)).burst_ttft_s[0]
         for more in ({}, {"eager_experts_s": 2e-2})
     )
     assert some == same
