@@ -26,20 +26,23 @@ class Times(NamedTuple):
 @dataclass(frozen=True)
 class ExpertKernels:
     """How many times the law's time an engine's expert kernels take: ``fp4`` and ``unpacked`` (formats that the
-    accelerator has no units for) but for the fixed cost, ``blocks`` (FP8 scaled in blocks) for the products alone;
-    ``fp4_launch`` of the fixed cost and ``fp4_io`` of the passes over inputs and outputs of FP4 experts."""
+    accelerator has no units for) but for the fixed cost; ``blocks`` (FP8 scaled in blocks) for each row of a product,
+    ``padding`` for the rows of padding of an expert, which are ``block_rows`` with blocks where that is given;
+    ``launch`` of the fixed cost, but with blocks; ``fp4_io`` of the passes over inputs and outputs of FP4 experts."""
 
     fp4: float = 1.0
-    fp4_launch: float = 1.0
     fp4_io: float = 1.0
+    launch: float = 1.0
     unpacked: float = 1.0
+    padding: float = 1.0
     blocks: float = 1.0
+    block_rows: float = 0.0
 
 
 USUAL = ExpertKernels()
 
-Fused = frozenset[tuple[Writer | None, str]]  # of operations that write the input of the product after them in a dtype
-APART: Fused = frozenset()  # a kernel of its own quantises every input
+Inputs = frozenset[tuple[Writer | None, str]]  # of products: the operation that writes them, and their format
+NONE: Inputs = frozenset()
 
 
 class EfficiencyLaw(Protocol):
@@ -47,10 +50,12 @@ class EfficiencyLaw(Protocol):
         """Seconds of ``work``; never below ``max(compute_s, memory_s)`` at the law's own ceilings."""
         ...
 
-    def with_launches(self, share: float, *, fused: Fused = APART, experts: ExpertKernels = USUAL) -> EfficiencyLaw:
+    def with_launches(
+        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL
+    ) -> EfficiencyLaw:
         """The same law with its fixed costs a call scaled by ``share``: CUDA graphs and dependent launches hide some.
-        ``fused``: which inputs are quantised by the operation before. ``experts``: how the engine's kernels for them
-        differ."""
+        ``fused``: which inputs are quantised by the operation before; ``even``: of which FP8 inputs the product takes
+        as many rows as there are, no whole tiles. ``experts``: how the engine's kernels for them differ."""
         ...
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
@@ -72,7 +77,9 @@ class FlatLaw:
         bound = np.maximum(compute, memory)
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
 
-    def with_launches(self, share: float, *, fused: Fused = APART, experts: ExpertKernels = USUAL) -> FlatLaw:
+    def with_launches(
+        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL
+    ) -> FlatLaw:
         return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

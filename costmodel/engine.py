@@ -26,7 +26,8 @@ class Engine:
     costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart, and
     ``unfused_launches`` times as much for models that the engine has no kernels of its own for;
     ``input_quantisation``: a kernel of its own quantises the input of a product (``apart``), or norms, activations and
-    attention write it in FP8 or NVFP4 (``fused``; ``fp4_norms_apart``: norms in FP8 alone); overheads of the host:
+    attention write it in FP8 or NVFP4 (``fused``; ``fp4_norms_apart``: norms in FP8 alone); ``fp8_products``:
+    ``cublas``, or ``cutlass``, which takes whole tiles of rows on Hopper; overheads of the host:
     ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
     ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
     (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
@@ -59,6 +60,7 @@ class Engine:
     launch_share: float = 1.0
     unfused_launches: float = 1.0
     input_quantisation: str = "apart"
+    fp8_products: str = "cutlass"
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

@@ -7,34 +7,41 @@ from typing import get_args
 
 from costmodel.architecture import Architecture
 from costmodel.blocks.mla import LatentAttention
-from costmodel.efficiency import APART, EfficiencyLaw, ExpertKernels, Fused
+from costmodel.efficiency import NONE, EfficiencyLaw, ExpertKernels, Inputs
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
 from costmodel.operations import Writer
 
-# What ``Engine.expert_kernels`` may be, and what they take over the law's time, from balanced rows of the kernel tables
-# that AIConfigurator 0.12 ships. Medians without the fixed cost: ``fp4``: CUTLASS (``moe_torch_flow_cutlass`` in nvfp4,
-# B200, above 1,024 tokens; over all 368 rows 2.1, quartiles 1.3 and 3.6), which TensorRT-LLM runs FP4 experts with
+# What ``Engine.expert_kernels`` may be, and what they take over the law's time in the kernel tables that AIConfigurator
+# 0.12 ships. ``fp4``: CUTLASS (``moe_torch_flow_cutlass`` in nvfp4, B200; median without the fixed cost 1.4 above 1,024
+# tokens and 1.8 over all 368 rows, 1.5 to 1.7 in fits with all kernels), which TensorRT-LLM runs FP4 experts with
 # unless told otherwise (MoeConfig.backend, tensorrt_llm/llmapi/llm_args.py, 1.0 to 1.2). ``unpacked``: MXFP4 on H100
-# and H200 (78, 121 and 37 rows of vLLM 0.24, SGLang 0.5.14 and TensorRT-LLM 1.3; quartiles 0.7 and 2.7, 1.4 and 3.6,
-# 1.4 and 4.4). On Blackwell vLLM and SGLang call TensorRT-LLM's ``generated`` kernels through FlashInfer; TensorRT-LLM
-# does with ``moe_config.backend: TRTLLM``. In FP4 routing and both products are one kernel, 31 to 34 us for a layer of
-# 4 tokens where fp8_block takes 58 to 95, and inputs and outputs travel 2.3 and 2.9 times (own fits to 217 rows of vLLM
-# and 303 of SGLang), the law's 5.2: ``fp4_launch``, ``fp4_io``. ``blocks``: FP8 scaled in blocks (290 rows of SGLang,
-# 133 of vLLM): 512 tokens and more take 1.2 to 2.4 times the law's time, 1.1 to 1.8 with this factor; TensorRT-LLM's
-# (DeepGEMM, 340 rows) take 0.9 to 1.1 without.
-GENERATED = ExpertKernels(fp4_launch=0.5, fp4_io=0.5, blocks=2.5)
+# and H200, medians without the fixed cost (78, 121 and 37 rows of vLLM 0.24, SGLang 0.5.14 and TensorRT-LLM 1.3;
+# quartiles 0.8 and 3.1, 1.6 and 3.4, 1.8 and 4.7). On Blackwell vLLM and SGLang call TensorRT-LLM's ``generated``
+# kernels through FlashInfer; TensorRT-LLM does with ``moe_config.backend: TRTLLM``. Routing and both products are one
+# kernel there: 0.52 to 0.62 of the fixed cost in bf16 and FP8, 0.70 to 0.77 in NVFP4, but 0.9 to 1.1 with FP8 scaled in
+# blocks; inputs and outputs of NVFP4 travel 0.8 to 1.0 times as often. Block scales: 1.8 to 2.0 (SGLang) and 2.2 to 2.4
+# (vLLM) times the law's work a row, and 60 to 90 rows of padding an expert with balanced routing, 140 to 170 with
+# power-law routing. TensorRT-LLM's (DeepGEMM) have 0.5 to 0.6 of the work a row and 150 rows of padding.
+GENERATED = ExpertKernels(launch=0.65, fp4_io=0.9, padding=0.0, blocks=2.0, block_rows=80.0)
+# Experts in FP8 scaled in blocks on Hopper, a row: 1.32 to 1.39 in the tables of the H100, 1.35 to 1.47 in those
+# of the H200, in vLLM, SGLang and TensorRT-LLM alike.
+BLOCKS_ON_HOPPER = 1.4
 EXPERT_KERNELS = {
     "any": replace(GENERATED, unpacked=2.0),
-    "vllm": replace(GENERATED, unpacked=1.15),
-    "sglang": replace(GENERATED, unpacked=2.5),
-    "cutlass": ExpertKernels(fp4=1.7, unpacked=2.7),
+    "vllm": replace(GENERATED, unpacked=1.2, blocks=2.4),
+    "sglang": replace(GENERATED, unpacked=2.2, blocks=1.9),
+    "cutlass": ExpertKernels(fp4=1.6, unpacked=2.7, blocks=0.6, block_rows=150.0),
     "generated": GENERATED,
 }
 
 # What ``Engine.input_quantisation`` may be, and which operations then write the inputs of which products.
-ALL: Fused = frozenset((writer, dtype) for writer in get_args(Writer) for dtype in ("fp8", "fp4"))
-INPUT_QUANTISATION: dict[str, Fused] = {"apart": APART, "fused": ALL, "fp4_norms_apart": ALL - {("norm", "fp4")}}
+FP8: Inputs = frozenset((writer, "fp8") for writer in get_args(Writer))
+ALL: Inputs = FP8 | frozenset((writer, "fp4") for writer in get_args(Writer))
+INPUT_QUANTISATION: dict[str, Inputs] = {"apart": NONE, "fused": ALL, "fp4_norms_apart": ALL - {("norm", "fp4")}}
+# What ``Engine.fp8_products`` may be, and which products then take no whole tiles of rows on Hopper. Weights scaled in
+# blocks are multiplied by DeepGEMM or CUTLASS everywhere.
+FP8_PRODUCTS: dict[str, Inputs] = {"cutlass": NONE, "cublas": FP8}
 
 
 def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, model: Architecture) -> EfficiencyLaw:
@@ -48,10 +55,20 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, mode
         share = max(engine.launch_share, 1.0)
     else:
         share = engine.launch_share * (1.0 if _fused(model, accelerator) else engine.unfused_launches)
-    experts = EXPERT_KERNELS[engine.expert_kernels]
-    if not accelerator.blackwell:
-        experts = ExpertKernels(unpacked=experts.unpacked)
-    return law.with_launches(share, fused=INPUT_QUANTISATION[engine.input_quantisation], experts=experts)
+    return law.with_launches(
+        share,
+        fused=INPUT_QUANTISATION[engine.input_quantisation],
+        even=FP8_PRODUCTS[engine.fp8_products],
+        experts=kernels_of_experts(engine.expert_kernels, accelerator),
+    )
+
+
+def kernels_of_experts(name: str, accelerator: Accelerator) -> ExpertKernels:
+    """Of ``EXPERT_KERNELS``. What they say, but of unpacking, was read off Blackwell and holds there alone."""
+    kernels = EXPERT_KERNELS[name]
+    if accelerator.blackwell:
+        return kernels
+    return ExpertKernels(unpacked=kernels.unpacked, blocks=BLOCKS_ON_HOPPER if accelerator.hopper else 1.0)
 
 
 def _fused(model: Architecture, accelerator: Accelerator) -> bool:

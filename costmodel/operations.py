@@ -31,7 +31,7 @@ class Work:
     traffic. ``groups`` is the number of separate matrices of a grouped product, ``tile_rows`` the rows that its kernel
     pads each of them to, where that is more than the law's own tile. ``written_by``: the operation before a product,
     if engines have kernels of it that write the input in the product's format; ``blocks``: the weights' scales are
-    of blocks."""
+    of blocks; ``token_bytes``: of experts, the tokens that this rank has, each once, whichever experts they take."""
 
     kind: WorkKind
     dtype: str
@@ -46,6 +46,7 @@ class Work:
     tile_rows: float = 0.0
     written_by: Writer | None = None
     blocks: bool = False
+    token_bytes: Any = 0.0
 
     @property
     def bytes(self) -> Any:
@@ -121,7 +122,8 @@ class Gemm:
 @dataclass(frozen=True)
 class GroupedGemm:
     """One matrix of every expert on this rank. ``experts_total`` experts, ``top_k`` of them a token, ``local`` on
-    this rank, each k x n here; ``corrected``: chosen by a router with a correction bias.
+    this rank, each k x n here; ``corrected``: chosen by a router with a correction bias; ``token_bytes``: of a token of
+    the stage, in the mean of those that come to this rank and those that do not.
 
     Rows, and experts whose weights are read, are those of the busiest rank (``Step.routed``)."""
 
@@ -134,6 +136,7 @@ class GroupedGemm:
     n: Any
     bias: Any = 0.0
     corrected: bool = False
+    token_bytes: Any = 0.0
 
     @property
     def weights(self) -> Any:
@@ -162,6 +165,7 @@ class GroupedGemm:
             hit,
             step.layout.routing.tile_rows,
             blocks=self.format.blocks,
+            token_bytes=step.stage_tokens * self.token_bytes,
         )
 
 

@@ -11,7 +11,7 @@ from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
 from costmodel.graphs import PREFILL_GRAPHS
 from costmodel.hardware import Accelerator
-from costmodel.launches import EXPERT_KERNELS, INPUT_QUANTISATION, in_engine
+from costmodel.launches import EXPERT_KERNELS, FP8_PRODUCTS, INPUT_QUANTISATION, in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import AXES
 from costmodel.scenario import Limits, Scenario
@@ -144,6 +144,7 @@ def read_engine(config: EngineConfig) -> Engine:
         launch_share=number("engine.launch_share", config.launch_share, 0, 10, open_low=False),
         unfused_launches=number("engine.unfused_launches", config.unfused_launches, 0, 10),
         input_quantisation=choice("engine.input_quantisation", config.input_quantisation, tuple(INPUT_QUANTISATION)),
+        fp8_products=choice("engine.fp8_products", config.fp8_products, tuple(FP8_PRODUCTS)),
         reserve_bytes=number("engine.reserve_bytes", config.reserve_bytes, 0, open_low=False),
         dense_split=choice("engine.dense_split", config.dense_split, ("tp", "stage")),
         exchange=choice("engine.exchange", config.exchange, ("allgather", "alltoall")),

@@ -86,6 +86,7 @@ class EngineConfig:
     launch_share: float = 1.0
     unfused_launches: float = 1.0
     input_quantisation: str = "apart"
+    fp8_products: str = "cutlass"
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0

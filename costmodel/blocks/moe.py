@@ -50,6 +50,7 @@ class MoeFfn:
         inner = self.inner / layout.moe_tp
         up = inner * (2 if self.gated else 1)
 
+        token_bytes = self._seen(setting) * width * ACTIVATION_BYTES
         bias = (self.experts if self.router_bias else 0) + self.extra_router_parameters
         yield Gemm("router", of("router"), hidden, self.experts, bias=bias)
         if self.latent:
@@ -65,10 +66,11 @@ class MoeFfn:
             up,
             bias=up if self.expert_bias else 0.0,
             corrected=self.corrected,
+            token_bytes=token_bytes,
         )
         per_row = (up + inner) * ACTIVATION_BYTES * self.top_k / layout.ep
         if setting.expert_rows == "all":
-            per_row = per_row + self._elsewhere(up, inner, width) * (1.0 - 1.0 / layout.ep)
+            per_row = per_row + elsewhere(self.top_k, up, inner, width) * (1.0 - 1.0 / layout.ep)
         yield Elementwise("experts.activation", of("norm"), per_row, rows="stage_tokens")
         yield GroupedGemm(
             "experts.down",
@@ -80,6 +82,7 @@ class MoeFfn:
             width,
             bias=width if self.expert_bias else 0.0,
             corrected=self.corrected,
+            token_bytes=token_bytes,
         )
         yield from self._combine(setting, width)
         if self.latent:
@@ -91,12 +94,6 @@ class MoeFfn:
             yield from matrices(setting, "shared", self.shared_inner, self.gated, bias=False)
             if self.shared_apart:
                 yield Collective("shared.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, layout.tp, 1)
-
-    def _elsewhere(self, up: Any, inner: Any, width: int) -> Any:
-        """Bytes a token for rows whose experts are on other ranks, in kernels that keep a place for every row
-        (vllm/model_executor/layers/fused_moe/fused_moe.py, 0.33; SGLang's alike): outputs of both products are filled
-        with zeros, the activation reads and writes them, they are quantised and summed."""
-        return self.top_k * (2.0 * (up + inner + width) * ACTIVATION_BYTES + inner)
 
     def _dispatch(self, setting: Setting, width: int) -> Iterator[Operation]:
         layout = setting.layout
@@ -126,7 +123,24 @@ class MoeFfn:
 
     def _copies(self, setting: Setting) -> Any:
         """Rows that one rank sends for each row of its group: the tp ranks share the group's tokens, and a token goes
-        once to every rank that holds one of its experts: width (1 - (1 - 1/width)^top_k) expected."""
+        once to every rank that holds one of its experts."""
         width = setting.layout.width
-        spread = width * (1.0 - (1.0 - 1.0 / width) ** self.top_k)
-        return spread / setting.layout.tp
+        return width * self._chosen(width) / setting.layout.tp
+
+    def _seen(self, setting: Setting) -> Any:
+        """Share of the stage's tokens that come to a rank: all, or those that an all-to-all sends it."""
+        layout = setting.layout
+        if setting.exchange == "allgather":
+            return 1.0
+        return np.where(layout.attn_dp * layout.sp > 1, self._chosen(layout.width), 1.0)
+
+    def _chosen(self, width: Any) -> Any:
+        """Expected share of tokens that have an expert on a given one of ``width`` ranks."""
+        return 1.0 - (1.0 - 1.0 / width) ** self.top_k
+
+
+def elsewhere(top_k: Any, up: Any, inner: Any, width: Any) -> Any:
+    """Bytes a token for rows whose experts are on other ranks, in kernels that keep a place for every row
+    (vllm/model_executor/layers/fused_moe/fused_moe.py, 0.33; SGLang's alike): outputs of both products are filled
+    with zeros, the activation reads and writes them, they are quantised and summed."""
+    return top_k * (2.0 * (up + inner + width) * ACTIVATION_BYTES + inner)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from costmodel.efficiency import APART, USUAL, ExpertKernels, Fused, Times
+from costmodel.efficiency import NONE, USUAL, ExpertKernels, Inputs, Times
 from costmodel.hardware import Accelerator
 from costmodel.laws.attention import DecodeLaw, PrefillLaw
 from costmodel.laws.products import ExpertsLaw, GemmLaw
@@ -75,11 +75,13 @@ class ShapedLaw:
         result: Times = law.times(work, accelerator, self.rates)
         return result
 
-    def with_launches(self, share: float, *, fused: Fused = APART, experts: ExpertKernels = USUAL) -> ShapedLaw:
+    def with_launches(
+        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL
+    ) -> ShapedLaw:
         """Fixed seconds a call (``LAUNCHES``) scaled by ``share``. Those of experts stay: routing, sorting and adding
         up are kernels that wait for each other in every engine, as in the tables, but where ``experts`` says so."""
         scaled = {part: _scaled(getattr(self, part), share) for part in PARTS if part != "experts"}
-        scaled["gemm"] = replace(scaled["gemm"], fused=fused)
+        scaled["gemm"] = replace(scaled["gemm"], fused=fused, even=even)
         scaled["experts"] = replace(self.experts, kernels=experts)
         return replace(self, **scaled)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from costmodel.blocks.moe import elsewhere
 from costmodel.operations import ACTIVATION_BYTES, Work
 from search.kernels.datasheets import DATASHEETS
 
@@ -27,7 +28,7 @@ class Cases:
         return Cases(self.name, self.frame[mask].reset_index(drop=True), tuple(_pick(w, mask) for w in self.works))
 
 
-FIELDS = ("flops", "weight_bytes", "kv_bytes", "io_bytes", "m", "n", "k", "groups")
+FIELDS = ("flops", "weight_bytes", "kv_bytes", "io_bytes", "m", "n", "k", "groups", "token_bytes")
 
 
 def _pick(work: Work, mask: np.ndarray) -> Work:
@@ -213,18 +214,30 @@ MOE_UNTUNED = {
 }
 
 
+ROWS_OF_ALL = 8  # of an expert in the mean: so many that few get none
+
+
 def moe_cases(folder: Path) -> list[Cases]:
     frame = read(folder, "moe")
     frame["format"] = frame["moe_dtype"]
     frame["dtype"] = frame["format"].map({k: v[0] for k, v in MOE.items()})
     frame["bytes_per_element"] = frame["format"].map({k: v[1] for k, v in MOE.items()})
     leave_out(frame, frame["src_file"] != "moe", "wide expert parallel module: tokens counted otherwise")
-    leave_out(frame, frame["distribution"] != "balanced", "power-law routing: used for the imbalance only")
+    # Where every expert has rows and no rank is busier than another, routing as uneven as that counts as much.
+    rows = frame["num_tokens"] * frame["topk"] / frame["num_experts"]
+    plain = (frame["distribution"] == "power_law_1.01") & (frame["moe_ep_size"] == 1) & (rows >= ROWS_OF_ALL)
+    uneven = (frame["distribution"] != "balanced") & ~plain
+    leave_out(frame, uneven, "power-law routing: used for the imbalance only")
     for name, reason in MOE_UNTUNED.items():
         leave_out(frame, frame["kernel"] == name, reason)
     portable = frame["kernel"].str.contains("triton_triton|fused_moe|marlin") & (frame["accelerator"] == "b200_sxm")
     leave_out(frame, portable, "Triton or Marlin kernel on Blackwell: a fallback")
     leave_out(frame, frame["format"].isin(["int4_wo", "w4a16_mxfp4"]), "weight-only formats: reported, not fitted")
+    # Kernels that keep a place for the rows of other ranks' experts (``costmodel.scenario``: expert_rows).
+    walks = frame["kernel"].str.contains("triton|fused_moe") & (frame["accelerator"] != "b200_sxm")
+    blocks = (frame["format"] == "fp8_block") & frame["framework"].isin(["SGLang", "VLLM"])
+    frame["walks"] = walks | (blocks & (frame["accelerator"] == "b200_sxm"))
+    frame["owner"] = frame["framework"] + " " + frame["format"]
     frame["gated"] = ~frame["kernel"].str.contains("nongated")
     return by_dtype(_moe, frame)
 
@@ -241,8 +254,10 @@ def _moe(f: pd.DataFrame, dtype: str) -> Cases:
 
     def product(n: np.ndarray, k: np.ndarray) -> Work:
         io = rows * (k + n) * ACTIVATION_BYTES
-        return Work("experts", dtype, 2 * rows * n * k, hit * n * k * size, 0.0, io, rows, n, k, hit)
+        seen = tokens * hidden * ACTIVATION_BYTES
+        return Work("experts", dtype, 2 * rows * n * k, hit * n * k * size, 0.0, io, rows, n, k, hit, token_bytes=seen)
 
     moved = rows * (width + inner) * ACTIVATION_BYTES
+    moved = moved + f["walks"] * tokens * elsewhere(topk, width, inner, hidden) * (1.0 - 1.0 / ep)
     silu = Work("elementwise", dtype, 0.0, 0.0, 0.0, moved, rows, 1.0, 1.0)
     return Cases("experts", f, (product(width, hidden), product(hidden, inner), silu))

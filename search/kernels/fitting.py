@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
+from costmodel.efficiency import NONE, Inputs
+from costmodel.launches import kernels_of_experts
 from costmodel.laws import DecodeLaw, ExpertsLaw, GemmLaw, PrefillLaw, StreamLaw
 from costmodel.laws.rates import Rates
 from search.kernels.cases import Cases, decode_cases, gemm_cases, mla_cases, moe_cases, prefill_cases
@@ -23,7 +27,7 @@ START: Constants = {
     "gemm": {
         "peak_share": 0.8, "launch_s": 3e-6, "k_step_s": 2e-10, "quantise_s": 3e-6, "quantise_k_step_s": 3e-10,
     },
-    "experts": {"peak_share": 0.6, "launch_s": 1.8e-5, "tile_rows": 30.0, "io_passes": 3.0},
+    "experts": {"launch_s": 1.8e-5, "tile_rows": 30.0, "io_passes": 3.0, "token_passes": 1.0},
     "prefill": {
         "peak_share": 0.8, "exponentials_per_s": 3e12, "tile_tokens": 300.0, "io_passes": 2.0, "launch_s": 1e-5,
     },
@@ -39,6 +43,13 @@ OWNED: dict[str, tuple[dict[str, float], str]] = {
     "gemm": ({"quantise_s": 5e-6, "quantise_k_step_s": 1e-10, "quantise_bytes": 6.0}, "SGLang fp8_block"),
     "prefill": ({"launch_s": 1.5e-5, "io_passes": 2.0}, "VLLM"),
 }
+
+# cuBLAS's products in FP8 take no whole tiles of rows (``GemmLaw.even``); the tables time no operation before them.
+# TensorRT-LLM calls it for weights that are not scaled in blocks.
+BY_CUBLAS: Inputs = frozenset({(None, "fp8")})
+EVEN = {"TRTLLM fp8": BY_CUBLAS}
+# What computes experts in a framework's tables (``costmodel.launches.EXPERT_KERNELS``).
+EXPERTS = {"VLLM": "vllm", "SGLang": "sglang", "TRTLLM": "cutlass"}
 
 # Not measured: a norm is one short kernel between others in a CUDA graph; a scan reaches the share of a GEMM.
 ASSUMED: Constants = {
@@ -97,30 +108,42 @@ def sample(cases: Sequence[Cases], rows: int, seed: int = 0) -> list[Cases]:
 def predict(cls: str, constants: Constants, part: Cases) -> np.ndarray:
     """Seconds of each call of one accelerator. Activations between the experts' products run as ``elementwise``."""
     accelerator = DATASHEETS[str(part.frame["accelerator"].iloc[0])]
+    owner = str(part.frame["owner"].iloc[0])
     rates = Rates(**constants["rates"])
-    own = constants.get(str(part.frame["owner"].iloc[0]), {})
+    own: Any = dict(constants.get(owner, {})) if cls in OWNED else {}
+    if cls == "gemm":
+        own["even"] = EVEN.get(owner, NONE)
+    elif cls == "experts":
+        own["kernels"] = kernels_of_experts(EXPERTS[owner.split()[0]], accelerator)
     total: Any = 0.0
     for work in part.works:
         law: Any
         stream = work.kind == "elementwise"
         law = StreamLaw(**ASSUMED["elementwise"]) if stream else LAWS[cls](**(constants[cls] | own))
-        total = total + law.times(work, accelerator, rates).seconds
+        total = total + law.times(replace(work, blocks=owner.endswith("_block")), accelerator, rates).seconds
     return np.asarray(total)
 
 
-def fit(cls: str, cases: Sequence[Cases], rates: dict[str, float], free_rates: bool = False) -> Constants:
+def fit(
+    cls: str,
+    cases: Sequence[Cases],
+    rates: dict[str, float],
+    free_rates: bool = False,
+    held: Mapping[str, float] = MappingProxyType({}),
+) -> Constants:
     """Constants of one class: soft-L1 on log(predicted / measured), so that outliers pull no more than linearly.
 
     All rows weigh the same; which rows there are is decided in ``cases`` (sizes of LLM layers). ``free_rates``: the
-    shared rates are fitted too (GEMM), else taken as given. ``OWNED`` constants are fitted to each owner.
+    shared rates are fitted too (GEMM), else taken as given. ``OWNED`` constants are fitted to each owner; ``held``
+    ones of the class are not fitted.
     """
     data = sample(cases, ROWS_IN_A_FIT)
     owned, lawful = OWNED.get(cls, ({}, ""))
-    owners = sorted({str(c.frame["owner"].iloc[0]) for c in data} - {"", lawful})
+    owners = sorted({str(c.frame["owner"].iloc[0]) for c in data} - {"", lawful}) if owned else []
     keys = [(cls, k) for k in START[cls]] + ([("rates", k) for k in START["rates"]] if free_rates else [])
     own = {owner: {_field(owner, k): v for k, v in owned.items()} for owner in owners}
     keys += [(owner, k) for owner, constants in own.items() for k in constants]
-    base: Constants = {"rates": dict(rates), cls: dict(START[cls])} | own
+    base: Constants = {"rates": dict(rates), cls: START[cls] | dict(held)} | own
     start = np.array([base[c][k] for c, k in keys])
     upper = np.array([0.0 if k.endswith("_share") else np.log(1e4 * v) for (_, k), v in zip(keys, start, strict=True)])
     lower = np.log(start) - np.log(1e4)
@@ -146,10 +169,12 @@ def _field(owner: str, constant: str) -> str:
 
 
 def fit_all(classes: dict[str, list[Cases]]) -> Constants:
-    """All classes of some accelerators (already split and kept): GEMM first, which sets the shared rates."""
+    """All classes of some accelerators (already split and kept): GEMM first, which sets the shared rates and the peak
+    that products of experts come to as well; one of their own ends at 1 and errs as much (docs/laws.md)."""
     constants: Constants = fit("gemm", classes["gemm"], START["rates"], free_rates=True)
+    peak = {"peak_share": constants["gemm"]["peak_share"]}
     for cls in ("experts", "prefill", "decode", "mla"):
-        constants |= fit(cls, classes[cls], constants["rates"])
+        constants |= fit(cls, classes[cls], constants["rates"], held=peak if cls == "experts" else {})
     return constants | {k: dict(v) for k, v in ASSUMED.items()}
 
 

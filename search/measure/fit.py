@@ -20,7 +20,7 @@ from costmodel.hardware import Accelerator
 from costmodel.laws import StreamLaw
 from costmodel.laws.rates import HALVINGS, Rates
 from costmodel.operations import Work
-from search.kernels.fitting import LAWS, Constants
+from search.kernels.fitting import BY_CUBLAS, LAWS, Constants
 from search.measure.records import Timing, column, work
 
 UNCERTAIN = 0.5  # standard error of a constant's logarithm: a factor of 1.6 either way
@@ -90,7 +90,7 @@ class Fitted:
 
 def fit(timings: Sequence[Timing], chip: Accelerator, defaults: Mapping[str, Mapping[str, float]]) -> Fitted:
     """The law of ``chip``, whose peaks and bandwidth the shares are shares of. Kinds that were not measured, and
-    groups with too few calls, keep the ``defaults``."""
+    groups with too few calls, keep the ``defaults``; products of experts come to the share of the peak of others."""
     out = Fitted({part: dict(values) for part, values in defaults.items()})
     for keys, kinds in GROUPS.values():
         rows = [row for row in timings if row.kind in kinds]
@@ -114,6 +114,7 @@ def fit(timings: Sequence[Timing], chip: Accelerator, defaults: Mapping[str, Map
                     _median_error(found, batches(here), chip),
                     left_out[kind],
                 )
+    out.constants["experts"]["peak_share"] = out.constants["gemm"]["peak_share"]
     return out
 
 
@@ -127,13 +128,16 @@ def batches(rows: Sequence[Timing]) -> list[Batch]:
 
 
 def predict(constants: Mapping[str, Mapping[str, float]], batch: Batch, chip: Accelerator) -> np.ndarray:
-    """Seconds of each call. A prompt's kernel is alone here, so its inputs and outputs travel once."""
+    """Seconds of each call. A prompt's kernel is alone here, so its inputs and outputs travel once; torch has cuBLAS
+    multiply FP8."""
     rates = Rates(**constants["rates"])
     law: Any
     if batch.kind == "elementwise":
         law = StreamLaw(**constants["elementwise"])
     elif batch.kind == "prefill":
         law = LAWS["prefill"](**{**constants["prefill"], "io_passes": BARE_PASSES})
+    elif batch.kind == "gemm":
+        law = LAWS["gemm"](**constants["gemm"], even=BY_CUBLAS)
     else:
         law = LAWS[batch.kind](**constants[batch.kind])
     return np.asarray(law.times(batch.work, chip, rates).seconds, dtype=float)

@@ -66,7 +66,8 @@ def law_document(by: Provenance, fitted: Fitted, chip: Accelerator, links: Mappi
         if part == "rates":
             continue
         if report is None:
-            sources[part] = "class_default: not measured, or on too few calls"
+            shared = "; peak_share: as gemm" if part == "experts" and "gemm" in fitted.reports else ""
+            sources[part] = "class_default: not measured, or on too few calls" + shared
             continue
         sources[part] = {
             "fitted_on": f"{by.device}: own measurement",

@@ -204,6 +204,21 @@ def test_bytes_of_rows_of_other_ranks_by_hand() -> None:
     assert moved("all") - moved("local") == pytest.approx(8 * 7 / 8 * (2 * (3072 + 1536 + 4096) * 2 + 1536))
 
 
+@pytest.mark.parametrize(("exchange", "share"), [("allgather", 1.0), ("alltoall", 1 - (7 / 8) ** 8)])
+def test_tokens_that_come_to_a_rank(exchange: str, share: float) -> None:
+    """Everybody's, or those that have one of their 8 experts among an eighth of all; each once, read by the first
+    product and written by the second."""
+    scenario = worked_case(engine=Engine("any", exchange=exchange))
+    plans = original(tp=1, ep=8)
+    layout = scenario.layout(plans)
+    one = np.ones(1)
+    step = Step(4 * one, 0 * one, 32 * one, 0 * one, 4 * one, scenario.lengths, layout)
+    kinds = scenario.model.kinds[0].operations(scenario.setting(layout))
+    found = {op.name: op.work(step) for op in kinds if isinstance(op, GroupedGemm)}
+    for name in ("experts.up", "experts.down"):
+        assert found[name].token_bytes == pytest.approx(32 * share * 4096 * 2), name
+
+
 def test_hopper_reads_an_fp8_cache_as_bf16() -> None:
     """Decode attention bound by reading takes twice as long, unless the engine's kernels multiply in FP8."""
     device = worked_case().accelerator

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from costmodel.hardware import Accelerator
 from costmodel.laws import ShapedLaw
+from costmodel.laws.products import whole_tiles
 from costmodel.operations import Work
 
 LAWS = Path(__file__).parents[2] / "conf" / "law"
@@ -130,7 +131,8 @@ def test_scalar_derivation_of_each_product_and_core():
 
     g = c["gemm"]
     call = work("gemm", m, n, k, "fp8")
-    compute = 2 * m * n * k / (2e15 * g["peak_share"] * c["rates"]["halving_share"])
+    rows = 512.0  # two tiles of 256
+    compute = 2 * rows * n * k / (2e15 * g["peak_share"] * c["rates"]["halving_share"])
     memory = (n * k + 2 * m * (n + k)) / bandwidth
     quantising = g["quantise_s"] + k * g["quantise_k_step_s"] + 3 * m * k / bandwidth
     expected = math.hypot(compute, memory) + g["launch_s"] + k * g["k_step_s"] + quantising
@@ -139,8 +141,9 @@ def test_scalar_derivation_of_each_product_and_core():
     e = c["experts"]
     compute = 2 * n * k * (m + 4 * e["tile_rows"]) / (1e15 * e["peak_share"])
     weights, moved = 4 * n * k * 2 / bandwidth, e["io_passes"] * 2 * m * (n + k) / bandwidth
-    expected = math.hypot(compute, weights) + moved + e["launch_s"]
-    assert law().times(work("experts", m, n, k), CHIP).seconds == pytest.approx(expected)
+    expected = math.hypot(compute, weights) + moved + e["token_passes"] * 1e6 / bandwidth + e["launch_s"]
+    call = replace(work("experts", m, n, k), token_bytes=1e6)
+    assert law().times(call, CHIP).seconds == pytest.approx(expected)
 
     p = c["prefill"]
     products, softmax = 512 * m * n * k / (1e15 * p["peak_share"]), m * n * k / p["exponentials_per_s"]
@@ -173,3 +176,9 @@ def test_a_tensor_core_multiplies_64_rows_at_least():
     assert found.seconds == pytest.approx(law().times(replace(tile, flops=one.flops), h20).seconds, rel=0.02)
     # Where FLOPs abound nothing changes: the weights rule.
     assert law().times(one, CHIP).seconds < 1.3 * law().times(one, CHIP).memory_s
+
+
+def test_rows_of_whole_tiles():
+    """129 rows take as long as 256, 257 as 512; the first 64 are left to ``TILE_ROWS``."""
+    rows = np.array([0.0, 1.0, 64.0, 64.5, 128.0, 129.0, 256.0, 257.0, 512.0, 8193.0])
+    assert whole_tiles(rows).tolist() == [0.0, 1.0, 64.0, 128.0, 128.0, 256.0, 256.0, 512.0, 512.0, 8448.0]

@@ -22,7 +22,7 @@ from search.run import Outcome
 # figures that went into them.
 CONSTANTS = (
     r"^## \d+\. ", r"\(osl - 1\)", r"passes - 1\)", r"\(1 - \(1 - ", r"counted from 0:$", r"80 % interval",
-    r"90th percentile",
+    r"90th percentile", r"\bfp8_products\b",
 )  # fmt: skip
 # Numbers that choose a sentence elsewhere beside being shown.
 ALSO_CHOOSING = {"recommended.dp"}

@@ -14,16 +14,28 @@ import yaml
 from costmodel.all_reduce import KERNELS
 from costmodel.collectives import OTHER_KERNELS
 from costmodel.efficiency import USUAL
-from costmodel.launches import EXPERT_KERNELS
+from costmodel.launches import kernels_of_experts
 from costmodel.laws import GemmLaw
 from costmodel.operations import Work
 from search.efficiency_laws import load_law
 from search.hardware_catalog import load_cluster
-from search.kernels import comm
+from search.kernels import comm, fitting
 from search.kernels.cases import Cases, gemm_cases, moe_cases
 from search.kernels.datasheets import DATASHEETS
 from search.kernels.fit import main
-from search.kernels.fitting import START, errors, fit, fit_all, kept, only, predict, read_classes, sample, split
+from search.kernels.fitting import (
+    BY_CUBLAS,
+    START,
+    errors,
+    fit,
+    fit_all,
+    kept,
+    only,
+    predict,
+    read_classes,
+    sample,
+    split,
+)
 
 LAW = Path(__file__).parents[3] / "conf" / "law" / "class_default.yaml"
 
@@ -90,6 +102,26 @@ def test_constants_of_fp4_inputs_repeat(folder):
     assert found == pytest.approx(held, rel=0.05)
 
 
+@pytest.mark.parametrize("name", ["h100_sxm", "h200_sxm"])
+def test_who_takes_whole_tiles_is_in_the_tables(name, folder, monkeypatch):
+    """On Hopper every scaled FP8 product is nearer with them, cuBLAS's without."""
+    products = only(split(kept(gemm_cases(folder))), lambda n: n == name)
+
+    def error(even: bool) -> pd.Series:
+        owners = {str(c.frame["owner"].iloc[0]) for c in products}
+        monkeypatch.setattr(fitting, "EVEN", dict.fromkeys(owners, BY_CUBLAS) if even else {})
+        found = fit("gemm", products, START["rates"], free_rates=True)
+        return pd.Series({
+            str(c.frame["owner"].iloc[0]): np.abs(np.log(predict("gemm", found, c) / c.frame["seconds"])).mean()
+            for c in products
+        })  # fmt: skip
+
+    gain = error(even=True) - error(even=False)
+    scaled = ["SGLang fp8", "SGLang fp8_block", "TRTLLM fp8_block", "VLLM fp8"]
+    assert (gain[scaled] > 0.004).all(), gain
+    assert gain["TRTLLM fp8"] < -0.01, gain
+
+
 def test_gemm_rows_state_why_they_are_left_out(folder):
     frames = [c.frame for c in gemm_cases(folder)]
     for frame in frames:
@@ -149,24 +181,29 @@ def in_format(call: Work, format_: str) -> Work:
         ("VLLM", "w4a16_mxfp4", 0, "vllm", 78),
         ("SGLang", "w4a16_mxfp4", 0, "sglang", 121),
         ("TRTLLM", "w4a16_mxfp4", 0, "cutlass", 37),
-        ("VLLM", "fp8_block", 512, "vllm", 54),
-        ("SGLang", "fp8_block", 512, "sglang", 118),
+        ("VLLM", "fp8_block", 512, "vllm", 44),
+        ("SGLang", "fp8_block", 512, "sglang", 35),
     ],
 )
 def test_factors_of_expert_kernels_repeat(folder, framework, format_, least, engine, rows):
     """With the engine's factor the median of measured over predicted time, without the fixed cost, is nearer to 1;
-    block-scaled products on B200 alone, where they rule, packed ones on the two without FP4."""
+    block-scaled products of the fit's rows on B200 alone and by one rank, where they rule, packed ones on the two
+    without FP4."""
     ratios: dict[bool, list[float]] = {True: [], False: []}
     for cases in split(moe_cases(folder)):
         name = str(cases.frame["accelerator"].iloc[0])
-        wanted = cases.frame["distribution"].eq("balanced") & cases.frame["format"].eq(format_)
+        wanted = cases.frame["format"].eq(format_)
         wanted &= cases.frame["framework"].eq(framework) & cases.frame["num_tokens"].ge(least)
         wanted &= ~cases.frame["left_out"].str.contains("fallback|3 times")
+        if "block" in format_:
+            wanted &= cases.frame["left_out"].eq("") & cases.frame["moe_ep_size"].eq(1)
+        else:
+            wanted &= cases.frame["distribution"].eq("balanced")
         if (name == "b200_sxm") is not ("block" in format_) or not wanted.any():
             continue
         here, chip, usual = cases.where(wanted.to_numpy()), DATASHEETS[name], load_law(f"measured_{name}")
         for factor, found in ratios.items():
-            kernels = EXPERT_KERNELS[engine] if factor else USUAL
+            kernels = kernels_of_experts(engine, chip) if factor else USUAL
             law = replace(usual, experts=replace(usual.experts, kernels=kernels))
             seconds = sum(np.asarray(law.times(in_format(w, format_), chip).seconds) for w in here.works)
             fixed = 2 * law.experts.launch_s + np.asarray(law.times(here.works[2], chip).seconds)
