@@ -70,10 +70,10 @@ class Scenario:
 
     def _expert_rows(self) -> str:
         """All, where the engine takes portable kernels for experts: on accelerators without FP4 units, and for
-        block-scaled FP8 on those with them. In the kernel tables shipped with AIConfigurator 0.12, at an ep of 8 and
-        more and prompts of 2048 tokens and more, what they take beyond the law is 0.9 to 1.2 times the bytes of
-        ``MoeFfn._elsewhere`` at the bandwidth in SGLang 0.5.14 and vLLM 0.19 and 0.24 on H100 and H200, 0.7 to 1.1
-        times in FP8 blocks on B200, and nothing in other formats there or in TensorRT-LLM."""
+        block-scaled FP8 on those with them. In the kernel tables shipped with AIConfigurator 0.12, SGLang 0.5.14 and
+        vLLM 0.19 and 0.24 take 0.7 to 1.2 times the bytes of ``costmodel.blocks.moe.elsewhere`` at the bandwidth there,
+        from an ep of 8 and 2048 tokens on; other formats on B200 and TensorRT-LLM take none of it. The laws are fitted
+        with these bytes."""
         blocks = self.model.has_experts and self.model.quantization.of("experts.up").name == "fp8_block"
         native = "fp4" in self.accelerator.peak_flops and not blocks
         return "local" if native or self.engine.exchange != "allgather" else self.engine.expert_rows
