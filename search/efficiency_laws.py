@@ -35,14 +35,15 @@ def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
 
 
 def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
-    """The law whose constants stand in ``conf/law/<name>.yaml``."""
-    law = load_law(name)
-    allowed = ("sustained_share", "borrowed")
+    """The law whose constants stand beside its name or else in ``conf/law/<name>.yaml``."""
+    own = others.get("constants")
+    law = load_law(name) if own is None else _shaped("hardware.efficiency.constants", name, own)
+    allowed = ("sustained_share", "borrowed", "constants")
     unknown = sorted(set(others) - set(allowed))
     if unknown:
         raise InputError(
-            f"hardware.efficiency.{unknown[0]}: unknown key; law {name} has its constants in a file; "
-            f"allowed beside it: {', '.join(allowed)}"
+            f"hardware.efficiency.{unknown[0]}: unknown key; law {name} has its constants in a file or in "
+            f"hardware.efficiency.constants; allowed beside it: {', '.join(allowed)}"
         )
     share = others.get("sustained_share", 1.0)
     borrowed = others.get("borrowed", False)
@@ -63,10 +64,19 @@ def load_law(name: str) -> ShapedLaw:
     try:
         theirs, mine = base["constants"], law["constants"]
         constants = {part: theirs.get(part, {}) | mine.get(part, {}) for part in theirs | mine}
-        return ShapedLaw.from_constants(law["name"], constants)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         missing = "missing " if isinstance(error, KeyError) else ""
         raise InputError(f"law {name}: {missing}{error}") from error
+    return _shaped(f"law {name}", law.get("name", name), constants)
+
+
+def _shaped(key: str, name: str, constants: Any) -> ShapedLaw:
+    if not isinstance(constants, dict) or not all(isinstance(part, dict) for part in constants.values()):
+        raise InputError(f"{key}: {constants!r} is not allowed; give the constants of a law by its parts: docs/laws.md")
+    try:
+        return ShapedLaw.from_constants(name, constants)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{key}: {error}") from error
 
 
 def _law_file(key: str, name: str, others: str = "") -> dict[str, Any]:

@@ -88,10 +88,14 @@ def law_document(by: Provenance, fitted: Fitted, chip: Accelerator, links: Mappi
     body = {
         "name": by.name,
         "kind": "shaped",
-        "constants": {part: _rounded(values) for part, values in fitted.constants.items()},
+        "constants": _constants(fitted),
         "sources": sources,
     }
     return HEAD.format("formulas, units and limits: docs/laws.md") + _dump(body)
+
+
+def _constants(fitted: Fitted) -> dict[str, Any]:
+    return {part: _rounded(values) for part, values in fitted.constants.items()}
 
 
 def unfitted(fitted: Fitted, part: str) -> list[str]:
@@ -105,8 +109,9 @@ def halved(fitted: Fitted) -> bool:
     return "gemm" in fitted.reports and bool({"fp8", "int8"} & set(fitted.reports["gemm"].dtypes))
 
 
-def hardware_document(by: Provenance, chip: Accelerator) -> str:
-    """The YAML of one accelerator, in the form of ``conf/hardware``; what a person must add is null and says so."""
+def hardware_document(by: Provenance, fitted: Fitted, chip: Accelerator) -> str:
+    """The YAML of one accelerator, in the form of ``conf/hardware``, with its law's constants; what a person must add
+    is null and says so."""
     sources = {
         "memory_bytes": by.measured("the device's total memory as torch reports it"),
         "datasheet_memory_bytes": "unknown: put the printed figure here",
@@ -131,7 +136,7 @@ def hardware_document(by: Provenance, chip: Accelerator) -> str:
         "power_w": None,
         "price_per_hour": None,
         "price_as_of": None,
-        "efficiency": {"law": by.name},
+        "efficiency": {"law": by.name, "constants": _constants(fitted)},
         "sources": sources,
     }
     return HEAD.format("keys and units: docs/hardware.md") + _dump(body)

@@ -13,7 +13,9 @@ from measure_known_law import CHIP, shapes, timed
 from omegaconf import OmegaConf
 
 from costmodel.laws import ShapedLaw
-from search.config import read_cluster, read_hardware
+from search.compose import composed
+from search.config import read_cluster, read_hardware, read_model, read_scenario
+from search.efficiency_laws import read_law
 from search.errors import InputError
 from search.measure import device, fit, options, write
 from search.measure.main import class_default, main
@@ -122,9 +124,11 @@ def test_the_law_has_the_form_of_the_catalog_and_loads() -> None:
 
 def test_the_accelerator_has_the_keys_of_the_catalog_and_is_read() -> None:
     chip = replace(CHIP, link_bytes_per_s=None)
-    body = yaml.safe_load(write.hardware_document(BY, chip))
+    found = fit.fit(timed(shapes(("bf16",)), noise=0.05), CHIP, class_default())
+    body = yaml.safe_load(write.hardware_document(BY, found, chip))
     catalog = yaml.safe_load((conf_dir() / "hardware" / "h100_sxm.yaml").read_text())
-    assert list(body) == list(catalog) and body["efficiency"] == {"law": "mychip"}
+    law = yaml.safe_load(write.law_document(BY, found, CHIP, LINKS))
+    assert list(body) == list(catalog) and body["efficiency"] == {"law": "mychip", "constants": law["constants"]}
     numbers = ("memory_bytes", "datasheet_memory_bytes", "memory_bytes_per_s", "link_bytes_per_s", "power_w")
     assert set(body["sources"]) == {*numbers, "price_per_hour", "efficiency_law"} | {
         f"peak_flops_{dtype}" for dtype in body["peak_flops"]
@@ -134,6 +138,39 @@ def test_the_accelerator_has_the_keys_of_the_catalog_and_is_read() -> None:
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(HardwareConfig), body))
     read = read_hardware(config)
     assert read.memory_bytes_per_s == CHIP.memory_bytes_per_s and read.peak("fp8") == 800e12
+
+
+def test_a_search_takes_the_accelerator_from_a_folder(tmp_path: Path) -> None:
+    """With its law, which is in no file of the program's."""
+    found = fit.fit(timed(shapes(("bf16",)), noise=0.05), CHIP, class_default())
+    (tmp_path / "hardware").mkdir()
+    chip = replace(CHIP, link_bytes_per_s=200e9)
+    (tmp_path / "hardware" / "mychip.yaml").write_text(write.hardware_document(BY, found, chip))
+    config = composed(["hardware=mychip", "model=qwen3_32b"], tmp_path)
+    law = read_law(config.hardware.efficiency)
+    assert isinstance(law, ShapedLaw) and law.name == "mychip"
+    assert (
+        law.gemm.peak_share == law.experts.peak_share == pytest.approx(found.constants["gemm"]["peak_share"], rel=1e-3)
+    )
+    assert read_scenario(config, read_model(config.model).architecture).accelerator.name == "Acme X1"
+
+
+@pytest.mark.parametrize(
+    ("constants", "said"),
+    [
+        (3, "3 is not allowed; give the constants"),
+        ({"gemm": 3}, "is not allowed; give the constants"),
+        ({"gemm": {}}, "law mychip: missing .*'rates'.*unknown"),
+        (
+            {**class_default(), "gemm": {**class_default()["gemm"], "peak_share": 2}},
+            "gemm.peak_share = 2.0 is out of range",
+        ),
+        ({**class_default(), "experts": {"peak_share": 0.5}}, "law mychip, experts: missing .*'token_passes'"),
+    ],
+)
+def test_bad_constants_are_one_line(constants: object, said: str) -> None:
+    with pytest.raises(InputError, match=f"^hardware.efficiency.constants: .*({said})"):
+        read_law({"law": "mychip", "constants": constants})
 
 
 def test_the_cluster_is_read() -> None:
