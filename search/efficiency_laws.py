@@ -64,10 +64,11 @@ def load_law(name: str) -> ShapedLaw:
     try:
         theirs, mine = base["constants"], law["constants"]
         constants = {part: theirs.get(part, {}) | mine.get(part, {}) for part in theirs | mine}
+        own = law["name"]
     except (AttributeError, KeyError, TypeError) as error:
         missing = "missing " if isinstance(error, KeyError) else ""
         raise InputError(f"law {name}: {missing}{error}") from error
-    return _shaped(f"law {name}", law.get("name", name), constants)
+    return _shaped(f"law {name}", own, constants)
 
 
 def _shaped(key: str, name: str, constants: Any) -> ShapedLaw:

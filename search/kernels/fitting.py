@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -129,7 +128,7 @@ def fit(
     cases: Sequence[Cases],
     rates: dict[str, float],
     free_rates: bool = False,
-    held: Mapping[str, float] = MappingProxyType({}),
+    held: Mapping[str, float] | None = None,
 ) -> Constants:
     """Constants of one class: soft-L1 on log(predicted / measured), so that outliers pull no more than linearly.
 
@@ -143,7 +142,7 @@ def fit(
     keys = [(cls, k) for k in START[cls]] + ([("rates", k) for k in START["rates"]] if free_rates else [])
     own = {owner: {_field(owner, k): v for k, v in owned.items()} for owner in owners}
     keys += [(owner, k) for owner, constants in own.items() for k in constants]
-    base: Constants = {"rates": dict(rates), cls: START[cls] | dict(held)} | own
+    base: Constants = {"rates": dict(rates), cls: START[cls] | dict(held or {})} | own
     start = np.array([base[c][k] for c, k in keys])
     upper = np.array([0.0 if k.endswith("_share") else np.log(1e4 * v) for (_, k), v in zip(keys, start, strict=True)])
     lower = np.log(start) - np.log(1e4)
@@ -174,7 +173,7 @@ def fit_all(classes: dict[str, list[Cases]]) -> Constants:
     constants: Constants = fit("gemm", classes["gemm"], START["rates"], free_rates=True)
     peak = {"peak_share": constants["gemm"]["peak_share"]}
     for cls in ("experts", "prefill", "decode", "mla"):
-        constants |= fit(cls, classes[cls], constants["rates"], held=peak if cls == "experts" else {})
+        constants |= fit(cls, classes[cls], constants["rates"], held=peak if cls == "experts" else None)
     return constants | {k: dict(v) for k, v in ASSUMED.items()}
 
 

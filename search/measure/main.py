@@ -145,13 +145,14 @@ def write(
     )  # fmt: skip
     documents: dict[Path, str] = {}
     law = law_document(by, fitted, chip, found_links)
+    hardware = hardware_document(by, fitted, chip)
     if options.law:
         documents[options.law] = law
     if options.hardware:
-        documents[options.hardware] = hardware_document(by, fitted, chip)
+        documents[options.hardware] = hardware
     if options.folder:
         documents[options.folder / "law" / f"{options.name}.yaml"] = law
-        documents[options.folder / "hardware" / f"{options.name}.yaml"] = hardware_document(by, fitted, chip)
+        documents[options.folder / "hardware" / f"{options.name}.yaml"] = hardware
         if "all_reduce" in found_links:
             text = cluster_document(by, chip, found_links, ranks)
             documents[options.folder / "cluster" / f"{options.name}.yaml"] = text

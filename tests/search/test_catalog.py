@@ -104,6 +104,7 @@ def test_a_law_with_a_base_holds_what_differs(name):
         ("base: class_default", "law bad: missing 'constants'"),
         ("- 1", "law bad: missing 'constants'"),
         ("base: class_default\nconstants: {gemm: 3}", "law bad: "),
+        ("base: class_default\nconstants: {}", "law bad: missing 'name'"),
         ("name: bad\nbase: class_default\nconstants: {gemm: {peak_share: 2}}", "gemm.peak_share = 2.0 is out of range"),
         ("name: bad\nbase: class_default\nconstants: {gemm: {peek_share: 0.5}}", "unknown ['peek_share']"),
     ],
