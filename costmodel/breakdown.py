@@ -11,7 +11,7 @@ from costmodel.forward import OperationTime, tally
 from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.serving import BURST, DECODE, MIXED, steady_loop
+from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
 from costmodel.stages import Stages
 
 Bound = Literal["compute", "memory", "communication", "overhead"]

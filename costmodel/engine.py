@@ -1,10 +1,12 @@
-"""What the cost model needs to know of a serving engine. Legality rules are in ``search/rules``."""
+"""What the cost model needs to know of a serving engine. Legality rules are in ``search/optimizer/rules``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from costmodel.layout import Routing
+
+ENGINES = ("vllm", "sglang", "trtllm")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Engine:
     rows than replay captured graphs (``prefill_graphs``: ``counted``, ``captured_tokens`` of them, or by the rules of
     ``costmodel.graphs``), in ``eager_layers``, those with ``experts``
     (which engines do not compile into few launches) or ``all``, and ``eager_experts_s`` a layer with experts besides;
-    ``stream_token_s`` a token that is sent to its client (``costmodel.streaming``), ``stream_interval`` tokens of an
+    ``stream_token_s`` a token that is sent to its client (``serving.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
     be prefilled is held back for up to so many steps, so that others join it."""
 

@@ -12,7 +12,8 @@ from costmodel.memory import Memory, memory
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
 from costmodel.scores import Scores, concatenate
-from costmodel.serving import BURST, DECODE, Latency, latencies, steady_loop
+from costmodel.serving.closed_loop import BURST, DECODE, steady_loop
+from costmodel.serving.latency import Latency, latencies
 from costmodel.stages import Stages
 
 CHUNK = 8192  # plans scored together: their arrays stay in the second-level cache

@@ -3,7 +3,8 @@
     python scripts/choices_by_error.py FILE.csv
 
 No model takes part. Each row's measured TPOT times a lognormal error stands for a prediction (throughput divided by
-it), a margin on top of it for caution; drawn 100 times. Loss and limits kept as in ``search.measured.families``.
+it), a margin on top of it for caution; drawn 100 times. Loss and limits kept as in
+``search.evidence.measured.families``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from search.errors import InputError
-from search.measured.families import Option, option, regret
-from search.measured.grouped import read_cases
-from search.measured.rows import read_rows
+from search.base.errors import InputError
+from search.evidence.measured.families import Option, option, regret
+from search.evidence.measured.grouped import read_cases
+from search.evidence.measured.rows import read_rows
 
 ERRORS = (0.01, 0.02, 0.025, 0.03, 0.05, 0.065)  # mean absolute errors
 MARGINS = (0.0, 0.02, 0.03, 0.04, 0.06)

@@ -18,10 +18,10 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from costmodel.parameters import parameters
-from search.models.fields import ConfigError
-from search.models.harmless import is_harmless
-from search.models.load import load_config_json
-from search.models.reader import read_architecture
+from search.inputs.models.fields import ConfigError
+from search.inputs.models.harmless import is_harmless
+from search.inputs.models.load import load_config_json
+from search.inputs.models.reader import read_architecture
 
 KEPT = frozenset({"max_position_embeddings", "hidden_act"})
 # Modules that stay in bf16 whether a quantiser names them or not.

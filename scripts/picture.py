@@ -2,7 +2,7 @@
 
     python scripts/picture.py +experiment=qwen3_235b --out docs/pictures/qwen3_235b.svg
 
-It runs the search and lets ``search.terminal`` print to a recording console; nothing is written to ``outputs/``.
+It runs the search and lets ``search.render.terminal`` print to a recording console; nothing is written to ``outputs/``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from hydra import compose, initialize_config_dir
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
-from search import terminal
-from search.config import typed
-from search.paths import conf_dir
-from search.run import Outcome, run
+from search.base.paths import conf_dir
+from search.inputs.typed import typed
+from search.optimizer.outcome import Outcome
+from search.optimizer.run import run
+from search.render import terminal
 
 WIDTH = 132
 FONT = "'DejaVu Sans Mono', Menlo, Consolas, monospace"

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "search" / "report"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "search" / "render" / "report"))
 
 from browser import browser, load, missing
 

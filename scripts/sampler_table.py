@@ -4,7 +4,7 @@
     python scripts/sampler_table.py --samplers tpe      # TPE is slow at 2,000 trials
 
 Random search stands here twice: ``random`` is the strategy of that name, which draws with repeats; ``random, no
-repeats`` draws distinct legal plans uniformly. The figure is ``search.front.hypervolume_share``.
+repeats`` draws distinct legal plans uniformly. The figure is ``search.optimizer.front.hypervolume_share``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from costmodel.evaluate import evaluate
-from search.config import read_model, read_scenario, typed
-from search.front import Objectives, hypervolume_share, pareto_front
-from search.legal import legal_plans
-from search.paths import conf_dir
-from search.rules import facts_of
-from search.space import Space
-from search.study import run_study
+from search.base.paths import conf_dir
+from search.inputs.config import read_model, read_scenario
+from search.inputs.typed import typed
+from search.optimizer.front import Objectives, hypervolume_share, pareto_front
+from search.optimizer.legal import legal_plans
+from search.optimizer.rules.facts import facts_of
+from search.optimizer.space import Space
+from search.optimizer.study import run_study
 
 WITHOUT_REPEATS = "random, no repeats"
 

@@ -6,6 +6,6 @@ from search.cli import collect_rarely
 
 if __name__ == "__main__":
     collect_rarely()
-    from search.main import main
+    from search.commands.search import main
 
     sys.exit(main(sys.argv[1:]))

@@ -8,17 +8,20 @@ import os
 import sys
 
 COMMANDS = {
-    "search": ("search.main", "search the space of an experiment (a Hydra program; the default)"),
-    "explain": ("search.explain.main", "why a plan is, or is not, what a run recommends"),
-    "inspect": ("search.inspect", "what the reader makes of a config.json"),
-    "models": ("search.catalog_tables", "list the catalog's models"),
-    "hardware": ("search.catalog_tables", "list the catalog's accelerators"),
-    "launch": ("search.launch.main", "print the command that starts a plan of a run on vLLM, SGLang or TensorRT-LLM"),
-    "validate": ("search.validate", "predict measured runs and say how far off the predictions are"),
-    "calibrate": ("search.calibrate", "fit an engine's constants to your own benchmark runs"),
-    "measure": ("search.measure.main", "measure your accelerator and write its efficiency law"),
-    "audit": ("search.audit.main", "set a plan or a launch command against the model"),
-    "fidelity": ("search.fidelity", "the same with families left out of the fit; writes the intervals"),
+    "search": ("search.commands.search", "search the space of an experiment (a Hydra program; the default)"),
+    "explain": ("search.commands.explain.main", "why a plan is, or is not, what a run recommends"),
+    "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),
+    "models": ("search.commands.catalogs", "list the catalog's models"),
+    "hardware": ("search.commands.catalogs", "list the catalog's accelerators"),
+    "launch": (
+        "search.commands.launch",
+        "print the command that starts a plan of a run on vLLM, SGLang or TensorRT-LLM",
+    ),
+    "validate": ("search.commands.validate", "predict measured runs and say how far off the predictions are"),
+    "calibrate": ("search.commands.calibrate", "fit an engine's constants to your own benchmark runs"),
+    "measure": ("search.commands.measure.main", "measure your accelerator and write its efficiency law"),
+    "audit": ("search.commands.audit.main", "set a plan or a launch command against the model"),
+    "fidelity": ("search.commands.fidelity", "the same with families left out of the fit; writes the intervals"),
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.main import main
+from search.commands.search import main
 
 REPO = Path(__file__).parents[1]
 

@@ -110,7 +110,7 @@ def folder(page: Path) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as made:
         os.chdir(made)
         if page.name == "README.md":  # it speaks of the reader's own model
-            from search.models.catalog import load_entry
+            from search.inputs.models.catalog import load_entry
 
             Path("my-model").mkdir()
             Path("my-model", "config.json").write_text(json.dumps(load_entry("qwen3_8b")["published"]))

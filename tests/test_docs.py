@@ -15,11 +15,12 @@ import pytest
 from doc_commands import BLOCK, missing, run_page, steps, updated
 from doc_commands import PAGES as COMMAND_PAGES
 
-from search import schema
+from costmodel.engine import ENGINES
 from search.cli import COMMANDS
 from search.cli import main as servefront
-from search.rules import ENGINES, engine_rules, general_rules
-from search.tables import header
+from search.inputs import schema
+from search.optimizer.rules.registry import engine_rules, general_rules
+from search.render.tables import header
 
 REPO = Path(__file__).parents[1]
 PAGES = sorted([*COMMAND_PAGES, REPO / "CHANGELOG.md"])

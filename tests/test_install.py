@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SHOW = "from search.paths import conf_dir; print(conf_dir())"
+SHOW = "from search.base.paths import conf_dir; print(conf_dir())"
 
 
 def conf_of(python: Path | str, folder: Path, *, path: Path | None = None) -> Path:

@@ -9,13 +9,14 @@ from hydra import compose, initialize_config_dir
 
 from costmodel.evaluate import evaluate
 from costmodel.scores import Scores
-from search.config import read_model, read_scenario, typed
-from search.legal import legal_plans
-from search.models import read_architecture
-from search.models.catalog import load_entry
-from search.paths import conf_dir
-from search.rules import facts_of
-from search.space import Space
+from search.base.paths import conf_dir
+from search.inputs.config import read_model, read_scenario
+from search.inputs.models import read_architecture
+from search.inputs.models.catalog import load_entry
+from search.inputs.typed import typed
+from search.optimizer.legal import legal_plans
+from search.optimizer.rules.facts import facts_of
+from search.optimizer.space import Space
 
 PAGE = (Path(__file__).parents[1] / "docs" / "known_deployments.md").read_text()
 ROW = re.compile(r"^\| (\w+) \| (\d+) (\w+) \| ([\d.]+) \| ([\d.]+) \| (yes|no) \| (.+) \|$", re.MULTILINE)

@@ -15,10 +15,10 @@ import pytest
 from costmodel.evaluate import evaluate
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from search.front import Objectives, pareto_front
-from search.legal import legal_plans
-from search.rules import facts_of
-from search.space import Space
+from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.legal import legal_plans
+from search.optimizer.rules.facts import facts_of
+from search.optimizer.space import Space
 
 PLANS = 65_536
 SPACE = Space(

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from search.report import collect, pareto_svg, render
-from search.run import Outcome
+from search.optimizer.outcome import Outcome
+from search.render.report import collect, pareto_svg, render
 
 
 @pytest.fixture(scope="module")
 def large() -> Outcome:
     """From the folder of the report's tests."""
-    sys.path.append(str(Path(__file__).parents[1] / "search" / "report"))
+    sys.path.append(str(Path(__file__).parents[1] / "search" / "render" / "report"))
     from report_cases import large_case
 
     return large_case()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from search.hardware_catalog import load_engine
-from search.measured.fitting import ACCELERATOR_CONSTANTS, CONSTANTS, SHARED_CONSTANTS
+from search.evidence.measured.fitting import ACCELERATOR_CONSTANTS, CONSTANTS, SHARED_CONSTANTS
+from search.inputs.hardware_catalog import load_engine
 
 ENGINES = ("any", "vllm", "sglang", "trtllm")
 

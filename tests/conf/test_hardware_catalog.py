@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.efficiency_laws import read_law
+from search.inputs.efficiency_laws import read_law
 
 CONF = Path(__file__).parents[2] / "conf"
 HARDWARE = {path.stem: path for path in sorted((CONF / "hardware").glob("*.yaml"))}

@@ -16,8 +16,9 @@ from costmodel.formats import BF16
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans, concatenate
 from costmodel.scenario import Scenario
-from search.legal import first_broken
-from search.rules import facts_of, general_rules
+from search.optimizer.legal import first_broken
+from search.optimizer.rules.facts import facts_of
+from search.optimizer.rules.registry import general_rules
 
 # Derandomised, so that a run of the suite is the same everywhere; no database is written.
 CHECKS = settings(max_examples=60, deadline=None, derandomize=True)

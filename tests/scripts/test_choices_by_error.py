@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from search.measured.families import Option
+from search.evidence.measured.families import Option
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,50 @@
+"""All requests of a replica arrive at once and are prefilled in passes of M tokens, nothing decoded between.
+
+A client that sends a finite number of requests begins so: in the first of its waves those that are through decode
+beside the others' prefill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.layout import Layout
+from costmodel.lengths import FixedLengths
+from costmodel.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Arrays of shape (n,): ``sequences`` of one attention group, prefilled in ``passes`` with ``prompts`` in each."""
+
+    sequences: Any
+    passes: Any
+    prompts: Any
+
+
+@dataclass(frozen=True)
+class FirstWave:
+    """Arrays of shape (n,): ``passes`` with ``prompts`` in each and ``beside`` decodes beside them."""
+
+    passes: Any
+    prompts: Any
+    beside: Any
+
+
+def burst_of(lengths: FixedLengths, layout: Layout, batch: Any, budget: float) -> Burst:
+    """``batch`` sequences of a replica at once; ``budget`` new tokens of a group in one pass."""
+    sequences = np.ceil(batch / layout.attn_dp)
+    passes = np.maximum(np.ceil(sequences * lengths.new / budget), 1.0)
+    return Burst(sequences, passes, sequences / passes)
+
+
+def first_wave(scenario: Scenario, burst: Burst, admitted: Any, budget: float) -> FirstWave:
+    """The burst with those of it beside that are through decode already: none in its first pass, nearly all in its
+    last."""
+    beside = np.minimum(burst.sequences, admitted) * (burst.passes - 1.0) / burst.passes / 2.0
+    left = np.maximum(budget - beside, float(scenario.engine.block_tokens))
+    passes = np.maximum(burst.sequences * scenario.lengths.new / left, burst.passes)
+    return FirstWave(passes, burst.sequences / passes, beside)

@@ -1,0 +1,140 @@
+"""The steady closed loop: each attention group always has b requests; one that finishes is replaced at once.
+
+Counted in passes ("steps") of one group, a request lives N = W + n + D steps: W waiting for a place in the prefill, n
+being prefilled, D = osl - 1 decoding. A step has a budget of M new tokens, decodes first, so a prompt of S tokens fills
+the share s = S / (M - decodes) of a step and needs n = ceil(s) of them. Requests arrive at r = b / N a step, so prefill
+is busy for rho = r s of the steps. The wait of an M/D/1 queue is W = s rho / (2 (1 - rho)) (Kleinrock, Queueing Systems
+I, 1975, eq. 5.72); with r = b / N this is a quadratic in N,
+
+    (N - n - D) (N - b s) = b s^2 / 2,
+
+whose larger root tends to n + D when prefill is light and to b s when it saturates.
+
+An engine may hold a prompt back for up to h steps so that others join it (TensorRT-LLM's batch_wait_timeout_iters): the
+first to come waits h, the r h that join it half as long, and they are prefilled together.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.layout import Layout
+from costmodel.scenario import Scenario
+from costmodel.serving.burst import burst_of, first_wave
+from costmodel.serving.streaming import larger_root
+from costmodel.step import Step
+
+# Equally long requests that were prefilled in one pass end in one step and come back together (``synchronised``
+# scenarios): prompts in a mixed pass grow from one towards all that the budget takes, to this power. 1 would be a
+# lockstep without jitter. Set on the open closed-loop rows of fixed length (docs/fidelity.md).
+SYNCHRONY = 0.6
+# A pass is full, and is held no longer, at this share of its token budget (what public recipes set
+# batch_wait_max_tokens_ratio to: 0.8 and 0.9).
+HELD_FULL = 0.9
+
+DECODE, MIXED, BURST, FIRST = 0, 1, 2, 3  # the passes, on the leading axis; FIRST only where waves are counted
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The steady state in steps, arrays of shape (n,). ``micro`` micro-batches circulate in a pipeline, each with its
+    own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
+    = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
+    steps in which some group prefills, ``disturbed`` share of a decoding request's steps in which somebody else is
+    prefilled; ``served`` requests are in the replica's server at a time; ``burst_passes`` prefill a burst,
+    ``first_passes`` the first wave."""
+
+    micro: Any
+    sequences: Any
+    decodes: Any
+    queue: Any
+    prefills: Any
+    life: Any
+    rate: Any
+    prompts: Any
+    prefilling: Any
+    disturbed: Any
+    served: Any
+    burst_passes: Any
+    first_passes: Any
+
+    @property
+    def others(self) -> Any:
+        """Requests beside one."""
+        return np.maximum(self.served - 1.0, 0.0)
+
+
+def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -> tuple[Loop, Step]:
+    """Solve the loop for ``admitted`` sequences a group and describe the passes to be timed.
+
+    ``batch`` is the replica's sequences: its burst is prefilled whole.
+    """
+    lengths = scenario.lengths
+    budget = float(scenario.engine.max_batched_tokens)
+    micro = np.minimum(layout.pp, np.maximum(admitted, 1.0))
+    sequences = admitted / micro
+    # The budget that decodes leave; a group whose decodes fill it still advances a prompt by a block at a time.
+    room = np.maximum(budget - sequences, float(scenario.engine.block_tokens))
+    share = lengths.new / room
+    prefills = np.maximum(np.ceil(share), 1.0)
+    life = larger_root(prefills + lengths.decodes, sequences * share, sequences * share**2)
+    held_together: Any = 0.0
+    if scenario.engine.hold_steps:
+        held, held_together = _held(scenario, sequences / life)
+        life = life + held
+    rate = sequences / life
+    busy = np.minimum(rate * prefills, 1.0)  # share of a group's steps that hold some prefill
+    prompts = rate / busy  # prompts in each of them
+    together = np.maximum(held_together / (prompts * prefills), 1.0)
+    if scenario.synchronised:
+        passes = np.maximum(np.ceil(sequences * lengths.new / budget), 1.0)
+        together = np.maximum(together, np.maximum(sequences / passes / prompts, 1.0) ** SYNCHRONY)
+    prompts, busy = prompts * together, busy / together
+    decodes = rate * lengths.decodes
+    # Groups that have anything to do: fewer sequences than groups leave some idle.
+    groups = np.minimum(layout.attn_dp, batch / admitted)
+    prefilling = 1.0 - (1.0 - busy) ** groups
+    groups_prefilling = groups * busy / prefilling
+    # A decoding request is not disturbed by its own prefill, only by those of its group's others and other groups.
+    # It sees the N - n other steps of its life.
+    own = np.minimum(np.minimum(prefills / life, 1.0), busy)
+    others = np.maximum(busy - own, 0.0) / np.where(own < 1.0, 1.0 - own, 1.0)
+    disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** np.maximum(groups - 1.0, 0.0)
+    # The last of the waves sees half of the others' prefills: nobody follows those that end before it.
+    disturbed = disturbed * (1.0 - 0.5 / scenario.waves)
+
+    burst = burst_of(lengths, layout, batch, budget)
+
+    zero = np.zeros_like(decodes)
+    passes = [  # decodes and prompts of a group, and of the stage
+        (decodes, zero, decodes * groups, zero),
+        (decodes, prompts, decodes * groups, prompts * groups_prefilling),
+        (zero, burst.prompts, zero, batch / burst.passes),
+    ]
+    first_passes = burst.passes
+    if math.isfinite(scenario.waves):
+        first = first_wave(scenario, burst, admitted, budget)
+        first_passes = first.passes
+        passes.append((first.beside, first.prompts, first.beside * (batch / burst.sequences), batch / first.passes))
+    here, starting, stage_here, stage_starting = (np.stack(column) for column in zip(*passes, strict=True))
+    step = Step(here, starting, stage_here, stage_starting, here + starting, lengths, layout)
+    queue = np.maximum(life - prefills - lengths.decodes, 0.0)
+    loop = Loop(
+        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, admitted * groups,
+        burst.passes, first_passes,
+    )  # fmt: skip
+    return loop, step
+
+
+def _held(scenario: Scenario, rate: Any) -> tuple[Any, Any]:
+    """Mean steps for which a prompt is held back, and prompts that are then prefilled together, where ``rate`` arrive a
+    step."""
+    engine = scenario.engine
+    filled = np.maximum(HELD_FULL * engine.max_batched_tokens / scenario.lengths.new - 1.0, 0.0) / rate
+    steps = np.minimum(engine.hold_steps, filled)
+    joining = rate * steps
+    return (steps + joining * steps / 2.0) / (1.0 + joining), 1.0 + joining

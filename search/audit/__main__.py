@@ -1,8 +1,0 @@
-"""``python -m search.audit``."""
-
-import sys
-
-from search.audit.main import main
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""What an audit rests on: the configuration of a run, of an experiment or of overrides, and the model of a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from search.base.errors import InputError
+from search.commands.audit.command import Command
+from search.inputs.compose import composed
+from search.inputs.models import ConfigError, find_model
+from search.inputs.models.catalog import load_entry, plain
+from search.inputs.saved_run import CONFIG_FILE, read_run
+from search.inputs.schema import Config, ModelConfig
+
+OVERRIDE = re.compile(r"^(~|[+]{0,2}[\w./@-]+=)")
+
+
+def split_words(given: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """The plan's path, if there is one among the words, and the overrides."""
+    plans = [w for w in given if Path(w).exists() or not OVERRIDE.match(w)]
+    if len(plans) > 1:
+        raise InputError(f"PLAN: {plans[1]!r} is one too many; give one plan and overrides as key=value")
+    return (Path(plans[0]) if plans else None), [w for w in given if w not in plans]
+
+
+def read_config(
+    plan: Path | None, run: Path | None, experiment: str | None, overrides: Sequence[str], folder: Path | None
+) -> tuple[Config, str]:
+    """The configuration and where it comes from. Without any word of it, that of the run that the plan lies in."""
+    own = list(overrides) + ([f"+experiment={experiment}"] if experiment else [])
+    if run is not None:
+        if own or folder is not None:
+            raise InputError(
+                "--run: a run has its whole configuration; give no overrides, experiment or folder with it"
+            )
+        return read_run(run).config, f"run {run}"
+    beside = plan is not None and all((plan.parent / name).is_file() for name in (CONFIG_FILE, "pareto.csv"))
+    if plan is not None and beside and not own and folder is None:
+        return read_run(plan.parent).config, f"run {plan.parent}, in which the plan lies"
+    return composed(own, folder), " ".join(own) or "the defaults of conf/config.yaml"
+
+
+def with_model(config: Config, command: Command, overrides: Sequence[str]) -> tuple[Config, str]:
+    """The configuration with the command's model, and a line that says which it is. A model that an override names
+    wins: so a checkpoint of one's own can be audited as what it is like."""
+    if any(re.match(r"^[+]{0,2}model([.=])", o) for o in overrides):
+        return config, f"model {config.model.name}: given, in place of the command's {command.model}"
+    path = Path(command.model)
+    try:
+        if (path / "config.json").is_file():
+            model = ModelConfig(name=path.name, config=str(path / "config.json"))
+            return replace(config, model=model), f"model {command.model}: its config.json"
+        names = [config.model.name, *config.model.aliases]
+        if plain(command.model.rsplit("/", 1)[-1]) in {plain(name.rsplit("/", 1)[-1]) for name in names}:
+            return config, f"model {config.model.name}: the scenario's"
+        option = find_model(command.model)
+    except (ConfigError, OSError, ValueError) as error:
+        raise InputError(
+            f"command: {' '.join(str(error).split())}; give model=OPTION, or model.name=... model.config=config.json"
+        ) from error
+    entry: dict[str, Any] = load_entry(option)
+    return replace(config, model=ModelConfig(**entry)), f"model {entry['name']}: model={option} of the catalog"

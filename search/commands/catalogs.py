@@ -1,0 +1,145 @@
+"""``servefront models`` and ``servefront hardware``: the catalog as tables, or as CSV with SI units."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
+from search.base.errors import InputError
+from search.base.escape import csv_cell, plain
+from search.base.paths import conf_dir
+from search.commands.search import fail
+from search.inputs.config import read_hardware
+from search.inputs.models import model_names, read_catalog_model
+from search.inputs.schema import HardwareConfig
+from search.inputs.typed import explain
+
+WIDTH_WITHOUT_TERMINAL = 250  # nothing is cut off in a pipe
+
+Row = Mapping[str, Any]
+
+
+def main(argv: list[str]) -> int:
+    """``models`` or ``hardware``, then options; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="servefront", description="List the catalog.")
+    commands = parser.add_subparsers(dest="catalog", required=True, metavar="models|hardware")
+    for name, text in (("models", "models of conf/model"), ("hardware", "accelerators of conf/hardware")):
+        command = commands.add_parser(name, help=f"list the {text}", description=f"List the {text}.")
+        command.add_argument("--csv", action="store_true", help="write CSV with plain numbers in SI units")
+    options = parser.parse_args(argv)
+    try:
+        rows = model_rows() if options.catalog == "models" else hardware_rows()
+    except InputError as error:
+        return fail(str(error), InputError.exit_code)
+    if options.csv:
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    else:
+        _print(rows, MODEL_COLUMNS if options.catalog == "models" else HARDWARE_COLUMNS)
+    return 0
+
+
+def model_rows() -> list[Row]:
+    """One row a model, in the order of their keys."""
+    rows: list[Row] = []
+    for key in model_names():
+        architecture = read_catalog_model(key).architecture
+        held = weight_bytes(architecture)
+        rows.append(
+            {
+                "key": key,
+                "name": architecture.name,
+                "parameters": parameters(architecture),
+                "active_parameters": active_parameters(architecture),
+                "vision_parameters": architecture.vision_parameters,
+                "kv_bytes_per_token": round(kv_bytes_per_token(architecture)),
+                "weights_format": max(held, key=lambda name: held[name]),
+                "weights_bytes": round(sum(held.values())),
+            }
+        )
+    return rows
+
+
+def hardware_rows() -> list[Row]:
+    """One row an accelerator, in the order of their keys; what it lacks or does not state is empty."""
+    rows: list[Row] = []
+    for path in sorted((conf_dir() / "hardware").glob("*.yaml")):
+        try:
+            config: Any = OmegaConf.to_object(
+                OmegaConf.merge(OmegaConf.structured(HardwareConfig), OmegaConf.load(path))
+            )
+        except OmegaConfBaseException as error:
+            raise InputError(f"{path.name}: {explain(error)}") from error
+        part = read_hardware(config)
+        rows.append(
+            {
+                "key": path.stem,
+                "name": part.name,
+                **{f"{dtype}_flops": part.peak_flops.get(dtype) for dtype in ("bf16", "fp8", "fp4")},
+                "memory_bytes_per_s": part.memory_bytes_per_s,
+                "memory_bytes": part.memory_bytes,
+                "link_bytes_per_s": part.link_bytes_per_s,
+                "power_w": part.power_w,
+                "price_per_hour": part.price_per_hour,
+            }
+        )
+    return rows
+
+
+def _scaled(unit: float, decimals: int) -> Callable[[float], str]:
+    return lambda value: f"{value / unit:,.{decimals}f}"
+
+
+# Heading, key of the row, and how a number is shown (none: text).
+Column = tuple[str, str, Callable[[float], str] | None]
+MODEL_COLUMNS: tuple[Column, ...] = (
+    ("key", "key", None),
+    ("name", "name", None),
+    ("parameters B", "parameters", _scaled(1e9, 2)),
+    ("active B", "active_parameters", _scaled(1e9, 2)),
+    ("KV bytes a token", "kv_bytes_per_token", _scaled(1, 0)),
+    ("weights", "weights_format", None),
+    ("weights GB", "weights_bytes", _scaled(1e9, 1)),
+)
+HARDWARE_COLUMNS: tuple[Column, ...] = (
+    ("key", "key", None),
+    ("name", "name", None),
+    ("bf16 TFLOP/s", "bf16_flops", _scaled(1e12, 0)),
+    ("fp8", "fp8_flops", _scaled(1e12, 0)),
+    ("fp4", "fp4_flops", _scaled(1e12, 0)),
+    ("bandwidth TB/s", "memory_bytes_per_s", _scaled(1e12, 2)),
+    ("memory GB", "memory_bytes", _scaled(1e9, 1)),
+    ("link GB/s", "link_bytes_per_s", _scaled(1e9, 0)),
+    ("power W", "power_w", _scaled(1, 0)),
+    ("USD/hour", "price_per_hour", _scaled(1, 2)),
+)
+
+
+def _print(rows: Sequence[Row], columns: Sequence[Column]) -> None:
+    """A table with lines on a terminal, aligned columns alone elsewhere."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    watched = sys.stdout.isatty()
+    console = Console(width=None if watched else WIDTH_WITHOUT_TERMINAL, highlight=False, markup=False)
+    table = Table(box=box.SIMPLE_HEAD if watched else None, pad_edge=watched)
+    for heading, _, shown in columns:
+        table.add_column(heading, justify="right" if shown else "left", no_wrap=not watched)
+    for row in rows:
+        table.add_row(*(_cell(row[key], shown) for _, key, shown in columns))
+    console.print(table)
+
+
+def _cell(value: Any, shown: Callable[[float], str] | None) -> str:
+    if value is None:
+        return "-"
+    return shown(value) if shown else plain(value)

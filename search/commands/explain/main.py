@@ -1,0 +1,59 @@
+"""``python -m search explain RUN [--plan PLAN]``: read the run, search it again, explain the plan.
+
+Exit 0 whatever the verdict; 2 with one line if the run or the plan cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from search.base.errors import InputError
+from search.inputs.saved_run import SavedRun, named_plan, read_run
+from search.inputs.schema import Config
+
+
+def main(argv: list[str]) -> int:
+    """Explain, print; returns the exit code."""
+    options = _parser().parse_args(argv)
+    from search.commands.search import fail
+
+    try:
+        saved = read_run(options.run)
+        plan, name = named_plan(saved, options.plan)
+        from search.commands.explain.explained import explain
+        from search.commands.explain.show import print_verdict
+        from search.optimizer.run import run
+
+        outcome = run(_config(saved))
+        print_verdict(outcome, explain(outcome, plan, name))
+    except InputError as error:
+        return fail(str(error), InputError.exit_code)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="servefront explain", description="Why a plan is, or is not, what a run recommends."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run of python -m search")
+    parser.add_argument(
+        "--plan",
+        default="recommended",
+        metavar="PLAN",
+        help="recommended (default), a row of pareto.csv (1 is the first), changes to the recommended plan such as "
+        "tp=4,ep=8,batch=128, or the path of a plan.yaml",
+    )
+    return parser
+
+
+def _config(saved: SavedRun) -> Config:
+    """The search without a study where the run scored every plan; its sensitivity is not asked for again."""
+    try:
+        exact = json.loads((saved.folder / "summary.json").read_text(encoding="utf-8"))["exact"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{saved.folder / 'summary.json'}: cannot be read: {error}") from error
+    config = saved.exact_config if exact else saved.config
+    return replace(config, sensitivity=replace(config.sensitivity, enabled=False))

@@ -1,0 +1,108 @@
+"""``python -m search.render.launch RUN --plan ROW --engine NAME``: the command that starts a plan of a run.
+
+A line a plan on standard output; lines that begin with ``#`` say what to expect, so that the whole is a shell script.
+Exit 0: there is a command. 1: the engine refuses the plan, or under ``all`` every one of them; the rule is named. 2:
+some input could not be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from costmodel.engine import ENGINES
+from costmodel.evaluate import evaluate
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from search.base.errors import InputError
+from search.inputs.config import read_model, read_scenario
+from search.inputs.saved_run import SavedRun, named_plan, read_run
+from search.optimizer.rules.facts import Facts, facts_of
+from search.render.launch.engines import LAUNCHED
+from search.render.launch.refusals import Refusal, layout_refusal, start_refusal
+from search.render.launch.script import about, balancer, bench_values, inline, measuring
+from search.render.launch.server import Server, server_of
+from search.render.launch.shell import comment
+
+
+@dataclass(frozen=True)
+class Start:
+    """A plan by the name it was given, and its server or why there is none."""
+
+    name: str
+    server: Server | None
+    refusal: Refusal | None
+
+
+def main(argv: list[str]) -> int:
+    """Read the run, print commands; returns the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        run = read_run(options.run)
+        names = [str(i + 1) for i in range(len(run.front))] if options.plan == "all" else [options.plan]
+        if not names:
+            raise InputError(f"--plan: {options.run} has no feasible plan, so there is none to start")
+        starts = _starts(run, names, options.engine)
+    except InputError as error:
+        from search.commands.search import fail
+
+        return fail(str(error), InputError.exit_code)
+    if options.plan != "all" and starts[0].refusal is not None:
+        refused = starts[0].refusal
+        title = LAUNCHED[options.engine].title
+        print(f"refused: {title} cannot start {starts[0].name}: rule {refused.rule}: {refused.text}", file=sys.stderr)
+        return 1
+    for start in starts:
+        print("\n".join(_lines(run, start, options.engine, brief=options.plan == "all")))
+    return 0 if any(start.server for start in starts) else 1
+
+
+def _starts(run: SavedRun, names: list[str], engine: str) -> list[Start]:
+    scenario = read_scenario(run.config, read_model(run.config.model).architecture)
+    facts = facts_of(scenario)
+    return [_start(run, *named_plan(run, name), scenario, facts, engine) for name in names]
+
+
+def _start(run: SavedRun, plan: Plans, name: str, scenario: Scenario, facts: Facts, engine: str) -> Start:
+    refused = layout_refusal(plan, facts, engine)
+    if refused is not None:  # the layout may not even exist: nothing to score
+        return Start(name, None, refused)
+    server = server_of(run.config, scenario, plan, evaluate(scenario, plan), 0)
+    refused = start_refusal(server, engine)
+    return Start(name, None if refused else server, refused)
+
+
+def _lines(run: SavedRun, start: Start, engine: str, *, brief: bool) -> list[str]:
+    if start.server is None:
+        assert start.refusal is not None
+        return [comment(f"{start.name}: refused by rule {start.refusal.rule}: {start.refusal.text}")]
+    server = start.server
+    options = f"trtllm_{start.name.replace(' ', '_')}.yaml" if start.name.startswith("row ") else "trtllm.yaml"
+    line = inline(server, engine, options)
+    if brief:
+        return [comment(f"{start.name}: {server.words}; logs {LAUNCHED[engine].log_line(server)}"), line]
+    comments = [*about(server, engine), *balancer(server)]
+    comments += measuring(server, engine, run.config, bench_values(server, engine))
+    return [*map(comment, comments), line]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="servefront launch", description="Print the command that starts a plan of a run on an engine."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "--plan",
+        default="recommended",
+        metavar="PLAN",
+        help="a row of pareto.csv (1 is the first), all of them (all), recommended (default), changes to it as "
+        "tp=4,ep=8, or a plan.yaml",
+    )
+    parser.add_argument("--engine", required=True, choices=ENGINES)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,117 @@
+"""The Hydra program around ``search.optimizer.run``: exit codes, one line an error, sweeps that outlive a bad job.
+
+Exit 0: a plan was recommended (by every job of a sweep). 1: some search found no feasible plan. 2: some input could
+not be used.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from search.base.errors import InputError, NoFeasiblePlan
+from search.base.escape import plain
+from search.base.paths import conf_dir
+from search.commands.sweep import BROKEN, job_folders, job_status, write_status
+from search.inputs.compose import missing_option, one_line
+from search.inputs.run_name import register
+from search.inputs.typed import explain, typed
+
+# What the jobs of this process left behind for ``main``: Hydra itself only knows success and a stack trace.
+_sweeps: list[Path] = []  # the folder of a multirun, once it has started
+_failures: list[tuple[str, int]] = []  # message and exit code
+
+
+def main(arguments: list[str]) -> int:
+    """Run Hydra on ``arguments`` and return the exit code."""
+    register()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
+    old = sys.argv
+    sys.argv = ["search", *arguments]
+    _sweeps.clear()
+    _failures.clear()
+    try:
+        _job()
+    except MissingConfigException as error:
+        return fail(missing_option(error), InputError.exit_code)
+    except OmegaConfBaseException as error:
+        return fail(explain(error), InputError.exit_code)
+    except HydraException as error:
+        return fail(one_line(error), InputError.exit_code)
+    except OSError as error:
+        return fail(_system(error), InputError.exit_code)
+    finally:
+        sys.argv = old
+    for message, code in _failures:
+        fail(message, code)
+    if _sweeps:
+        return sweep_code(_sweeps[-1])
+    return _failures[-1][1] if _failures else 0
+
+
+def fail(message: str, code: int) -> int:
+    """Say what went wrong, in one line on standard error."""
+    kind = "error" if code == InputError.exit_code else "infeasible"
+    print(f"{kind}: {plain(message)}", file=sys.stderr)
+    return code
+
+
+@hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
+def _job(config: DictConfig) -> None:
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    prefix = ""
+    if hydra_config.mode == RunMode.MULTIRUN:
+        _sweeps.append(Path(hydra_config.sweep.dir))
+        prefix = f"job {folder.name}: "
+    try:
+        search_once(config, folder)
+    except NoFeasiblePlan as error:
+        _failures.append((f"{prefix}{error}", NoFeasiblePlan.exit_code))
+    except (InputError, OSError) as error:
+        message = _system(error) if isinstance(error, OSError) else str(error)
+        _failures.append((f"{prefix}{message}", InputError.exit_code))
+        with suppress(OSError):
+            write_status(folder, BROKEN, message)
+
+
+def search_once(config: DictConfig, folder: Path) -> None:
+    """Search, write the run, print it; raises ``InputError`` or ``NoFeasiblePlan``."""
+    settings = typed(config)
+    from search.optimizer.run import run
+    from search.render.run_folder import claim_folder, write_run
+    from search.render.terminal import infeasible_message, print_outcome
+
+    claim_folder(folder)
+    outcome = run(settings)
+    write_run(folder, outcome)
+    if outcome.choice is None:
+        raise NoFeasiblePlan(infeasible_message(outcome))
+    print_outcome(outcome, folder)
+
+
+def sweep_code(folder: Path) -> int:
+    """The exit code of a sweep: the worst of its jobs."""
+    statuses = {job_status(job)["status"] for job in job_folders(folder)}
+    if (folder / "sweep.csv").is_file():
+        from search.render.sweep_table import print_sweep
+
+        print_sweep(folder / "sweep.csv")
+    print(f"Sweep written to {plain(shlex.quote(str(folder / 'sweep.csv')))}")
+    if BROKEN in statuses:
+        return InputError.exit_code
+    return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code
+
+
+def _system(error: OSError) -> str:
+    return f"{error.filename or 'file'}: {error.strerror or error}"

@@ -1,0 +1,78 @@
+"""Hydra multirun: when all jobs are done, gather their fronts into one ``sweep.csv``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from search.base.escape import csv_cell
+
+BROKEN = "error"
+
+
+class GatherSweep(Callback):
+    """Registered in ``conf/config.yaml``; Hydra calls it once a sweep."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        gather(Path(config.hydra.sweep.dir))
+
+
+def write_status(folder: Path, status: str, message: str) -> None:
+    """Leave word of a job that has no summary; a folder that holds an earlier run stays as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "summary.json").exists():
+        return
+    text = json.dumps({"status": status, "message": message}, indent=2)
+    (folder / "status.json").write_text(text + "\n", encoding="utf-8")
+
+
+def job_status(folder: Path) -> dict[str, Any]:
+    """What a job left: its summary, or the word of its failure."""
+    for name in ("summary.json", "status.json"):
+        path = folder / name
+        if path.is_file():
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return found
+    return {"status": BROKEN, "message": "the job left nothing behind"}
+
+
+def job_folders(folder: Path) -> list[Path]:
+    """The jobs of a sweep, in order of their number."""
+    jobs = [p.parent.parent for p in folder.glob("*/.hydra/overrides.yaml")]
+    return sorted(jobs, key=lambda p: (int(p.name) if p.name.isdigit() else 1 << 30, p.name))
+
+
+def gather(folder: Path) -> Path:
+    """Write ``sweep.csv``: every row of every front, with the job's number, its status and the keys that vary. A job
+    without a front has one row that holds only these."""
+    jobs = [(job, job_status(job), _overrides(job)) for job in job_folders(folder)]
+    keys = sorted({k for _, _, o in jobs for k in o if len({str(other.get(k)) for _, _, other in jobs}) > 1})
+    rows: list[dict[str, Any]] = []
+    columns: list[str] = []
+    for job, status, overrides in jobs:
+        lead = {"job": job.name, "status": status["status"]} | {k: overrides.get(k, "") for k in keys}
+        front = job / "pareto.csv"
+        plans: list[dict[str, Any]] = []
+        if front.is_file():
+            with front.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                plans = list(reader)
+                columns = list(reader.fieldnames or columns)
+        rows += [lead | plan for plan in plans] or [lead]
+    path = folder / "sweep.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["job", "status", *keys, *columns], restval="", lineterminator="\n")
+        writer.writerow({name: csv_cell(name) for name in writer.fieldnames})
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    return path
+
+
+def _overrides(job: Path) -> dict[str, str]:
+    listed = OmegaConf.load(job / ".hydra" / "overrides.yaml")
+    pairs = (str(item).partition("=") for item in listed)
+    return {key.lstrip("+~"): value for key, _, value in pairs}

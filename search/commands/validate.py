@@ -1,0 +1,65 @@
+"""``python -m search validate FILE.csv``: predict measurements and say how far off the predictions are.
+
+FILE.csv has the columns of ``silicon_dev.csv`` or of ``published_dev.csv``. Exit 0, or 2 with one line if a file or
+folder cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from search.base.errors import InputError
+from search.evidence.measured.peers import read_peer
+from search.evidence.measured.predict import predict
+from search.evidence.measured.predictions_file import id_column, write_predictions
+from search.evidence.measured.rows import Measurement, read_rows
+from search.evidence.measured.tables import print_report
+
+
+def main(argv: list[str]) -> int:
+    """Read, predict, write, print; returns the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        if options.models is not None and not options.models.is_dir():
+            raise InputError(f"--models {options.models}: not a folder")
+        measurements = _read(options.file)
+        peers = {path.name: read_peer(path, measurements) for path in options.compare}
+        predictions = predict(measurements, options.models)
+        if options.out is not None:
+            write_predictions(predictions, id_column(options.file), options.out)
+    except InputError as error:
+        from search.commands.search import fail
+
+        return fail(str(error), InputError.exit_code)
+    print_report(predictions, peers)
+    if options.out is not None:
+        print(f"Written to {options.out}")
+    return 0
+
+
+def _read(path: Path) -> list[Measurement]:
+    try:
+        return read_rows(path)
+    except KeyError as error:
+        raise InputError(f"{path}: column {error} is missing") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="servefront validate", description="Predict measured runs and print how far off the predictions are."
+    )
+    parser.add_argument(
+        "file", type=Path, metavar="FILE.csv", help="measurements, in either schema of docs/validate.md"
+    )
+    parser.add_argument("--out", type=Path, help="write the predictions, a line for every row of FILE.csv")
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help="config.json files named by model, read first")
+    parser.add_argument(
+        "--compare", type=Path, action="append", default=[], metavar="FILE", help="another program's predictions"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""Central 80 % intervals around predictions, learned from residuals of families that were left out of the fit.
+
+``conf/intervals.yaml`` holds, for each figure and class of situation, the 10th and 90th percentile of
+log(measured / predicted). Classes, from the best known to the least: ``covered`` (an accelerator whose kernels were
+measured, an engine with fitted constants), ``waiting`` (covered, but the cache admits fewer sequences than are in
+flight), ``engine`` (the engine is unknown), ``accelerator`` (its kernels were not measured) and ``layout`` (pipeline
+or sequence parallelism, or several nodes, which no fitted row has). Two more are for validation only: ``published``
+(somebody's printed figure, whose client, lengths and layout are partly unknown) and ``offline`` (the same for batches
+and backlogs). ``search.commands.fidelity`` says how each is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.plans import Array, Plans
+from costmodel.scenario import Scenario
+from costmodel.scores import COSTS, Scores
+from search.base.errors import InputError
+from search.base.paths import conf_dir
+
+CLASSES = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline")
+FIGURES = ("ttft_s", "tpot_s", "output_tokens_per_s")
+# Figures that share another's relative interval.
+SAME_AS = {
+    "output_tokens_per_s_per_gpu": "output_tokens_per_s",
+    "requests_per_s": "output_tokens_per_s",
+    "burst_ttft_s": "ttft_s",
+}
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """``bounds[figure][class]`` is (low, high): factors on the prediction."""
+
+    bounds: Mapping[str, Mapping[str, tuple[float, float]]]
+
+    def of(self, figure: str, classes: NDArray[np.int64], values: Array) -> tuple[Array, Array]:
+        """Low and high of ``values``; ``classes`` index into ``CLASSES``. Costs are a rate over the throughput: the
+        throughput's high is their low."""
+        table = self.bounds["output_tokens_per_s" if figure in COSTS else SAME_AS.get(figure, figure)]
+        low = np.array([table[name][0] for name in CLASSES])[classes]
+        high = np.array([table[name][1] for name in CLASSES])[classes]
+        return (values / high, values / low) if figure in COSTS else (values * low, values * high)
+
+
+@cache
+def load_intervals() -> Intervals:
+    """``conf/intervals.yaml``."""
+    from omegaconf import OmegaConf
+
+    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "intervals.yaml"))
+    bounds = {f: {c: tuple(loaded["factors"][f][c]) for c in CLASSES} for f in FIGURES}
+    for figure, table in bounds.items():
+        for name, (low, high) in table.items():
+            if not 0.0 < low <= 1.0 <= high:
+                raise InputError(f"intervals.yaml: {figure}.{name} = [{low}, {high}] must hold 1")
+    return Intervals(bounds)
+
+
+def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The class of each plan: the least known that applies. An accelerator is measured when its law is its own."""
+    classes = np.zeros(len(plans), dtype=np.int64)
+    classes[waiting] = CLASSES.index("waiting")
+    if scenario.engine.name == "any":
+        classes[:] = CLASSES.index("engine")
+    if not getattr(scenario.law, "name", "flat").startswith("measured_"):
+        classes[:] = CLASSES.index("accelerator")
+    replica = plans.gpus // plans.dp
+    unusual = (plans.pp > 1) | (plans.sp > 1) | (replica > scenario.cluster.node_size)
+    classes[unusual] = CLASSES.index("layout")
+    return classes
+
+
+def coverage_of(scenario: Scenario, plans: Plans, scores: Scores) -> NDArray[np.int64]:
+    """``coverage`` of plans by their scores: those wait that the cache admits fewer sequences of than are in flight."""
+    return coverage(scenario, plans, scores.admitted_batch < plans.batch)

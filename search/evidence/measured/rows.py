@@ -1,0 +1,167 @@
+"""Rows of measurements, in either of two schemas, as one kind of record (docs/fidelity.md lists the columns)."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.base.errors import InputError
+
+REALISED = 0.9  # of nominal lengths: InferenceX draws them uniformly between 0.8 and 1.0 of the nominal
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run. Lengths are realised means in tokens; ``concurrency`` sequences in flight over the deployment, ``None``
+    where all requests are queued at once; layout degrees are ``None`` where the source does not print them. Measured
+    figures are ``None`` where there are none. ``printed``: from somebody's table, not from a log. ``drawn`` is True
+    for lengths drawn at random, as the InferenceX benchmark does; ``date`` of the run; ``requests`` in all, where
+    known, and ``waves`` of them over the concurrency."""
+
+    id: str
+    model: str
+    system: str
+    engine: str
+    version: str
+    precision: str
+    kv_precision: str
+    regime: str
+    isl: float
+    osl: float
+    nominal: tuple[int, int]
+    drawn: bool
+    concurrency: float | None
+    gpus: int
+    tp: int | None
+    pp: int
+    attn_dp: int | None
+    ep: int | None
+    moe_tp: int | None
+    ttft_s: float | None
+    tpot_s: float | None
+    tokens_per_s_per_gpu: float | None
+    note: str = ""
+    waves: float | None = None
+    requests: float | None = None
+    printed: bool = False
+    date: str = ""
+
+    @property
+    def family(self) -> tuple[str, str, str]:
+        """Model, system and engine: what is left out together."""
+        return (self.model, self.system, self.engine)
+
+    @property
+    def varied(self) -> bool:
+        """True where requests differ in length: they were drawn, or their mean is no whole number of tokens."""
+        return self.drawn or self.isl % 1 > 0 or self.osl % 1 > 0
+
+    @property
+    def setting(self) -> tuple[object, ...]:
+        """What layouts are compared within."""
+        return (*self.family, self.precision, self.nominal)
+
+
+def read_rows(path: Path) -> list[Measurement]:
+    """Read a file of either schema, told apart by its columns; ``InputError`` for anything else."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            header = set(reader.fieldnames or [])
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from error
+    if {"row", "ttft_ms", "tpot_ms", "concurrency", "mode"} <= header:
+        return [_silicon(row) for row in rows]
+    if {"id", "regime", "hw", "weight_dtype"} <= header:
+        return [_published(row) for row in rows]
+    raise InputError(
+        f"{path}: neither the columns of silicon_dev.csv (row, mode, ...) nor of published_dev.csv (id, ...)"
+    )
+
+
+def _float(row: dict[str, str], *names: str) -> float | None:
+    """The first of some columns that holds a number."""
+    for name in names:
+        text = (row.get(name) or "").strip()
+        try:
+            value = float(text)
+        except ValueError:
+            continue
+        if math.isfinite(value):
+            return value
+    return None
+
+
+def _int(row: dict[str, str], name: str) -> int | None:
+    value = _float(row, name)
+    return None if value is None else int(value)
+
+
+def _milli(value: float | None) -> float | None:
+    return None if value is None else value / 1e3
+
+
+def _silicon(row: dict[str, str]) -> Measurement:
+    # Curated rows repeat InferenceX's to the second decimal (tests/search/measured/test_recipes.py).
+    drawn = row.get("origin") in ("inferencex", "curated")
+    factor = REALISED if drawn else 1.0
+    isl, osl = _float(row, "isl") or 0.0, _float(row, "osl") or 0.0
+    ttft, tpot = _milli(_float(row, "ttft_ms")), _milli(_float(row, "tpot_ms"))
+    concurrency, gpus = _float(row, "concurrency"), _int(row, "gpus") or 0
+    tp, attn_dp, moe_tp, ep = (_int(row, n) for n in ("tp", "attn_dp", "moe_tp", "ep"))
+    pp = _int(row, "pp") or 1
+    note = ""
+    experts_width = (moe_tp or 1) * (ep or 1)
+    if tp and attn_dp and experts_width != tp * attn_dp and experts_width % tp == 0:
+        # tp 1 with moe_tp 2 cannot be one GPU: the attention is copied as often as it takes to fill the stage.
+        attn_dp, gpus = experts_width // tp, experts_width * pp
+        note = "layout contradicts itself; attn_dp inferred from moe_tp and ep"
+    speed = None
+    if ttft is not None and tpot is not None and concurrency and gpus:
+        speed = concurrency * osl * factor / (ttft + (osl * factor - 1) * tpot) / gpus
+    return Measurement(
+        id=row["row"], model=row["model"], system=row["system"], engine=row["engine"],
+        version=row.get("engine_version") or "", precision=row["precision"],
+        kv_precision="", regime="disaggregated" if row["mode"] == "disagg" else "closed_loop_fixed_conc",
+        isl=isl * factor, osl=osl * factor, nominal=(int(isl), int(osl)), drawn=drawn, concurrency=concurrency,
+        gpus=gpus, tp=tp, pp=pp, attn_dp=attn_dp, ep=ep, moe_tp=moe_tp,
+        ttft_s=ttft, tpot_s=tpot, tokens_per_s_per_gpu=speed, note=note,
+        date=row.get("measured_on") or "",
+    )  # fmt: skip
+
+
+def _published(row: dict[str, str]) -> Measurement:
+    drawn = "InferenceX" in row.get("source", "")
+    factor = REALISED if drawn else 1.0
+    isl, osl = _float(row, "isl") or 0.0, _float(row, "osl") or 0.0
+    gpus = _int(row, "n_gpus") or 0
+    total = _float(row, "output_tok_s_total")
+    speed = _float(row, "output_tok_s_per_gpu")
+    if speed is None and total is not None and gpus:
+        speed = total / gpus
+    concurrency, requests = _float(row, "concurrency"), _requests(row.get("notes") or "")
+    return Measurement(
+        id=row["id"], model=row["model"], system=row["hw"], engine=row["engine"],
+        version=row.get("engine_version") or "", precision=row.get("weight_dtype") or "",
+        kv_precision=row.get("kv_dtype") or "",
+        regime="disaggregated" if row.get("disagg") == "yes" else row["regime"],
+        isl=isl * factor, osl=osl * factor, nominal=(int(isl), int(osl)), drawn=drawn,
+        concurrency=concurrency, gpus=gpus, tp=_int(row, "tp"), pp=_int(row, "pp") or 1,
+        attn_dp=_int(row, "attn_dp"), ep=_int(row, "ep"), moe_tp=None,
+        ttft_s=_milli(_float(row, "ttft_ms_mean", "ttft_ms_median")),
+        tpot_s=_milli(_float(row, "tpot_ms_mean", "itl_ms_mean", "tpot_ms_median")),
+        tokens_per_s_per_gpu=speed,
+        printed=True, date=row.get("date") or "",
+        note="speculative decoding" if (row.get("spec_decode") or "none") not in ("none", "no", "") else "",
+        requests=requests, waves=max(requests / concurrency, 1.0) if requests and concurrency else None,
+    )  # fmt: skip
+
+
+def _requests(notes: str) -> float | None:
+    """How many requests a run sent, which the notes hold where the source says it."""
+    found = re.search(r"n_requests=([\d.]+)|(\d+) fixed-length requests|num prompts (\d+)", notes)
+    return float(next(text for text in found.groups() if text)) if found else None

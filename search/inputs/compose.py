@@ -1,0 +1,49 @@
+"""The configuration that Hydra would compose, for commands that are no Hydra programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import OmegaConfBaseException
+
+from search.base.errors import InputError
+from search.base.paths import conf_dir
+from search.inputs.schema import Config
+from search.inputs.typed import explain, typed
+
+
+def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
+    """``overrides`` as after ``python -m search``; ``folder`` as its ``--config-dir``. ``InputError`` in one line."""
+    if folder is not None:
+        if not folder.is_dir():
+            raise InputError(f"--config-dir: {folder} is not a folder")
+        overrides = [*overrides, f"hydra.searchpath=['file://{folder.resolve()}']"]
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return typed(compose("config", list(overrides)))
+    except MissingConfigException as error:
+        raise InputError(missing_option(error)) from error
+    except OmegaConfBaseException as error:
+        raise InputError(explain(error)) from error
+    except HydraException as error:
+        raise InputError(one_line(error)) from error
+
+
+def missing_option(error: MissingConfigException) -> str:
+    """Which option of which group does not exist, and those that do."""
+    wanted = error.missing_cfg_file or ""
+    options = f"; available: {', '.join(sorted(error.options))}" if error.options else ""
+    group, _, name = str(wanted).rpartition("/")
+    return f"{group or 'config'}: there is no {name!r}{options}"
+
+
+def one_line(error: HydraException) -> str:
+    """Hydra's error with its cause."""
+    cause = error.__cause__
+    text = str(error)
+    if cause is not None and str(cause) not in text:
+        text = f"{text}: {cause}"
+    return text

@@ -1,0 +1,23 @@
+"""Figures that need the accelerator's price or power: who asks for one without the other is told what to set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from costmodel.hardware import Accelerator
+from costmodel.scores import COSTS
+from search.base.errors import InputError
+
+UNITS = {"price_per_hour": "USD", "power_w": "WATTS"}
+
+
+def check_costs(key: str, figures: Iterable[str], accelerator: Accelerator) -> None:
+    """``InputError`` for the first of ``figures`` that the accelerator does not state what is needed for; ``key`` is
+    where they were asked for."""
+    for figure in figures:
+        field = COSTS.get(figure)
+        if field is not None and getattr(accelerator, field) is None:
+            raise InputError(
+                f"{key}.{figure}: hardware {accelerator.name!r} has hardware.{field} = null; "
+                f"set hardware.{field}={UNITS[field]} or leave the figure out"
+            )

@@ -1,0 +1,63 @@
+"""The catalog of accelerators in ``conf/hardware``: found by key, name or alias."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from search.base.errors import InputError
+from search.base.paths import conf_dir
+from search.inputs.models.catalog import plain
+from search.inputs.schema import ClusterConfig, EngineConfig, HardwareConfig
+
+
+def hardware_names() -> list[str]:
+    """Options of the ``hardware`` group."""
+    return sorted(path.stem for path in (conf_dir() / "hardware").glob("*.yaml"))
+
+
+def load_group(group: str, option: str, schema: type) -> Any:
+    """One file of a group as an object of its schema."""
+    loaded = OmegaConf.load(conf_dir() / group / f"{option}.yaml")
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), loaded))
+
+
+@cache
+def load_hardware(option: str) -> HardwareConfig:
+    """An accelerator's file."""
+    config: HardwareConfig = load_group("hardware", option, HardwareConfig)
+    return config
+
+
+@cache
+def load_cluster(option: str) -> ClusterConfig:
+    """A cluster's file."""
+    config: ClusterConfig = load_group("cluster", option, ClusterConfig)
+    return config
+
+
+@cache
+def load_engine(option: str) -> EngineConfig:
+    """An engine's file."""
+    config: EngineConfig = load_group("engine", option, EngineConfig)
+    return config
+
+
+@cache
+def _index() -> dict[str, str]:
+    index: dict[str, str] = {}
+    for option in hardware_names():
+        config = load_hardware(option)
+        for spelling in (option, config.name, *config.aliases):
+            index[plain(spelling)] = option
+    return index
+
+
+def find_hardware(name: str) -> str:
+    """The option that ``name`` means, without regard to case and punctuation; ``InputError`` if there is none."""
+    option = _index().get(plain(name))
+    if option is None:
+        raise InputError(f"hardware: {name!r} is not in the catalog; known: {', '.join(hardware_names())}")
+    return option

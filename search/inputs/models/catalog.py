@@ -1,0 +1,77 @@
+"""The catalog of models in ``conf/model``: one YAML file a model, found by its name or any of its aliases."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from search.base.paths import conf_dir
+from search.inputs.models.fields import ConfigError, shown
+from search.inputs.models.load import load_config_json
+from search.inputs.models.reader import ReadModel, read_architecture
+
+KEYS = ("name", "aliases", "source", "config", "weights", "kv_cache", "published")
+
+
+def plain(name: str) -> str:
+    """A name without case and punctuation: ``Qwen/Qwen3-30B-A3B`` and ``qwen qwen3 30b a3b`` are one."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _folder() -> Path:
+    return conf_dir() / "model"
+
+
+def model_names() -> list[str]:
+    """Options of the ``model`` group."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def find_model(name: str) -> str:
+    """The option (file name without suffix) that ``name`` means: itself, its ``name`` or an alias, without regard to
+    case, punctuation or an organisation before a slash. ``ConfigError`` names near ones if there is none."""
+    known = _index()
+    for spelling in (name, name.rsplit("/", 1)[-1]):
+        if plain(spelling) in known:
+            return known[plain(spelling)]
+    near = [known[form] for form in get_close_matches(plain(name.rsplit("/", 1)[-1]), known, n=6, cutoff=0.4)]
+    listed = ", ".join(dict.fromkeys(near)) or "none"
+    raise ConfigError(f"model = {shown(name)} is not in the catalog; near: {listed}")
+
+
+@cache
+def _index() -> dict[str, str]:
+    index: dict[str, str] = {}
+    for option in model_names():
+        entry = load_entry(option)
+        spellings = [option, entry["name"], *entry["aliases"]]
+        for spelling in spellings:
+            for form in {plain(spelling), plain(spelling.rsplit("/", 1)[-1])}:
+                if index.setdefault(form, option) != option:
+                    raise ConfigError(f"model catalog: {spelling!r} is claimed by {index[form]} and {option}")
+    return index
+
+
+def load_entry(option: str) -> dict[str, Any]:
+    """One file as plain data, with the single ``defaults`` level of Hydra resolved."""
+    path = _folder() / f"{option}.yaml"
+    if not path.is_file():
+        raise ConfigError(f"model = {option!r}: there is no {path.name} in the catalog")
+    entry: Any = OmegaConf.to_container(OmegaConf.load(path))
+    defaults = [default for default in entry.pop("defaults", []) if default != "_self_"]
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(*(load_entry(d) for d in defaults), entry))
+    if sorted(merged) != sorted(KEYS):
+        raise ConfigError(f"model = {option!r}: {path.name} must have exactly the keys {', '.join(KEYS)}")
+    return dict(merged)
+
+
+def read_catalog_model(name: str) -> ReadModel:
+    """The architecture of a catalog model, by option, name or alias."""
+    entry = load_entry(find_model(name))
+    config = load_config_json(entry["config"]) if entry["config"] else entry["published"]
+    return read_architecture(config, name=entry["name"], weights=entry["weights"], kv_cache=entry["kv_cache"])

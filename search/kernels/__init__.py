@@ -1,4 +1,0 @@
-"""Kernel tables: reading them as ``Work`` and fitting the constants of ``costmodel.laws`` to them.
-
-``python -m search.kernels.fit --data FOLDER`` prints the error tables and writes ``conf/law/*.yaml``.
-"""

@@ -1,0 +1,1 @@
+"""Legality: which layouts exist, and which an engine takes."""

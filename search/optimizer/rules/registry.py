@@ -1,0 +1,20 @@
+"""The lists of rules, by engine. A new engine's list joins here."""
+
+from __future__ import annotations
+
+from costmodel.engine import ENGINES
+from search.optimizer.rules import general, sglang, trtllm, vllm
+from search.optimizer.rules.rule import Rule
+
+_OF = {"vllm": vllm.RULES, "sglang": sglang.RULES, "trtllm": trtllm.RULES}
+assert tuple(_OF) == ENGINES
+
+
+def general_rules() -> list[Rule]:
+    """What a layout needs to exist at all, in the order in which a plan is counted as removed."""
+    return general.RULES
+
+
+def engine_rules(engine: str) -> list[Rule]:
+    """The rules of ``vllm``, ``sglang`` or ``trtllm``."""
+    return _OF[engine]

@@ -1,0 +1,41 @@
+"""A rule, and what several engines' rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.plans import IntArray, Plans
+from search.optimizer.rules.facts import Facts
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``keeps(plans, facts)`` is True for the plans that the rule allows. ``source`` names the engine's file and
+    version, or the definition that the rule follows from."""
+
+    name: str
+    source: str
+    text: str
+    keeps: Callable[[Plans, Facts], Mask]
+
+
+def divides(divisor: IntArray, values: tuple[int, ...]) -> Mask:
+    """True where ``divisor`` divides every one of ``values``."""
+    kept = np.ones(len(divisor), dtype=bool)
+    for value in values:
+        kept &= value % np.maximum(divisor, 1) == 0
+    return kept
+
+
+def kv_heads_fit(plans: Plans, facts: Facts) -> Mask:
+    """KV heads are split evenly, or replicated evenly when tp exceeds them."""
+    kept = np.ones(len(plans), dtype=bool)
+    for heads in facts.kv_heads:
+        kept &= np.where(plans.tp >= heads, plans.tp % heads == 0, heads % np.maximum(plans.tp, 1) == 0)
+    return kept

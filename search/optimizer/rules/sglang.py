@@ -1,0 +1,63 @@
+"""What SGLang 0.5.23 accepts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from costmodel.plans import Plans
+from search.optimizer.rules.facts import Facts
+from search.optimizer.rules.rule import Mask, Rule, divides, kv_heads_fit
+
+
+def _nodes_divide(plans: Plans, facts: Facts) -> Mask:
+    ranks = plans.stage_width * plans.pp
+    nodes = np.maximum(-(-ranks // facts.node_size), 1)
+    return ranks % nodes == 0
+
+
+def _blocks_divide(plans: Plans, facts: Facts) -> Mask:
+    kept = np.ones(len(plans), dtype=bool)
+    if facts.weight_block:
+        for inner in facts.expert_inner:
+            kept &= (inner // np.maximum(plans.moe_tp, 1)) % facts.weight_block == 0
+    return kept
+
+
+RULES = [
+    Rule(
+        "sglang.heads_divide",
+        "sglang/srt/layers/dp_attention.py and model files, 0.5.23",
+        "tp divides the attention heads",
+        lambda p, f: divides(p.tp, f.heads),
+    ),
+    Rule(
+        "sglang.kv_heads_divide",
+        "sglang/srt/layers/linear.py QKVParallelLinear, 0.5.23",
+        "tp divides the KV heads, or is a multiple of them",
+        kv_heads_fit,
+    ),
+    Rule(
+        "sglang.experts_divide",
+        "sglang/srt/layers/moe/fused_moe_triton/layer.py, 0.5.23: num_experts % ep_size == 0",
+        "ep divides the experts",
+        lambda p, f: divides(p.ep, f.experts),
+    ),
+    Rule(
+        "sglang.fp8_blocks_divide",
+        "sglang/srt/layers/quantization/fp8.py, 0.5.23 (AITER on AMD excepted)",
+        "the split width of block-FP8 experts is a multiple of the block of 128",
+        _blocks_divide,
+    ),
+    Rule(
+        "sglang.attention_context_parallel",
+        "sglang/srt/server_args.py --attn-cp-size, 0.5.23",
+        "sp > 1 needs tp 1 and attn_dp 1",
+        lambda p, f: (p.sp == 1) | ((p.tp == 1) & (p.attn_dp == 1)),
+    ),
+    Rule(
+        "sglang.nodes_divide",
+        "sglang/srt/server_args.py, 0.5.23: (tp_size * pp_size) % nnodes == 0",
+        "a replica's ranks divide evenly over its nodes",
+        _nodes_divide,
+    ),
+]

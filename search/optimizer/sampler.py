@@ -1,0 +1,193 @@
+"""Optuna samplers that propose legal plans only.
+
+About one point in twenty of the free product of the axes is a legal plan. So every sampler is wrapped: what it
+proposes is moved to the nearest legal layout (distance in places along the axes), and the trial's parameters are that
+plan's own. The sampler learns from the plan that was scored, not from the one it dreamt of.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from costmodel.plans import IntArray
+from search.base.errors import InputError
+from search.optimizer.legal import Legal
+from search.optimizer.space import ORDER, Space
+
+# Half of the proposals search near the front found so far (a memetic step, Ishibuchi and Murata, IEEE TSMC-C 1998). The
+# shares hardly matter between 0.5 and 0.9; docs/adr/0003 has what the step gains.
+NEAR_LAYOUTS = 8
+LOCAL = 0.5
+SAME_LAYOUT = 0.7
+STEPS_ASIDE = 8  # tries to leave a plan that was already proposed
+
+SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "exact")
+
+
+def distribution(values: tuple[int, ...]) -> BaseDistribution:
+    """An axis as Optuna sees it: an integer range where the values are evenly spaced, else a choice."""
+    steps = {b - a for a, b in itertools.pairwise(values)}
+    if len(values) > 2 and len(steps) == 1:
+        return IntDistribution(values[0], values[-1], step=steps.pop())
+    return CategoricalDistribution(values)
+
+
+class LegalPlaces:
+    """The legal plans arranged for projection: layouts (all axes but batch), each with its run of legal batches."""
+
+    def __init__(self, space: Space, legal: Legal) -> None:
+        self.space = space
+        places = space.coordinates(legal.index)
+        layouts, batch = places[:-1], places[-1]
+        new = np.any(layouts[:, 1:] != layouts[:, :-1], axis=0)
+        self.start = np.concatenate([[0], np.flatnonzero(new) + 1])
+        self.stop = np.concatenate([self.start[1:], [len(legal)]])
+        self.layouts = layouts[:, self.start].T
+        self.batch = batch
+        self.position = {name: {v: i for i, v in enumerate(space.axes[name])} for name in ORDER}
+
+    def layout_of(self, place: Any) -> Any:
+        """The layout (row of ``layouts``) of legal plans."""
+        return np.searchsorted(self.start, place, side="right") - 1
+
+    def random(self, rng: np.random.Generator) -> int:
+        """A legal plan: a layout uniformly, then one of its batches."""
+        layout = int(rng.integers(len(self.start)))
+        return int(rng.integers(self.start[layout], self.stop[layout]))
+
+    def nearest(self, params: dict[str, int], rng: np.random.Generator) -> int:
+        """The legal plan nearest to a point of the space; ties are drawn."""
+        wanted = np.array([self.position[name][params[name]] for name in ORDER])
+        distance = np.abs(self.layouts - wanted[:-1]).sum(axis=1)
+        layout = int(rng.choice(np.flatnonzero(distance == distance.min())))
+        start, stop = int(self.start[layout]), int(self.stop[layout])
+        batches = self.batch[start:stop]
+        return start + int(np.abs(batches - wanted[-1]).argmin())
+
+    def neighbour(self, place: int, rng: np.random.Generator) -> int:
+        """A legal plan near ``place``: another batch of its layout, a power of two of places away, or the same batch
+        in one of the nearest layouts."""
+        layout = int(self.layout_of(place))
+        start, stop = int(self.start[layout]), int(self.stop[layout])
+        if rng.random() < SAME_LAYOUT and stop - start > 1:
+            reach = 2 ** int(rng.integers(int(stop - start).bit_length()))
+            return int(np.clip(place + rng.choice((-reach, reach)), start, stop - 1))
+        distance = np.abs(self.layouts - self.layouts[layout]).sum(axis=1)
+        near = np.argsort(distance + rng.random(len(distance)))[1 : NEAR_LAYOUTS + 1]
+        if len(near) == 0:
+            return place
+        other = int(rng.choice(near))
+        batches = self.batch[self.start[other] : self.stop[other]]
+        return int(self.start[other]) + int(np.abs(batches - self.batch[place]).argmin())
+
+    def params(self, place: int) -> dict[str, int]:
+        """The parameters of the legal plan at ``place``."""
+        layout = int(self.layout_of(place))
+        places = [*self.layouts[layout], self.batch[place]]
+        return {name: self.space.axes[name][int(i)] for name, i in zip(ORDER, places, strict=True)}
+
+
+class LegalSampler(BaseSampler):
+    """Wraps ``base``; the first generation and parameters that ``base`` leaves open are drawn among the legal."""
+
+    def __init__(self, base: BaseSampler | None, places: LegalPlaces, seed: int) -> None:
+        self.base = base
+        self.places = places
+        self.rng = np.random.default_rng(seed)
+        self.space = {name: distribution(places.space.axes[name]) for name in ORDER}
+        self.elite: IntArray = np.zeros(0, dtype=np.int64)
+        self.seen: set[int] = set()
+        self.proposed: dict[int, int] = {}  # trial number -> place among the legal
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.space
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        wanted = self.base.sample_relative(study, trial, search_space) if self.base else {}
+        if wanted:
+            missing = {n: int(self.rng.choice(self.places.space.axes[n])) for n in ORDER if n not in wanted}
+            place = self.places.nearest(wanted | missing, self.rng)
+            if len(self.elite) and self.rng.random() < LOCAL:
+                place = self.places.neighbour(self._from_front(), self.rng)
+            for _ in range(STEPS_ASIDE):
+                if place not in self.seen:
+                    break
+                place = self.places.neighbour(place, self.rng)
+        else:
+            place = self.places.random(self.rng)
+        self.seen.add(place)
+        self.proposed[trial.number] = place
+        return self.places.params(place)
+
+    def _from_front(self) -> int:
+        """A plan of the front found so far: a layout uniformly, then one of its plans."""
+        layouts = self.places.layout_of(self.elite)
+        mine = self.elite[layouts == self.rng.choice(np.unique(layouts))]
+        return int(self.rng.choice(mine))
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        raise AssertionError(f"{param_name} was not sampled with the others")  # pragma: no cover
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        if self.base:
+            self.base.before_trial(study, trial)
+
+    def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: Any, values: Any) -> None:
+        if self.base:
+            self.base.after_trial(study, trial, state, values)
+
+
+class _Generations:
+    """Optuna goes through all trials to find out the generation of each new one. It follows from the finished trials
+    alone, so those that are asked together share it; a study takes a sixth less time."""
+
+    _finished = _generation = -1
+
+    def get_trial_generation(self, study: optuna.Study, trial: FrozenTrial) -> int:
+        """As ``BaseGASampler`` has it, and stored in the trial likewise."""
+        key: str = self._get_generation_key()  # type: ignore[attr-defined]
+        if key in trial.system_attrs:
+            return int(trial.system_attrs[key])
+        finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+        if finished != self._finished:
+            self._generation = super().get_trial_generation(study, trial)  # type: ignore[misc]
+            self._finished = finished
+        else:
+            study._storage.set_trial_system_attr(trial._trial_id, key, self._generation)
+        return self._generation
+
+
+class NSGAIISampler(_Generations, optuna.samplers.NSGAIISampler):
+    """Optuna's, by the same name: it is in the keys of a study."""
+
+
+class NSGAIIISampler(_Generations, optuna.samplers.NSGAIIISampler):
+    """Likewise."""
+
+
+def base_sampler(name: str, seed: int, population: int) -> BaseSampler | None:
+    """The named Optuna sampler; ``None`` for ``random``, which draws among the legal plans directly."""
+    if name == "nsga2":
+        return NSGAIISampler(population_size=population, seed=seed)
+    if name == "nsga3":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return NSGAIIISampler(population_size=population, seed=seed)
+    if name == "tpe":
+        return optuna.samplers.TPESampler(multivariate=True, seed=seed, n_startup_trials=population)
+    if name == "random":
+        return None
+    raise InputError(f"strategy.sampler: {name!r} is not allowed; give one of {', '.join(SAMPLERS)}")

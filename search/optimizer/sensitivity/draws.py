@@ -1,0 +1,88 @@
+"""Seeded draws over all uncertain inputs at once: does the plan stay feasible, does it stay the best?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from costmodel.columns import column
+from costmodel.plans import Array
+from costmodel.scenario import Scenario
+from search.base.progress import track
+from search.optimizer.sensitivity.inputs import scaled
+from search.optimizer.sensitivity.pool import Pool, same_layout
+from search.optimizer.sensitivity.records import FIGURES, SAFE, Draws, Range
+from search.optimizer.sensitivity.situations import gain
+
+QUANTILES = (0.1, 0.5, 0.9)
+MOST_RIVALS = 3
+
+
+def factors(ranges: Sequence[Range], count: int, seed: int) -> Array:
+    """Shape (count, ranges). Half of the draws of an input lie below its configured value and half above, log-uniform
+    between it and the end of the range; inputs are independent."""
+    spread = 2.0 * np.random.default_rng(seed).random((count, len(ranges))) - 1.0
+    low = np.log([r.low for r in ranges])
+    high = np.log([r.high for r in ranges])
+    return np.exp(np.where(spread < 0.0, -spread * low, spread * high))
+
+
+def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float, count: int, seed: int) -> Draws:
+    """Rank the pool in each draw. ``base``: the recommended plan's deciding column as configured."""
+    names = [r.name for r in ranges]
+    name, direction = pool.policy.first
+    sign = 1.0 if direction == "max" else -1.0
+    feasible = np.zeros((count, len(pool.plans)), dtype=bool)
+    winners, shortfalls, lost, mine = [], [], [], []
+    for i, drawn in enumerate(track(factors(ranges, count, seed).tolist(), "sensitivity")):
+        scores, best = pool.ranked(scaled(scenario, dict(zip(names, drawn, strict=True))))
+        feasible[i] = scores.feasible
+        lost.append(scores.violations[:, pool.place] > 0.0)
+        mine.append([getattr(scores, figure)[pool.place] for figure in FIGURES])
+        winners.append(best)
+        if best is not None and feasible[i, pool.place]:
+            values = column(name, pool.plans, scores)
+            shortfalls.append(sign * (1.0 - float(values[pool.place] / values[best])))
+    alike = same_layout(pool.plans, pool.place)
+    own = [w for w in winners if w is not None and alike[w]]
+    return Draws(
+        count=count,
+        feasible=float(np.mean(feasible[:, pool.place])),
+        best=winners.count(pool.place) / count,
+        layout=len(own) / count,
+        missed={limit: float(share) for limit, share in zip(scores.limits, np.mean(lost, axis=0), strict=True)},
+        shortfall=_shortfall(shortfalls),
+        quantiles={f: tuple(np.quantile(np.array(mine)[:, i], QUANTILES).tolist()) for i, f in enumerate(FIGURES)},
+        rivals=_rivals(pool, [w for w in winners if w is not None and not alike[w]], count),
+        robust=_robust(pool, scenario, base, np.mean(feasible, axis=0)),
+    )
+
+
+def _shortfall(found: list[float]) -> tuple[float, float]:
+    # A plan that an uncovered one beats within its interval stays recommended: what it lacks to itself is nothing.
+    high = np.maximum(found, 0.0) if found else np.zeros(1)
+    return float(np.quantile(high, 0.5)), float(np.quantile(high, 0.9))
+
+
+def _rivals(pool: Pool, winners: list[int], count: int) -> tuple[tuple[dict[str, int], float], ...]:
+    layouts: dict[tuple[int, ...], Counter[int]] = {}
+    for row in winners:
+        plan = pool.plans.row(row)
+        key = (plan["gpus"] // plan["dp"], *(plan[a] for a in ("pp", "sp", "tp", "ep")))
+        layouts.setdefault(key, Counter())[row] += 1
+    ranked = sorted(layouts.values(), key=lambda wins: -wins.total())[:MOST_RIVALS]
+    return tuple((pool.plans.row(wins.most_common(1)[0][0]), wins.total() / count) for wins in ranked)
+
+
+def _robust(pool: Pool, scenario: Scenario, base: float, shares: Array) -> tuple[dict[str, int], float, float] | None:
+    safe = np.flatnonzero(shares >= SAFE)
+    if len(safe) == 0:
+        return None
+    few = replace(pool, plans=pool.plans.take(safe))
+    scores, best = few.ranked(scenario)
+    if best is None:
+        return None
+    return few.plans.row(best), float(shares[safe[best]]), gain(pool.policy.first, few.plans, scores, best, base)

@@ -1,0 +1,30 @@
+"""The whole of it, for the recommended plan of an outcome."""
+
+from __future__ import annotations
+
+from costmodel.evaluate import evaluate
+from search.optimizer.outcome import Outcome
+from search.optimizer.sensitivity.draws import draw
+from search.optimizer.sensitivity.more_gpus import a_node_more
+from search.optimizer.sensitivity.pool import pool
+from search.optimizer.sensitivity.records import Range, Sensitivity
+from search.optimizer.sensitivity.situations import at_the_ends, deciding, figures, one_unit_more
+
+
+def sensitivity(outcome: Outcome, ranges: tuple[Range, ...]) -> Sensitivity | None:
+    """``None`` where the configuration leaves it out or nothing is recommended."""
+    config, scenario = outcome.config.sensitivity, outcome.scenario
+    if not config.enabled or outcome.choice is None:
+        return None
+    ranked = pool(outcome, ranges, config.most_ranked)
+    scores = evaluate(scenario, ranked.plans)
+    base = deciding(ranked, scores)
+    plan = ranked.plans.row(ranked.place)
+    situations = [*at_the_ends(ranked, scenario, ranges, base), *one_unit_more(ranked, scenario, base)]
+    node = a_node_more(outcome, plan, base)
+    if node is not None:
+        situations.append(node)
+    draws = draw(ranked, scenario, ranges, base, config.draws, config.seed) if config.draws else None
+    return Sensitivity(
+        plan, figures(scores, ranked.place), ranges, tuple(situations), len(ranked.plans), ranked.total, draws
+    )

@@ -1,0 +1,47 @@
+"""Put the sections together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from search.render.document.sections.balance import load_balance
+from search.render.document.sections.comparison import claims, comparison
+from search.render.document.sections.inputs import hardware, inputs, model, summary
+from search.render.document.sections.layout import modules, resources, strategy
+from search.render.document.sections.performance import memory_check, performance, throughput, ttft_check
+from search.render.document.sections.rationale import front, rationale, search
+from search.render.document.sections.risks import assumptions, risks, sign_off
+from search.render.document.sections.sensitivity import sensitivity
+from search.render.document.view import Value, View
+
+SECTIONS: dict[str, Callable[[View], str]] = {
+    "Summary": summary,
+    "Model": model,
+    "Hardware": hardware,
+    "Input": inputs,
+    "Strategy": strategy,
+    "Resource allocation": resources,
+    "Performance": performance,
+    "Module division": modules,
+    "Rationale": rationale,
+    "Memory check": memory_check,
+    "TTFT check": ttft_check,
+    "Throughput": throughput,
+    "Load balance": load_balance,
+    "Comparison with earlier plans": comparison,
+    "Claims of earlier plans": claims,
+    "The front": front,
+    "The search": search,
+    "Sensitivity": sensitivity,
+    "Risks": risks,
+    "Assumptions": assumptions,
+    "Sign-off": sign_off,
+}
+
+
+def render(values: Mapping[str, Value]) -> str:
+    """The document as markdown; a function of ``values`` alone."""
+    v = View(values)
+    parts = [f"# Deployment plan: {v.text('name')}"]
+    parts += [f"## {n}. {title}\n\n{section(v)}" for n, (title, section) in enumerate(SECTIONS.items(), 1)]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,92 @@
+"""The terms of one plan's latencies, which ``evaluate`` only returns added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from costmodel.forward import forward, handover_seconds
+from costmodel.memory import memory
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
+from costmodel.serving.latency import latencies
+from costmodel.stages import Stages
+from search.render.document.account import scalar
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Seconds and steps of the closed loop and of the burst.
+
+    ``decode_s`` and ``mixed_s`` are rounds (steps) without and with prefill; ``mixed_share`` of the steps in which a
+    request decodes are of the latter kind.
+    TTFT = ``arrival_s`` (the rest of the running step) + ``queue_s`` (waiting for a place in the prefill, ``queue``
+    steps) + ``own_s`` (``prefills`` passes of its own) + ``request_s`` (host) + ``stream_s`` (waiting to be sent) +
+    ``outside_s`` (waiting for KV cache) + ``first_wave_s`` (where a client sends a finite number of requests, the first
+    of which are a burst).
+    Burst = (``burst_passes`` - 1) of ``burst_pass_s`` + ``burst_last_s`` + ``request_s``.
+    """
+
+    sequences: float
+    admitted: float
+    decode_s: float
+    mixed_s: float
+    mixed_share: float
+    queue: float
+    prefills: float
+    life: float
+    arrival_s: float
+    queue_s: float
+    own_s: float
+    request_s: float
+    stream_s: float
+    outside_s: float
+    first_wave_s: float
+    burst_passes: float
+    burst_pass_s: float
+    burst_last_s: float
+    handovers_s: tuple[float, float, float]
+    micro: float
+    stage_tokens: float
+
+
+def steady(scenario: Scenario, plan: Plans) -> Steady:
+    """Solve the loop of one plan again and keep its parts (``costmodel/serving/`` has the formulas)."""
+    layout = scenario.layout(plan)
+    stages = Stages.of(scenario.model, plan.pp)
+    wanted = np.ceil(plan.batch / plan.attn_dp)
+    seats = memory(scenario, layout, stages, wanted).seats
+    admitted = np.where(seats >= 1.0, np.minimum(wanted, seats), wanted)
+    loop, step = steady_loop(scenario, layout, admitted, plan.batch.astype(float))
+    time = forward(scenario, stages, step)
+    found = latencies(scenario, loop, time, admitted, wanted)
+    latency, slowest = time.latency_s[:, 0], time.slowest_stage_s[:, 0]
+    micro = scalar(loop.micro)
+    decode_s, mixed_s = (max(float(latency[p]), micro * float(slowest[p])) for p in (DECODE, MIXED))
+    hops = (layout.pp - 1.0) * handover_seconds(scenario, step)
+    hops = np.broadcast_to(hops, step.decodes.shape)[:, 0]
+    return Steady(
+        sequences=scalar(wanted),
+        admitted=scalar(admitted),
+        decode_s=decode_s,
+        mixed_s=mixed_s,
+        mixed_share=scalar(loop.disturbed),
+        queue=scalar(loop.queue),
+        prefills=scalar(loop.prefills),
+        life=scalar(loop.life),
+        arrival_s=scalar(found.arrival_s),
+        queue_s=scalar(found.queue_s),
+        own_s=scalar(found.own_s),
+        request_s=scenario.engine.request_s(scenario.lengths.isl),
+        stream_s=scalar(found.stream_s),
+        outside_s=scalar(found.outside_s),
+        first_wave_s=scalar(found.first_wave_s),
+        burst_passes=scalar(loop.burst_passes),
+        burst_pass_s=float(slowest[BURST]),
+        burst_last_s=float(latency[BURST]),
+        handovers_s=(float(hops[DECODE]), float(hops[MIXED]), float(hops[BURST])),
+        micro=micro,
+        stage_tokens=float(step.stage_decodes[DECODE, 0]),
+    )

@@ -1,0 +1,197 @@
+"""Every value of the document in one flat mapping. The sections render from it and from nothing else, so that a value
+that changes changes the text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import is_dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.blocks import GroupedQueryAttention, MoeFfn
+from costmodel.engine import ENGINES
+from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
+from costmodel.scenario import Scenario
+from search.optimizer.outcome import Outcome
+from search.render.document.claims import judge
+from search.render.document.plan_values import plan_values
+from search.render.document.search_values import search_values
+from search.render.document.sensitivity_values import sensitivity_values
+from search.render.document.spans import COUNTED, ESTIMATED
+from search.render.document.view import Value, Values
+
+
+def collect(outcome: Outcome) -> Values:
+    """Flat keys such as ``recommended.weights_bytes_per_gpu`` or ``baseline.1.tpot_s``, in SI units."""
+    assert outcome.choice is not None
+    scenario = outcome.scenario
+    values: Values = {"name": outcome.config.name}
+    values |= prefixed("model", model_values(scenario, outcome.config.model.source))
+    values |= prefixed("hardware", hardware_values(scenario))
+    if scenario.accelerator.price_per_hour is not None and outcome.config.hardware.price_as_of:
+        values["hardware.price_as_of"] = outcome.config.hardware.price_as_of
+    values |= prefixed("input", input_values(outcome))
+    row = outcome.choice.recommended
+    values |= prefixed("recommended", _row(outcome, row, full=True))
+    if outcome.choice.runner_up is not None:
+        values |= prefixed("runner_up", _row(outcome, outcome.choice.runner_up, full=False))
+    for i, relaxed in enumerate(r for r in outcome.choice.relaxed if r.row is not None):
+        assert relaxed.row is not None
+        values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
+        values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
+    values |= search_values(outcome) | sensitivity_values(outcome)
+    if outcome.baselines:
+        values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
+    for i, baseline in enumerate(outcome.baselines):
+        refusals = {f"refusal.{e}": rule for e, rule in baseline.refusals.items() if rule is not None}
+        own: Values = {"name": baseline.name, "engines": ", ".join(baseline.engines) or "none", **refusals}
+        missed = int(baseline.scores.first_violated()[0])
+        own["limits"] = "kept" if missed < 0 else f"misses {baseline.scores.limits[missed]}"
+        values |= prefixed(f"baseline.{i}", own | plan_values(scenario, baseline.plan, baseline.scores, full=False))
+        for j, verdict in enumerate(judge(baseline, scenario)):
+            values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
+    values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
+    for i, (where, text) in enumerate(_assumed(outcome)):
+        values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
+    return {key: plain(value) for key, value in values.items()}
+
+
+def _assumed(outcome: Outcome) -> list[tuple[str, str]]:
+    """Inputs whose source in the configuration says that they are an assumption."""
+    config = outcome.config
+    sources = [(f"hardware.{k}", s) for k, s in config.hardware.sources.items()]
+    sources += [(f"cluster.{t.name}.{k}", s) for t in config.cluster.tiers for k, s in t.source.items()]
+    sources += [(f"engine.{k}", s) for k, s in config.engine.sources.items()]
+    return [(where, text) for where, text in sources if "assum" in text.lower()]
+
+
+def prefixed(prefix: str, values: dict[str, Any]) -> Values:
+    return {f"{prefix}.{key}": value for key, value in values.items()}
+
+
+def plain(value: Any) -> Value:
+    """A Python number or text; infinities and NaN have no place in a document."""
+    if isinstance(value, str):
+        return value
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not np.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number or text")
+    return number
+
+
+def _row(outcome: Outcome, row: int, *, full: bool) -> Values:
+    one = slice(row, row + 1)
+    plan, scores = outcome.plans.take(one), outcome.scores.take(one)
+    engines = ", ".join(e for e, takes in zip(ENGINES, outcome.engines[:, row], strict=True) if takes)
+    return {"engines": engines} | plan_values(outcome.scenario, plan, scores, full=full)
+
+
+def model_values(scenario: Scenario, source: str) -> Values:
+    """The model, in parameters, bytes and layers."""
+    model = scenario.model
+    values: Values = {
+        "name": model.name,
+        "layers": model.layer_count,
+        "hidden": model.hidden,
+        "vocabulary": model.vocabulary,
+        "parameters": parameters(model),
+        "active_parameters": active_parameters(model),
+        "kv_bytes_per_token": kv_bytes_per_token(model),
+        "kv_elements_per_token": kv_bytes_per_token(model) / model.kv_format.bytes_per_element,
+        "kv_format": model.kv_format.name,
+        "weights_bytes": sum(weight_bytes(model).values()),
+    }
+    if source:
+        values["source"] = source
+    if model.max_position:
+        values["max_position"] = model.max_position
+    if model.vision_parameters:
+        values["vision_parameters"] = model.vision_parameters
+    for i, (name, size) in enumerate(weight_bytes(model).items()):
+        values |= {f"format.{i}.name": name, f"format.{i}.bytes": size}
+    counts = Counter(model.sequence)
+    for i, kind in enumerate(model.kinds):
+        values |= prefixed(f"kind.{i}", {"layers": counts[i], **_kind_values(kind)})
+    return values
+
+
+def _kind_values(kind: Any) -> Values:
+    """What one kind of layer is made of. A block's fields that are off (False, None, zero, "none") are left out."""
+    values: Values = {}
+    for part, block in (("mixer", kind.mixer), ("ffn", kind.ffn)):
+        if block is None:
+            continue
+        values[f"{part}.name"] = type(block).__name__
+        for name, value in vars(block).items():
+            if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+                if value not in (0, "none"):
+                    values[f"{part}.field.{name}"] = value
+            elif is_dataclass(value):
+                values[f"{part}.field.{name}"] = type(value).__name__
+            elif value is True:
+                values[f"{part}.field.{name}"] = "yes"
+    if isinstance(kind.mixer, GroupedQueryAttention):
+        values["mixer.kv_heads"] = kind.mixer.kv_heads
+    if isinstance(kind.ffn, MoeFfn):
+        values["ffn.experts"] = kind.ffn.experts
+    return values
+
+
+def hardware_values(scenario: Scenario) -> Values:
+    """The accelerator and how it is wired."""
+    device = scenario.accelerator
+    dtype = device.compute_dtype(scenario.model.quantization.default.compute)
+    flops, rate = scenario.law.ceilings(device, dtype)
+    values: Values = {
+        "name": device.name,
+        "memory_bytes": device.memory_bytes,
+        "memory_bytes_per_s": device.memory_bytes_per_s,
+        "achieved_bytes_per_s": rate,
+        "dtype": dtype,
+        "peak_flops": device.peak(dtype),
+        "achieved_flops": flops,
+        "bandwidth_share": rate / device.memory_bytes_per_s,
+        "flops_share": flops / device.peak(dtype),
+        "law": type(scenario.law).__name__,
+        "cluster": scenario.cluster.name,
+    }
+    if device.datasheet_memory_bytes is not None:
+        values["datasheet_memory_bytes"] = device.datasheet_memory_bytes
+    if device.power_w is not None:
+        values["power_w"] = device.power_w
+    if device.price_per_hour is not None:
+        values["price_per_hour"] = device.price_per_hour
+    for i, tier in enumerate(scenario.cluster.tiers):
+        values |= prefixed(f"tier.{i}", {**vars(tier), "rate": tier.rate})
+    return values
+
+
+def input_values(outcome: Outcome) -> Values:
+    """Workload, limits, the engine's constants, and what is searched for."""
+    scenario = outcome.scenario
+    limits, engine, lengths = scenario.limits, scenario.engine, scenario.lengths
+    values: Values = {
+        "isl": lengths.isl,
+        "osl": lengths.osl,
+        "total": lengths.total,
+        "new": lengths.new,
+        "decodes": lengths.decodes,
+        "mean_context": lengths.isl + lengths.osl / 2,
+        "prefix_hit": lengths.prefix_hit,
+        "memory_fraction": limits.memory_fraction,
+        "usable_bytes": limits.memory_fraction * scenario.accelerator.memory_bytes,
+        "ttft_statistic": limits.ttft_statistic,
+    }
+    for name in ("ttft_s", "tpot_s", "min_requests_per_s"):
+        if getattr(limits, name) is not None:
+            values[f"limit.{name}"] = getattr(limits, name)
+    version = outcome.config.engine.version
+    values |= prefixed("engine", vars(engine) | ({"version": version} if version else {}))
+    for i, (column, direction) in enumerate(outcome.objectives.directions.items()):
+        values |= {f"objective.{i}.column": column, f"objective.{i}.direction": direction}
+    for i, (column, direction) in enumerate(outcome.policy.columns.items()):
+        values |= {f"policy.{i}.column": column, f"policy.{i}.direction": direction}
+    for axis, allowed in outcome.space.axes.items():
+        values |= prefixed(f"axis.{axis}", {"low": allowed[0], "high": allowed[-1], "values": len(allowed)})
+    return values

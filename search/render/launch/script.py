@@ -1,0 +1,201 @@
+"""The scripts of a run: comments that say what to expect and how to measure it, then one command."""
+
+from __future__ import annotations
+
+import json
+
+from search.inputs.schema import Config
+from search.render.launch import trtllm
+from search.render.launch.engines import LAUNCHED
+from search.render.launch.measure import calibrate, predicted, series
+from search.render.launch.refusals import Refusal
+from search.render.launch.server import Server
+from search.render.launch.shell import Command, Expansion, Values, Word, comment, word
+
+FIRST_PORT = 8000
+# Which accelerators a process sees (vllm/platforms/{cuda,rocm}.py device_control_env_var; vllm-ascend).
+DEVICES = {
+    "NVIDIA": "CUDA_VISIBLE_DEVICES",
+    "AMD": "CUDA_VISIBLE_DEVICES",
+    "unspecified": "CUDA_VISIBLE_DEVICES",
+    "Huawei": "ASCEND_RT_VISIBLE_DEVICES",
+}
+ADDRESS = "name or address of the first node"
+HOSTFILE = "file with the names of the nodes, one a line"
+
+
+def about(server: Server, engine: str) -> list[str]:
+    """The first comments of whatever is written for a plan."""
+    many = f"{server.dp} servers" if server.dp > 1 else "one server"
+    gpus = f"{server.gpus_each} GPUs" if server.gpus_each > 1 else "one GPU"
+    groups = f"{server.attn_dp} attention groups" if server.attn_dp > 1 else "one attention group"
+    return [
+        f"{LAUNCHED[engine].title}: {server.model} on {server.hardware}",
+        f"Plan: {server.words}; {many} of {gpus} with {groups} each",
+        f"Predicted for engine {server.scored_for}: TTFT {server.ttft_s:.3g} s, TPOT {server.tpot_s * 1e3:.3g} ms, "
+        f"{server.output_tokens_per_s:,.0f} output tokens/s of the whole deployment",
+        f"At start {'each attention group' if server.attn_dp > 1 else 'the engine'} should log, as far as the memory "
+        "model is right:",
+        f"  {LAUNCHED[engine].log_line(server)}",
+    ]
+
+
+def balancer(server: Server) -> list[str]:
+    """What stands in front of several servers."""
+    if server.dp == 1:
+        return []
+    place = f"{server.per_node} on a node" if server.nodes == 1 else f"each on {server.nodes} nodes"
+    ports = " ".join(
+        f"server HOST{r // server.per_node}:{FIRST_PORT + r % server.per_node};" for r in range(min(server.dp, 4))
+    )
+    return [
+        f"{server.dp} independent servers, {place}. In front of them a balancer that sends a request where fewest are",
+        "in flight, for example nginx:",
+        f"  upstream plan {{ least_conn; {ports}{' ...' if server.dp > 4 else ''} }}",
+    ]
+
+
+def measuring(server: Server, engine: str, config: Config, values: Values) -> list[str]:
+    """How to see whether the prediction holds, and what to do if not."""
+    return [
+        f"Measure one server with vllm bench serve (of the deployment's tokens/s it should give 1/{server.dp}):",
+        f"  {predicted(server, values)}",
+        "Calibrate the model to a series of such runs:",
+        f"  {series(server, values)}",
+        f"  {calibrate(server, engine, config)}",
+    ]
+
+
+def bench_values(server: Server, engine: str) -> Values:
+    """What stands for the variables of the benchmark."""
+    return {"MODEL": _model(server, engine), "URL": f"http://127.0.0.1:{FIRST_PORT}"}
+
+
+def inline(server: Server, engine: str, options: str = "trtllm.yaml") -> str:
+    """The first server's command on one line, complete: only what is not known is asked for by the shell."""
+    values: dict[str, Word] = {
+        "MODEL": _model(server, engine),
+        "HOST": "127.0.0.1",
+        "PORT": FIRST_PORT,
+        "NODE": Expansion('"${NODE:-0}"'),
+        "HEADLESS[@]": Expansion("${NODE:+--headless}"),
+        "MASTER_ADDR": Expansion(f'"${{MASTER_ADDR:?{ADDRESS}}}"'),
+        "HOSTFILE": Expansion(f'"${{HOSTFILE:?{HOSTFILE}}}"'),
+        "OPTIONS": options,
+    }
+    line = _command(server, engine).one_line(values)
+    if server.per_node > 1 and server.vendor in DEVICES:
+        line = f"{DEVICES[server.vendor]}={_devices(server, 0)} {line}"
+    if engine == "trtllm":
+        content = json.dumps(trtllm.options(server))  # JSON is YAML, and stays on its line
+        line = f"printf %s {word(content)} > {word(options)} && {line}"
+    return line
+
+
+def script(server: Server, engine: str, config: Config) -> str:
+    """A bash script that starts one server, or one node's part of it."""
+    lines = [comment(line) for line in about(server, engine)]
+    lines += [comment(line) for line in [*_usage(server, engine), *balancer(server)]]
+    lines += [comment(line) for line in measuring(server, engine, config, bench_values(server, engine))]
+    command = _command(server, engine).many_lines()
+    return "\n".join(
+        [
+            "#!/usr/bin/env bash",
+            *lines,
+            "set -euo pipefail",
+            *_settings(server, engine),
+            f'exec {command} \\\n  "$@"',
+            "",
+        ]
+    )
+
+
+def refused_script(refusal: Refusal, engine: str, server: Server) -> str:
+    """What stands in its place where the engine cannot start the plan."""
+    text = f"{LAUNCHED[engine].title} cannot start this plan: rule {refusal.rule}: {refusal.text}"
+    return "\n".join(
+        [
+            "#!/usr/bin/env bash",
+            comment(f"{server.model} on {server.hardware}; plan: {server.words}"),
+            f"echo {word(f'error: {text}')} >&2",
+            "exit 1",
+            "",
+        ]
+    )
+
+
+def refused_yaml(refusal: Refusal, server: Server) -> str:
+    """The same for a file of options: no options at all."""
+    text = f"{LAUNCHED['trtllm'].title} cannot start this plan: rule {refusal.rule}: {refusal.text}"
+    return f"{comment(f'{server.model}; plan: {server.words}')}\n{comment(text)}\n"
+
+
+def _command(server: Server, engine: str) -> Command:
+    return LAUNCHED[engine].command(server)
+
+
+def _model(server: Server, engine: str) -> Word:
+    known = server.checkpoint.name(LAUNCHED[engine].casts)
+    return Expansion(f'"${{MODEL:?{server.checkpoint.wanted}}}"') if known is None else known
+
+
+def _usage(server: Server, engine: str) -> list[str]:
+    name = f"launch/{engine}.sh"
+    lines = [
+        "MODEL, HOST and PORT in the environment win over what stands below; HOST=0.0.0.0 lets other machines in",
+        f"{name}{' REPLICA' if server.dp > 1 else ''} [FLAGS]: FLAGS are handed on, for instance --trust-remote-code",
+    ]
+    if server.dp > 1:
+        lines.append(f"REPLICA is the number of the server to start, 0 to {server.dp - 1}")
+    if server.nodes > 1:
+        how = (
+            "with HOSTFILE, once a server" if engine == "trtllm" else "with NODE and MASTER_ADDR, on each of its nodes"
+        )
+        lines.append(f"A server takes {server.nodes} nodes of {server.node_size} GPUs: start it {how}")
+    return lines
+
+
+def _settings(server: Server, engine: str) -> list[str]:
+    known = server.checkpoint.name(LAUNCHED[engine].casts)
+    model = f":-{word(known)}" if known is not None else f":?{server.checkpoint.wanted}"
+    lines = [f"MODEL=${{MODEL{model}}}", "HOST=${HOST:-127.0.0.1}"]
+    port = f"{FIRST_PORT}"
+    if server.dp > 1:
+        last = server.dp - 1
+        lines += [
+            "REPLICA=${1:-0}",
+            f'if ! [[ "$REPLICA" =~ ^[0-9]{{1,6}}$ ]] || (( 10#$REPLICA > {last} )); then',
+            f'  echo "error: REPLICA: $REPLICA is not allowed; give 0 to {last}" >&2',
+            "  exit 2",
+            "fi",
+            "if (( $# > 0 )); then shift; fi",
+        ]
+        if server.per_node > 1:
+            lines.append(f"LOCAL=$((10#$REPLICA % {server.per_node}))")
+            port = f"$(({FIRST_PORT} + LOCAL))"
+    lines.append(f"PORT=${{PORT:-{port}}}")
+    if server.per_node > 1:
+        lines += _visible(server)
+    if server.nodes > 1 and engine == "trtllm":
+        lines.append(f"HOSTFILE=${{HOSTFILE:?{HOSTFILE}}}")
+    elif server.nodes > 1:
+        lines += ["NODE=${NODE:-0}", f"MASTER_ADDR=${{MASTER_ADDR:?{ADDRESS}}}"]
+        if engine == "vllm":
+            lines += ["HEADLESS=()", 'if [[ "$NODE" != 0 ]]; then HEADLESS=(--headless); fi']
+    if engine == "trtllm":
+        lines.append('OPTIONS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/trtllm.yaml')
+    return lines
+
+
+def _visible(server: Server) -> list[str]:
+    variable = DEVICES.get(server.vendor)
+    if variable is None:
+        return [
+            comment(f"Give server REPLICA the accelerators {server.gpus_each} * LOCAL and after, as its platform does")
+        ]
+    cases = [f"  {i}) export {variable}={_devices(server, i)} ;;" for i in range(server.per_node)]
+    return ['case "$LOCAL" in', *cases, "esac"]
+
+
+def _devices(server: Server, local: int) -> str:
+    return ",".join(str(server.gpus_each * local + g) for g in range(server.gpus_each))

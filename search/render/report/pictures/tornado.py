@@ -1,0 +1,36 @@
+"""What moves the plan's figures: each uncertain input at the ends of its range, as bars from where the plan stands."""
+
+from __future__ import annotations
+
+from search.render.palette import ORANGE, SKY
+from search.render.report.columns import describe
+from search.render.report.pictures import Picture, axis, hatched, quote
+from search.render.report.view import PageView
+
+MOVED = ("output_tokens_per_s", "ttft_s", "tpot_s")
+ENDS = {"low": (SKY, "/"), "high": (ORANGE, "")}
+
+
+def tornado_pictures(v: PageView) -> dict[str, Picture]:
+    """One picture a figure; none where the run left the sensitivity out."""
+    ranges = list(v.at("sensitivity").each("range"))
+    return {f"sensitivity-{name}": _picture(ranges, name) for name in MOVED} if ranges else {}
+
+
+def _picture(ranges: list[PageView], name: str) -> Picture:
+    """The input that moves the figure most stands above."""
+    moved = [x for x in ranges if all(name in x.at(end) for end in ENDS)]
+    moved.sort(key=lambda x: max(abs(x.at(end).number(name)) for end in ENDS))
+    traces = []
+    for end, (colour, hatch) in ENDS.items():
+        hover = [f"{quote(x.text('name'))} ×{x.at(end).n('factor')}: {x.at(end).change(name)}" for x in moved]
+        traces.append({
+            "type": "bar", "orientation": "h", "name": end, "y": [quote(x.text("name")) for x in moved],
+            "x": [100 * x.at(end).number(name) for x in moved], "hovertext": hover, "hoverinfo": "text",
+            "marker": {"color": colour, "pattern": hatched(hatch)},
+        })  # fmt: skip
+    layout = {
+        "title": {"text": describe(name).label}, "barmode": "overlay", "bargap": 0.3, "xaxis": axis("change, %"),
+        "yaxis": {"automargin": True, "showgrid": False}, "height": 110 + 30 * len(moved),
+    }  # fmt: skip
+    return {"data": traces, "layout": layout}

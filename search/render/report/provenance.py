@@ -1,0 +1,108 @@
+"""Where every input comes from: each key of the configuration with its value, its source and its standing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from search.base.paths import conf_dir
+from search.optimizer.outcome import Outcome
+from search.render.document.values import plain
+from search.render.document.view import Value
+from search.render.report.view import ReportValues
+
+# In the order of the table: what is to be doubted first.
+STANDINGS = ASSUMPTION, MISSING, SOURCED, CHOSEN = "assumption", "no source", "source", "choice"
+# Groups that say what is asked, not what is so: their values need no source.
+ASKED = ("workload", "limits", "space", "objective", "strategy", "output", "report", "sensitivity")
+NOT_FIGURES = ("name", "vendor", "version", "law")
+SKIPPED = ("sources", "source", "aliases", "price_as_of")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One input. ``standing``: ``assumption``, ``source`` (there is one), ``choice`` (of the user, about what is
+    asked) or ``no source``."""
+
+    key: str
+    value: Value
+    standing: str
+    source: str
+
+
+def provenance_values(outcome: Outcome) -> ReportValues:
+    """Keys ``input_row.<n>.key``, ``value``, ``standing`` and ``source``; how many have each standing."""
+    values: ReportValues = {}
+    entries = sorted([*_assumptions(outcome), *_entries(outcome)], key=lambda e: STANDINGS.index(e.standing))
+    for i, entry in enumerate(entries):
+        values |= {f"input_row.{i}.{key}": plain(value) for key, value in vars(entry).items()}
+    for standing in STANDINGS:
+        values[f"standing.{standing}"] = sum(e.standing == standing for e in entries)
+    return values
+
+
+def _entries(outcome: Outcome) -> Iterator[Entry]:
+    config = asdict(outcome.config)
+    model = config["model"]
+    for key, value in _leaves("model", model):
+        published = key.startswith("model.published")
+        yield Entry(key, value, SOURCED if published and model["source"] else CHOSEN, model["source"] * published)
+    yield from _sourced("hardware", config["hardware"], config["hardware"]["sources"])
+    yield Entry("cluster.name", config["cluster"]["name"], *_standing("cluster.name", config["cluster"]["source"]))
+    for tier in config["cluster"]["tiers"]:
+        yield from _sourced(f"cluster.{tier['name']}", tier, tier["source"])
+    yield from _sourced("engine", config["engine"], config["engine"]["sources"])
+    sensitivity = config["sensitivity"]
+    for name, spread in sensitivity.pop("ranges").items():
+        ends = {end: spread[end] for end in ("low", "high")}
+        yield from _sourced(f"sensitivity.ranges.{name}", ends, dict.fromkeys(ends, spread["source"]))
+    for group in ASKED:
+        for key, value in _leaves(group, config[group]):
+            yield Entry(key, value, CHOSEN, "")
+    factors = _intervals()
+    yield Entry("intervals.yaml", "factors of the 80 % intervals", *_standing("intervals", factors))
+
+
+def _assumptions(outcome: Outcome) -> Iterator[Entry]:
+    """What the reader of the model and the experiment state beside the keys."""
+    for text in outcome.assumptions:
+        yield Entry("stated", "", ASSUMPTION, text)
+
+
+def _sourced(group: str, values: dict[str, Any], sources: dict[str, str]) -> Iterator[Entry]:
+    for key, value in _leaves(group, values):
+        name = key.removeprefix(f"{group}.").replace(".", "_")
+        source = sources.get(name) or sources.get(name.split("_", 1)[0], "")
+        yield Entry(key, value, *_standing(key, source))
+
+
+def _standing(key: str, source: str) -> tuple[str, str]:
+    if "assum" in source.lower():
+        return ASSUMPTION, source
+    if source:
+        return SOURCED, source
+    return (CHOSEN if key.rsplit(".", 1)[-1] in NOT_FIGURES else MISSING), source
+
+
+def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Value]]:
+    """Dotted keys with numbers or text; what is off (null, empty) is left out."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in SKIPPED:
+                yield from _leaves(f"{prefix}.{key}", inner)
+    elif isinstance(value, list) and value:
+        yield prefix, ", ".join(str(v) for v in value)
+    elif isinstance(value, bool):
+        yield prefix, "yes" if value else "no"
+    elif value not in (None, "", []):
+        yield prefix, value if isinstance(value, int | float | str) else str(value)
+
+
+@cache
+def _intervals() -> str:
+    from omegaconf import OmegaConf
+
+    loaded: Any = OmegaConf.load(conf_dir() / "intervals.yaml")
+    return str(loaded["source"])

@@ -1,0 +1,61 @@
+"""The mapping that the report is rendered from: scalars as in plan.md's, and whole columns of plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search.base.escape import one_line
+from search.render.document.view import Value, View
+from search.render.report.columns import describe
+
+Column = tuple[Value, ...]
+ReportValues = dict[str, Value | Column]
+
+
+@dataclass(frozen=True)
+class PageView(View):
+    """As ``View``; text is plain, not quoted for markdown. ``report.html`` quotes it where it becomes HTML."""
+
+    values: Mapping[str, Any]
+    prefix: str = ""
+
+    def text(self, key: str) -> str:
+        return one_line(str(self.raw(key)))
+
+    def column(self, key: str) -> Column:
+        """A whole column."""
+        found: Any = self.raw(key)
+        assert isinstance(found, tuple), key
+        return found
+
+    def shown(self, key: str) -> str:
+        """A figure by its column's name, in the unit in which the report shows it; text as it is."""
+        value = self.raw(key)
+        if isinstance(value, str):
+            return one_line(value)
+        column = describe(key)
+        number = short(value * column.scale)
+        return f"{number} {column.unit}" if column.unit else number
+
+
+def short(number: float) -> str:
+    """Three digits that count, above that whole numbers: as assets/format.js writes them."""
+    if float(number).is_integer() or abs(number) >= 999.5:
+        return f"{number:,.0f}"
+    return f"{number:.3g}"
+
+
+def rounded(values: Any, digits: int) -> list[Any]:
+    """Numbers with so many digits that count, for JSON."""
+    array = np.asarray(values, dtype=float)
+    with np.errstate(divide="ignore"):
+        size = np.where(array == 0.0, 0.0, np.floor(np.log10(np.abs(array))))
+    power = digits - 1 - size
+    # Divide by whole powers of ten: x / 1e3 is the nearest number to what is meant, x * 1e-3 is not.
+    up, down = 10.0 ** np.maximum(power, 0.0), 10.0 ** np.maximum(-power, 0.0)
+    found = np.round(array * up / down) * down / up
+    return [int(x) if x.is_integer() else x for x in found.tolist()]

@@ -1,0 +1,118 @@
+"""What a run leaves behind. Everything is written beside its final name and moved there when it is whole."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search import __version__
+from search.base.errors import InputError
+from search.base.whole_file import put, put_text
+from search.inputs.saved_run import CONFIG_FILE, config_text
+from search.optimizer.outcome import Outcome
+from search.optimizer.sensitivity.table import csv_text
+from search.optimizer.sensitivity.table import summary as sensitivity_summary
+from search.optimizer.study import export_study
+from search.render.document import render_plan
+from search.render.launch.write import launch_files
+from search.render.plan_file import plan_mapping, render
+from search.render.tables import write_candidates, write_front
+from search.render.tornado import tornado
+
+PACKAGES = ("numpy", "scipy", "optuna", "hydra-core", "moocore")
+
+
+def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
+    """Write the run into a folder that holds none yet; returns the summary. Without a feasible plan there is no
+    ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows."""
+    claim_folder(folder)
+    put_text(folder / CONFIG_FILE, config_text(outcome.config))
+    put(folder / "pareto.csv", lambda path: write_front(outcome, path))
+    written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
+    if outcome.choice is not None:
+        plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
+        comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
+        put_text(folder / "plan.yaml", render(plan, comment))
+        put_text(folder / "plan.md", render_plan(outcome))
+        _put_launch(folder / "launch", launch_files(outcome))
+    if outcome.config.report.kind == "html":
+        _put_report(folder, outcome)
+    if outcome.sensitivity is not None:
+        put_text(folder / "sensitivity.csv", csv_text(outcome.sensitivity))
+        put_text(folder / "sensitivity.svg", tornado(outcome))
+    if outcome.study is not None:
+        study = outcome.study.study
+        put(folder / "study.journal", lambda path: export_study(study, path))
+    summary = summarise(outcome, *written)
+    put_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def _put_report(folder: Path, outcome: Outcome) -> None:
+    """The page and the still picture, from the same values."""
+    from search.render import report  # with the page's assets, which a run without a report does not need
+
+    values = report.collect(outcome)
+    put_text(folder / "report.html", report.render(values))
+    put_text(folder / "pareto.svg", report.pareto_svg(values))
+
+
+def claim_folder(folder: Path) -> None:
+    """Make the folder, or take an empty one; a folder that holds a run is never written into."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "summary.json").exists():
+        raise InputError(f"hydra.run.dir: {folder} already holds a run; give a folder that does not")
+
+
+def _put_launch(folder: Path, files: dict[str, str]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        put_text(folder / name, text)
+        if name.endswith(".sh"):
+            (folder / name).chmod(0o755)
+
+
+def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any]:
+    """``summary.json``. Each point of the space is counted once: legal or under the first rule that it breaks; each
+    scored plan once: feasible or under the first limit that it misses."""
+    scores = outcome.scores
+    missed = scores.first_violated()
+    limits = {name: int(np.count_nonzero(missed == i)) for i, name in enumerate(scores.limits)}
+    study = outcome.study
+    best = outcome.choice
+    return {
+        "status": "ok" if best else "no feasible plan",
+        "name": outcome.config.name,
+        "model": outcome.scenario.model.name,
+        "hardware": outcome.scenario.accelerator.name,
+        "engine": outcome.scenario.engine.name,
+        "space": outcome.space.size,
+        "legal": len(outcome.legal),
+        "scored": len(scores),
+        "feasible": int(np.count_nonzero(missed < 0)),
+        "front": len(outcome.front),
+        "exact": outcome.exact,
+        "removed_by_rule": outcome.legal.removed,
+        "removed_by_limit": {name: n for name, n in limits.items() if n},
+        "candidates_written": candidates,
+        "candidates_are_a_sample": sampled,
+        "sampler": outcome.config.strategy.sampler,
+        "seed": outcome.config.strategy.seed,
+        "trials": study.trials if study else 0,
+        "repeats": study.repeats if study else 0,
+        "hypervolume_share": study.hypervolume_share if study else None,
+        "recommended": outcome.plans.row(best.recommended) if best else None,
+        "pinned_by": list(best.pinned_by) if best else [],
+        "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
+        "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
+        "versions": {
+            "servefront": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+    }

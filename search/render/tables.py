@@ -1,0 +1,124 @@
+"""The CSV files: one row a plan, the columns of docs/formats.md."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from costmodel.engine import ENGINES
+from costmodel.plans import AXES, IntArray, Plans
+from costmodel.scores import COSTS, FIGURES, PREDICTED
+from search.base.escape import csv_cell
+from search.evidence.measured.intervals import CLASSES, load_intervals
+from search.optimizer.outcome import Outcome
+
+DEGREES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
+BOUNDS = ("_low", "_high")
+
+
+def header() -> list[str]:
+    """Columns that every table of plans has, in order."""
+    names = [*DEGREES, "attn_dp", "moe_tp", "engines"]
+    for figure in FIGURES:
+        names.append(figure)
+        if figure in PREDICTED:
+            names += [figure + suffix for suffix in BOUNDS]
+    for figure in COSTS:
+        names += [figure, *(figure + suffix for suffix in BOUNDS)]
+    return [*names, "coverage"]
+
+
+def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
+    """The columns of ``header`` for some rows, as Python values."""
+    plans, scores = outcome.plans.take(rows), outcome.scores.take(rows)
+    intervals, known = load_intervals(), outcome.coverage[rows]
+    dense = not outcome.scenario.model.has_experts
+    ones = [1] * len(rows)
+    table: list[list[Any]] = [getattr(plans, name).tolist() for name in DEGREES]
+    table += [plans.attn_dp.tolist(), ones if dense else plans.moe_tp.tolist(), engine_names(outcome.engines[:, rows])]
+    for figure in FIGURES:
+        table.append(getattr(scores, figure).tolist())
+        if figure in PREDICTED:
+            table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
+    for figure in COSTS:
+        if figure in scores.costs:
+            table += [getattr(scores, figure).tolist()]
+            table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
+        else:
+            table += [[""] * len(rows)] * 3
+    return [*table, [CLASSES[c] for c in known]]
+
+
+def engine_names(takes: np.ndarray) -> list[str]:
+    """Which engines take each plan, joined by a bar."""
+    codes = np.array([1, 2, 4]) @ takes
+    words = {c: "|".join(e for i, e in enumerate(ENGINES) if c >> i & 1) for c in range(8)}
+    return [words[int(c)] for c in codes]
+
+
+def front_rows(outcome: Outcome) -> IntArray:
+    """The front, best plan by the policy first."""
+    plans, scores = outcome.plans.take(outcome.front), outcome.scores.take(outcome.front)
+    return outcome.front[outcome.policy.order(plans, scores)]
+
+
+def write_front(outcome: Outcome, path: Path) -> None:
+    """``pareto.csv``."""
+    rows = front_rows(outcome)
+    best = outcome.choice.recommended if outcome.choice else -1
+    marks = [str(r == best).lower() for r in rows]
+    _write(path, [*header(), "recommended"], [*columns(outcome, rows), marks])
+
+
+def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
+    """All scored rows, or, beyond ``most``, the front, the baselines that are among them and a seeded sample of the
+    rest; and whether it is a sample."""
+    total = len(outcome.plans)
+    if total <= most:
+        return np.arange(total), False
+    kept = np.union1d(outcome.front, [row for b in outcome.baselines for row in rows_of(outcome.plans, b.plan)])
+    rest = np.setdiff1d(np.arange(total), kept)
+    rng = np.random.default_rng(outcome.config.strategy.seed)
+    drawn = rng.choice(rest, size=max(most - len(kept), 0), replace=False)
+    return np.sort(np.concatenate([kept, drawn])).astype(np.int64), True
+
+
+def rows_of(plans: Plans, one: Plans) -> IntArray:
+    """The rows of ``plans`` that are the plan ``one``."""
+    return np.flatnonzero(np.all([getattr(plans, a) == getattr(one, a)[0] for a in AXES], axis=0))
+
+
+def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:
+    """``candidates.csv.gz``; returns the number of rows and whether they are a sample. Baselines that lie outside the
+    space are not legal plans of it and stand in ``plan.md``."""
+    rows, sampled = candidate_rows(outcome, outcome.config.output.max_candidates)
+    scores = outcome.scores.take(rows)
+    limits = np.array([*scores.limits, ""])
+    table = [*columns(outcome, rows), [str(b).lower() for b in scores.feasible.tolist()]]
+    table.append([str(limits[i]) for i in scores.first_violated()])
+    _write(path, [*header(), "feasible", "violated"], table)
+    return len(rows), sampled
+
+
+def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(zip(*map(_safe, table), strict=True))
+    data = text.getvalue().encode()
+    # mtime 0: the same run gives the same bytes.
+    path.write_bytes(gzip.compress(data, compresslevel=1, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _safe(column: list[Any]) -> list[Any]:
+    """A column is all text or all numbers, which stay as they are. Long columns hold few different texts."""
+    if not column or not isinstance(column[0], str):
+        return column
+    cells = {text: csv_cell(text) for text in set(column)}
+    return [cells[text] for text in column]

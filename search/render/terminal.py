@@ -1,0 +1,193 @@
+"""What a run prints: the front, the recommended plan and what holds it there. Where nobody watches it is plain ASCII
+without colours, and the table is one of markdown."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from costmodel.plans import READING_ORDER
+from search.base.escape import one_line, plain
+from search.evidence.measured.intervals import CLASSES, load_intervals
+from search.optimizer.baselines import Baseline
+from search.optimizer.outcome import Outcome
+from search.optimizer.recommend import LAYOUT, nearest
+from search.render.tables import engine_names, front_rows
+
+SHOWN = 15
+WIDTH_WITHOUT_TERMINAL = 150
+
+
+def print_outcome(outcome: Outcome, folder: Path) -> None:
+    """A table of the front and a panel with the recommended plan, on standard output."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that the encoding lacks must not end the run
+    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+    console = Console(width=width, highlight=False, emoji=False, markup=False)
+    table, panel = (box.HEAVY_HEAD, box.ROUNDED) if console.is_terminal else (box.MARKDOWN, box.ASCII)
+    console.print(_front(outcome, table, console.width))
+    console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False, box=panel))
+    for baseline in outcome.baselines:
+        console.print(plain(_baseline_line(baseline)))
+    console.print(plain(_ledger(outcome)))
+    # Quoted where a shell would act on it: people copy this line.
+    console.print(f"Written to {plain(shlex.quote(str(folder)))}", soft_wrap=True)
+
+
+# Figures of the table, and how wide a console must be to have room for each: numbers are never cut.
+ALWAYS = 0
+WIDTHS = {
+    "tokens/s": ALWAYS, "per GPU": 82, "TTFT s": ALWAYS, "burst s": 92, "TPOT ms": ALWAYS, "memory": 101,
+    "of limit": 112, "engines": 132,
+}  # fmt: skip
+
+
+def _front(outcome: Outcome, frame: box.Box, width: int) -> Table:
+    front = front_rows(outcome)
+    # One row a layout, its best batch: neighbouring batches of one layout would fill the table.
+    layouts = np.stack([getattr(outcome.plans, a)[front] for a in LAYOUT], axis=1)
+    first = np.sort(np.unique(layouts, axis=0, return_index=True)[1])
+    rows = front[first]
+    shown = f", {SHOWN} of them" if len(rows) > SHOWN else ""
+    title = f"Pareto front: {len(front)} plans in {len(rows)} layouts; the best of each{shown}"
+    table = Table(title=title, box=frame)
+    figures = [name for name, needed in WIDTHS.items() if width >= needed]
+    for name in (*READING_ORDER, *figures):
+        table.add_column(name, justify="left" if name == "engines" else "right", no_wrap=True)
+    best = outcome.choice.recommended if outcome.choice else -1
+    for row in rows[:SHOWN]:
+        plan, cells = outcome.plans.row(row), _cells(outcome, row)
+        degrees = (str(plan[a]) for a in READING_ORDER)
+        table.add_row(*degrees, *(cells[name] for name in figures), style="bold" if row == best else None)
+    return table
+
+
+def _cells(outcome: Outcome, row: int) -> dict[str, str]:
+    s = outcome.scores
+    return {
+        "tokens/s": f"{s.output_tokens_per_s[row]:,.0f}",
+        "per GPU": f"{s.output_tokens_per_s_per_gpu[row]:,.0f}",
+        "TTFT s": f"{s.ttft_s[row]:.2f}",
+        "burst s": f"{s.burst_ttft_s[row]:.1f}",
+        "TPOT ms": f"{s.tpot_s[row] * 1e3:.1f}",
+        "memory": f"{s.memory_utilization[row]:.0%}",
+        "of limit": f"{s.share_of_limit[row]:.0%}",
+        "engines": engine_names(outcome.engines[:, row : row + 1])[0].replace("|", " "),
+    }
+
+
+def _layout(plan: dict[str, int]) -> str:
+    return " ".join(f"{a} {plan[a]}" for a in READING_ORDER)
+
+
+def _recommendation(outcome: Outcome) -> str:
+    assert outcome.choice is not None
+    choice, s = outcome.choice, outcome.scores
+    row = choice.recommended
+    lines = [
+        f"{one_line(outcome.scenario.model.name)} on {one_line(outcome.scenario.accelerator.name)}",
+        _layout(outcome.plans.row(row)),
+        f"{s.output_tokens_per_s[row]:,.0f} output tokens/s ({s.output_tokens_per_s_per_gpu[row]:,.0f} a GPU, "
+        f"{s.share_of_limit[row]:.0%} of the physical limit)",
+        f"TTFT {s.ttft_s[row]:.3g} s, {s.burst_ttft_s[row]:.3g} s in a burst; TPOT {s.tpot_s[row] * 1e3:.1f} ms; "
+        f"memory {s.memory_utilization[row]:.1%}",
+    ]
+    lines.append(_interval_line(outcome, row))
+    lines += _draws_lines(outcome)
+    if s.costs:
+        lines.append(_cost_line(outcome, row))
+    if choice.passed_over is not None:
+        plan = _layout(outcome.plans.row(choice.passed_over))
+        lines.append(f"predicted better, but no measurement covers its layout and the intervals overlap: {plan}")
+    if choice.runner_up is not None:
+        per_gpu = s.output_tokens_per_s_per_gpu[choice.runner_up]
+        apart = "" if choice.runner_up_apart else "; the model cannot tell them apart"
+        lines.append(f"runner-up: {_layout(outcome.plans.row(choice.runner_up))}, {per_gpu:,.0f} tokens/s a GPU{apart}")
+    for relaxed in choice.relaxed:
+        if relaxed.row is not None:
+            plan = _layout(outcome.plans.row(relaxed.row))
+            lines.append(f"pinned by the {relaxed.limit} limit: without it {plan}, {relaxed.gain:+.1%}")
+    if choice.at_axis_end:
+        lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
+    return "\n".join(plain(line) for line in lines)
+
+
+def _interval_line(outcome: Outcome, row: int) -> str:
+    known = outcome.coverage[[row]]
+
+    def span(figure: str, scale: float, digits: str) -> str:
+        values = getattr(outcome.scores, figure)[[row]]
+        low, high = load_intervals().of(figure, known, values)
+        return f"{low[0] * scale:{digits}} to {high[0] * scale:{digits}}"
+
+    return (
+        f"80 % intervals ({CLASSES[int(known[0])]}): {span('output_tokens_per_s', 1.0, ',.0f')} tokens/s, "
+        f"TTFT {span('ttft_s', 1.0, '.2g')} s, TPOT {span('tpot_s', 1e3, '.1f')} ms"
+    )
+
+
+def _draws_lines(outcome: Outcome) -> list[str]:
+    """How often the plan holds within the ranges of the inputs; nothing where nobody drew."""
+    draws = outcome.sensitivity.draws if outcome.sensitivity is not None else None
+    if draws is None:
+        return []
+    return [
+        f"feasible in {draws.feasible:.0%} of {draws.count} draws over the inputs' ranges, best layout in "
+        f"{draws.layout:.0%}"
+    ]
+
+
+def _cost_line(outcome: Outcome, row: int) -> str:
+    s, known = outcome.scores, outcome.coverage[[row]]
+
+    def span(figure: str) -> str:
+        value = getattr(s, figure)[[row]]
+        low, high = load_intervals().of(figure, known, value)
+        return f"{value[0]:.3g} ({low[0]:.3g} to {high[0]:.3g})"
+
+    said = {
+        "usd_per_million_output_tokens": "USD {} per million output tokens",
+        "joules_per_output_token": "at most {} J per output token",
+    }
+    return "; ".join(text.format(span(figure)) for figure, text in said.items() if figure in s.costs)
+
+
+def _baseline_line(baseline: Baseline) -> str:
+    tokens, tpot = baseline.scores.output_tokens_per_s[0], baseline.scores.tpot_s[0]
+    taken = ", ".join(baseline.engines) or "no engine"
+    figures = f"{tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms"
+    return f"baseline {one_line(baseline.name)}: {figures}, taken by {taken}"
+
+
+def _ledger(outcome: Outcome) -> str:
+    text = (
+        f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {int(outcome.scores.feasible.sum()):,} feasible"
+    )
+    if outcome.study is not None:
+        text += f"; {outcome.config.strategy.sampler}: {outcome.study.trials:,} trials"
+        if outcome.study.hypervolume_share is not None:
+            text += f" reached {outcome.study.hypervolume_share:.2%} of the exact hypervolume"
+    return text
+
+
+NEAREST = 3
+
+
+def infeasible_message(outcome: Outcome) -> str:
+    """One line: the nearest plans, each with the limits that it misses, least first."""
+    s = outcome.scores
+
+    def misses(row: int) -> str:
+        missed = sorted((v, n) for n, v in zip(s.limits, s.violations[:, row].tolist(), strict=True) if v > 0)
+        return f"{_layout(outcome.plans.row(row))} misses " + ", ".join(f"{n} by {v:.1%}" for v, n in missed)
+
+    rows = nearest(outcome.plans, s)[:NEAREST]
+    return f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)

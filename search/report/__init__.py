@@ -1,9 +1,0 @@
-"""``report.html`` and ``pareto.svg``: what people look at, rendered from an ``Outcome``. ``docs/report.md``."""
-
-from __future__ import annotations
-
-from search.report.page import render
-from search.report.pareto import pareto_svg
-from search.report.values import collect
-
-__all__ = ["collect", "pareto_svg", "render"]

@@ -1,0 +1,91 @@
+"""The Optuna study: legal, seeded, remembered, and nearly as good as the exact front."""
+
+import statistics
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from search.base.paths import conf_dir
+from search.inputs.typed import typed
+from search.optimizer.run import run
+from search.optimizer.sampler import SAMPLERS, _Generations
+
+
+def outcome(*overrides: str):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return run(typed(compose("config", ["+experiment=qwen3_235b", *overrides])))
+
+
+@pytest.mark.parametrize("sampler", [s for s in SAMPLERS if s != "exact"])
+def test_every_sampler_proposes_legal_plans_and_counts_repeats(sampler):
+    found = outcome(f"strategy={sampler}", "strategy.n_trials=130", "space.batch=[16,32,64]")
+    assert found.study is not None
+    assert found.study.trials == 130
+    legal = {tuple(found.legal.plans.row(i).values()) for i in range(len(found.legal))}
+    proposed = [tuple(t.params[a] for a in found.legal.plans.row(0)) for t in found.study.study.trials]
+    assert set(proposed) <= legal
+    assert found.study.repeats == len(proposed) - len(set(proposed))
+
+
+def test_trials_carry_the_scores_and_limits_of_their_plans():
+    found = outcome("strategy.n_trials=60", "limits.ttft_s=5")
+    row_of = {tuple(found.plans.row(i).values()): i for i in range(len(found.plans))}
+    for trial in found.study.study.trials:
+        row = row_of[tuple(trial.params[a] for a in found.plans.row(0))]
+        assert trial.values[0] == found.scores.output_tokens_per_s[row]
+        assert trial.values[1] == found.scores.ttft_s[row]
+        kept = all(v <= 0 for k, v in trial.system_attrs.items() if k.startswith("constraints:"))
+        assert kept == found.scores.feasible[row]
+
+
+def test_same_seed_same_trials_other_seed_other_trials():
+    def trials(seed: int):
+        return [t.params for t in outcome(f"strategy.seed={seed}", "strategy.n_trials=150").study.study.trials]
+
+    assert trials(3) == trials(3)
+    assert trials(3) != trials(4)
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "nsga3"])
+def test_generations_are_those_that_optuna_counts(sampler, monkeypatch):
+    def trials():
+        found = outcome(f"strategy={sampler}", "strategy.n_trials=170").study.study.trials
+        return [(t.params, t.values, t.system_attrs) for t in found]
+
+    ours = trials()
+    monkeypatch.delattr(_Generations, "get_trial_generation")
+    assert trials() == ours
+    generations = [a for _, _, attrs in ours for k, a in attrs.items() if k.endswith("Sampler:generation")]
+    assert generations == [i // 50 for i in range(170)]
+
+
+@pytest.mark.slow
+def test_nsga2_reaches_99_percent_of_the_exact_hypervolume_in_the_median_of_ten_seeds():
+    """On at least 20 times as many legal plans as trials; plain random search stays behind."""
+    shares: dict[str, list[float]] = {"nsga2": [], "random": []}
+    for sampler, seeds in (("nsga2", 10), ("random", 3)):
+        for seed in range(seeds):
+            found = outcome(
+                "space=fine_batch", f"strategy={sampler}", "strategy.n_trials=2000", f"strategy.seed={seed}"
+            )
+            assert len(found.legal) >= 20 * 2000
+            shares[sampler].append(found.study.hypervolume_share)
+    assert statistics.median(shares["nsga2"]) >= 0.99
+    assert statistics.median(shares["random"]) < statistics.median(shares["nsga2"])
+
+
+def test_exact_front_is_complete_whatever_the_study_found():
+    few = outcome("strategy.n_trials=50")
+    none = outcome("strategy=exact")
+    assert np.array_equal(few.front, none.front)
+    assert few.choice == none.choice
+    assert 0 < few.study.hypervolume_share < 1
+
+
+def test_without_the_exact_front_the_study_stands_alone():
+    found = outcome("strategy.exact_limit=100", "strategy.n_trials=200")
+    assert not found.exact
+    assert found.study.hypervolume_share is None
+    assert len(found.plans) == 200 - found.study.repeats
+    assert len(found.front)
