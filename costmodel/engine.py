@@ -38,7 +38,8 @@ class Engine:
     (which engines do not compile into few launches) or ``all``, and ``eager_experts_s`` a layer with experts besides;
     ``stream_token_s`` a token that is sent to its client (``serving.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
-    be prefilled is held back for up to so many steps, so that others join it."""
+    be prefilled is held back for up to so many steps, so that others join it; ``balance_steps``: up to so many
+    steps prompts wait until every attention group has one; ``prefill_first``: nobody decodes while a prompt can be prefilled."""
 
     name: str
     max_batched_tokens: int = 8192
@@ -77,6 +78,8 @@ class Engine:
     stream_interval: int = 1
     steps_ahead: float = 0.0
     hold_steps: float = 0.0
+    balance_steps: float = 0.0
+    prefill_first: bool = False
 
     def request_s(self, prompt_tokens: float) -> float:
         """Seconds that the host spends on one request, beside the passes."""

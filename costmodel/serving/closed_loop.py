@@ -12,6 +12,11 @@ whose larger root tends to n + D when prefill is light and to b s when it satura
 
 An engine may hold a prompt back for up to h steps so that others join it (TensorRT-LLM's batch_wait_timeout_iters): the
 first to come waits h, the r h that join it half as long, and they are prefilled together.
+
+An engine that prefills first (``Engine.prefill_first``) lets nobody decode while prompts wait. Equally long requests that
+all began at once then decode, end and come back together, for as long as the run lasts: P passes hold nothing but
+prompts, D nothing but decodes. A request waits for half of the other P - 1 before its own, and its decoding stands still
+for the other half.
 """
 
 from __future__ import annotations
@@ -46,7 +51,8 @@ class Loop:
     = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
     steps in which some group prefills, ``disturbed`` share of a decoding request's steps in which somebody else is
     prefilled; ``served`` requests are in the replica's server at a time; ``burst_passes`` prefill a burst,
-    ``first_passes`` the first wave."""
+    ``first_passes`` the first wave; ``stalls_before`` and ``_after``: passes of others' prompts, in a lockstep, before a
+    request's first token and while it decodes."""
 
     micro: Any
     sequences: Any
@@ -61,6 +67,8 @@ class Loop:
     served: Any
     burst_passes: Any
     first_passes: Any
+    stalls_before: Any = 0.0
+    stalls_after: Any = 0.0
 
     @property
     def others(self) -> Any:
@@ -95,6 +103,18 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         together = np.maximum(together, np.maximum(sequences / passes / prompts, 1.0) ** SYNCHRONY)
     prompts, busy = prompts * together, busy / together
     decodes = rate * lengths.decodes
+    lockstep = scenario.lockstep
+    before: Any = 0.0
+    after: Any = 0.0
+    if lockstep:
+        filled = sequences * lengths.new / budget
+        whole = np.maximum(np.ceil(filled), prefills)
+        # What a pass yields is read when the next one has been launched, so its answers begin a pass late.
+        late = scenario.engine.steps_ahead * (1.0 - prefills / whole)
+        before, after = (whole - prefills) / 2.0 + late, np.maximum((whole - prefills) / 2.0 - late, 0.0)
+        prompts, decodes = sequences / whole, sequences
+        life = whole + lengths.decodes
+        rate, busy = sequences / life, whole / life
     # Groups that have anything to do: fewer sequences than groups leave some idle.
     groups = np.minimum(layout.attn_dp, batch / admitted)
     prefilling = 1.0 - (1.0 - busy) ** groups
@@ -104,15 +124,18 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     own = np.minimum(np.minimum(prefills / life, 1.0), busy)
     others = np.maximum(busy - own, 0.0) / np.where(own < 1.0, 1.0 - own, 1.0)
     disturbed = 1.0 - (1.0 - others) * (1.0 - busy) ** np.maximum(groups - 1.0, 0.0)
+    if lockstep:
+        disturbed, groups_prefilling = 0.0 * disturbed, groups
     # The last of the waves sees half of the others' prefills: nobody follows those that end before it.
     disturbed = disturbed * (1.0 - 0.5 / scenario.waves)
 
     burst = burst_of(lengths, layout, batch, budget)
 
     zero = np.zeros_like(decodes)
+    beside = zero if lockstep else decodes
     passes = [  # decodes and prompts of a group, and of the stage
         (decodes, zero, decodes * groups, zero),
-        (decodes, prompts, decodes * groups, prompts * groups_prefilling),
+        (beside, prompts, beside * groups, prompts * groups_prefilling),
         (zero, burst.prompts, zero, batch / burst.passes),
     ]
     first_passes = burst.passes
@@ -122,10 +145,10 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         passes.append((first.beside, first.prompts, first.beside * (batch / burst.sequences), batch / first.passes))
     here, starting, stage_here, stage_starting = (np.stack(column) for column in zip(*passes, strict=True))
     step = Step(here, starting, stage_here, stage_starting, here + starting, lengths, layout)
-    queue = np.maximum(life - prefills - lengths.decodes, 0.0)
+    queue = zero if lockstep else np.maximum(life - prefills - lengths.decodes, 0.0)
     loop = Loop(
         micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, admitted * groups,
-        burst.passes, first_passes,
+        burst.passes, first_passes, before, after,
     )  # fmt: skip
     return loop, step
 

@@ -65,8 +65,12 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     step = round_s(mean_latency, mean_slowest)
     mixed = round_s(time.latency_s[MIXED], time.slowest_stage_s[MIXED])
     until, joining = arrival(loop, round_s(time.latency_s[DECODE], time.slowest_stage_s[DECODE]), mixed)
+    if scenario.lockstep:
+        # All come when a wave has ended; nothing runs.
+        until, joining = 0.0, 0.0
     until = until + np.minimum(loop.others, 1.0) * scenario.engine.steps_ahead * step
-    queue = loop.queue * step
+    step = step + loop.stalls_after * mixed / max(decodes, 1)
+    queue = loop.queue * step + loop.stalls_before * mixed
     own = (loop.prefills - 1.0) * mixed + time.latency_s[MIXED] + joining
     stay = until + queue + own + request + decodes * step
     stream, later = streaming_wait(scenario, loop.served, stay)

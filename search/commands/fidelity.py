@@ -23,7 +23,7 @@ from costmodel.scenario import Scenario
 from search.base.errors import InputError
 from search.evidence.measured.cases import Case
 from search.evidence.measured.families import option, ranking, regret
-from search.evidence.measured.fitting import Fitted, apply, fit
+from search.evidence.measured.fitting import Fitted, apply, fit, fit_linear, linear_around
 from search.evidence.measured.grouped import Figures, Read, measured, predict, read_cases
 from search.evidence.measured.interval_fit import (
     FOREIGN,
@@ -94,7 +94,7 @@ def report(
         show_choices(title, read, found)
         for name, ids in peers.items():
             show_rows_of(f"{title}, rows of {name}", read, found, set(ids))
-    unknown = predict(read, _any_engine)
+    unknown = predict(read, _any_engine, other_memory=True)
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
     show("accelerator's kernels unknown (class_default law)", read, unmeasured)
@@ -136,7 +136,7 @@ def leave_out(read: Read, key: Callable[[Measurement], object], steps: int, star
     at = {i: n for n, i in enumerate(places)}
     out = np.full((4, len(places)), np.nan)
     for group in sorted({str(key(read.rows[i])) for i in places}):
-        fitted = fit(read, mask(read, lambda row, g=group: str(key(row)) != g), steps=steps, start=start)  # type: ignore[misc]
+        fitted = fit_linear(read, linear, mask(read, lambda row, g=group: str(key(row)) != g))  # type: ignore[misc]
         inside = Read(read.rows, {i: c for i, c in read.cases.items() if str(key(read.rows[i])) == group}, {})
         found = predict(inside, apply(fitted))
         out[:, [at[i] for i in found.places]] = [

@@ -117,6 +117,8 @@ def read_engine(config: EngineConfig) -> Engine:
         stream_interval=int(number("engine.stream_interval", config.stream_interval, 0)),
         steps_ahead=number("engine.steps_ahead", config.steps_ahead, 0, 10, open_low=False),
         hold_steps=number("engine.hold_steps", config.hold_steps, 0, 1000, open_low=False),
+        balance_steps=number("engine.balance_steps", config.balance_steps, 0, 1000, open_low=False),
+        prefill_first=config.prefill_first,
         expert_kernels=choice("engine.expert_kernels", config.expert_kernels, tuple(EXPERT_KERNELS)),
         expert_stretch=number("engine.expert_stretch", config.expert_stretch, 0, 10),
         all_reduce=choice("engine.all_reduce", config.all_reduce, tuple(KERNELS)),

@@ -101,6 +101,8 @@ class EngineConfig:
     stream_interval: int = 1
     steps_ahead: float = 0.0
     hold_steps: float = 0.0
+    balance_steps: float = 0.0
+    prefill_first: bool = False
     sources: dict[str, str] = field(default_factory=dict)
 
 

@@ -68,7 +68,7 @@ def scenario_key(m: Measurement, case: Case) -> tuple[object, ...]:
     """Equal for measurements whose cases have the same scenario, so that their plans can be evaluated together."""
     s = case.scenario
     named = (m.model, case.hardware, m.precision, m.kv_precision)
-    return (*named, s.engine, s.cluster, s.limits, s.lengths, s.synchronised, s.waves)
+    return (*named, s.engine, s.cluster, s.limits, s.lengths, s.synchronised, s.together, s.waves)
 
 
 @cache
@@ -163,6 +163,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         law=in_engine(read_law(hardware.efficiency), engine, accelerator, architecture),
         waves=m.waves or WAVES,
         synchronised=not m.varied,
+        together=m.together,
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))

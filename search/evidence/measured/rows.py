@@ -60,6 +60,14 @@ class Measurement:
         return self.drawn or self.isl % 1 > 0 or self.osl % 1 > 0
 
     @property
+    def together(self) -> bool:
+        """True for a sweep over powers of two, whose runs begin with all requests at once. The logs' other runs of
+        fixed length (thousands of tokens, 40 or 112 in flight) look for the highest load that keeps a limit, and their
+        times to first token show nothing of a burst; of printed tables it is not known."""
+        power = self.concurrency is not None and math.log2(max(self.concurrency, 1.0)) % 1.0 == 0.0
+        return not self.printed and not self.varied and power and self.isl % 128 == 0
+
+    @property
     def setting(self) -> tuple[object, ...]:
         """What layouts are compared within."""
         return (*self.family, self.precision, self.nominal)
