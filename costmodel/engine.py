@@ -31,6 +31,7 @@ class Engine:
     attention write it in FP8 or NVFP4 (``fused``; ``fp4_norms_apart``: norms in FP8 alone); ``fp8_products``:
     ``cublas``, or ``cutlass``, which takes whole tiles of rows on Hopper; overheads of the host:
     ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
+    ``admission_s`` a prompt, while the loop of passes stands still (fetching it, telling all ranks, giving it blocks),
     ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
     (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
     rows than replay captured graphs (``prefill_graphs``: ``counted``, ``captured_tokens`` of them, or by the rules of
@@ -38,7 +39,9 @@ class Engine:
     (which engines do not compile into few launches) or ``all``, and ``eager_experts_s`` a layer with experts besides;
     ``stream_token_s`` a token that is sent to its client (``serving.streaming``), ``stream_interval`` tokens of an
     answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
-    be prefilled is held back for up to so many steps, so that others join it; ``balance_steps``: up to so many
+    be prefilled is held back for up to so many steps, so that others join it; ``drafts`` tokens that the model's own
+    multi-token-prediction module proposes for each sequence and pass, and the chance that one is accepted;
+    ``balance_steps``: up to so many
     steps prompts wait until every attention group has one; ``prefill_first``: nobody decodes while a prompt can be prefilled."""
 
     name: str
@@ -67,6 +70,7 @@ class Engine:
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
+    admission_s: float = 0.0
     request_overhead_s: float = 0.0
     prompt_token_s: float = 0.0
     eager_launch_s: float = 0.0
@@ -79,11 +83,19 @@ class Engine:
     steps_ahead: float = 0.0
     hold_steps: float = 0.0
     balance_steps: float = 0.0
+    drafts: int = 0
+    draft_acceptance: float = 0.0
     prefill_first: bool = False
 
     def request_s(self, prompt_tokens: float) -> float:
         """Seconds that the host spends on one request, beside the passes."""
         return self.request_overhead_s + self.prompt_token_s * prompt_tokens
+
+    @property
+    def tokens_a_step(self) -> float:
+        """Tokens that a decoding sequence gains in a pass: one, and of the drafts those before the first that is
+        rejected, 1 + p + ... + p^drafts (Leviathan et al., arXiv:2211.17192, eq. 1)."""
+        return sum(self.draft_acceptance**i for i in range(self.drafts + 1))
 
     @property
     def routing(self) -> Routing:

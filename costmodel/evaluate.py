@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from costmodel.bounds import bounds
 from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
-from costmodel.forward import PassTime, forward
+from costmodel.forward import PassTime
 from costmodel.layout import Layout
 from costmodel.memory import Memory, memory
 from costmodel.plans import Plans
@@ -18,6 +18,7 @@ from costmodel.scenario import Limits, Scenario
 from costmodel.scores import Scores, concatenate
 from costmodel.serving.closed_loop import BURST, DECODE, Loop, steady_loop
 from costmodel.serving.latency import Latency, latencies
+from costmodel.serving.passes import timed
 from costmodel.stages import Stages
 
 CHUNK = 8192  # plans scored together: their arrays stay in the second-level cache
@@ -51,7 +52,7 @@ def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Serve
     # A plan whose cache holds not even one sequence does not run; it is timed as if it did and fails on memory.
     admitted = np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
     loop, step = steady_loop(scenario, layout, admitted, plans.batch.astype(float))
-    time = forward(scenario, stages, step)
+    time = timed(scenario, stages, step)
     return Served(layout, held, admitted, loop, time, latencies(scenario, loop, time, admitted, wanted))
 
 

@@ -90,7 +90,7 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
 def read_engine(config: EngineConfig) -> Engine:
     choice("engine.name", config.name, ("any", *ENGINES))
     overheads = (
-        "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "request_overhead_s", "prompt_token_s",
+        "step_overhead_s", "layer_overhead_s", "sequence_overhead_s", "admission_s", "request_overhead_s", "prompt_token_s",
         "eager_launch_s", "eager_experts_s", "stream_token_s",
     )  # fmt: skip
     return Engine(

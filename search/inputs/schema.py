@@ -90,6 +90,7 @@ class EngineConfig:
     step_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
     sequence_overhead_s: float = 0.0
+    admission_s: float = 0.0
     request_overhead_s: float = 0.0
     prompt_token_s: float = 0.0
     eager_launch_s: float = 0.0

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.engine import Engine
 from costmodel.plans import Array
 from search.evidence.measured.cases import Case
 from search.evidence.measured.grouped import Change, Read, measured, predict, with_constants
@@ -51,6 +52,8 @@ class Constant:
 CONSTANTS = (
     Constant("launch_share", 1.0, 0.1, 3.0),
     Constant("eager_experts_s", 5e-4, 1e-6, 1e-2, sigma=1.0),
+    Constant("admission_s", 2e-3, 1e-5, 1e-1, sigma=1.0),
+    Constant("stream_token_s", 3e-5, 1e-7, 5e-4, sigma=1.0),
 )
 SHARED_CONSTANTS = (
     Constant("eager_launch_s", 5e-5, 1e-6, 1e-3),
@@ -59,11 +62,13 @@ SHARED_CONSTANTS = (
     # tokenizers read some 200,000 tokens a second.
     Constant("request_overhead_s", 0.01, 1e-3, 1.0, firm=True),
     Constant("prompt_token_s", 5e-6, 1e-8, 1e-4, firm=True),
-    Constant("stream_token_s", 5e-5, 1e-6, 5e-4),
     Constant("expert_skew", 0.5, 0.01, 10.0),
 )
 # For versions of an engine that ``search.evidence.measured.versions`` marks by a value other than 1.
-VERSION_CONSTANTS = (Constant("expert_stretch", 1.2, 0.5, 3.0),)
+VERSION_CONSTANTS = (
+    Constant("expert_stretch", 1.2, 0.5, 3.0),
+    Constant("draft_acceptance", 0.7, 0.2, 0.98),
+)
 ACCELERATOR_CONSTANTS = (Constant("sustained_share", 1.0, 0.4, 1.6, sigma=0.2),)
 # Accelerators that share a constant; any other is a generation of its own.
 GENERATIONS = {
@@ -93,13 +98,18 @@ def apply(fitted: Fitted) -> Change:
         values = {
             c.name: fitted.get((case.engine, c.name), fitted.get((SHARED, c.name), c.centre))
             for c in (*CONSTANTS, *SHARED_CONSTANTS, *VERSION_CONSTANTS)
-            if c not in VERSION_CONSTANTS or getattr(case.scenario.engine, c.name) != 1.0
+            if c not in VERSION_CONSTANTS or marked(case.scenario.engine, c.name)
         }
         law = read_law(load_hardware(case.hardware).efficiency)
         typical = fitted.get((SHARED, "sustained_share"))
         return with_constants(case.scenario, law, values, fitted.get((generation(case), "sustained_share"), typical))
 
     return change  # type: ignore[return-value]
+
+
+def marked(engine: Engine, name: str) -> bool:
+    """True if a version's or a launch script's constant is in use."""
+    return engine.drafts > 0 if name == "draft_acceptance" else engine.expert_stretch != 1.0
 
 
 def errors(read: Read, fitted: Fitted) -> Array:
@@ -196,7 +206,7 @@ def _touches(case: Case, key: Key) -> bool:
     """True if a constant may change a case's prediction. A typical engine's matter to no measured one."""
     owner, name = key
     if any(name == c.name for c in VERSION_CONSTANTS):
-        return getattr(case.scenario.engine, name) != 1.0
+        return marked(case.scenario.engine, name)
     own = any(name == c.name for c in (*CONSTANTS, *ACCELERATOR_CONSTANTS))
     return owner in (case.engine, generation(case)) if own else True
 

@@ -49,6 +49,8 @@ def _trtllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
     engines of TensorRT, which launch their kernels themselves (PyTorch is the default backend since). So were those
     of NIM 1.x, whose versions are its own, and of tables that print no version."""
     version = version_of(m)
+    if m.drawn and (version is None or version < (1, 2)):
+        engine = replace(engine, input_quantisation="fp8")
     recent = "post-1" in m.version or (version >= (1, 0) if version else m.drawn or not m.printed)
     if recent and not plain(m.engine).startswith("nim"):
         return engine
