@@ -42,7 +42,8 @@ class Engine:
     be prefilled is held back for up to so many steps, so that others join it; ``drafts`` tokens that the model's own
     multi-token-prediction module proposes for each sequence and pass, and the chance that one is accepted;
     ``balance_steps``: up to so many
-    steps prompts wait until every attention group has one; ``prefill_first``: nobody decodes while a prompt can be prefilled."""
+    steps prompts wait until every attention group has one; ``fused_latent``: its kernels for
+    DeepSeek-V3's shape run on Blackwell too; ``prefill_first``: nobody decodes while a prompt can be prefilled."""
 
     name: str
     max_batched_tokens: int = 8192
@@ -86,6 +87,7 @@ class Engine:
     drafts: int = 0
     draft_acceptance: float = 0.0
     prefill_first: bool = False
+    fused_latent: bool = True
 
     def request_s(self, prompt_tokens: float) -> float:
         """Seconds that the host spends on one request, beside the passes."""

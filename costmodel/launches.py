@@ -56,7 +56,7 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, mode
     if not accelerator.dependent_launch:
         share = max(engine.launch_share, 1.0)
     else:
-        share = engine.launch_share * (1.0 if _fused(model, accelerator) else engine.unfused_launches)
+        share = engine.launch_share * (1.0 if _fused(engine, model, accelerator) else engine.unfused_launches)
     return law.with_launches(
         share,
         fused=INPUT_QUANTISATION[engine.input_quantisation],
@@ -73,7 +73,8 @@ def kernels_of_experts(name: str, accelerator: Accelerator) -> ExpertKernels:
     return ExpertKernels(unpacked=kernels.unpacked, blocks=BLOCKS_ON_HOPPER if accelerator.hopper else 1.0)
 
 
-def _fused(model: Architecture, accelerator: Accelerator) -> bool:
-    """True for DeepSeek-V3's shape on Hopper, what sgl-kernel's ``dsv3_fused_a_gemm`` and ``dsv3_router_gemm`` are
+def _fused(engine: Engine, model: Architecture, accelerator: Accelerator) -> bool:
+    """True for DeepSeek-V3's shape on Hopper and later, what sgl-kernel's ``dsv3_fused_a_gemm`` and ``dsv3_router_gemm`` are
     written for; its descendants (DeepSeek-R1, Kimi K2) have it too."""
-    return model.has_mixer(LatentAttention) and model.hidden == 7168 and accelerator.dependent_launch
+    kernels = accelerator.hopper or (accelerator.dependent_launch and engine.fused_latent)
+    return model.has_mixer(LatentAttention) and model.hidden == 7168 and kernels

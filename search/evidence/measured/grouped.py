@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.efficiency import EfficiencyLaw
-from costmodel.evaluate import serve
+from costmodel.evaluate import evaluate, serve
 from costmodel.launches import in_engine
 from costmodel.laws import ShapedLaw
 from costmodel.memory import Memory, memory
@@ -131,3 +131,19 @@ def with_constants(
     if sustained_share is not None and isinstance(law, ShapedLaw):
         law = law.sustained(sustained_share)
     return replace(scenario, engine=new, law=in_engine(law, new, scenario.accelerator, scenario.model))
+
+
+def impossible_families(read: Read) -> set[tuple[str, str, str]]:
+    """Families in which some row measured more tokens a second than the accelerators can make at the best rates of
+    their kernel tables: they measured something else, prompts that the prefix cache held most likely."""
+    places, found = list(read.cases), set()
+    for group in read.groups:
+        if group.case.scenario.engine.drafts:
+            continue
+        scores = evaluate(group.case.scenario, group.plans)
+        limits = scores.limit_output_tokens_per_s / group.plans.gpus
+        for n, limit in zip(group.members, limits.tolist(), strict=True):
+            row = read.rows[places[n]]
+            if (row.tokens_per_s_per_gpu or 0.0) > limit:
+                found.add(row.family)
+    return found

@@ -15,7 +15,7 @@ from typing import TypeVar
 from costmodel.engine import Engine
 from costmodel.scenario import Limits
 from search.evidence.measured.rows import Measurement
-from search.evidence.measured.versions import version_of
+from search.evidence.measured.versions import SERIAL_STEP_S, fitted_of_versions, version_of
 from search.inputs.models.catalog import plain
 
 OfRow = Callable[[Measurement], float]
@@ -51,6 +51,7 @@ class Recipe:
     steps_ahead: float | None = None
     balance: float = 0.0
     drafts: OfRow | None = None
+    serial_s: float = 0.0
     until: str = ""
     reduced_norms: bool = False
     tensor_parallel: bool = False
@@ -80,9 +81,10 @@ class Recipe:
             stream_interval=self.stream_interval,
             eager_layers=self.eager_layers,
             expert_kernels=self.expert_kernels(m) if self.expert_kernels else engine.expert_kernels,
+            step_overhead_s=self.serial_s or engine.step_overhead_s,
             balance_steps=self.balance,
             drafts=int(self.drafts(m)) if self.drafts else 0,
-            draft_acceptance=ACCEPTANCE if self.drafts and self.drafts(m) else 0.0,
+            draft_acceptance=fitted_of_versions()["draft_acceptance"] if self.drafts and self.drafts(m) else 0.0,
             hold_steps=self.held(m) if self.held else engine.hold_steps,
             steps_ahead=engine.steps_ahead if self.steps_ahead is None else self.steps_ahead,
         )
@@ -179,8 +181,6 @@ def more_from_64(m: Measurement) -> int:
 
 HOPPER, BLACKWELL = ("h100_sxm", "h200_sxm"), ("b200_sxm", "b300_sxm")
 LLAMA, MINIMAX, KIMI = ("llama3170b",), ("minimax",), ("kimi",)
-# The chance that a draft of DeepSeek-R1's module is accepted: fitted to the rows of those scripts (docs/fidelity.md).
-ACCEPTANCE = 0.6
 DEEPSEEK_R1 = ("deepseekr1",)
 DEEPSEEK, GLM, GPT_OSS, QWEN = ("deepseek",), ("glm5",), ("gptoss",), ("qwen35397b",)
 CDNA3 = ("mi300x", "mi325x")
@@ -226,9 +226,10 @@ RECIPES = (
     Recipe("vllm", KIMI, BLACKWELL, precision="int4", memory_fraction=0.95, reduced_norms=True),
     Recipe("sglang", DEEPSEEK, ("h200_sxm",), budget=fixed(32768), kv_cache="bf16", memory_fraction=0.82,
            stream_interval=10),
-    # EAGLE with MTP's module, two steps (pull request 626): the script passes a tp of 8 and, by default, an ep of 1.
+    # EAGLE with MTP's module, two steps (pull request 626), at a tp of 8. SGLANG_ENABLE_SPEC_V2 is set and not exported,
+    # so no step is scheduled ahead.
     Recipe("sglang", DEEPSEEK_R1, BLACKWELL, since="2026-02-01", precision="fp8", budget=fixed(16384), kv_cache="fp8",
-           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16), drafts=two_at_tp8),
+           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16), drafts=two_at_tp8, steps_ahead=0.0, serial_s=SERIAL_STEP_S),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp8", budget=by_tp(8192, 32768), kv_cache="fp8",
            memory_fraction=0.82, stream_interval=30, held=polled(10, below=16)),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp4", budget=fixed(16384), kv_cache="fp8", memory_fraction=0.85,

@@ -128,6 +128,11 @@ def _silicon(row: dict[str, str]) -> Measurement:
         # tp 1 with moe_tp 2 cannot be one GPU: the attention is copied as often as it takes to fill the stage.
         attn_dp, gpus = experts_width // tp, experts_width * pp
         note = "layout contradicts itself; attn_dp inferred from moe_tp and ep"
+    if row.get("origin") == "inferencex" and tp and ep and ep > 1 and (moe_tp, tp) == (ep, ep * ep):
+        # The benchmark asks for an ep of 1 or of tp: tp 4 with an ep of 2 is its tp 2, multiplied once too often. Its
+        # rows repeat the figures of tp 2, not those of tp 4.
+        tp, moe_tp, gpus = ep, 1, gpus // ep
+        note = "tp counted twice in the source"
     speed = None
     if ttft is not None and tpot is not None and concurrency and gpus:
         speed = concurrency * osl * factor / (ttft + (osl * factor - 1) * tpot) / gpus
