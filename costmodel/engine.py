@@ -42,7 +42,9 @@ class Engine:
     be prefilled is held back for up to so many steps, so that others join it; ``drafts`` tokens that the model's own
     multi-token-prediction module proposes for each sequence and pass, and the chance that one is accepted;
     ``balance_steps``: up to so many
-    steps prompts wait until every attention group has one; ``fused_latent``: its kernels for
+    steps prompts wait until every attention group has one; ``cdna3_launches`` times the
+    kernels' fixed costs on AMD's MI300X and MI325X; ``decode_graphs``: decode
+    steps replay captured graphs; ``fused_latent``: its kernels for
     DeepSeek-V3's shape run on Blackwell too; ``prefill_first``: nobody decodes while a prompt can be prefilled."""
 
     name: str
@@ -88,6 +90,8 @@ class Engine:
     draft_acceptance: float = 0.0
     prefill_first: bool = False
     fused_latent: bool = True
+    decode_graphs: bool = True
+    cdna3_launches: float = 1.0
 
     def request_s(self, prompt_tokens: float) -> float:
         """Seconds that the host spends on one request, beside the passes."""

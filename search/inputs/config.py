@@ -119,6 +119,7 @@ def read_engine(config: EngineConfig) -> Engine:
         hold_steps=number("engine.hold_steps", config.hold_steps, 0, 1000, open_low=False),
         balance_steps=number("engine.balance_steps", config.balance_steps, 0, 1000, open_low=False),
         prefill_first=config.prefill_first,
+        cdna3_launches=number("engine.cdna3_launches", config.cdna3_launches, 0, 20),
         expert_kernels=choice("engine.expert_kernels", config.expert_kernels, tuple(EXPERT_KERNELS)),
         expert_stretch=number("engine.expert_stretch", config.expert_stretch, 0, 10),
         all_reduce=choice("engine.all_reduce", config.all_reduce, tuple(KERNELS)),

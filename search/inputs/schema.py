@@ -104,6 +104,7 @@ class EngineConfig:
     hold_steps: float = 0.0
     balance_steps: float = 0.0
     prefill_first: bool = False
+    cdna3_launches: float = 1.0
     sources: dict[str, str] = field(default_factory=dict)
 
 
