@@ -9,9 +9,9 @@ with t rows of a rank, u different tokens of the stage, d decodes with a mean co
 tokens in the mean, n tokens sampled; each term is ``forward`` of a pass that has this part alone, less that of an empty
 one. What the host needs to launch a pass with prompts is no sum: it is kept apart, and the longer of the two counts;
 what it needs for each sequence comes on top.
-A state space scan runs over decodes and prompts in one call, whose fixed cost both terms hold: ``both_s`` takes one back.
-Whole tiles of rows make steps, so ``rows`` and ``samples`` are tabulated at every whole number; the rest is smooth and
-interpolated. ``tests/costmodel/serving/test_step_table.py`` sets the sum against ``forward``.
+A state space scan runs over decodes and prompts in one call, whose fixed cost both terms hold: ``both_s`` takes one
+back. Whole tiles of rows make steps, so ``rows`` and ``samples`` are tabulated at every whole number; the rest is
+smooth and interpolated. ``tests/costmodel/serving/test_step_table.py`` sets the sum against ``forward``.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Passes:
             raise ValueError("a table holds the passes of one pipeline stage")
 
     def seconds(self, **parts: Array) -> Array:
-        """Shape (n,): seconds of passes with ``rows``, ``stage_rows``, ``decodes`` of ``context``, ``tokens`` of prompts
-        that see ``seen``, and ``samples``, each of shape (n,) or absent for none; the host's work left out."""
+        """Shape (n,): seconds of passes with ``rows``, ``stage_rows``, ``decodes`` of ``context``, ``tokens`` of
+        prompts that see ``seen``, and ``samples``, each of shape (n,) or absent for none; the host's work left out."""
         scenario, step = self._step(parts)
         engine = replace(
             scenario.engine, eager_launch_s=0.0, eager_experts_s=0.0, step_overhead_s=0.0, sequence_overhead_s=0.0
@@ -164,8 +164,8 @@ class StepTable:
     def seconds(
         self, decodes: int, context: float, tokens: int = 0, seen: float = 0.0, samples: int = 0, stage_rows: int = -1
     ) -> float:
-        """A pass of a group with ``decodes`` of mean ``context``, ``tokens`` of prompts that see ``seen`` in the mean and
-        ``samples`` tokens sampled; ``stage_rows`` of all groups (by default each has as many as this one)."""
+        """A pass of a group with ``decodes`` of mean ``context``, ``tokens`` of prompts that see ``seen`` in the mean
+        and ``samples`` tokens sampled; ``stage_rows`` of all groups (by default each has as many as this one)."""
         rows = decodes + -(-tokens // self.sp)
         samples = samples or decodes
         total = self.base + self.rows[rows] + self.samples[samples]

@@ -1,8 +1,8 @@
 """Blocks of prompts that stay in the cache for the next request that begins alike.
 
 As vLLM's block pool (vllm/v1/core/block_pool.py, 0.33) and SGLang's radix tree do it: a block is found by the hash of
-all tokens up to its end; as long as a request uses it, it is pinned; afterwards it may be evicted, the one that was used
-longest ago first.
+all tokens up to its end; as long as a request uses it, it is pinned; afterwards it may be evicted, the one that was
+used longest ago first.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class History:
 
 
 class Replica:
-    """``first_s[i]`` and ``last_s[i]``: when the first and the last token of request i were sent. ``clock`` is the end of
-    the last pass, ``unsent`` seconds of work that the process that sends tokens had then."""
+    """``first_s[i]`` and ``last_s[i]``: when the first and the last token of request i were sent. ``clock`` is the end
+    of the last pass, ``unsent`` seconds of work that the process that sends tokens had then."""
 
     def __init__(
         self, table: StepTable, scheduler: Scheduler, prefix_tokens: int | None, stream_token_s: float
@@ -124,8 +124,9 @@ class Replica:
         return max(self.table.seconds(*p, stage_rows=total) for p in set(passes))
 
     def _jump(self, until: float) -> tuple[int, float]:
-        """Passes without prompts until an answer ends, a block is lacking, one ends after ``until`` or a waiting request
-        may be prefilled; and their seconds. Contexts grow by one a pass, and so, in a straight line, do its seconds."""
+        """Passes without prompts until an answer ends, a block is lacking, one ends after ``until`` or a waiting
+        request may be prefilled; and their seconds. Contexts grow by one a pass, and so, in a straight line, do its
+        seconds."""
         most = min(min(group.next_end(), group.room()) for group in self.groups if group.decoding)
         ready = [
             g.waiting[0].ready - self.passes for g in self.groups if g.waiting and g.waiting[0].ready > self.passes

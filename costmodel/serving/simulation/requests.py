@@ -12,9 +12,10 @@ from costmodel.plans import Array, IntArray
 
 @dataclass(frozen=True)
 class Requests:
-    """Arrays of shape (n,), in the order of arrival. ``prompt_tokens`` of which ``cached_tokens`` are found in the prefix
-    cache by assumption; ``answer_tokens``, the first of them from the prefill. ``blocks``: hashes of each prompt's whole
-    blocks of ``block_tokens`` tokens, where a trace states them: what is found then follows from the simulation."""
+    """Arrays of shape (n,), in the order of arrival. ``prompt_tokens`` of which ``cached_tokens`` are found in the
+    prefix cache by assumption; ``answer_tokens``, the first of them from the prefill. ``blocks``: hashes of each
+    prompt's whole blocks of ``block_tokens`` tokens, where a trace states them: what is found then follows from the
+    simulation."""
 
     arrival_s: Array
     prompt_tokens: IntArray
@@ -31,8 +32,8 @@ class Requests:
 class Served:
     """What became of each request, arrays of shape (n,): seconds from its arrival to its first token and to its last
     (infinite where it cannot be served at all), times that it was preempted, prompt tokens found in the cache, the
-    replica that served it. ``passes`` that the replicas ran, ``end_s`` when the last answer was complete; ``history`` of
-    shape (points, 4): seconds, requests running and waiting, share of the cache that is taken, of all replicas."""
+    replica that served it. ``passes`` that the replicas ran, ``end_s`` when the last answer was complete; ``history``
+    of shape (points, 4): seconds, requests running and waiting, share of the cache that is taken, of all replicas."""
 
     ttft_s: Array
     e2e_s: Array

@@ -17,10 +17,11 @@ NEVER = 1 << 60
 class Scheduler:
     """How an engine schedules. ``seats`` sequences at most and ``cache_tokens`` of cache a group, in blocks of
     ``block_tokens``; ``budget`` new tokens a pass. ``mixed``: decodes first, prompts in what the budget leaves (vLLM's
-    chunked prefill, vllm/v1/core/sched/scheduler.py, 0.33; TensorRT-LLM's in-flight batching); else waiting prompts have
-    a pass of their own, and decodes wait (SGLang without ``--enable-mixed-chunk``, sglang/srt/managers/scheduler.py
-    get_next_batch_to_run, 0.5.23). ``reserves``: an answer's cache is taken when its request is admitted, so nobody is
-    ever preempted; else blocks are taken as tokens come. ``steps_ahead`` passes are scheduled while one runs."""
+    chunked prefill, vllm/v1/core/sched/scheduler.py, 0.33; TensorRT-LLM's in-flight batching); else waiting prompts
+    have a pass of their own, and decodes wait (SGLang without ``--enable-mixed-chunk``,
+    sglang/srt/managers/scheduler.py get_next_batch_to_run, 0.5.23). ``reserves``: an answer's cache is taken when its
+    request is admitted, so nobody is ever preempted; else blocks are taken as tokens come. ``steps_ahead`` passes are
+    scheduled while one runs."""
 
     seats: int
     cache_tokens: int
@@ -43,10 +44,10 @@ class Pass(NamedTuple):
 
 
 class Ticket:
-    """A request with its replica: ``asked`` tokens of prompt; ``prompt`` tokens to prefill (of a preempted one also those
-    that it gave) of which
-    ``done`` are, the first ``hit`` of them found; ``left`` tokens to give and ``given`` ones; ``own`` tokens of cache that
-    are nobody else's; ``ready`` from this pass on; ``began`` decoding after so many decode passes, or -1."""
+    """A request with its replica: ``asked`` tokens of prompt; ``prompt`` tokens to prefill (of a preempted one also
+    those that it gave) of which
+    ``done`` are, the first ``hit`` of them found; ``left`` tokens to give and ``given`` ones; ``own`` tokens of cache
+    that are nobody else's; ``ready`` from this pass on; ``began`` decoding after so many decode passes, or -1."""
 
     __slots__ = ("asked", "began", "blocks", "done", "given", "hit", "index", "left", "own", "prompt", "ready")
 

@@ -34,8 +34,8 @@ def serve(at: np.ndarray, answers: np.ndarray, seats: int) -> np.ndarray:
 
 @pytest.mark.parametrize("busy", [0.3, 0.6, 0.8])
 def test_one_seat_and_equal_work_is_m_d_1(busy: float) -> None:
-    """Wait rho s / (2 (1 - rho)) (Kleinrock, Queueing Systems I, eq. 5.72), and half a pass until the running one ends: a
-    request that finds nobody starts at once, others on whole passes, as a server of s seconds would."""
+    """Wait rho s / (2 (1 - rho)) (Kleinrock, Queueing Systems I, eq. 5.72), and half a pass until the running one ends:
+    a request that finds nobody starts at once, others on whole passes, as a server of s seconds would."""
     rng = np.random.default_rng(0)
     answers = 50
     service = answers * PASS_S
