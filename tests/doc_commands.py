@@ -1,7 +1,7 @@
 """The commands of the documentation, page by page, and what they print.
 
-A block marked ``sh`` is run, all blocks of a page in one empty folder, in this process. It may hold ``servefront``
-or ``python -m search`` and its commands, ``mkdir -p``, and ``cat > FILE <<'END'``; ``> FILE`` keeps what a command prints,
+A block marked ``sh`` is run, all blocks of a page in one empty folder, in this process. It may hold ``servefront`` or
+``python -m search`` and its commands, ``mkdir -p``, and ``cat > FILE <<'END'``; ``> FILE`` keeps what a command prints,
 a comment ``# exits 1`` says that it does. A block marked ``text`` right below is what is printed: its lines are found
 there in order; ``...`` stands for lines left out. Commands in any other block are placeholders, and only parsed.
 
