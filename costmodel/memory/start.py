@@ -21,7 +21,9 @@ from costmodel.working_memory import GIB
 
 CENTRAL_80 = 1.2816  # standard deviations on either side of a normal's middle 80 %
 # How far each term is off, as a share of it (one standard deviation), and what is off whatever it is: docs/memory.md.
-SPREAD = {"weights": 0.01, "activations": 0.3, "encoder": 0.5, "libraries": 0.3, "graphs": 0.6}
+SPREAD = {"activations": 0.3, "encoder": 0.5, "libraries": 0.3, "graphs": 0.8}
+SPREAD_WEIGHTS = 0.012
+SPREAD_FOUR_BITS = 0.04  # which modules a quantiser to four bits leaves alone differs from checkpoint to checkpoint
 SPREAD_BYTES = 0.25 * GIB
 SPREAD_SHARE = 0.008
 
@@ -53,13 +55,14 @@ def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> 
     needs = working(scenario, layout, setting, server)
     available = available_bytes(scenario, server, weights, needs)
     length = blocks(server.length, scenario.engine.block_tokens) / server.cache_ranks
-    one = request(scenario, setting, stages, length, server.tokens)
+    one = request(scenario, setting, stages, length, server.tokens, server.draft_tokens)
     given = np.floor(np.maximum(available, 0.0) / one.block_bytes)
     if server.cache_blocks is not None:
         given = np.full_like(given, float(server.cache_blocks))
     tokens = np.floor(given * one.block_bytes / np.maximum(one.bytes, 1.0) * server.length)
     deviation = spread_bytes(scenario, server, weights, needs)
-    probability = ndtr((available - one.bytes) / deviation) * _captures(scenario, server, weights, needs, available)
+    must = one.block_bytes if server.shortens else one.bytes
+    probability = ndtr((available - must) / deviation) * _captures(scenario, server, weights, needs)
     return Start(
         weights_bytes=weights,
         available_kv_bytes=available,
@@ -77,19 +80,21 @@ def spread_bytes(scenario: Scenario, server: Server, weights: Any, needs: Workin
     """One standard deviation of the bytes available for cache: the terms' own, which are independent, and one that
     grows with the accelerator."""
     total = usable_bytes(scenario.accelerator)
-    squares = (SPREAD["weights"] * weights) ** 2 + SPREAD_BYTES**2 + (SPREAD_SHARE * total) ** 2
+    loose = SPREAD_FOUR_BITS if scenario.model.quantization.default.bits <= 4 else SPREAD_WEIGHTS
+    squares = (loose * weights) ** 2 + SPREAD_BYTES**2 + (SPREAD_SHARE * total) ** 2
     for name in ("activations", "encoder", "libraries", "graphs"):
         squares = squares + (SPREAD[name] * getattr(needs, name)) ** 2
     return np.sqrt(squares)
 
 
-def _captures(scenario: Scenario, server: Server, weights: Any, needs: Working, available: Any) -> Any:
+def _captures(scenario: Scenario, server: Server, weights: Any, needs: Working) -> Any:
     """The chance that what comes after the cache still fits: graphs that the engine does not count, beside a context
-    that lies outside its share."""
+    that lies outside its share and room that the profile run's tensors have left."""
     constants = scenario.engine.memory
     late = needs.graphs * (1.0 - constants.graphs_counted) + needs.outside
     if server.share != "all":
         return np.ones_like(weights)
     left = usable_bytes(scenario.accelerator) * (1.0 - server.fraction) - server.taken_bytes - late
+    left = left + needs.activations + needs.encoder
     deviation = np.sqrt(SPREAD_BYTES**2 + (SPREAD["graphs"] * needs.graphs) ** 2)
     return ndtr(left / deviation)

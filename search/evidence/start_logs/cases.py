@@ -6,22 +6,25 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from costmodel.architecture import Architecture
+import numpy as np
+
+from costmodel.architecture import Architecture, Setting
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mamba import Mamba2
 from costmodel.blocks.mla import LatentAttention
-from costmodel.formats import FORMATS, BF16
+from costmodel.formats import BF16, FORMATS
 from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.memory import Server
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
+from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
 from search.evidence.start_logs.cards import card_of, shared_memory
-from search.evidence.start_logs.models import architecture_of
+from search.evidence.start_logs.models import architecture_of, encoder_bytes_of
 from search.evidence.start_logs.rows import StartLog
-from search.evidence.start_logs.versions import LATEST, version_of, vllm_memory, vllm_share
+from search.evidence.start_logs.versions import LATEST, version_of, vllm_memory, vllm_of, vllm_share
 from search.inputs.config import read_cluster, read_engine
 from search.inputs.efficiency_laws import load_law
 from search.inputs.engine_defaults import TRTLLM_MEMORY, sglang_chunk, sglang_graphs, sglang_static, vllm_budgets
@@ -29,7 +32,9 @@ from search.inputs.hardware_catalog import load_cluster, load_engine
 from search.inputs.models.catalog import plain
 
 ENGINES = {"vllm": "vllm", "sglang": "sglang", "tensorrtllm": "trtllm", "trtllm": "trtllm"}
-DS_MLA = replace(FORMATS["fp8"], scale_bytes_per_element=80 / 576)  # 656 bytes a token: fp8_ds_mla's scales and bf16 keys
+DS_MLA = replace(
+    FORMATS["fp8"], scale_bytes_per_element=80 / 576
+)  # 656 bytes a token: fp8_ds_mla's scales and bf16 keys
 MAMBA_RATIO = 0.9  # sglang --mamba-full-memory-ratio: states' share of the pool over that of tokens (0.5.23)
 ASSUMED_LENGTH = 8192
 
@@ -53,12 +58,14 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
     card = card_of(row.gpu, row.gpu_gib)
     if shared_memory(row.gpu) and name != "vllm":
         raise InputError(f"{row.gpu}: what the host leaves of a shared memory is not known")
-    version = version_of(row.version) or LATEST
+    version = vllm_of(row.version) if name == "vllm" else version_of(row.version) or LATEST
     model = _model(row, models)
     plan = _plan(row, model, name)
     engine = read_engine(load_engine(name))
     if name == "vllm":
-        engine = replace(engine, memory=vllm_memory(engine.memory, version))
+        engine = replace(engine, memory=_paged(vllm_memory(engine.memory, version), model, version))
+    if name == "trtllm":
+        engine = replace(engine, memory=replace(engine.memory, paging="whole"))
     server = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[name](row, card, model, plan, version)
     scenario = Scenario(
         model=model,
@@ -69,8 +76,9 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
         limits=Limits(memory_fraction=server.fraction, memory_of=server.share),
         law=in_engine(load_law("class_default"), engine, card, model),
     )
-    recurrent = model.has_mixer(GatedDeltaNet, Mamba2)
-    return Case(scenario, plan, server, _token_share(row) if name == "sglang" and recurrent else 1.0)
+    if name == "sglang" and model.has_mixer(GatedDeltaNet, Mamba2):
+        return Case(scenario, plan, *_with_states(row, scenario, plan, server))
+    return Case(scenario, plan, server)
 
 
 def _model(row: StartLog, models: Path | None) -> Architecture:
@@ -105,7 +113,9 @@ def _plan(row: StartLog, model: Architecture, engine: str) -> Plans:
 
 def _captured(row: StartLog) -> int | None:
     """Largest captured batch, where a flag says it."""
-    found = re.search(r"(?:capture[-_ ]sizes?(?: up to|=| )+|graph(?:s| )?[-a-z ]*(?:up to|to|bs)[-a-z]* )(\d+)", row.flags)
+    found = re.search(
+        r"(?:capture[-_ ]sizes?(?: up to|=| )+|graph(?:s| )?[-a-z ]*(?:up to|to|bs)[-a-z]* )(\d+)", row.flags
+    )
     return int(found[1]) if found else None
 
 
@@ -114,7 +124,9 @@ def _draft(row: StartLog, model: Architecture) -> float:
     if re.search(r"\bno (mtp|speculation)", row.flags, re.I):
         return 0.0
     if re.search(r"\bmtp\b|eagle|dspark|speculative", row.flags, re.I):
-        return model.mtp_parameters * model.quantization.default.bytes_per_element
+        # Quantisers to four bits leave the module in bf16.
+        stored = model.quantization.default
+        return model.mtp_parameters * (stored if stored.bits > 4 else BF16).bytes_per_element
     if re.search(r"dflash", row.flags, re.I):
         raise InputError("a drafter of its own is not modelled")
     return 0.0
@@ -141,6 +153,9 @@ def _vllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, ve
         eager=row.eager,
         cache_ranks=int(ranks[1]) if ranks else 1,
         draft_bytes=_draft(row, model) / float(plan.tp[0]),
+        draft_tokens=_drafted(row),
+        encoder_bytes=encoder_bytes_of(row.model),
+        shortens=row.length is None,  # a flag that the log does not show may have set it
     )
 
 
@@ -155,6 +170,7 @@ def _sglang(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, 
         tokens=float(row.tokens or sglang_chunk(card)),
         length=float(row.length or model.max_position or ASSUMED_LENGTH),
         captured=_captured(row) or sglang_graphs(card, width),
+        shortens=True,
         eager=row.eager,
         draft_bytes=_draft(row, model) / float(plan.tp[0]),
     )
@@ -169,13 +185,34 @@ def _trtllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, 
         tokens=float(row.tokens or 8192),
         length=float(row.length or model.max_position or ASSUMED_LENGTH),
         captured=_captured(row),
+        shortens=True,
         eager=row.eager,
         draft_bytes=_draft(row, model) / float(plan.tp[0]),
     )
 
 
-def _token_share(row: StartLog) -> float:
-    """SGLang's pool of a model with recurrent layers, as far as it is for tokens."""
+def _with_states(row: StartLog, scenario: Scenario, plan: Plans, server: Server) -> tuple[Server, float]:
+    """SGLang keeps recurrent states in a pool of their own, of as many as a flag says or of a share of the memory
+    (sglang/srt/model_executor/model_runner_kv_cache_mixin.py, 0.5.23): the server, and the share left for tokens."""
+    slots = re.search(r"max.mamba.cache.size (\d+)", row.flags)
+    if slots:
+        setting = scenario.setting(scenario.layout(plan))
+        states = [k.mixer.state_bytes(setting) for k in scenario.model.kinds if k.mixer is not None]
+        counts = [scenario.model.sequence.count(i) for i, k in enumerate(scenario.model.kinds) if k.mixer is not None]
+        held = sum(n * float(np.sum(state)) for n, state in zip(counts, states, strict=True))
+        return replace(server, draft_bytes=server.draft_bytes + int(slots[1]) * held), 1.0
     found = re.search(r"mamba_full_memory_ratio (\d+(?:\.\d+)?)", row.flags)
-    ratio = float(found[1]) if found else MAMBA_RATIO
-    return 1.0 / (1.0 + ratio)
+    return server, 1.0 / (1.0 + (float(found[1]) if found else MAMBA_RATIO))
+
+
+def _paged(memory: WorkingMemory, model: Architecture, version: tuple[int, int]) -> WorkingMemory:
+    """Before 0.21, blocks of layers with other heads could not be made equal, and windows were kept whole (vLLM issue
+    43308: the tokens of Gemma 4 rise 9.5 times with 0.21)."""
+    setting = Setting.single(model)
+    sizes = {float(np.sum(k.mixer.cache_bytes(setting, 1.0))) for k in model.kinds if k.mixer is not None} - {0.0}
+    return replace(memory, paging="whole") if version < (0, 21) and len(sizes) > 1 else memory
+
+
+def _drafted(row: StartLog) -> int:
+    found = re.search(r"(?:mtp|dspark|eagle|draft)\w* (\d+) tokens?", row.flags, re.I)
+    return int(found[1]) if found else 0

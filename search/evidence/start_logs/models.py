@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from costmodel.architecture import Architecture
+from costmodel.architecture import Architecture, LayerRun, Quantization
+from costmodel.blocks.mla import LatentAttention
+from costmodel.blocks.moe import MoeFfn
 from costmodel.formats import BF16, FORMATS, WeightFormat
 from search.base.errors import InputError
 from search.base.paths import conf_dir
@@ -40,12 +43,21 @@ def architecture_of(name: str, weights: str, folder: Path | None) -> Architectur
 def _spellings(name: str) -> list[str]:
     """The name as printed, then without its quantiser's and tuner's suffixes, one after the other."""
     short = re.sub(r"\(.*?\)", "", name).strip().rsplit("/", 1)[-1].split(" ")[0].removesuffix(".gguf")
-    short = re.sub(r"[._-](gguf)$", "", short)
+    words = re.sub(r"\(.*?\)|'.*?'", "", name).strip().rsplit("/", 1)[-1].split()
+    quoted = re.findall(r"'([^']+)'", name)
     forms = [name, short]
+    for whole in ("-".join(words), *quoted):
+        forms += _shorter(whole)
+    return list(dict.fromkeys([*forms, *_shorter(short)]))
+
+
+def _shorter(short: str) -> list[str]:
+    """The name, and without one suffix after another."""
+    forms = [short]
     while True:
         head, dash, tail = short.rpartition("-")
         if not dash or tail.lower() not in SUFFIXES:
-            return list(dict.fromkeys(forms))
+            return forms
         short = head
         forms.append(short)
 
@@ -72,6 +84,12 @@ def _find(forms: list[str], folder: Path | None, wanted: str | None) -> Architec
     raise ConfigError("is not known; give its config.json in --models FOLDER")
 
 
+def encoder_bytes_of(name: str) -> float | None:
+    """The peak of the model's vision encoder in a profile run, where the list of models has it."""
+    entries = [_listed()[plain(form)] for form in _spellings(name) if plain(form) in _listed()]
+    return float(entries[0]["encoder_bytes"]) if entries and "encoder_bytes" in entries[0] else None
+
+
 def _catalog(option: str) -> Architecture:
     entry = load_entry(option)
     return read_architecture(
@@ -88,7 +106,21 @@ def _entry(key: str) -> Architecture:
         base = _catalog(entry["like"])
     else:
         base = read_architecture(entry["published"], name=key).architecture
-    return replace(base, vision_parameters=entry.get("vision", base.vision_parameters))
+    base = replace(base, vision_parameters=entry.get("vision", base.vision_parameters))
+    return _changed(base, entry.get("experts"), entry.get("indexers"))
+
+
+def _changed(model: Architecture, experts: int | None, indexers: int | None) -> Architecture:
+    """With so many experts a layer, and an indexer in so many layers, whose choice the others share."""
+    layers = []
+    for n, kind in enumerate(model.kinds[i] for i in model.sequence):
+        mixer, ffn = kind.mixer, kind.ffn
+        if experts is not None and isinstance(ffn, MoeFfn):
+            ffn = replace(ffn, experts=experts)
+        if indexers is not None and n >= indexers and isinstance(mixer, LatentAttention):
+            mixer = replace(mixer, indexer=None)
+        layers.append(replace(kind, mixer=mixer, ffn=ffn))
+    return replace(model, runs=tuple(LayerRun(layer, len(list(run))) for layer, run in groupby(layers)))
 
 
 def _format(weights: str, name: str) -> WeightFormat | None:
@@ -117,8 +149,6 @@ def _format(weights: str, name: str) -> WeightFormat | None:
 
 def _in_format(model: Architecture, stored: WeightFormat | None) -> Architecture:
     """The checkpoint's own modules in the printed format where it is quantised already, else all linear layers."""
-    from costmodel.architecture import Quantization
-
     own = model.quantization
     if stored is None or own.default.name == stored.name:
         return model
@@ -126,7 +156,12 @@ def _in_format(model: Architecture, stored: WeightFormat | None) -> Architecture
         return replace(model, quantization=Quantization())
     if own.default.bits == stored.bits == 4 or (own.default.bits == stored.bits == 8 and own.default is not BF16):
         return model if own.default.name in ("fp8_block", "mxfp4") or stored.bits == 8 else _swapped(model, stored)
-    return replace(model, quantization=Quantization.linear_layers(stored))
+    if stored is GGUF_Q8:
+        return replace(model, quantization=Quantization(stored))  # its tables too
+    kept = {}
+    if stored.name == "nvfp4" and model.has_mixer(LatentAttention):  # NVIDIA's checkpoints of DeepSeek and GLM
+        kept = {"attention": BF16, "shared": BF16, "ffn": BF16}
+    return replace(model, quantization=Quantization.linear_layers(stored, **kept))
 
 
 def _swapped(model: Architecture, stored: WeightFormat) -> Architecture:

@@ -18,24 +18,40 @@ LATEST = (99, 0)
 
 
 def version_of(printed: str) -> tuple[int, int] | None:
-    """Major and minor number, of the first release named; ``None`` for a build without one."""
+    """Major and minor number, of the first release named; ``None`` for a build without one, nor a date."""
     found = re.search(r"(?<![\d.])v?(\d{1,2})\.(\d{1,2})(?=\.|\+|-|x|\s|$)", printed)
     if found is None or (int(found[1]), int(found[2])) == (0, 1):
         return None
     return int(found[1]), int(found[2])
 
 
+# Releases of vLLM, by the months that logs of them name: what a build was called that month.
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+RELEASED = (
+    ((2025, 3), (0, 8)), ((2025, 6), (0, 9)), ((2025, 8), (0, 10)), ((2025, 10), (0, 11)), ((2026, 1), (0, 15)),
+    ((2026, 4), (0, 19)), ((2026, 6), (0, 22)), ((2026, 8), (0, 26)), ((2026, 9), (0, 30)), ((2026, 11), (0, 33)),
+)  # fmt: skip
+
+
+def vllm_of(printed: str) -> tuple[int, int]:
+    """The version of a build, by its month where it has no number; the latest where it has neither."""
+    version = version_of(printed)
+    dated = re.search(r"(?:\b([A-Za-z]{3})[a-z]* )?(20\d\d)", printed)
+    if version is not None or dated is None or dated[1] is None or dated[1].lower() not in MONTHS:
+        return version or LATEST
+    month = (int(dated[2]), MONTHS.index(dated[1].lower()) + 1)
+    return max((release for day, release in RELEASED if day <= month), default=(0, 8))
+
+
 def vllm_memory(memory: WorkingMemory, version: tuple[int, int]) -> WorkingMemory:
     """vLLM's constants as a version had them."""
-    if version < (0, 28):
-        memory = replace(memory, profile_bytes=0.0)
     if version < GRAPHS_COUNTED:
         memory = replace(memory, graphs_counted=0.0)
     if version < (0, 17):
         # 0.13 to 0.14 GiB of non-torch memory with one H100, 0.54 with two (logs of 0.11).
         memory = replace(
             memory, logits_copies=SORTING_SAMPLER, held_workspaces=0.0, libraries_bytes=0.14 * GIB,
-            parallel_bytes=0.40 * GIB,
+            parallel_bytes=0.40 * GIB, plain_parallel_bytes=0.40 * GIB,
         )  # fmt: skip
     if version < (0, 9):
         memory = replace(memory, logits_copies=V0_SAMPLER, libraries_bytes=0.05 * GIB, parallel_bytes=0.9 * GIB)
