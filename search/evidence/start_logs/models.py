@@ -22,7 +22,8 @@ from search.inputs.models.catalog import find_model, load_entry, plain
 
 # Parts of a name that say how a checkpoint was tuned or stored, not what it is.
 SUFFIXES = (
-    "instruct", "it", "chat", "base", "hf", "fp8", "fp16", "bf16", "awq", "gptq", "int4", "int8", "4bit", "8bit", "w4a16",
+    "instruct", "it", "chat", "base", "hf", "fp8", "fp16", "bf16", "awq", "gptq", "int4", "int8", "4bit", "8bit",
+    "w4a16",
     "nvfp4", "mxfp4", "fp4", "gguf", "q8_0", "q4_k_m", "autoround", "dynamic", "quantized", "2501", "2503", "2506",
     "2507", "2508", "2512", "0528", "0324", "0731", "qat", "bnb", "unsloth", "thinking", "exl3", "marlin", "block",
 )  # fmt: skip
