@@ -31,7 +31,8 @@ SPREAD_SHARE = 0.008
 @dataclass(frozen=True)
 class Start:
     """Figures of one accelerator of each plan, shape (n,). ``available_kv_bytes`` with its 80 % interval ``low`` to
-    ``high``; ``needed_bytes`` of the longest request; ``kv_tokens`` as the engine logs them: the longest request's
+    ``high``; ``needed_bytes`` of the longest request; ``blocks`` of the
+    cache (a recurrent layer's state takes one); ``kv_tokens`` as the engine logs them: the longest request's
     length times how many of them fit; ``starts``; ``starts_probability`` that the longest request fits."""
 
     weights_bytes: Any
@@ -39,6 +40,7 @@ class Start:
     low: Any
     high: Any
     needed_bytes: Any
+    blocks: Any
     kv_tokens: Any
     starts: Any
     starts_probability: Any
@@ -69,6 +71,7 @@ def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> 
         low=available - CENTRAL_80 * deviation,
         high=available + CENTRAL_80 * deviation,
         needed_bytes=one.bytes,
+        blocks=given,
         kv_tokens=tokens,
         starts=probability >= 0.5,
         starts_probability=probability,
