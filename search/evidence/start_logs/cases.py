@@ -85,6 +85,8 @@ def _model(row: StartLog, models: Path | None) -> Architecture:
     model = architecture_of(row.model, row.weights, models)
     if "language-model-only" in row.flags.lower():
         model = replace(model, vision_parameters=0)
+    if "mm-encoder-tp-mode data" in row.flags.lower():  # whole on every rank
+        model = replace(model, vision_parameters=model.vision_parameters * (row.tp or 1))
     text = row.cache_format.lower()
     if "nvfp4" in text:
         raise InputError(f"cache format {row.cache_format!r} is not modelled")
