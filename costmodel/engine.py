@@ -103,12 +103,6 @@ class Engine:
     step_overhead_s: Annotated[float, Quantity("host, a pass", 0, 10)] = 0.0
     layer_overhead_s: Annotated[float, Quantity("a layer and pass", 0, 10)] = 0.0
     sequence_overhead_s: Annotated[float, Quantity("host, a sampled sequence and pass", 0, 10)] = 0.0
-    admission_s: Annotated[
-        float,
-        Quantity(
-            "host, a prompt, while no pass runs (fetching it, telling all ranks, giving it blocks)", 0, 10
-        ),
-    ] = 0.0
     request_overhead_s: Annotated[float, Quantity("host, once a request (parsing, answering)", 0, 10)] = 0.0
     prompt_token_s: Annotated[
         float, Quantity("host, once a token of a request's prompt (tokenising, copying)", 0, 10)
@@ -148,7 +142,9 @@ class Engine:
         float, Quantity("steps for which a prompt waits at most until every attention group has one", 0, 1000)
     ] = 0.0
     prefill_first: bool = False  # nobody decodes while a prompt can be prefilled
-    drafts: Annotated[int, Quantity("tokens that the model's own prediction module proposes a sequence and pass", 0, 16)] = 0
+    drafts: Annotated[
+        int, Quantity("tokens that the model's own prediction module proposes a sequence and pass", 0, 16)
+    ] = 0
     draft_acceptance: Annotated[float, Quantity("chance that such a token is accepted", 0, 1)] = 0.0
     fused_latent: bool = True  # kernels for DeepSeek-V3's shape run on Blackwell too
     decode_graphs: bool = True  # decode steps replay captured graphs

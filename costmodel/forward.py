@@ -140,9 +140,9 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
 
 
 def host_seconds(engine: Engine, step: Step) -> Any:
-    """What the host does between two passes: a pass, for each sequence in it and for each prompt that it begins."""
+    """What the host does between two passes: a pass and for each sequence in it."""
     sequences = step.samples - step.decodes * (step.verified - 1.0)
-    return engine.step_overhead_s + engine.sequence_overhead_s * sequences + engine.admission_s * step.prompts
+    return engine.step_overhead_s + engine.sequence_overhead_s * sequences
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

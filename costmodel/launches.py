@@ -40,7 +40,12 @@ EXPERT_KERNELS = {
 # What ``Engine.input_quantisation`` may be, and which operations then write the inputs of which products.
 FP8: Inputs = frozenset((writer, "fp8") for writer in get_args(Writer))
 ALL: Inputs = FP8 | frozenset((writer, "fp4") for writer in get_args(Writer))
-INPUT_QUANTISATION: dict[str, Inputs] = {"apart": NONE, "fused": ALL, "fp8": FP8, "fp4_norms_apart": ALL - {("norm", "fp4")}}
+INPUT_QUANTISATION: dict[str, Inputs] = {
+    "apart": NONE,
+    "fused": ALL,
+    "fp8": FP8,
+    "fp4_norms_apart": ALL - {("norm", "fp4")},
+}
 # What ``Engine.fp8_products`` may be, and which products then take no whole tiles of rows on Hopper. Weights scaled in
 # blocks are multiplied by DeepGEMM or CUTLASS everywhere.
 FP8_PRODUCTS: dict[str, Inputs] = {"cutlass": NONE, "cublas": FP8}
@@ -74,7 +79,7 @@ def kernels_of_experts(name: str, accelerator: Accelerator) -> ExpertKernels:
 
 
 def _fused(engine: Engine, model: Architecture, accelerator: Accelerator) -> bool:
-    """True for DeepSeek-V3's shape on Hopper and later, what sgl-kernel's ``dsv3_fused_a_gemm`` and ``dsv3_router_gemm`` are
-    written for; its descendants (DeepSeek-R1, Kimi K2) have it too."""
+    """True for DeepSeek-V3's shape on Hopper and later, what sgl-kernel's ``dsv3_fused_a_gemm`` and
+    ``dsv3_router_gemm`` are written for; its descendants (DeepSeek-R1, Kimi K2) have it too."""
     kernels = accelerator.hopper or (accelerator.dependent_launch and engine.fused_latent)
     return model.has_mixer(LatentAttention) and model.hidden == 7168 and kernels

@@ -19,8 +19,8 @@ class Step:
     ``decodes`` sequences of one attention group that each produce a token; ``prompts`` prompts of the busiest group
     that are prefilled in this pass (a chunk is a fraction of a prompt); ``stage_decodes`` and ``stage_prompts`` the
     same summed over all attention groups of the stage, which is what the experts see. ``samples`` is the number of
-    rows that go through the head in one group. ``verified``: rows of a sequence that decodes, more than one where drafts
-    are checked.
+    rows that go through the head in one group. ``verified``: rows of a sequence that decodes, more than one where
+    drafts are checked.
     """
 
     decodes: Any
@@ -71,5 +71,9 @@ class Step:
 
     def at(self, index: Any) -> Step:
         """The pass of row ``index`` alone."""
-        pick = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("lengths", "layout", "verified")}
+        pick = {
+            f.name: getattr(self, f.name)[index]
+            for f in fields(self)
+            if f.name not in ("lengths", "layout", "verified")
+        }
         return Step(**pick, lengths=self.lengths, layout=self.layout, verified=self.verified)

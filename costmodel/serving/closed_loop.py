@@ -13,10 +13,10 @@ whose larger root tends to n + D when prefill is light and to b s when it satura
 An engine may hold a prompt back for up to h steps so that others join it (TensorRT-LLM's batch_wait_timeout_iters): the
 first to come waits h, the r h that join it half as long, and they are prefilled together.
 
-An engine that prefills first (``Engine.prefill_first``) lets nobody decode while prompts wait. Equally long requests that
-all began at once then decode, end and come back together, for as long as the run lasts: P passes hold nothing but
-prompts, D nothing but decodes. A request waits for half of the other P - 1 before its own, and its decoding stands still
-for the other half.
+An engine that prefills first (``Engine.prefill_first``) lets nobody decode while prompts wait. Equally long requests
+that all began at once then decode, end and come back together, for as long as the run lasts: P passes hold nothing but
+prompts, D nothing but decodes. A request waits for half of the other P - 1 before its own, and its decoding stands
+still for the other half.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ SYNCHRONY = 0.6
 HELD_FULL = 0.9
 
 # Where the largest of so many normal draws lies (Blom 1958, as in ``costmodel.layout``).
-LAST_OF = np.array(
-    [0.0, 0.0, *(NormalDist().inv_cdf((n - 0.375) / (n + 0.25)) for n in range(2, 129))]
-)
+LAST_OF = np.array([0.0, 0.0, *(NormalDist().inv_cdf((n - 0.375) / (n + 0.25)) for n in range(2, 129))])
 
 DECODE, MIXED, BURST, FIRST = 0, 1, 2, 3  # the passes, on the leading axis; FIRST only where waves are counted
 
@@ -57,8 +55,8 @@ class Loop:
     = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
     steps in which some group prefills, ``disturbed`` share of a decoding request's steps in which somebody else is
     prefilled; ``served`` requests are in the replica's server at a time; ``burst_passes`` prefill a burst,
-    ``first_passes`` the first wave; ``stalls_before`` and ``_after``: passes of others' prompts, in a lockstep, before a
-    request's first token and while it decodes."""
+    ``first_passes`` the first wave; ``stalls_before`` and ``_after``: passes of others' prompts, in a lockstep,
+    before a request's first token and while it decodes."""
 
     micro: Any
     sequences: Any
@@ -94,7 +92,9 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     # The budget that decodes leave; a group whose decodes fill it still advances a prompt by a block at a time.
     verified, gained = 1.0 + scenario.engine.drafts, scenario.engine.tokens_a_step
     turns = lengths.decodes / gained
-    room = np.maximum(budget - (0.0 if scenario.engine.prefill_first else sequences * verified), float(scenario.engine.block_tokens))
+    room = np.maximum(
+        budget - (0.0 if scenario.engine.prefill_first else sequences * verified), float(scenario.engine.block_tokens)
+    )
     share = lengths.new / room
     prefills = np.maximum(np.ceil(share), 1.0)
     life = larger_root(prefills + turns, sequences * share, sequences * share**2)

@@ -52,7 +52,6 @@ class Constant:
 CONSTANTS = (
     Constant("launch_share", 1.0, 0.1, 3.0),
     Constant("eager_experts_s", 5e-4, 1e-6, 1e-2, sigma=1.0),
-    Constant("admission_s", 2e-3, 1e-5, 1e-1, sigma=1.0),
     Constant("stream_token_s", 3e-5, 1e-7, 5e-4, sigma=1.0),
 )
 SHARED_CONSTANTS = (

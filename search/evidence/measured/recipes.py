@@ -124,7 +124,7 @@ def one_prompt(m: Measurement) -> int:
 
 
 def one_prompt_of_drafts(m: Measurement) -> int:
-    """The same of the scripts with MTP: for the longest prompt of --random-range-ratio 0.8 and the drafts of a batch."""
+    """The same of the scripts with MTP: the longest prompt of --random-range-ratio 0.8, and the drafts of a batch."""
     batch = int(m.concurrency or 0) // (m.attn_dp or 1)
     return int((1 + predicted_ahead(m)) * batch + 1.8 * m.nominal[0] + 127) // 64 * 64
 
@@ -226,10 +226,11 @@ RECIPES = (
     Recipe("vllm", KIMI, BLACKWELL, precision="int4", memory_fraction=0.95, reduced_norms=True),
     Recipe("sglang", DEEPSEEK, ("h200_sxm",), budget=fixed(32768), kv_cache="bf16", memory_fraction=0.82,
            stream_interval=10),
-    # EAGLE with MTP's module, two steps (pull request 626), at a tp of 8. SGLANG_ENABLE_SPEC_V2 is set and not exported,
-    # so no step is scheduled ahead.
+    # EAGLE with MTP's module, two steps (pull request 626), at a tp of 8. SGLANG_ENABLE_SPEC_V2 is set and not
+    # exported, so no step is scheduled ahead.
     Recipe("sglang", DEEPSEEK_R1, BLACKWELL, since="2026-02-01", precision="fp8", budget=fixed(16384), kv_cache="fp8",
-           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16), drafts=two_at_tp8, steps_ahead=0.0, serial_s=SERIAL_STEP_S),
+           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16), drafts=two_at_tp8,
+           steps_ahead=0.0, serial_s=SERIAL_STEP_S),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp8", budget=by_tp(8192, 32768), kv_cache="fp8",
            memory_fraction=0.82, stream_interval=30, held=polled(10, below=16)),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp4", budget=fixed(16384), kv_cache="fp8", memory_fraction=0.85,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from costmodel.architecture import Architecture
 from costmodel.blocks.delta_net import GatedDeltaNet
@@ -21,11 +21,11 @@ from search.inputs.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
-# Fixed costs of SGLang's kernels on MI300X and MI325X before 0.5.10, as ``engine.cdna3_launches``: read off 24 published
-# rows (docs/published.md).
+# Fixed costs of SGLang's kernels on MI300X and MI325X before 0.5.10, as ``engine.cdna3_launches``: read off 24
+# published rows (docs/published.md).
 CDNA3_BEFORE_0_5_10 = 5.0
-# Host seconds an operation of a dense layer that PyTorch launches: read off 114 published rows of vLLM of 2023, which take
-# 43 ms a step on A100 and 30 on H100 whatever the split (docs/published.md).
+# Host seconds an operation of a dense layer that PyTorch launches: read off 114 published rows of vLLM of 2023,
+# which take 43 ms a step on A100 and 30 on H100 whatever the split (docs/published.md).
 EAGER_2023_S = 3.0e-5
 SERIAL_STEP_S = 2.0e-3
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
@@ -39,7 +39,7 @@ def fitted_of_versions() -> dict[str, float]:
     """Constants of versions and launch scripts (``conf/versions.yaml``, docs/fidelity.md)."""
     from omegaconf import OmegaConf
 
-    loaded = OmegaConf.load(conf_dir() / "versions.yaml")
+    loaded: Any = OmegaConf.load(conf_dir() / "versions.yaml")
     return {name: float(loaded[name]) for name in ("expert_stretch", "draft_acceptance")}
 
 
@@ -92,7 +92,9 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
         engine = replace(engine, all_reduce_norm="apart")
     if version is None:
         if "2023" in m.version:  # graphs of decode steps came with 0.3, January 2024
-            engine = replace(engine, decode_graphs=False, eager_layers="all", steps_ahead=0.0, eager_launch_s=EAGER_2023_S)
+            engine = replace(
+                engine, decode_graphs=False, eager_layers="all", steps_ahead=0.0, eager_launch_s=EAGER_2023_S
+            )
         return engine
     if version < (0, 14):
         engine = replace(engine, steps_ahead=0.0)

@@ -15,7 +15,7 @@ from search.evidence.measured.fitting import (
     Fitted,
 )
 
-TYPICAL = ("launch_share", "stream_token_s", "admission_s")  # what an engine that is not known has of a typical one
+TYPICAL = ("launch_share", "stream_token_s")  # what an engine that is not known has of a typical one
 
 
 def write_constants(fitted: Fitted, rows: int) -> None:
