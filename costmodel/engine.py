@@ -141,13 +141,13 @@ class Engine:
     balance_steps: Annotated[
         float, Quantity("steps for which a prompt waits at most until every attention group has one", 0, 1000)
     ] = 0.0
-    prefill_first: bool = False  # nobody decodes while a prompt can be prefilled
+    prefill_first: Annotated[int, Quantity("1: nobody decodes while a prompt can be prefilled", 0, 1)] = 0
     drafts: Annotated[
         int, Quantity("tokens that the model's own prediction module proposes a sequence and pass", 0, 16)
     ] = 0
     draft_acceptance: Annotated[float, Quantity("chance that such a token is accepted", 0, 1)] = 0.0
-    fused_latent: bool = True  # kernels for DeepSeek-V3's shape run on Blackwell too
-    decode_graphs: bool = True  # decode steps replay captured graphs
+    fused_latent: Annotated[int, Quantity("1: kernels for DeepSeek-V3's shape run on Blackwell too", 0, 1)] = 1
+    decode_graphs: Annotated[int, Quantity("1: decode steps replay captured graphs", 0, 1)] = 1
     cdna3_launches: Annotated[
         float, Quantity("times the kernels' fixed costs on AMD's MI300X and MI325X", 0, 20, above=True)
     ] = 1.0

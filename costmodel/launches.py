@@ -81,5 +81,5 @@ def kernels_of_experts(name: str, accelerator: Accelerator) -> ExpertKernels:
 def _fused(engine: Engine, model: Architecture, accelerator: Accelerator) -> bool:
     """True for DeepSeek-V3's shape on Hopper and later, what sgl-kernel's ``dsv3_fused_a_gemm`` and
     ``dsv3_router_gemm`` are written for; its descendants (DeepSeek-R1, Kimi K2) have it too."""
-    kernels = accelerator.hopper or (accelerator.dependent_launch and engine.fused_latent)
+    kernels = accelerator.hopper or (accelerator.dependent_launch and engine.fused_latent == 1)
     return model.has_mixer(LatentAttention) and model.hidden == 7168 and kernels

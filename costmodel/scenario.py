@@ -54,12 +54,12 @@ class Scenario:
     @property
     def lockstep(self) -> bool:
         """True where all requests are prefilled before anybody decodes, again and again."""
-        return self.synchronised and self.together and self.engine.prefill_first
+        return self.synchronised and self.together and bool(self.engine.prefill_first)
 
     @property
     def unmixed(self) -> bool:
         """True where steps that prefill are passes of prompts alone, each followed by one of decodes."""
-        return self.engine.prefill_first and not self.lockstep
+        return bool(self.engine.prefill_first) and not self.lockstep
 
     def layout(self, plans: Plans) -> Layout:
         return Layout.of(plans, self.engine.dense_split, self.engine.routing)

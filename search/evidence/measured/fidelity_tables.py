@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from costmodel.plans import Array
 from search.evidence.measured.families import option, ranking, regret
 from search.evidence.measured.grouped import Figures, Read, measured
 from search.evidence.measured.interval_fit import NAMES, labels_of
@@ -30,7 +31,25 @@ def show(title: str, read: Read, found: Figures) -> None:
         f"{n} {np.nanmean(e):.1%} ({np.nanmedian(e):.1%})" for n, e in zip(NAMES.values(), errors, strict=True)
     )
     family_text = "  ".join(f"{n} {m:.1%}" for n, m in zip(NAMES.values(), np.mean(means, axis=0), strict=True))
-    print(f"  mean over rows: {rows_text}\n  mean over families: {family_text}\n")
+    print(f"  mean over rows: {rows_text}\n  mean over families: {family_text}")
+    life = np.abs(_life(read, found, found.ttft_s, found.tpot_s) / _life(read, found, actual[0], actual[1]) - 1.0)
+    print(f"  life of a request: {np.nanmean(life):.1%} ({np.nanmedian(life):.1%})")
+    for number in range(2):
+        names = np.array([(read.cases[i].engine, read.cases[i].hardware)[number] for i in found.places])
+        for name in sorted(set(names.tolist())):
+            rows = names == name
+            cells = "  ".join(
+                f"{n} {np.nanmean(e[rows]):.1%} ({np.nanmedian(e[rows]):.1%})"
+                for n, e in zip(NAMES.values(), errors, strict=True)
+            )
+            print(f"  {name:12s} {int(rows.sum()):4d}  {cells}  life {np.nanmedian(life[rows]):.1%} in median")
+    print()
+
+
+def _life(read: Read, found: Figures, ttft_s: Array, tpot_s: Array) -> Array:
+    """Seconds from a request's arrival to its last token, by the row's own lengths."""
+    decodes = np.array([read.rows[i].osl - 1.0 for i in found.places])
+    return ttft_s + decodes * tpot_s
 
 
 def show_rows_of(title: str, read: Read, found: Figures, ids: set[str]) -> None:

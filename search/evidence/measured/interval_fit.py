@@ -61,7 +61,8 @@ def known_bounds(read: Read, found: Figures, values: Array) -> Bounds:
     sequences wait for the cache. An engine of fewer than ``FEWEST`` families borrows what all have; rows that wait are
     never surer than others."""
     covered = bounds(read, found, values, ~found.waiting)
-    table = {"covered": covered, "waiting": hull(covered, bounds(read, found, values, found.waiting))}
+    queued = [bounds(read, found, values, found.waiting)] if found.waiting.any() else []
+    table = {"covered": covered, "waiting": hull(covered, *queued)}
     engines = np.array([read.cases[i].engine for i in found.places])
     labels = labels_of(read, found)
     for engine in ("vllm", "sglang", "trtllm"):

@@ -30,6 +30,9 @@ class Recipe:
     ``since`` the first date of measurement, ``precision`` the beginning of the weights' format. ``budget`` of new
     tokens in a pass, ``held`` steps of a prompt, the ``captured`` rows of the largest pass with prompts that replays a
     graph and the ``expert_kernels`` are functions of the row; ``waves`` of requests over the concurrency.
+    ``balance`` steps that prompts wait
+    for other attention groups; ``drafts`` that the model's module proposes; ``serial_s`` of the host in the open; ``until``
+    the last date, ``only`` rows that the script can have made.
     ``reduced_norms``: all-reduces do the norm after them; ``tensor_parallel``: the script can pass no other split;
     ``expert_parallel``: it always (never) asks for that, whatever the row says."""
 
@@ -52,6 +55,7 @@ class Recipe:
     balance: float = 0.0
     drafts: OfRow | None = None
     serial_s: float = 0.0
+    only: Callable[[Measurement], bool] | None = None
     until: str = ""
     reduced_norms: bool = False
     tensor_parallel: bool = False
@@ -67,6 +71,7 @@ class Recipe:
             and first <= (version_of(m) or (0, 0)) <= last
             and m.date >= self.since
             and (not self.until or m.date <= self.until)
+            and (self.only is None or self.only(m))
             and m.precision.startswith(self.precision)
         )
 
@@ -134,9 +139,9 @@ def predicted_ahead(m: Measurement) -> float:
     return 1.0 if (m.attn_dp or 1) > 1 else 3.0
 
 
-def two_at_tp8(m: Measurement) -> float:
-    """--speculative-num-steps 2, and at a tp of 8 alone."""
-    return 2.0 if m.tp == 8 else 0.0
+def in_one_part(m: Measurement) -> bool:
+    """A tp of 8 and an ep of 1, as the script with --speculative-num-steps 2 is run."""
+    return m.tp == 8 and (m.ep or 1) == 1
 
 
 def held_below_tp8(m: Measurement) -> float:
@@ -229,7 +234,7 @@ RECIPES = (
     # EAGLE with MTP's module, two steps (pull request 626), at a tp of 8. SGLANG_ENABLE_SPEC_V2 is set and not
     # exported, so no step is scheduled ahead.
     Recipe("sglang", DEEPSEEK_R1, BLACKWELL, since="2026-02-01", precision="fp8", budget=fixed(16384), kv_cache="fp8",
-           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16), drafts=two_at_tp8,
+           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16), drafts=fixed(2.0), only=in_one_part,
            steps_ahead=0.0, serial_s=SERIAL_STEP_S),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp8", budget=by_tp(8192, 32768), kv_cache="fp8",
            memory_fraction=0.82, stream_interval=30, held=polled(10, below=16)),

@@ -42,13 +42,13 @@ def _quantised(scenario: Scenario) -> Scenario:
 # What the model is without each. Facts of launch scripts that no error was needed to find (token budgets) are not here.
 WITHOUT: Mapping[str, Callable[[Scenario], Scenario]] = {
     "lockstep": lambda scenario: replace(scenario, together=False),
-    "prompts alone": _engine(prefill_first=False),
+    "prompts alone": _engine(prefill_first=0),
     "balance of attention groups": _engine(balance_steps=0.0),
     "drafts": _engine(drafts=0, draft_acceptance=0.0),
     "Triton experts": _kernels,
     "norms apart in early TensorRT-LLM": _norms,
     "FP4 inputs quantised apart": _quantised,
-    "fused kernels of latent attention on Blackwell": _engine(fused_latent=False),
+    "fused kernels of latent attention on Blackwell": _engine(fused_latent=0),
 }
 
 

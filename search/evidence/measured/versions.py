@@ -92,9 +92,7 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
         engine = replace(engine, all_reduce_norm="apart")
     if version is None:
         if "2023" in m.version:  # graphs of decode steps came with 0.3, January 2024
-            engine = replace(
-                engine, decode_graphs=False, eager_layers="all", steps_ahead=0.0, eager_launch_s=EAGER_2023_S
-            )
+            engine = replace(engine, decode_graphs=0, eager_layers="all", steps_ahead=0.0, eager_launch_s=EAGER_2023_S)
         return engine
     if version < (0, 14):
         engine = replace(engine, steps_ahead=0.0)
@@ -122,7 +120,7 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
     engine = replace(engine, max_batched_tokens=sglang_chunk(accelerator))
     ungraphed = replace(engine, prefill_graphs="counted", captured_tokens=0)
     if release is None or release < (0, 5, 7):
-        engine, ungraphed = (replace(e, fused_latent=False) for e in (engine, ungraphed))
+        engine, ungraphed = (replace(e, fused_latent=0) for e in (engine, ungraphed))
     if release is None:
         return ungraphed if m.printed or m.drawn else engine
     if release < (0, 5, 10):
