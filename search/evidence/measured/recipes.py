@@ -30,9 +30,8 @@ class Recipe:
     ``since`` the first date of measurement, ``precision`` the beginning of the weights' format. ``budget`` of new
     tokens in a pass, ``held`` steps of a prompt, the ``captured`` rows of the largest pass with prompts that replays a
     graph and the ``expert_kernels`` are functions of the row; ``waves`` of requests over the concurrency.
-    ``balance`` steps that prompts wait
-    for other attention groups; ``drafts`` that the model's module proposes; ``serial_s`` of the host in the open; ``until``
-    the last date, ``only`` rows that the script can have made.
+    ``balance`` steps that prompts wait for other attention groups; ``drafts`` that the model's module proposes;
+    ``serial_s`` of the host in the open; ``until`` the last date, ``only`` rows that the script can have made.
     ``reduced_norms``: all-reduces do the norm after them; ``tensor_parallel``: the script can pass no other split;
     ``expert_parallel``: it always (never) asks for that, whatever the row says."""
 

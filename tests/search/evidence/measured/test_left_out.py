@@ -81,7 +81,7 @@ def test_what_is_left_out_together(read):
 
 
 def test_strictly_left_out_rows_know_nothing_of_theirs(read):
-    """Wrong measurements of one family move nothing that is predicted for it when it, its system and version are out."""
+    """Wrong measurements of a family move nothing that is predicted for it when its system and version are out."""
     full = fit(read, everything(read), rounds=1)
     odd = Read(
         [replace(row, tpot_s=row.tpot_s * 3.0) if row.engine == "sglang" else row for row in read.rows], read.cases, {}
