@@ -115,11 +115,14 @@ def report(
     factors, said = {}, []
     published = published_bounds(printed)
     for column, figure in enumerate(FIGURES):
-        table = known_bounds(read, strict, residuals(read, strict, column))
-        by = inflation(read, others, column, table)
-        said.append(f"{NAMES[figure]} {by:.2f} times in logarithms")
-        table = {key: stretched(value, by) for key, value in table.items()}
-        print(f"80 % intervals of {NAMES[figure]}, {by:.2f} times as wide as the left-out residuals, hold")
+        usual = strict.only(np.array([keep[i] for i in strict.places]))
+        table = known_bounds(read, usual, residuals(read, usual, column))
+        by = inflation(read, others.only(np.array([keep[i] for i in others.places])), column, table)
+        told = ", ".join(f"{key} {value:.2f}" for key, value in by.items() if key.startswith("covered"))
+        said.append(f"{NAMES[figure]}: {told} times in logarithms")
+        table = {key: stretched(value, by[key]) for key, value in table.items()}
+        table["waiting"] = hull(table["waiting"], table["covered"])
+        print(f"80 % intervals of {NAMES[figure]}, as many times as wide as the left-out residuals: {told}; they hold")
         for title, found in (("terms chosen by the other half", others), ("constants alone left out", strict)):
             shares = coverages(read, found, column, table).items()
             print(f"  {title}: " + ", ".join(f"{name} {share:.0%} of {rows}" for name, (share, rows) in shares))

@@ -84,14 +84,24 @@ def widened(
     return float(np.exp(-np.hypot(inner[0], low))), float(np.exp(np.hypot(inner[1], high)))
 
 
-def inflation(read: Read, nested: Figures, column: int, table: Bounds) -> float:
-    """How many times wider (in logarithms) the bounds of ``table`` must be for 80 % of the rows whose terms and
-    constants the other families chose to lie inside; one at least. Each family weighs the same."""
-    values, keys = residuals(read, nested, column), keys_of(read, nested)
+def inflation(read: Read, nested: Figures, column: int, table: Bounds) -> dict[str, float]:
+    """By row of ``table``: how many times wider (in logarithms) its bounds must be for 80 % of the rows whose terms and
+    constants the other families chose to lie inside; one at least. Each family weighs the same. An engine of fewer
+    than ``FEWEST`` families, and rows that wait for the cache, take what all rows need."""
+    values, keys = residuals(read, nested, column), np.array(keys_of(read, nested))
     labels = labels_of(read, nested)
-    needed = np.array([_needed(v, table[k]) for v, k in zip(values.tolist(), keys, strict=True)])
+    needed = np.array([_needed(v, table[k]) for v, k in zip(values.tolist(), keys.tolist(), strict=True)])
     known = np.isfinite(needed)
-    return max(_weighted_quantile(needed[known], labels[known], 0.8), 1.0)
+
+    def times(rows: NDArray[np.bool_]) -> float:
+        return max(_weighted_quantile(needed[rows], labels[rows], 0.8), 1.0)
+
+    found = dict.fromkeys(table, times(known))
+    for key in table:
+        rows = known & (keys == key)
+        if key.startswith("covered_") and len(set(labels[rows].tolist())) >= FEWEST:
+            found[key] = times(rows)
+    return found
 
 
 def _needed(value: float, factors: tuple[float, float]) -> float:
