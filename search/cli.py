@@ -13,6 +13,7 @@ COMMANDS = {
     "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),
     "models": ("search.commands.catalogs", "list the catalog's models"),
     "hardware": ("search.commands.catalogs", "list the catalog's accelerators"),
+    "clusters": ("search.commands.catalogs", "list the catalog's clusters and what is built into each"),
     "launch": (
         "search.commands.launch",
         "print the command that starts a plan of a run on vLLM, SGLang or TensorRT-LLM",
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     collect_rarely()
     module = importlib.import_module(COMMANDS[name][0])
-    if name in ("models", "hardware"):
+    if name in ("models", "hardware", "clusters"):
         rest = [name, *rest]
     try:
         return int(module.main(rest))

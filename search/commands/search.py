@@ -94,6 +94,8 @@ def search_once(config: DictConfig, folder: Path) -> None:
 
     claim_folder(folder)
     outcome = run(settings)
+    for warning in outcome.warnings:
+        print(f"warning: {plain(warning)}", file=sys.stderr)
     write_run(folder, outcome)
     if outcome.choice is None:
         raise NoFeasiblePlan(infeasible_message(outcome))

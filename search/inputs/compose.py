@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs import own_cluster
 from search.inputs.schema import Config
 from search.inputs.typed import explain, typed
 
@@ -20,6 +21,7 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
     if folder is not None:
         if not folder.is_dir():
             raise InputError(f"--config-dir: {folder} is not a folder")
+        own_cluster.register(folder)
         overrides = [*overrides, f"hydra.searchpath=['file://{folder.resolve()}']"]
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):

@@ -21,6 +21,7 @@ from search.inputs.checks import number
 from search.inputs.config import check_report, check_strategy, read_model, read_scenario
 from search.inputs.costs import check_costs
 from search.inputs.fallbacks import fallbacks
+from search.inputs.own_cluster import foreign
 from search.inputs.run_name import check_name
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
@@ -107,10 +108,11 @@ def run(config: Config) -> Outcome:
         choice = recommend(plans, scores, policy, space.axes, known)
         if choice is not None:  # the plan that it was preferred to may dominate it
             front = np.union1d(front, [choice.recommended])
+    odd = foreign(config, scenario.accelerator, scenario.cluster)
     outcome = Outcome(
-        config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario)),
+        config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario), *odd),
         space, legal, objectives, policy,
-        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
+        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
     )  # fmt: skip
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))
