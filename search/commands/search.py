@@ -90,7 +90,7 @@ def search_once(config: DictConfig, folder: Path) -> None:
     settings = typed(config)
     from search.optimizer.run import run
     from search.render.run_folder import claim_folder, write_run
-    from search.render.terminal import infeasible_message, print_outcome
+    from search.render.terminal import infeasible_message, print_outcome, print_written
 
     claim_folder(folder)
     outcome = run(settings)
@@ -98,6 +98,7 @@ def search_once(config: DictConfig, folder: Path) -> None:
         print(f"warning: {plain(warning)}", file=sys.stderr)
     write_run(folder, outcome)
     if outcome.choice is None:
+        print_written(folder)
         raise NoFeasiblePlan(infeasible_message(outcome))
     print_outcome(outcome, folder)
 

@@ -19,7 +19,7 @@ from search.base.escape import one_line, plain
 from search.evidence.measured.intervals import CLASSES, load_intervals
 from search.optimizer.baselines import Baseline
 from search.optimizer.outcome import Outcome
-from search.optimizer.recommend import LAYOUT, nearest
+from search.optimizer.recommend import LAYOUT, axis_ends, nearest
 from search.render.tables import engine_names, front_rows
 
 SHOWN = 15
@@ -38,8 +38,12 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
-    # Quoted where a shell would act on it: people copy this line.
-    console.print(f"Written to {plain(shlex.quote(str(folder)))}", soft_wrap=True)
+    print_written(folder)
+
+
+def print_written(folder: Path) -> None:
+    """Where the run lies, on standard output; quoted where a shell would act on it: people copy this line."""
+    print(f"Written to {plain(shlex.quote(str(folder)))}")
 
 
 # Figures of the table, and how wide a console must be to have room for each: numbers are never cut.
@@ -182,7 +186,8 @@ NEAREST = 3
 
 
 def infeasible_message(outcome: Outcome) -> str:
-    """One line: the nearest plans, each with the limits that it misses, least first."""
+    """One line: the nearest plans, each with the limits that it misses, least first, and the axes of the space at whose
+    end the nearest one stands: beyond it there may be a feasible plan."""
     s = outcome.scores
 
     def misses(row: int) -> str:
@@ -190,4 +195,7 @@ def infeasible_message(outcome: Outcome) -> str:
         return f"{_layout(outcome.plans.row(row))} misses " + ", ".join(f"{n} by {v:.1%}" for v, n in missed)
 
     rows = nearest(outcome.plans, s)[:NEAREST]
-    return f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)
+    text = f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)
+    ends = axis_ends(outcome.plans.row(rows[0]), outcome.space.axes)
+    said = [f"{axis} {value} is the {side} of space.{axis}" for axis, value, side in ends]
+    return text + (f"; of the nearest {' and '.join(said)}" if said else "")
