@@ -18,10 +18,10 @@ from search.inputs.typed import explain, typed
 
 def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
     """``overrides`` as after ``python -m search``; ``folder`` as its ``--config-dir``. ``InputError`` in one line."""
+    own_cluster.register(folder)
     if folder is not None:
         if not folder.is_dir():
             raise InputError(f"--config-dir: {folder} is not a folder")
-        own_cluster.register(folder)
         overrides = [*overrides, f"hydra.searchpath=['file://{folder.resolve()}']"]
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):

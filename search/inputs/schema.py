@@ -93,6 +93,7 @@ class ObjectiveConfig:
     columns: dict[str, str] = MISSING  # column: max | min
     recommend: dict[str, str] = MISSING  # one column: max | min
     ties: dict[str, str] = field(default_factory=dict)  # then these, in order
+    confidence: float | None = None  # share of draws that must keep every limit; null: limits hold as predicted
 
 
 @dataclass

@@ -36,6 +36,7 @@ from search.optimizer.sensitivity.inputs import read_ranges
 from search.optimizer.sensitivity.study import sensitivity
 from search.optimizer.space import Space
 from search.optimizer.study import run_study
+from search.optimizer.sure import Search, check_confidence, strict
 
 EXACT_CHUNK = 1 << 16
 
@@ -69,6 +70,7 @@ def run(config: Config) -> Outcome:
         asked = config.objective
         for key, columns in (("columns", asked.columns), ("recommend", asked.recommend), ("ties", asked.ties)):
             check_costs(f"objective.{key}", columns, scenario.accelerator)
+        check_confidence(config)
         facts = facts_of(scenario)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
@@ -105,7 +107,9 @@ def run(config: Config) -> Outcome:
             share = hypervolume_share(objectives.costs(tried, found)[found.feasible], costs[front])
             report = StudyReport(report.study, report.trials, report.repeats, share)
         known = coverage_of(scenario, plans, scores)
-        choice = recommend(plans, scores, policy, space.axes, known)
+        sure = config.objective.confidence
+        limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
+        choice = recommend(plans, limited, policy, space.axes, known)
         if choice is not None:  # the plan that it was preferred to may dominate it
             front = np.union1d(front, [choice.recommended])
     odd = foreign(config, scenario.accelerator, scenario.cluster)

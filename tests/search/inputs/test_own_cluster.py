@@ -58,7 +58,9 @@ def test_files_of_the_user(tmp_path: Path) -> None:
     assert composed(["hardware=own"], tmp_path).cluster.name == "Box"
     assert composed(["hardware=bare"], tmp_path).cluster.name == name_of(FALLBACK)
     assert composed(["+experiment=named"], tmp_path).cluster.name == name_of("single8")
-    assert composed([]).cluster.name == name_of(FALLBACK)  # the folder is forgotten
+    assert own_cluster("own") == "box"
+    composed([])
+    assert own_cluster("own") == FALLBACK  # the folder is forgotten
 
 
 def test_a_folder_on_the_command_line_of_the_search(search, tmp_path):
