@@ -40,19 +40,22 @@ class Length:
             case "uniform":
                 return rng.integers(math.ceil(self.low), math.floor(self.high) + 1, size)
             case "lognormal":
-                location, low, high = self.location(), *self._edges(self.location())
-                share = rng.uniform(ndtr(low), ndtr(high), size)
-                return np.maximum(np.exp(location + self.spread * ndtri(share)).round(), 1).astype(np.int64)
+                location = self.location()
+                low, high = self._edges(location)
+                sign = -1.0 if low > 0.0 else 1.0  # the tail in which small chances stay apart
+                chance = rng.uniform(*sorted((ndtr(sign * low), ndtr(sign * high))), size)
+                tokens = np.exp(location + self.spread * sign * ndtri(chance))
+                return np.maximum(tokens.round(), 1).astype(np.int64)
 
     def location(self) -> float:
         """The logarithm's mean, before the bounds cut it."""
 
         def excess(location: float) -> float:
             low, high = self._edges(location)
-            inside = ndtr(high) - ndtr(low)
-            if inside < 1e-12:  # all of it beyond one of the bounds
-                return (self.low if location < math.log(self.low) else self.high) - self.mean
-            moved = ndtr(self.spread - low) - ndtr(self.spread - high)
+            inside = _inside(low, high)
+            if not inside:  # all of it is beyond one of the bounds
+                return (self.low if low > 0.0 else self.high) - self.mean
+            moved = _inside(low - self.spread, high - self.spread)
             return math.exp(location + self.spread**2 / 2.0) * moved / inside - self.mean
 
         middle, reach = math.log(self.mean), 6.0 * self.spread + self.spread**2
@@ -63,6 +66,11 @@ class Length:
         return tuple(
             (math.log(b) - location) / self.spread if b < math.inf else math.inf for b in (self.low, self.high)
         )  # type: ignore[return-value]
+
+
+def _inside(low: float, high: float) -> float:
+    """Chance of a standard normal between two bounds, from the tail in which it does not cancel."""
+    return float(ndtr(-low) - ndtr(-high) if low > 0.0 else ndtr(high) - ndtr(low))
 
 
 def arrivals(kind: str, rate: float, cv: float, size: int, rng: np.random.Generator) -> Array:

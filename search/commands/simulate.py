@@ -86,10 +86,8 @@ def _scenario(run: SavedRun, plan: Plans) -> Scenario:
     scenario = read_scenario(config, read_model(config.model).architecture)
     facts = facts_of(scenario)
     broken = why_not(plan, facts)[0]
-    engine = scenario.engine.name
-    rule = broken["layout"] or (
-        all(broken[e] for e in ENGINES) and broken["vllm"] if engine == "any" else broken[engine]
-    )
+    engines = ENGINES if scenario.engine.name == "any" else (scenario.engine.name,)
+    rule = broken["layout"] or (broken[engines[0]] if all(broken[engine] for engine in engines) else None)
     if rule:
         raise InputError(f"--plan: rule {rule} keeps it out")
     if int(plan.pp[0]) > 1:
