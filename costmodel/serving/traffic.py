@@ -43,7 +43,8 @@ class Length:
                 location = self.location()
                 low, high = self._edges(location)
                 sign = -1.0 if low > 0.0 else 1.0  # the tail in which small chances stay apart
-                chance = rng.uniform(*sorted((ndtr(sign * low), ndtr(sign * high))), size)
+                first, last = sorted((float(ndtr(sign * low)), float(ndtr(sign * high))))
+                chance = rng.uniform(first, last, size)
                 tokens = np.exp(location + self.spread * sign * ndtri(chance))
                 return np.maximum(tokens.round(), 1).astype(np.int64)
 

@@ -18,7 +18,7 @@ from costmodel.engine import ENGINES
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.simulation.deployment import serve
-from costmodel.serving.simulation.requests import Served
+from costmodel.serving.simulation.requests import Requests, Served
 from search.base.errors import InputError
 from search.base.escape import plain
 from search.base.whole_file import put_text
@@ -99,7 +99,7 @@ def _words(plan: Plans) -> str:
     return ", ".join(f"{axis} {value}" for axis, value in plan.row(0).items())
 
 
-def _write(folder: Path, title: str, requests: simulation.Requests, served: Served) -> None:
+def _write(folder: Path, title: str, requests: Requests, served: Served) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     put_text(folder / "requests.csv", simulation.csv_text(requests, served))
     put_text(folder / "simulation.json", json.dumps(simulation.summary(requests, served), indent=2) + "\n")

@@ -36,7 +36,10 @@ EARLIER_S = 1e-6  # clocks of one log differ by as much
 
 def read_trace(path: Path, most: int) -> Requests:
     """The first ``most`` requests of a trace, the first at 0 seconds; ``InputError`` names the line that is wrong."""
-    times, prompts, answers, blocks = [], [], [], []
+    times: list[float] = []
+    prompts: list[int] = []
+    answers: list[int] = []
+    blocks: list[tuple[int, ...]] = []
     try:
         for number, row in _rows(path):
             if number > most:
