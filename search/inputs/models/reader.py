@@ -30,10 +30,12 @@ MAX_LAYERS = 2000
 
 @dataclass(frozen=True)
 class ReadModel:
-    """``architecture`` and, one sentence each, what the config does not say and was ``assumptions``."""
+    """``architecture`` and, one sentence each, what the config does not say and was ``assumptions``; ``files``: what
+    was read from which file of a checkpoint."""
 
     architecture: Architecture
     assumptions: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def read_architecture(
@@ -58,32 +60,32 @@ def read_architecture(
         "" if text is None else text.where,
         family.defaults,
     )
-    fields.skip("model_type", "quantization_config", "compression_config", *(() if nested else _WRAPPER))
+    fields.skip("model_type", *_QUANTISED, *(() if nested else _WRAPPER))
     hidden = fields.integer("hidden_size", "n_embd", "d_model", high=1_000_000)
     layers = _layers(fields, family, hidden)
     vocabulary = fields.integer("vocab_size")
     tied = _tied(fields, outer, nested)
     vision = vision_parameters(outer, family.vision, hidden, assumptions)
     mtp = mtp_parameters(fields, hidden, layers, assumptions)
-    quantization, kv_format = read_quantization(outer, fields, layers, cast, assumptions)
+    formats = read_quantization(kind, outer, fields, layers, hidden, cast, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
     _all_understood(fields, kind, assumptions)
     if nested:
         _all_understood(outer, kind, assumptions, wrapper=True)
     if family.note:
         assumptions.append(f"model_type {kind}: {family.note}")
-    runs = tuple(LayerRun(layer, len(list(group))) for layer, group in groupby(layers))
+    runs = tuple(LayerRun(layer, len(list(group))) for layer, group in groupby(formats.layers))
     architecture = Architecture(
         name=name,
         hidden=hidden,
         vocabulary=vocabulary,
         runs=runs,
         tied_embeddings=tied,
-        quantization=quantization,
+        quantization=formats.quantization,
         vision_parameters=vision,
         mtp_parameters=mtp,
         max_position=position,
-        kv_format=cache or kv_format,
+        kv_format=cache or formats.cache,
         final_norm_bias=hidden if family.norm_bias else 0,
     )
     if any(isinstance(layer.mixer, GatedDeltaNet) for layer in layers) and not fields.has("mamba_ssm_dtype"):
@@ -91,6 +93,7 @@ def read_architecture(
     return ReadModel(architecture, tuple(assumptions))
 
 
+_QUANTISED = ("quantization_config", "compression_config", "quantization")  # read in quantization.py
 # Keys of the outer object of a multimodal config.
 _WRAPPER = ("text_config", "llm_config", "vision_config", "audio_config", "tie_word_embeddings")
 
@@ -167,7 +170,7 @@ def _tied(fields: Fields, outer: Fields, nested: bool) -> bool:
 
 def _all_understood(fields: Fields, kind: str, assumptions: list[str], wrapper: bool = False) -> None:
     """No key is passed over that could change a shape; of an unknown model type none at all."""
-    fields.skip(*_WRAPPER, *("quantization_config", "compression_config") if wrapper else ())
+    fields.skip(*_WRAPPER, *_QUANTISED if wrapper else ())
     unread = [name for name in fields.unread() if not is_harmless(name)]
     if not unread:
         return
