@@ -14,6 +14,7 @@ from typing import Any
 
 from costmodel.formats import BF16, WeightFormat
 from search.inputs.models.fields import ConfigError, Fields, shown
+from search.inputs.models.module_names import EMBEDDING, HEAD
 from search.inputs.models.patterns import Rule
 from search.inputs.models.plain import fp8, int8, mxfp4, mxfp8, w4afp8
 from search.inputs.models.schemes import (
@@ -212,7 +213,7 @@ def mlx(fields: Fields) -> Scheme:
     stored = _mlx(fields)
     rules = []
     for module, value in fields.config.items():
-        if isinstance(value, bool) and "." in str(module):
+        if isinstance(value, bool) and ("." in str(module) or module in (*HEAD, *EMBEDDING)):
             rules.append(Rule(str(module), stored if value else BF16))
         elif isinstance(value, Mapping):
             rules.append(Rule(str(module), _mlx(Fields({**fields.config, **value}, f"{fields.where}{module}."))))
