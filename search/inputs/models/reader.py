@@ -12,13 +12,21 @@ from itertools import groupby
 from typing import Any
 
 from costmodel.architecture import Architecture, Layer, LayerRun
-from costmodel.blocks import GatedDeltaNet
+from costmodel.blocks import (
+    GatedDeltaNet,
+    KimiDeltaAttention,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    ParallelMixers,
+)
 from costmodel.formats import FORMATS, WeightFormat
-from search.inputs.models.families import FAMILIES, REFUSED, Family
+from search.inputs.models.families import FAMILIES, REFUSED
+from search.inputs.models.family import Family
 from search.inputs.models.ffns import read_ffns
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import is_harmless, may_change_shape, mentions_experts
-from search.inputs.models.hybrid import read_hybrid
+from search.inputs.models.hybrid import read_hybrid, read_hybrid_mtp
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
@@ -53,20 +61,22 @@ def read_architecture(
     nested = text is not None
     kind = _model_type(outer, text)
     family = _family(kind, outer if text is None else text, assumptions)
-    fields = Fields(
-        modern(kind, outer.config if text is None else text.config, outer if text is None else text),
-        "" if text is None else text.where,
-        family.defaults,
-    )
+    theirs = (outer if text is None else text).renamed(family.renames, family.defaults)
+    fields = Fields(modern(kind, theirs.config, theirs), theirs.where, family.defaults, theirs.spelled)
     fields.skip("model_type", "quantization_config", "compression_config", *(() if nested else _WRAPPER))
+    fields.skip(*family.skipped)
+    for key, allowed in family.expects.items():
+        fields.expect(key, *allowed)
     hidden = fields.integer("hidden_size", "n_embd", "d_model", high=1_000_000)
     layers = _layers(fields, family, hidden)
     vocabulary = fields.integer("vocab_size")
     tied = _tied(fields, outer, nested)
     vision = vision_parameters(outer, family.vision, hidden, assumptions)
-    mtp = mtp_parameters(fields, hidden, layers, assumptions)
+    own = read_hybrid_mtp(fields, family, hidden) if family.attention == "hybrid" else None
+    mtp = mtp_parameters(fields, hidden, layers, assumptions, own)
     quantization, kv_format = read_quantization(outer, fields, layers, cast, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
+    head_bias = fields.flag("lm_head_bias", default=family.head_bias)
     _all_understood(fields, kind, assumptions)
     if nested:
         _all_understood(outer, kind, assumptions, wrapper=True)
@@ -85,11 +95,16 @@ def read_architecture(
         max_position=position,
         kv_format=cache or kv_format,
         final_norm_bias=hidden if family.norm_bias else 0,
+        norm_weights=family.norm_weights,
+        embedding_parameters=hidden * (1 + family.norm_bias) if family.embedding_norm else 0,
+        head_bias=head_bias,
     )
-    if any(isinstance(layer.mixer, GatedDeltaNet) for layer in layers) and not fields.has("mamba_ssm_dtype"):
+    if architecture.has_mixer(*_RECURRENT) and not fields.has("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
         assumptions.append("mamba_ssm_dtype is absent: the recurrent state is kept in float32")
     return ReadModel(architecture, tuple(assumptions))
 
+
+_RECURRENT = (GatedDeltaNet, KimiDeltaAttention, LightningAttention, Mamba1, Mamba2, ParallelMixers)
 
 # Keys of the outer object of a multimodal config.
 _WRAPPER = ("text_config", "llm_config", "vision_config", "audio_config", "tie_word_embeddings")
@@ -146,16 +161,16 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
 
 
 def _layers(fields: Fields, family: Family, hidden: int) -> list[Layer]:
-    count = fields.integer("num_hidden_layers", "n_layer", high=MAX_LAYERS)
     if family.attention == "hybrid":
-        return read_hybrid(fields, family, hidden, count)
+        return read_hybrid(fields, family, hidden)
+    count = fields.integer("num_hidden_layers", "n_layer", high=MAX_LAYERS)
     mixers = read_mixers(fields, family, hidden, count)
     ffns = read_ffns(fields, family, hidden, count)
-    norms = family.norms
+    norms = fields.integer("norms_per_layer", default=family.norms, high=8)
     if fields.has("enable_moe_block") and fields.flag("enable_moe_block"):
         norms += 3  # before and after the experts, and after the dense FFN beside them
-    extra = norms * hidden if family.norm_bias else 0
-    return [Layer(m, f, norms, extra) for m, f in zip(mixers, ffns, strict=True)]
+    extra = (norms * hidden if family.norm_bias else 0) + family.ffn_scalars
+    return [Layer(m, f, norms, extra, family.norm_weights) for m, f in zip(mixers, ffns, strict=True)]
 
 
 def _tied(fields: Fields, outer: Fields, nested: bool) -> bool:
