@@ -46,7 +46,7 @@ class Step:
         return np.where(self.layout.dense_tp > self.layout.tp, self.stage_tokens, self.tokens)
 
     @cached_property
-    def _routed(self) -> dict[tuple[int, int, bool], tuple[Any, Any]]:
+    def _routed(self) -> dict[tuple[int, float, bool], tuple[Any, Any]]:
         return {}
 
     def routed(self, experts: int, top_k: float, corrected: bool) -> tuple[Any, Any]:

@@ -24,7 +24,8 @@ class GroupedQueryAttention:
     the whole width (``full``). ``output_gate``: a second query-wide projection that gates the output. ``sinks``: one
     learned logit a head. ``shared_kv``: keys serve as values (no value projection). ``keeps_all``: the cache holds
     tokens that the layer can no longer see. ``v_dim``: width of a head's value where it is not ``head_dim``
-    (MiMo-V2). ``selector``: chooses the blocks of keys that a token attends to (MiniMax-M3)."""
+    (MiMo-V2). ``selector``: chooses the blocks of keys that a token attends to (MiniMax-M3). ``head_gate``: a
+    projection of one number a head that gates its output (Step-3.5)."""
 
     heads: int
     kv_heads: int
@@ -40,6 +41,7 @@ class GroupedQueryAttention:
     keeps_all: bool = False
     v_dim: int | None = None
     selector: BlockSelector | None = None
+    head_gate: bool = False
 
     @property
     def value_dim(self) -> int:
@@ -65,6 +67,8 @@ class GroupedQueryAttention:
 
         yield Gemm("attention.qkv", of("attention.qkv"), setting.hidden, width, bias=width if self.qkv_bias else 0.0)
 
+        if self.head_gate:
+            yield Gemm("attention.gate", of("attention.gate"), setting.hidden, heads)
         norm_weights = {"none": 0.0, "head": 2.0 * d, "each": query + key, "full": query + key}[self.qk_norm]
         norm_weights = norm_weights + (heads if self.sinks else 0.0)
         # Rotary embedding (and the norm, fused) reads and writes q and k.

@@ -17,8 +17,8 @@ from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise
 
 @dataclass(frozen=True)
 class Mamba1:
-    """``inner`` channels, each with a state of ``state`` numbers; steps come from a low rank of ``step_rank``. ``norms``:
-    RMS norms with weights of step, B and C (Jamba)."""
+    """``inner`` channels, each with a state of ``state`` numbers; steps come from a low rank of ``step_rank``.
+    ``norms``: RMS norms with weights of step, B and C (Jamba)."""
 
     inner: int
     state: int

@@ -19,8 +19,8 @@ from costmodel.operations import ACTIVATION_BYTES, Core, Elementwise, Gemm, Oper
 
 @dataclass(frozen=True)
 class BlockSelector:
-    """``heads`` index queries of ``dim`` elements; of blocks of ``block`` keys the best ``blocks`` pass, the query's own
-    among them. No values, so it adds nothing to the output."""
+    """``heads`` index queries of ``dim`` elements; of blocks of ``block`` keys the best ``blocks`` pass, the query's
+    own among them. No values, so it adds nothing to the output."""
 
     heads: int
     dim: int

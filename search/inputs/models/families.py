@@ -27,6 +27,9 @@ _QWEN3_NEXT = Family(
     shared_gate=True,
     defaults={**_QWEN_MOE, **_QWEN_WINDOW, "head_dim": 256, "full_attention_interval": 4, "tie_word_embeddings": False},
 )
+_QWEN3_5 = replace(
+    _QWEN3_NEXT, experts="none", shared_gate=False, expects={"mlp_only_layers": ([],), "output_gate_type": ("swish",)}
+)
 _DEEPSEEK_V2 = Family(attention="mla", experts="fields", windows="none", defaults={"moe_layer_freq": 1})
 _DEEPSEEK = replace(_DEEPSEEK_V2, corrected=True)
 _TIED = {"tie_word_embeddings": True, "head_dim": 256}
@@ -67,14 +70,18 @@ FAMILIES: dict[str, Family] = {
     "qwen3": _QWEN3,
     "mimo": _QWEN2,
     "qwen2_moe": replace(
-        _QWEN2, experts="fields", shared_gate=True, defaults={**_QWEN_MOE, **_QWEN_WINDOW, "attention_bias": True}
+        _QWEN2,
+        experts="fields",
+        shared_gate=True,
+        renames={"qkv_bias": "attention_bias"},
+        defaults={**_QWEN_MOE, **_QWEN_WINDOW, "attention_bias": True},
     ),
     "qwen3_moe": replace(_QWEN3, experts="fields", defaults={**_QWEN_MOE, **_QWEN_WINDOW}),
     "qwen3_next": _QWEN3_NEXT,
     "qwen3_5_moe": replace(_QWEN3_NEXT, vision="qwen3"),
     "qwen3_5_moe_text": _QWEN3_NEXT,
-    "qwen3_5": replace(_QWEN3_NEXT, experts="none", shared_gate=False, vision="qwen3"),
-    "qwen3_5_text": replace(_QWEN3_NEXT, experts="none", shared_gate=False),
+    "qwen3_5": replace(_QWEN3_5, vision="qwen3"),
+    "qwen3_5_text": _QWEN3_5,
     "gemma": Family(windows="none", defaults=_TIED),
     "gemma2": Family(
         norms=4,
@@ -111,12 +118,27 @@ FAMILIES: dict[str, Family] = {
     "step3p7": Family(
         experts="fields",
         qk_norm="head",
+        head_gate=True,
         windows="pattern",
-        note="per-head QK norms, no output gate and equal heads in all layers: vLLM's step3p5.py decides these "
-        "by keys that this config does not have",
+        expects={"gating": (True, "per-head")},
+        note="norms of queries and keys and a gate a head as in transformers' modeling_step3p7.py; heads are equal in "
+        "all layers where the config does not name those of sliding ones",
     ),
     "nemotron_h": Family(
-        attention="hybrid", experts="fields", windows="none", gated_ffn=False, norms=1, corrected=True
+        attention="hybrid",
+        experts="fields",
+        windows="none",
+        gated_ffn=False,
+        norms=1,
+        corrected=True,
+        renames={
+            "layer_types": "layers_block_type",
+            "mamba_n_groups": "n_groups",
+            "mamba_d_conv": "conv_kernel",
+            "mamba_expand": "expand",
+            "mamba_conv_bias": "use_conv_bias",
+        },
+        skipped=("moe_shared_expert_overlap", "mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor"),
     ),
     "falcon": Family(
         norm_bias=True, gated_ffn=False, windows="none", skipped=("alibi",), defaults={"tie_word_embeddings": True}

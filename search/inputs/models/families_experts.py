@@ -30,6 +30,16 @@ _BAILING = Family(
     },
     defaults={"use_qk_norm": False, "first_k_dense_replace": 0},
 )
+_MINIMAX_M3 = Family(
+    experts="fields",
+    qk_norm="head",
+    windows="none",
+    expert_key="intermediate_size",
+    dense_key="dense_intermediate_size",
+    corrected=True,
+    skipped=("swiglu_alpha", "use_gemma_norm", "index_local_blocks", "rotary_dim"),
+    expects={"attention_output_gate": (False,), "use_qk_norm": (True,)},
+)
 
 EXPERTS: dict[str, Family] = {
     "afmoe": Family(
@@ -45,6 +55,7 @@ EXPERTS: dict[str, Family] = {
         + ("num_limited_groups", "use_grouped_mm"),
         defaults={"sliding_window": 1024, "sliding_window_pattern": 4, "first_k_dense_replace": 1},
     ),
+    "axk1": Family(attention="mla", experts="fields", windows="none", corrected=True, sparse_norms=1),
     "bailing_moe": _BAILING,
     "bailing_moe_v2": replace(_BAILING, corrected=True, defaults={"use_qk_norm": True, "first_k_dense_replace": 0}),
     "cohere2_moe": Family(
@@ -74,14 +85,15 @@ EXPERTS: dict[str, Family] = {
     ),
     "exaone_moe": Family(experts="fields", qk_norm="head", corrected=True),
     "flex_olmo": replace(_MIXTRAL, qk_norm="full"),
+    "flint": Family(experts="fields", qk_norm="head", sinks=True),
     "glm4_moe_lite": Family(attention="mla", experts="fields", windows="none", corrected=True),
     "granitemoe": _GRANITE_MOE,
+    "granitemoe_swa": replace(_GRANITE_MOE, windows="all", sinks=True, skipped=(*_GRANITE, "layer_rope_theta")),
     "granitemoeshared": _GRANITE_MOE,
     "hunyuan_v1_moe": Family(
         experts="fields",
         windows="none",
         qk_norm="head",
-        dense_key="",
         renames={"attention_head_dim": "head_dim", "num_shared_expert": "n_shared_experts"},
         skipped=("add_classification_head", "cla_share_factor", "class_num", "dense_list", "enable_lm_head_fp32")
         + ("group_limited_greedy", "im_end_id", "im_newline_id", "im_start_id", "kv_lora_rank", "mask_init_id")
@@ -107,6 +119,16 @@ EXPERTS: dict[str, Family] = {
         expects={"qk_norm": (True,)},
         defaults={"first_k_dense_replace": 1, "head_dim": 128},
     ),
+    "kolibri1": Family(experts="fields", qk_norm="head", norms=4),
+    "laguna": Family(
+        experts="fields",
+        qk_norm="head",
+        head_gate=True,
+        corrected=True,
+        counted_correction=True,
+        skipped=("moe_routed_scaling_factor", "moe_apply_router_weight_on_input", "moe_router_logit_softcapping"),
+        expects={"gating": (True, "per-head")},
+    ),
     "longcat_flash": Family(
         attention="mla",
         experts="fields",
@@ -118,6 +140,7 @@ EXPERTS: dict[str, Family] = {
         skipped=("attention_method", "mla_scale_q_lora", "mla_scale_kv_lora", "norm_topk_prob"),
         expects={"router_bias": (False,), "zero_expert_type": ("identity",)},
     ),
+    "mellum": Family(experts="fields", qk_norm="head", expects={"mtp_layer_types": (), "mtp_mlp_layer_types": ()}),
     "mimo_v2_flash": Family(
         experts="fields",
         sinks=True,
@@ -126,16 +149,8 @@ EXPERTS: dict[str, Family] = {
         skipped=("attention_value_scale", "attention_projection_layout", "hybrid_block_size"),
         defaults={"head_dim": 192, "v_head_dim": 128, "sliding_window": 129},
     ),
-    "minimax_m3_vl_text": Family(
-        experts="fields",
-        qk_norm="head",
-        windows="none",
-        expert_key="intermediate_size",
-        dense_key="dense_intermediate_size",
-        corrected=True,
-        skipped=("swiglu_alpha", "use_gemma_norm", "index_local_blocks", "rotary_dim"),
-        expects={"attention_output_gate": (False,), "use_qk_norm": (True,)},
-    ),
+    "minimax_m3_vl_text": _MINIMAX_M3,
+    "minimax_m3_vl": _MINIMAX_M3,
     "olmoe": replace(_MIXTRAL, qk_norm="full", skipped=("clip_qkv",)),
     "phimoe": replace(_MIXTRAL, windows="all", norm_bias=True),
     "sarvam_moe": Family(experts="fields", qk_norm="head_if_set", windows="none", corrected=True),

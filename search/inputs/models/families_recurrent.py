@@ -23,7 +23,13 @@ _KIMI = {
     "num_experts_per_token": "num_experts_per_tok",
     "model_max_length": "max_position_embeddings",
 }
-_KIMI_SKIPPED = ("moe_renormalize", "num_expert_group", "use_grouped_topk", "mla_use_nope", "moe_router_activation_func")
+_KIMI_SKIPPED = (
+    "moe_renormalize",
+    "num_expert_group",
+    "use_grouped_topk",
+    "mla_use_nope",
+    "moe_router_activation_func",
+)
 
 RECURRENT: dict[str, Family] = {
     "bailing_hybrid": Family(
@@ -86,10 +92,18 @@ RECURRENT: dict[str, Family] = {
         windows="none",
         qk_norm="head",
         renames={"block_ff_dim": "intermediate_size", "tie_embedding": "tie_word_embeddings"},
-        skipped=("block_norm_eps", "block_use_swiglu", "block_use_xavier_init", "conv_use_xavier_init")
+        skipped=(
+            "conv_L_cache",
+            "conv_bias",
+            "block_norm_eps",
+            "block_use_swiglu",
+            "block_use_xavier_init",
+            "conv_use_xavier_init",
+        )
         + ("block_mlp_init_scale", "block_out_init_scale", "theta", "use_pos_enc"),
         defaults=_TIED,
     ),
+    "lara_mini": Family(linear="delta_net", experts="fields", qk_norm="head"),
     "minimax": Family(
         linear="lightning",
         experts="fields",

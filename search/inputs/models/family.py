@@ -14,19 +14,26 @@ Windows = Literal["none", "all", "upper", "alternate", "pattern", "chunked"]
 @dataclass(frozen=True)
 class Family:
     """``attention``: the kind of mixer; ``linear``: what ``linear_attention`` layers are; ``experts``: whether layers
-    have them (``fields``: the keys decide).
+    have them (``fields``: the keys decide; ``may_be_dense``: none, or one, means dense FFNs).
 
-    ``bias``: which projections ``attention_bias`` gives a bias (``qkv``, or ``all`` with the output); ``forced_bias``
-    those that always have one. ``qk_norm``: ``_if_set`` follows ``use_qk_norm``. ``gate``: queries carry an output
-    gate; ``sliding_differs``: sliding layers have heads and sinks of their own; ``head_gate``: latent attention has one of a number a head. ``norms`` a layer, with weights or without
-    (``norm_weights``); ``norm_bias``: LayerNorms, with a bias; ``embedding_norm``: one more after the embedding.
-    ``gated_ffn``: ``None`` where ``hidden_act`` must tell; ``ffn_bias``: always; ``ffn_scalars``: trained numbers of
-    the activation (xIELU). ``head_bias``: always. ``windows``: which layers slide where ``layer_types`` is absent. ``expert_key`` names the key of an expert's width, ``dense_key`` that of a dense FFN.
+    Attention. ``bias``: which projections ``attention_bias`` gives a bias (``qkv``, or ``all`` with the output);
+    ``forced_bias``: those that always have one. ``qk_norm``: ``_if_set`` follows ``use_qk_norm``. ``gate``: queries
+    carry an output gate; ``head_gate``: a gate of one number a head. ``sinks``: a logit a head; ``sliding_differs``:
+    sliding layers have heads and sinks of their own. ``windows``: which layers slide where ``layer_types`` is absent.
+
+    Norms. ``norms`` a layer, ``sparse_norms`` more where it has experts, with weights or without (``norm_weights``);
+    ``norm_bias``: LayerNorms, with a bias; ``sub_norms``: one of attention's output and one of the FFN's inner width;
+    ``embedding_norm``: one after the embedding. ``positions``: they are learned, so many more than the longest length.
+
+    FFNs. ``gated_ffn``: ``None`` where ``hidden_act`` must tell; ``ffn_bias``: always; ``ffn_scalars``: trained numbers
+    of the activation (xIELU). ``expert_key`` names the key of an expert's width, ``dense_key`` that of a dense FFN.
     ``router_bias``: a trained bias (correction vectors are buffers and not counted, but where transformers makes them
     parameters: ``counted_correction``). ``corrected``: routers choose with a correction vector
-    (``e_score_correction_bias``), whether a flag says so or not. ``renames``: their key to ours; ``skipped``: keys that
-    say nothing of shapes or work; ``expects``: keys whose other values mean a structure that is not modelled.
-    ``defaults``: what the config class takes for absent keys. ``vision``: how the vision tower is counted.
+    (``e_score_correction_bias``), whether a flag says so or not. ``shared_gate``: on the shared experts.
+
+    Keys. ``renames``: their key to ours; ``skipped``: those that say nothing of shapes or work; ``expects``: those
+    whose other values mean a structure that is not modelled; ``defaults``: what the config class takes for absent ones.
+    ``head_bias``: always. ``vision``: how the vision tower is counted.
     """
 
     attention: Literal["gqa", "mla", "hybrid"] = "gqa"
@@ -43,6 +50,9 @@ class Family:
     norm_bias: bool = False
     norm_weights: bool = True
     embedding_norm: bool = False
+    sparse_norms: int = 0
+    sub_norms: bool = False
+    positions: int | None = None
     gated_ffn: bool | None = True
     ffn_bias: bool = False
     ffn_scalars: int = 0

@@ -164,7 +164,13 @@ def _sparse_layers(fields: Fields, layers: int) -> list[bool]:
 
 
 # Keys that say the same as ``mlp_layer_types``.
-_SAID = ("first_k_dense_replace", "decoder_sparse_step", "interleave_moe_layer_step", "mlp_only_layers", "moe_layer_freq")
+_SAID = (
+    "first_k_dense_replace",
+    "decoder_sparse_step",
+    "interleave_moe_layer_step",
+    "mlp_only_layers",
+    "moe_layer_freq",
+)
 
 
 def _indices(fields: Fields, name: str, layers: int) -> set[int] | None:
@@ -188,7 +194,7 @@ def _beside(fields: Fields, family: Family, hidden: int, layers: int) -> list[Bl
                 )
             if mentions_experts(str(name)):
                 fields.skip(str(name))
-        return [DenseFfn(inner, gated=family.gated_ffn)] * layers
+        return [DenseFfn(inner, gated=gated(fields, family))] * layers
     experts = read_experts(fields, family)
     # The router scales its input (one weight a channel) and each expert's share (one an expert).
     block = MoeFfn(

@@ -8,7 +8,8 @@ from costmodel.blocks import DenseFfn
 from search.inputs.models.family import Family
 from search.inputs.models.ffns import EXPERTS, TOP_K, read_experts
 from search.inputs.models.fields import ConfigError, Fields, shown
-from search.inputs.models.mixers import grouped_query, read_mamba
+from search.inputs.models.mixers import grouped_query
+from search.inputs.models.recurrent import read_mamba
 
 LETTERS = {"M": "mamba", "*": "attention", "E": "moe", "-": "mlp"}
 # What transformers 5 calls the same kinds when it saves a config again.
@@ -36,7 +37,7 @@ def _kinds(fields: Fields, prefix: str, low: int) -> list[str] | None:
 
 
 def _pattern(fields: Fields) -> list[str]:
-    """The kind of each layer. Their number may be absent, as transformers 5 saves it; where it is there it must agree."""
+    """The kind of each layer. Their number may be absent, as transformers 5 saves it; if it is there it must agree."""
     kinds = _kinds(fields, "", 1)
     if kinds is None:
         raise ConfigError(f"{fields.key('hybrid_override_pattern')} is missing; the model's shape depends on it")

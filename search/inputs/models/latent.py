@@ -42,8 +42,8 @@ def read_latent(fields: Fields, family: Family, hidden: int, layers: int) -> lis
 
 
 def _indexers(fields: Fields, layers: int) -> list[str]:
-    """``full`` where a layer has an indexer, ``shared`` where it takes the choice of the last one that has: by a list, by
-    letters, or one in so many after the first few (transformers 5.24 configuration_glm_moe_dsa.py)."""
+    """``full`` where a layer has an indexer, ``shared`` where it takes the choice of the last one that has: by a list,
+    by letters, or one in so many after the first few (transformers 5.24 configuration_glm_moe_dsa.py)."""
     fields.skip("index_share_for_mtp_iteration")
     every = fields.integer("index_topk_freq", default=1, low=0)
     first = fields.integer("index_skip_topk_offset", default=2, low=0)

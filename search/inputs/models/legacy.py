@@ -57,6 +57,36 @@ def _one_bias(config: Config, fields: Fields) -> Config:
     return config | {"attention_bias": bias, "mlp_bias": bias}
 
 
+def _gpt2(config: Config, fields: Fields) -> Config:
+    """An FFN of four widths where no width is given; StarCoder 1 has one KV head."""
+    fields.expect("add_cross_attention", False)
+    config.pop("add_cross_attention", None)
+    one = fields.flag("multi_query", default=config.get("model_type") == "gpt_bigcode")
+    config.pop("multi_query", None)
+    if one:
+        config["num_key_value_heads"] = 1
+    return _bloom(config, fields)
+
+
+def _opt(config: Config, fields: Fields) -> Config:
+    """OPT-350M alone projects its embeddings, which is not modelled."""
+    fields.expect("word_embed_proj_dim", fields.integer("hidden_size"))
+    config.pop("word_embed_proj_dim", None)
+    return config
+
+
+def _laguna(config: Config, fields: Fields) -> Config:
+    """Heads layer by layer, which must all be equal."""
+    heads = fields.integer("num_attention_heads")
+    listed = fields.items("num_attention_heads_per_layer", default=None) or []
+    if any(h != heads for h in listed):
+        raise ConfigError(
+            f"{fields.key('num_attention_heads_per_layer')}: layers with different numbers of heads are not modelled"
+        )
+    config.pop("num_attention_heads_per_layer", None)
+    return config
+
+
 def _ernie_moe(config: Config, fields: Fields) -> Config:
     """Experts from a first to a last layer, every so many; the head has the bias too."""
     layers = fields.integer("num_hidden_layers", high=2000)
@@ -165,8 +195,14 @@ def _minimax_m3(config: Config, fields: Fields) -> Config:
                 raise ConfigError(f"{sparse.key('sparse_attention_freq')} must hold 0 or 1 for each of {layers} layers")
             config["layer_types"] = ["minimax_m3_sparse" if f else "full_attention" for f in frequency]
         without = sparse.items("sparse_disable_index_value", default=None)
-        if without is not None and frequency is not None and any(f and not w for f, w in zip(frequency, without)):
-            raise ConfigError(f"{sparse.key('sparse_disable_index_value')}: an index branch with values is not modelled")
+        if (
+            without is not None
+            and frequency is not None
+            and any(f and not w for f, w in zip(frequency, without, strict=False))
+        ):
+            raise ConfigError(
+                f"{sparse.key('sparse_disable_index_value')}: an index branch with values is not modelled"
+            )
     fields.expect("qk_norm_type", "per_head")
     config.pop("qk_norm_type", None)
     return config | {"n_shared_experts": fields.integer("n_shared_experts", default=1, low=0)}
@@ -180,10 +216,14 @@ TRANSLATORS: dict[str, Translator] = {
     "exaone4": _sliding_pattern,
     "exaone_moe": _sliding_pattern,
     "falcon": _falcon,
+    "gpt2": _gpt2,
+    "gpt_bigcode": _gpt2,
     "hunyuan_v1_moe": _hunyuan_moe,
+    "laguna": _laguna,
     "mimo_v2_flash": _mimo_v2,
     "minimax_m3_vl": _minimax_m3,
     "minimax_m3_vl_text": _minimax_m3,
+    "opt": _opt,
     "starcoder2": _one_bias,
     **RECURRENT_WORDS,
 }

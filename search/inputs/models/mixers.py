@@ -79,10 +79,12 @@ def read_mixers(fields: Fields, family: Family, hidden: int, layers: int) -> lis
         linear = linear_mixer(fields, family, hidden) if "linear_attention" in kinds else None
         if set(kinds) - {"full_attention", "linear_attention"}:
             raise ConfigError(f"{fields.key('layer_types')}: windows under latent attention are not modelled")
-        return [linear if linear is not None and k == "linear_attention" else m for k, m in zip(kinds, latent)]
+        return [
+            linear if linear is not None and k == "linear_attention" else m for k, m in zip(kinds, latent, strict=True)
+        ]
     by_kind: dict[str, Mixer] = {}
     full = grouped_query(fields, family, hidden)
-    window: int | None = fields.integer("sliding_window", default=None)
+    window: int | None = fields.integer("sliding_window", default=None, low=0) or None  # Qwen2-MoE saves 0 for none
     if not fields.flag("use_sliding_window", default=True):
         window = None
     chunk = fields.integer("attention_chunk_size", default=None)
@@ -169,6 +171,7 @@ def grouped_query(fields: Fields, family: Family, hidden: int) -> GroupedQueryAt
         output_gate=family.gate,
         sinks=_sinks(fields, family),
         v_dim=_value_dim(fields, head_dim),
+        head_gate=family.head_gate,
     )
 
 
@@ -180,7 +183,9 @@ def _value_dim(fields: Fields, head_dim: int) -> int | None:
 
 def _sinks(fields: Fields, family: Family) -> bool:
     """gpt-oss has them in every layer; MiMo-V2 says where."""
-    said: bool | None = fields.flag("add_full_attention_sink_bias") if fields.has("add_full_attention_sink_bias") else None
+    said: bool | None = (
+        fields.flag("add_full_attention_sink_bias") if fields.has("add_full_attention_sink_bias") else None
+    )
     return family.sinks and not family.sliding_differs if said is None else said
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 from costmodel.architecture import Architecture, Layer, LayerRun
 from costmodel.blocks import (
+    DenseFfn,
     GatedDeltaNet,
+    GroupedQueryAttention,
     KimiDeltaAttention,
     LightningAttention,
     Mamba1,
@@ -96,7 +98,7 @@ def read_architecture(
         kv_format=cache or kv_format,
         final_norm_bias=hidden if family.norm_bias else 0,
         norm_weights=family.norm_weights,
-        embedding_parameters=hidden * (1 + family.norm_bias) if family.embedding_norm else 0,
+        embedding_parameters=_embedding_parameters(fields, family, hidden),
         head_bias=head_bias,
     )
     if architecture.has_mixer(*_RECURRENT) and not fields.has("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
@@ -143,9 +145,9 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     if kind in FAMILIES:
         return FAMILIES[kind]
     if "kv_lora_rank" in fields.config:
-        family = Family(attention="mla", experts="fields", windows="none")
+        family = Family(attention="mla", experts="fields", windows="none", gated_ffn=None)
     else:
-        family = Family(experts="fields", qk_norm="head_if_set", windows="all")
+        family = Family(experts="fields", qk_norm="head_if_set", windows="all", gated_ffn=None)
     if not any(mentions_experts(str(name)) for name in fields.config):
         family = replace(family, experts="none")
     missing = [k for k in _DEMANDED if k not in fields.config]
@@ -154,8 +156,9 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     parts = "multi-head latent" if family.attention == "mla" else "grouped-query"
     ffn = "dense FFNs" if family.experts == "none" else "experts"
     assumptions.append(
-        f"model_type {kind} is unknown: read by its fields as {parts} attention and {ffn}, two norms a layer, "
-        "gated FFNs, and no bias or QK norm that its keys do not name"
+        f"model_type {kind} is unknown: read by its fields as {parts} attention and {ffn}, two norms a layer "
+        "(norms_per_layer says otherwise), FFNs with a gate or without as its activation has, and no bias, QK norm, "
+        "output gate or sink that its keys do not name"
     )
     return family
 
@@ -170,7 +173,26 @@ def _layers(fields: Fields, family: Family, hidden: int) -> list[Layer]:
     if fields.has("enable_moe_block") and fields.flag("enable_moe_block"):
         norms += 3  # before and after the experts, and after the dense FFN beside them
     extra = (norms * hidden if family.norm_bias else 0) + family.ffn_scalars
-    return [Layer(m, f, norms, extra, family.norm_weights) for m, f in zip(mixers, ffns, strict=True)]
+    layers = [Layer(m, f, norms, extra, family.norm_weights) for m, f in zip(mixers, ffns, strict=True)]
+    return [_more_norms(layer, family) for layer in layers]
+
+
+def _more_norms(layer: Layer, family: Family) -> Layer:
+    """Norms that some layers have and others not, or that are not of the hidden width."""
+    if family.sparse_norms and layer.has_experts:
+        layer = replace(layer, norms=layer.norms + family.sparse_norms)
+    if family.sub_norms and isinstance(layer.mixer, GroupedQueryAttention) and isinstance(layer.ffn, DenseFfn):
+        inside = layer.mixer.heads * layer.mixer.head_dim + layer.ffn.inner
+        layer = replace(layer, extra_parameters=layer.extra_parameters + inside)
+    return layer
+
+
+def _embedding_parameters(fields: Fields, family: Family, hidden: int) -> int:
+    """Beside the table: a norm, and learned positions."""
+    norm = hidden * (1 + family.norm_bias) if family.embedding_norm else 0
+    if family.positions is None:
+        return norm
+    return norm + hidden * (fields.integer("max_position_embeddings", "n_positions") + family.positions)
 
 
 def _tied(fields: Fields, outer: Fields, nested: bool) -> bool:
