@@ -82,13 +82,15 @@ class Mixer(Block, Protocol):
 @dataclass(frozen=True)
 class Layer:
     """A mixer and a feed-forward part, either may be absent; ``norms`` RMS norms of the hidden width, with weights or
-    without (``norm_weights``). ``extra_parameters`` stand beside them: biases of norms, trained scalars."""
+    without (``norm_weights``). ``extra_parameters`` stand beside them: biases of norms, trained scalars.
+    ``residual``: what joins layers beyond an addition (``blocks/residual.py``)."""
 
     mixer: Mixer | None
     ffn: Block | None
     norms: int = 2
     extra_parameters: int = 0
     norm_weights: bool = True
+    residual: Block | None = None
 
     @property
     def has_experts(self) -> bool:
@@ -100,6 +102,8 @@ class Layer:
             yield from self.mixer.operations(setting)
         if self.ffn is not None:
             yield from self.ffn.operations(setting)
+        if self.residual is not None:
+            yield from self.residual.operations(setting)
         # A fused residual add and norm reads and writes both streams (vllm csrc/layernorm_kernels.cu, 0.33).
         moved = 4.0 * setting.hidden * ACTIVATION_BYTES
         for n in range(self.norms):

@@ -47,6 +47,8 @@ _GEMMA3_DEFAULTS = {
     "intermediate_size": 9216,
 }
 _GEMMA3 = Family(qk_norm="head", norms=4, windows="pattern", defaults=_GEMMA3_DEFAULTS)
+# What searching left behind in the config: how its blocks were trained and scored.
+_NEMOTRON_NAS = Family(attention="nas", windows="none", skipped=("num_key_value_heads",))
 _LLAMA4 = Family(
     experts="fields",
     windows="chunked",
@@ -140,6 +142,8 @@ FAMILIES: dict[str, Family] = {
         },
         skipped=("moe_shared_expert_overlap", "mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor"),
     ),
+    "nemotron-nas": _NEMOTRON_NAS,
+    "nemotron_nas": _NEMOTRON_NAS,
     "falcon": Family(
         norm_bias=True, gated_ffn=False, windows="none", skipped=("alibi",), defaults={"tie_word_embeddings": True}
     ),
@@ -147,11 +151,8 @@ FAMILIES: dict[str, Family] = {
 
 # Families that are known and not modelled, with what stands in the way.
 REFUSED = {
-    "nemotron-nas": "its layers differ in width and some have no attention (block_configs), which is not modelled",
-    "nemotron_nas": "its layers differ in width and some have no attention (block_configs), which is not modelled",
     "gemma3n": "its per-layer embeddings and shared caches are not modelled",
     "gemma3n_text": "its per-layer embeddings and shared caches are not modelled",
-    "deepseek_v4": "its compressed sparse attention is not modelled",
     "llada2_moe": "it is a diffusion model: it does not decode token by token",
     "gptj": "its head has a bias and its FFNs run beside attention after one norm, which is not modelled",
     "t5": "encoder-decoder models are not modelled",

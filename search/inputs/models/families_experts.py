@@ -73,6 +73,14 @@ EXPERTS: dict[str, Family] = {
         renames={"d_model": "hidden_size", "n_heads": "num_attention_heads", "n_layers": "num_hidden_layers"}
         | {"max_seq_len": "max_position_embeddings"},
     ),
+    "deepseek_v4": Family(
+        attention="compressed",
+        experts="fields",
+        windows="none",
+        corrected=True,
+        skipped=("hc_eps", "hc_sinkhorn_iters", "compress_rope_theta", "expert_dtype", "q_lora_norm"),
+        defaults={"index_topk": 512, "sliding_window": 128},
+    ),
     "dots1": Family(experts="fields", qk_norm="head", windows="upper", corrected=True),
     "ernie4_5_moe": Family(
         experts="fields",
@@ -136,6 +144,7 @@ EXPERTS: dict[str, Family] = {
         expert_key="expert_ffn_hidden_size",
         dense_key="ffn_hidden_size",
         corrected=True,
+        shortcut=True,
         renames={"num_layers": "num_hidden_layers"},
         skipped=("attention_method", "mla_scale_q_lora", "mla_scale_kv_lora", "norm_topk_prob"),
         expects={"router_bias": (False,), "zero_expert_type": ("identity",)},

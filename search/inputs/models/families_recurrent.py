@@ -24,6 +24,9 @@ _KIMI = {
     "model_max_length": "max_position_embeddings",
 }
 _KIMI_SKIPPED = (
+    "activation_situ_beta",
+    "activation_situ_linear_beta",
+    "moe_routed_scaling",
     "moe_renormalize",
     "num_expert_group",
     "use_grouped_topk",

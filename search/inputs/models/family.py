@@ -29,14 +29,15 @@ class Family:
     of the activation (xIELU). ``expert_key`` names the key of an expert's width, ``dense_key`` that of a dense FFN.
     ``router_bias``: a trained bias (correction vectors are buffers and not counted, but where transformers makes them
     parameters: ``counted_correction``). ``corrected``: routers choose with a correction vector
-    (``e_score_correction_bias``), whether a flag says so or not. ``shared_gate``: on the shared experts.
+    (``e_score_correction_bias``), whether a flag says so or not. ``shared_gate``: on the shared experts. ``shortcut``:
+    layers are pairs, with experts beside the first one's dense FFN (LongCat).
 
     Keys. ``renames``: their key to ours; ``skipped``: those that say nothing of shapes or work; ``expects``: those
     whose other values mean a structure that is not modelled; ``defaults``: what the config class takes for absent ones.
     ``head_bias``: always. ``vision``: how the vision tower is counted.
     """
 
-    attention: Literal["gqa", "mla", "hybrid"] = "gqa"
+    attention: Literal["gqa", "mla", "hybrid", "compressed", "nas"] = "gqa"
     linear: Linear = "delta_net"
     experts: Literal["none", "fields"] = "none"
     bias: Literal["qkv", "all"] = "all"
@@ -66,6 +67,7 @@ class Family:
     expert_bias: bool = False
     shared_gate: bool = False
     may_be_dense: bool = False
+    shortcut: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     expects: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)

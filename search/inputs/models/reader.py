@@ -13,9 +13,11 @@ from typing import Any
 
 from costmodel.architecture import Architecture, Layer, LayerRun
 from costmodel.blocks import (
+    AttentionResiduals,
     DenseFfn,
     GatedDeltaNet,
     GroupedQueryAttention,
+    HyperConnections,
     KimiDeltaAttention,
     LightningAttention,
     Mamba1,
@@ -33,6 +35,7 @@ from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
 from search.inputs.models.quantization import read_quantization
+from search.inputs.models.special import read_deepseek_v4, read_nas, read_shortcut
 from search.inputs.models.vision import vision_parameters
 
 MAX_LAYERS = 2000
@@ -96,7 +99,7 @@ def read_architecture(
         mtp_parameters=mtp,
         max_position=position,
         kv_format=cache or kv_format,
-        final_norm_bias=hidden if family.norm_bias else 0,
+        final_norm_bias=_final_parameters(layers, family, hidden),
         norm_weights=family.norm_weights,
         embedding_parameters=_embedding_parameters(fields, family, hidden),
         head_bias=head_bias,
@@ -164,16 +167,21 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
 
 
 def _layers(fields: Fields, family: Family, hidden: int) -> list[Layer]:
-    if family.attention == "hybrid":
-        return read_hybrid(fields, family, hidden)
+    special = {"hybrid": read_hybrid, "compressed": read_deepseek_v4, "nas": read_nas}
+    if family.attention in special:
+        return special[family.attention](fields, family, hidden)
     count = fields.integer("num_hidden_layers", "n_layer", high=MAX_LAYERS)
+    if family.shortcut:
+        return read_shortcut(fields, family, hidden, count)
     mixers = read_mixers(fields, family, hidden, count)
     ffns = read_ffns(fields, family, hidden, count)
     norms = fields.integer("norms_per_layer", default=family.norms, high=8)
     if fields.has("enable_moe_block") and fields.flag("enable_moe_block"):
         norms += 3  # before and after the experts, and after the dense FFN beside them
     extra = (norms * hidden if family.norm_bias else 0) + family.ffn_scalars
-    layers = [Layer(m, f, norms, extra, family.norm_weights) for m, f in zip(mixers, ffns, strict=True)]
+    block = fields.integer("attn_res_block_size", default=None)
+    residual = None if block is None else AttentionResiduals(block, count)
+    layers = [Layer(m, f, norms, extra, family.norm_weights, residual) for m, f in zip(mixers, ffns, strict=True)]
     return [_more_norms(layer, family) for layer in layers]
 
 
@@ -185,6 +193,13 @@ def _more_norms(layer: Layer, family: Family) -> Layer:
         inside = layer.mixer.heads * layer.mixer.head_dim + layer.ffn.inner
         layer = replace(layer, extra_parameters=layer.extra_parameters + inside)
     return layer
+
+
+def _final_parameters(layers: list[Layer], family: Family, hidden: int) -> int:
+    """Beside the final norm's weight: its bias, and what gathers several streams into one."""
+    residual = layers[-1].residual
+    gathered = residual.head_parameters(hidden) if isinstance(residual, HyperConnections | AttentionResiduals) else 0
+    return gathered + (hidden if family.norm_bias else 0)
 
 
 def _embedding_parameters(fields: Fields, family: Family, hidden: int) -> int:
