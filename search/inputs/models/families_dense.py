@@ -136,7 +136,12 @@ DENSE: dict[str, Family] = {
     ),
     "phi": replace(_GPT, norms=1, head_bias=True, expects={"qk_layernorm": (False,)}),
     "seed_oss": Family(windows="none", bias="qkv", skipped=("residual_dropout",), defaults={"attention_bias": True}),
-    "smollm3": Family(windows="none", defaults=_TIED),
+    "smollm3": Family(
+        windows="none",
+        skipped=("no_rope_layers", "no_rope_layer_interval"),
+        expects={"use_sliding_window": (False,)},
+        defaults=_TIED,
+    ),
     "stablelm": Family(
         windows="none",
         bias="qkv",

@@ -14,8 +14,9 @@ MAX_DEPTH = 32
 
 
 def load_config_json(path: str | Path) -> dict[str, Any]:
-    """The object in a JSON file of at most ``MAX_BYTES`` bytes and ``MAX_DEPTH`` levels. NaN and infinities, which
-    Python's json would take, are refused. ``ConfigError`` in one line otherwise."""
+    """The object in a JSON file of at most ``MAX_BYTES`` bytes and ``MAX_DEPTH`` levels. NaN is refused; infinities,
+    which transformers writes for open limits of time steps, are read (no width or count may be one).
+    ``ConfigError`` in one line otherwise."""
     path = Path(path)
     raw = read_bounded(path, MAX_BYTES, "a config.json", ConfigError)
     try:
@@ -33,6 +34,8 @@ def load_config_json(path: str | Path) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> Any:
+    if constant != "NaN":
+        return float(constant)
     raise ConfigError(f"{constant} is not a number that JSON knows")
 
 
