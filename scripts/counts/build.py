@@ -33,6 +33,7 @@ MAPPINGS = {
 }
 MOST_SECONDS = 120
 # Names below which the language model of a wrapper stands; everything else is a tower or a projector.
+BESIDE = ("embed_tokens_extend",)  # and the towers of a model without wrapper (Phi-4-multimodal)
 LANGUAGE = ("language_model", "text_model", "lm_head", "thinker.model", "thinker.lm_head", "model.decoder")
 
 
@@ -84,7 +85,8 @@ def split(model: torch.nn.Module, config: Any) -> tuple[int, int]:
     total = sum(p.numel() for _, p in names)
     text = config.get_text_config(decoder=True)
     if text is config:
-        return total, 0
+        beside = sum(p.numel() for name, p in names if any(word in name for word in BESIDE))
+        return total - beside, beside
     mine: dict[int, int] = {}
     decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
     if decoder is not None and decoder is not model and decoder is not getattr(model, "model", None):
