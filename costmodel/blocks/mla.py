@@ -22,7 +22,8 @@ from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise
 class LatentAttention:
     """``q_rank`` is the rank of the queries' low-rank pair, ``None`` for a full projection (DeepSeek-V2-Lite).
     ``nope_dim`` and ``rope_dim`` of a head's query and key, ``v_dim`` of its value, in elements. ``bias`` on the two
-    down projections and the output. ``indexer`` bounds what a token attends to."""
+    down projections and the output. ``indexer`` bounds what a token attends to. ``head_gate``: a projection of one
+    number a head that gates its output (Ling-3)."""
 
     heads: int
     q_rank: int | None
@@ -32,6 +33,7 @@ class LatentAttention:
     v_dim: int
     bias: bool = False
     indexer: Indexer | None = None
+    head_gate: bool = False
 
     # What the host launches for a layer of prompts beyond the operations below and beyond what a layer of grouped
     # attention asks of it. Chosen on runs, 15 to 22 alike: those of Kimi K2.5 under vLLM, beside MiniMax's there
@@ -64,6 +66,8 @@ class LatentAttention:
         if self.indexer is not None:
             yield from self.indexer.operations(setting, self.q_rank or setting.hidden)
         yield from self._kv_up(setting, heads)
+        if self.head_gate:
+            yield Gemm("attention.gate", of("attention.gate"), setting.hidden, heads)
         yield Collective(
             "attention.kv_exchange",
             "all_gather",

@@ -12,13 +12,23 @@ from itertools import groupby
 from typing import Any
 
 from costmodel.architecture import Architecture, Layer, LayerRun
-from costmodel.blocks import GatedDeltaNet
+from costmodel.blocks import (
+    DenseFfn,
+    GatedDeltaNet,
+    GroupedQueryAttention,
+    KimiDeltaAttention,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    ParallelMixers,
+)
 from costmodel.formats import FORMATS, WeightFormat
-from search.inputs.models.families import FAMILIES, REFUSED, Family
+from search.inputs.models.families import FAMILIES, REFUSED
+from search.inputs.models.family import Family
 from search.inputs.models.ffns import read_ffns
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import harmless_beside, is_harmless, may_change_shape, mentions_experts
-from search.inputs.models.hybrid import read_hybrid
+from search.inputs.models.hybrid import read_hybrid, read_hybrid_mtp
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
@@ -61,16 +71,22 @@ def read_architecture(
     family = _family(kind, found.fields, assumptions)
     # A wrapper's file leaves out what its parts' classes take anyway.
     defaults = {**class_defaults(found.kind), **family.defaults} if found.above else family.defaults
-    fields = Fields(modern(kind, found.fields.config, found.fields), found.fields.where, defaults)
+    theirs = found.fields.renamed(family.renames, defaults)
+    fields = Fields(modern(kind, theirs.config, theirs), theirs.where, defaults, theirs.spelled)
     fields.skip("model_type", "quantization_config", "compression_config", *(() if nested else _WRAPPER))
+    fields.skip(*family.skipped)
+    for key, allowed in family.expects.items():
+        fields.expect(key, *allowed)
     hidden = fields.integer("hidden_size", "n_embd", "d_model", high=1_000_000)
     layers = _layers(fields, family, hidden)
     vocabulary = fields.integer("vocab_size")
     tied = _tied(fields, found)
     vision = tower_parameters(found, hidden, text_only, assumptions)
-    mtp = mtp_parameters(fields, hidden, layers, assumptions)
+    own = read_hybrid_mtp(fields, family, hidden) if family.attention == "hybrid" else None
+    mtp = mtp_parameters(fields, hidden, layers, assumptions, own)
     quantization, kv_format = read_quantization(outer, fields, layers, cast, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
+    head_bias = fields.flag("lm_head_bias", default=family.head_bias)
     if found.above and not nested:
         fields.seen |= outer.seen
     _all_understood(fields, kind, assumptions)
@@ -91,11 +107,16 @@ def read_architecture(
         max_position=position,
         kv_format=cache or kv_format,
         final_norm_bias=hidden if family.norm_bias else 0,
+        norm_weights=family.norm_weights,
+        embedding_parameters=_embedding_parameters(fields, family, hidden),
+        head_bias=head_bias,
     )
-    if any(isinstance(layer.mixer, GatedDeltaNet) for layer in layers) and not fields.has("mamba_ssm_dtype"):
+    if architecture.has_mixer(*_RECURRENT) and not fields.has("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
         assumptions.append("mamba_ssm_dtype is absent: the recurrent state is kept in float32")
     return ReadModel(architecture, tuple(assumptions))
 
+
+_RECURRENT = (GatedDeltaNet, KimiDeltaAttention, LightningAttention, Mamba1, Mamba2, ParallelMixers)
 
 # Parts of a multimodal config that are read elsewhere.
 _WRAPPER = (
@@ -136,9 +157,9 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     if kind in FAMILIES:
         return FAMILIES[kind]
     if "kv_lora_rank" in fields.config:
-        family = Family(attention="mla", experts="fields", windows="none")
+        family = Family(attention="mla", experts="fields", windows="none", gated_ffn=None)
     else:
-        family = Family(experts="fields", qk_norm="head_if_set", windows="all")
+        family = Family(experts="fields", qk_norm="head_if_set", windows="all", gated_ffn=None)
     if not any(mentions_experts(str(name)) for name in fields.config):
         family = replace(family, experts="none")
     missing = [k for k in _DEMANDED if k not in fields.config]
@@ -147,23 +168,43 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     parts = "multi-head latent" if family.attention == "mla" else "grouped-query"
     ffn = "dense FFNs" if family.experts == "none" else "experts"
     assumptions.append(
-        f"model_type {kind} is unknown: read by its fields as {parts} attention and {ffn}, two norms a layer, "
-        "gated FFNs, and no bias or QK norm that its keys do not name"
+        f"model_type {kind} is unknown: read by its fields as {parts} attention and {ffn}, two norms a layer "
+        "(norms_per_layer says otherwise), FFNs with a gate or without as its activation has, and no bias, QK norm, "
+        "output gate or sink that its keys do not name"
     )
     return family
 
 
 def _layers(fields: Fields, family: Family, hidden: int) -> list[Layer]:
-    count = fields.integer("num_hidden_layers", "n_layer", high=MAX_LAYERS)
     if family.attention == "hybrid":
-        return read_hybrid(fields, family, hidden, count)
+        return read_hybrid(fields, family, hidden)
+    count = fields.integer("num_hidden_layers", "n_layer", high=MAX_LAYERS)
     mixers = read_mixers(fields, family, hidden, count)
     ffns = read_ffns(fields, family, hidden, count)
-    norms = family.norms
+    norms = fields.integer("norms_per_layer", default=family.norms, high=8)
     if fields.has("enable_moe_block") and fields.flag("enable_moe_block"):
         norms += 3  # before and after the experts, and after the dense FFN beside them
-    extra = norms * hidden if family.norm_bias else 0
-    return [Layer(m, f, norms, extra) for m, f in zip(mixers, ffns, strict=True)]
+    extra = (norms * hidden if family.norm_bias else 0) + family.ffn_scalars
+    layers = [Layer(m, f, norms, extra, family.norm_weights) for m, f in zip(mixers, ffns, strict=True)]
+    return [_more_norms(layer, family) for layer in layers]
+
+
+def _more_norms(layer: Layer, family: Family) -> Layer:
+    """Norms that some layers have and others not, or that are not of the hidden width."""
+    if family.sparse_norms and layer.has_experts:
+        layer = replace(layer, norms=layer.norms + family.sparse_norms)
+    if family.sub_norms and isinstance(layer.mixer, GroupedQueryAttention) and isinstance(layer.ffn, DenseFfn):
+        inside = layer.mixer.heads * layer.mixer.head_dim + layer.ffn.inner
+        layer = replace(layer, extra_parameters=layer.extra_parameters + inside)
+    return layer
+
+
+def _embedding_parameters(fields: Fields, family: Family, hidden: int) -> int:
+    """Beside the table: a norm, and learned positions."""
+    norm = hidden * (1 + family.norm_bias) if family.embedding_norm else 0
+    if family.positions is None:
+        return norm
+    return norm + hidden * (fields.integer("max_position_embeddings", "n_positions") + family.positions)
 
 
 def _tied(fields: Fields, found: LanguagePart) -> bool:
