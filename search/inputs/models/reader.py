@@ -41,10 +41,12 @@ MAX_LAYERS = 2000
 
 @dataclass(frozen=True)
 class ReadModel:
-    """``architecture`` and, one sentence each, what the config does not say and was ``assumptions``."""
+    """``architecture`` and, one sentence each, what the config does not say and was ``assumptions``; ``files``: what
+    was read from which file of a checkpoint."""
 
     architecture: Architecture
     assumptions: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def read_architecture(
@@ -73,7 +75,7 @@ def read_architecture(
     defaults = {**class_defaults(found.kind), **family.defaults} if found.above else family.defaults
     theirs = found.fields.renamed(family.renames, defaults)
     fields = Fields(modern(kind, theirs.config, theirs), theirs.where, defaults, theirs.spelled)
-    fields.skip("model_type", "quantization_config", "compression_config", *(() if nested else _WRAPPER))
+    fields.skip("model_type", *_QUANTISED, *(() if nested else _WRAPPER))
     fields.skip(*family.skipped)
     for key, allowed in family.expects.items():
         fields.expect(key, *allowed)
@@ -84,7 +86,7 @@ def read_architecture(
     vision = tower_parameters(found, hidden, text_only, assumptions)
     own = read_hybrid_mtp(fields, family, hidden) if family.attention == "hybrid" else None
     mtp = mtp_parameters(fields, hidden, layers, assumptions, own)
-    quantization, kv_format = read_quantization(outer, fields, layers, cast, assumptions)
+    formats = read_quantization(kind, outer, fields, layers, hidden, cast, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
     head_bias = fields.flag("lm_head_bias", default=family.head_bias)
     if found.above and not nested:
@@ -94,18 +96,18 @@ def read_architecture(
         _all_understood(above, kind, assumptions, wrapper=found.wrapper is not None)
     if family.note:
         assumptions.append(f"model_type {kind}: {family.note}")
-    runs = tuple(LayerRun(layer, len(list(group))) for layer, group in groupby(layers))
+    runs = tuple(LayerRun(layer, len(list(group))) for layer, group in groupby(formats.layers))
     architecture = Architecture(
         name=name,
         hidden=hidden,
         vocabulary=vocabulary,
         runs=runs,
         tied_embeddings=tied,
-        quantization=quantization,
+        quantization=formats.quantization,
         vision_parameters=vision,
         mtp_parameters=mtp,
         max_position=position,
-        kv_format=cache or kv_format,
+        kv_format=cache or formats.cache,
         final_norm_bias=hidden if family.norm_bias else 0,
         norm_weights=family.norm_weights,
         embedding_parameters=_embedding_parameters(fields, family, hidden),
@@ -118,11 +120,12 @@ def read_architecture(
 
 _RECURRENT = (GatedDeltaNet, KimiDeltaAttention, LightningAttention, Mamba1, Mamba2, ParallelMixers)
 
+_QUANTISED = ("quantization_config", "compression_config", "quantization")  # read in quantization.py
+
 # Parts of a multimodal config that are read elsewhere.
 _WRAPPER = (
     *("text_config", "llm_config", "language_config", "thinker_config", "talker_config", "code2wav_config"),
     *("token2wav_config", "vision_config", "audio_config", "tie_word_embeddings", "model_type"),
-    *("quantization_config", "compression_config"),
 )
 
 
@@ -221,7 +224,7 @@ def _tied(fields: Fields, found: LanguagePart) -> bool:
 
 def _all_understood(fields: Fields, kind: str, assumptions: list[str], wrapper: bool = False) -> None:
     """No key is passed over that could change a shape; of an unknown model type none at all."""
-    fields.skip(*_WRAPPER)
+    fields.skip(*_WRAPPER, *_QUANTISED if wrapper else ())
     unread = [n for n in fields.unread() if not is_harmless(n) and not (wrapper and harmless_beside(n))]
     if not unread:
         return
