@@ -1,5 +1,6 @@
 """The parts that layers are composed of, one kind a file."""
 
+from costmodel.blocks.cross import CrossAttentionLayer
 from costmodel.blocks.delta_attention import KimiDeltaAttention
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.dense import DenseFfn
@@ -16,6 +17,7 @@ from costmodel.blocks.sparse import Indexer
 
 __all__ = [
     "BlockSelector",
+    "CrossAttentionLayer",
     "DenseFfn",
     "GatedDeltaNet",
     "GroupedQueryAttention",

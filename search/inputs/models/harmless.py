@@ -55,7 +55,7 @@ _BESIDE = re.compile(
     r".*(seq_length|grid_pinpoints|aspect_ratio|strategy|hidden_act|tokens_per_.*|per_image|token|start|end|_eps|mode"
     r"|layer|image_size|thumbnail|patch|dropout|splits)$|^(position_id_per_seconds|seconds_per_chunk|ps_version|template"
     r"|system_message|pad2square|enable_audio_output|adapter_layer_norm_eps|_?commit_hash|image_size|patch_size"
-    r"|insert_layer_id|drop_vision_last_layer|use_backbone_lora|use_llm_lora|output_attentions|hidden_size"
+    r"|insert_layer_id|merged_hidden_size|num_reward_heads|projector_hidden_size|drop_vision_last_layer|use_backbone_lora|use_llm_lora|output_attentions|hidden_size"
     r"|vocab_size|projection_hidden_size|projection_layer_norm_eps|num_visual_tokens|projection_dim)$"
 )
 

@@ -23,6 +23,7 @@ from costmodel.blocks import (
     ParallelMixers,
 )
 from costmodel.formats import FORMATS, WeightFormat
+from search.inputs.models.crossed import crossed, image_rows
 from search.inputs.models.families import FAMILIES, REFUSED
 from search.inputs.models.family import Family
 from search.inputs.models.ffns import read_ffns
@@ -33,8 +34,7 @@ from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
 from search.inputs.models.quantization import read_quantization
-from search.inputs.models.towers import LanguagePart, class_defaults, language_part, tower_parameters
-from search.inputs.models.towers.wrappers import INNER
+from search.inputs.models.towers import INNER, LanguagePart, class_defaults, language_part, rows, tower_parameters
 
 MAX_LAYERS = 2000
 
@@ -80,8 +80,8 @@ def read_architecture(
     for key, allowed in family.expects.items():
         fields.expect(key, *allowed)
     hidden = fields.integer("hidden_size", "n_embd", "d_model", high=1_000_000)
-    layers = _layers(fields, family, hidden)
-    vocabulary = fields.integer("vocab_size")
+    layers = crossed(fields, _layers(fields, family, hidden), assumptions)
+    vocabulary = rows(found, fields.integer("vocab_size"), assumptions)
     tied = _tied(fields, found)
     vision = tower_parameters(found, hidden, text_only, assumptions)
     own = read_hybrid_mtp(fields, family, hidden) if family.attention == "hybrid" else None
@@ -93,6 +93,8 @@ def read_architecture(
         fields.seen |= outer.seen
     _all_understood(fields, kind, assumptions)
     for above in found.above if nested else ():
+        # Copies of the language model's keys that an older form of the file leaves behind; its class reads none.
+        above.skip(*(fields.seen | set(theirs.spelled.values()) if found.wrapper else ()))
         _all_understood(above, kind, assumptions, wrapper=found.wrapper is not None)
     if family.note:
         assumptions.append(f"model_type {kind}: {family.note}")
@@ -110,7 +112,7 @@ def read_architecture(
         kv_format=cache or formats.cache,
         final_norm_bias=hidden if family.norm_bias else 0,
         norm_weights=family.norm_weights,
-        embedding_parameters=_embedding_parameters(fields, family, hidden),
+        embedding_parameters=_embedding_parameters(fields, family, hidden) + hidden * image_rows(layers),
         head_bias=head_bias,
     )
     if architecture.has_mixer(*_RECURRENT) and not fields.has("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
@@ -238,4 +240,4 @@ def _all_understood(fields: Fields, kind: str, assumptions: list[str], wrapper: 
 
 
 def _off(value: Any) -> bool:
-    return value is None or value is False
+    return value is None or value is False or value in ({}, [])
