@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from costmodel.formats import BF16, WeightFormat
@@ -33,6 +33,10 @@ class Quantization:
     def of(self, name: str) -> WeightFormat:
         matching = [m for m in self.modules if name == m or name.startswith(m + ".")]
         return self.modules[max(matching, key=len)] if matching else self.default
+
+    def changed(self, formats: Sequence[tuple[str, WeightFormat]]) -> Quantization:
+        """The same with these modules in other formats."""
+        return replace(self, modules={**self.modules, **dict(formats)})
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class Mixer(Block, Protocol):
 @dataclass(frozen=True)
 class Layer:
     """A mixer and a feed-forward part, either may be absent; ``norms`` RMS norms of the hidden width, with weights or
-    without (``norm_weights``). ``extra_parameters`` stand beside them: biases of norms, trained scalars.
+    without (``norm_weights``). ``extra_parameters`` stand beside them: biases of norms, trained scalars. ``formats``
+    of those of its modules that a checkpoint with mixed precision stores otherwise than most layers do.
     ``residual``: what joins layers beyond an addition (``blocks/residual.py``)."""
 
     mixer: Mixer | None
@@ -90,6 +95,7 @@ class Layer:
     norms: int = 2
     extra_parameters: int = 0
     norm_weights: bool = True
+    formats: tuple[tuple[str, WeightFormat], ...] = ()
     residual: Block | None = None
 
     @property
@@ -98,6 +104,8 @@ class Layer:
         return hasattr(self.ffn, "experts")
 
     def operations(self, setting: Setting) -> Iterator[Operation]:
+        if self.formats:
+            setting = replace(setting, quantization=setting.quantization.changed(self.formats))
         if self.mixer is not None:
             yield from self.mixer.operations(setting)
         if self.ffn is not None:

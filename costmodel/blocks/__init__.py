@@ -1,6 +1,7 @@
 """The parts that layers are composed of, one kind a file."""
 
 from costmodel.blocks.compressed import CompressedAttention, CompressedIndexer
+from costmodel.blocks.cross import CrossAttentionLayer
 from costmodel.blocks.delta_attention import KimiDeltaAttention
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.dense import DenseFfn
@@ -21,6 +22,7 @@ __all__ = [
     "BlockSelector",
     "CompressedAttention",
     "CompressedIndexer",
+    "CrossAttentionLayer",
     "DenseFfn",
     "GatedDeltaNet",
     "GroupedQueryAttention",

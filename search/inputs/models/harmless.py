@@ -48,6 +48,23 @@ def is_harmless(name: str) -> bool:
     return name in HARMLESS or bool(_TOKEN.match(name))
 
 
+# Keys of a multimodal wrapper that change neither the language model nor its towers: how images, video and sound are
+# cut into tokens and which features are taken. Those that change a projector's shape are read with the tower.
+_BESIDE = re.compile(
+    r"^(image|video|audio|vision|mm|projector|downsample|select|dynamic|force|min_dynamic|max_dynamic|use_thumbnail)_?"
+    r".*(seq_length|grid_pinpoints|aspect_ratio|strategy|hidden_act|tokens_per_.*|per_image|token|start|end|_eps|mode"
+    r"|layer|image_size|thumbnail|patch|dropout|splits)$|^(position_id_per_seconds|seconds_per_chunk|ps_version|template"
+    r"|system_message|pad2square|enable_audio_output|adapter_layer_norm_eps|_?commit_hash|image_size|patch_size"
+    r"|insert_layer_id|merged_hidden_size|num_reward_heads|projector_hidden_size|drop_vision_last_layer|use_backbone_lora|use_llm_lora|output_attentions|hidden_size"
+    r"|vocab_size|projection_hidden_size|projection_layer_norm_eps|num_visual_tokens|projection_dim)$"
+)
+
+
+def harmless_beside(name: str) -> bool:
+    """Whether a key of a known wrapper, beside its language model, changes no count."""
+    return bool(_BESIDE.match(name))
+
+
 # Words in a key that make it likely to change a shape: such a key is never passed over.
 _SHAPE = re.compile(
     r"expert|moe|head|dim|size|layer|rank|lora|width|inter|kv|attn|attention|mamba|ssm|conv|window|ffn|mlp|vocab|block"

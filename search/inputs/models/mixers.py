@@ -109,6 +109,8 @@ def read_mixers(fields: Fields, family: Family, hidden: int, layers: int) -> lis
 
 def _absent(fields: Fields, kinds: list[str]) -> None:
     """Keys of mixers that these layers do not have would go unread; say that they were understood."""
+    if "sliding_attention" not in kinds:
+        fields.skip("num_sliding_attention_heads")
     if "full_attention" not in kinds:
         fields.skip("global_head_dim", "num_global_key_value_heads", "attention_k_eq_v")
     if "selected_attention" not in kinds:
@@ -190,9 +192,15 @@ def _sinks(fields: Fields, family: Family) -> bool:
 
 
 def _sliding(fields: Fields, family: Family, attention: GroupedQueryAttention) -> GroupedQueryAttention:
-    """MiMo-V2's sliding layers: twice the KV heads, sinks, and heads of their own where the config names them."""
+    """MiMo-V2's sliding layers: twice the KV heads, sinks, and heads of their own where the config names them.
+    Step-3.5's may have more heads, which its saved config says a second time, layer by layer (transformers 5.24)."""
     if not family.sliding_differs:
-        return attention
+        heads = fields.integer("num_sliding_attention_heads", default=attention.heads)
+        divide(fields, "num_sliding_attention_heads", heads, "num_key_value_heads", attention.kv_heads)
+        again = fields.get("per_layer_config", default=None)[1] or {}
+        if not isinstance(again, dict) or any(each != {"num_attention_heads": heads} for each in again.values()):
+            raise ConfigError(f"{fields.key('per_layer_config')} = {shown(again)} is not modelled")
+        return replace(attention, heads=heads)
     heads = fields.integer("swa_num_attention_heads", default=attention.heads)
     kv_heads = fields.integer("swa_num_key_value_heads", default=2 * attention.kv_heads)
     divide(fields, "swa_num_attention_heads", heads, "swa_num_key_value_heads", kv_heads)

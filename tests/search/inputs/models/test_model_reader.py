@@ -263,7 +263,7 @@ def test_files_are_data(tmp_path: Path) -> None:
         ('{"a": NaN}', "NaN"),
         ('{"a": ' + "[" * 40 + "]" * 40 + "}", "levels deep"),
         ("[" * 100_000, "levels deep"),
-        ('{"a": "' + "x" * 4_000_001 + '"}', "at most 4000000"),
+        ('{"a": "' + "x" * 16_000_001 + '"}', "at most 16000000"),
     ):
         path.write_text(text)
         with pytest.raises(ConfigError, match=words):
