@@ -35,7 +35,12 @@ KINDS = {
     blocks.GroupedQueryAttention: "grouped-query attention",
     blocks.LatentAttention: "multi-head latent attention",
     blocks.GatedDeltaNet: "gated delta net",
+    blocks.KimiDeltaAttention: "Kimi delta attention",
+    blocks.LightningAttention: "lightning attention",
+    blocks.Mamba1: "Mamba",
     blocks.Mamba2: "Mamba-2",
+    blocks.ShortConvolution: "short convolution",
+    blocks.ParallelMixers: "attention beside Mamba-2",
     blocks.DenseFfn: "dense FFN",
     blocks.MoeFfn: "mixture of experts",
 }
