@@ -22,7 +22,7 @@ from search.inputs.models.load import (
     load_config_json,
     load_json,
 )
-from search.inputs.models.module_names import spellings, tree_of
+from search.inputs.models.quantizers import spellings, tree_of
 from search.inputs.models.reader import ReadModel, read_architecture
 from search.inputs.models.stored import INDEX, by_module, tensors, total_size
 

@@ -9,8 +9,8 @@ import pytest
 from costmodel.architecture import Architecture
 from costmodel.parameters import weight_bytes
 from search.inputs.models import ConfigError, read_architecture
-from search.inputs.models.patterns import Rule, Rules
-from search.inputs.models.schemes import BF16, FP8, INT8
+from search.inputs.models.quantizers.patterns import Rule, Rules
+from search.inputs.models.quantizers.schemes import BF16, FP8, INT8
 
 DENSE: dict[str, Any] = {
     "model_type": "llama", "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4,

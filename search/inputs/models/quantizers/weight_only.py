@@ -14,10 +14,10 @@ from typing import Any
 
 from costmodel.formats import BF16, WeightFormat
 from search.inputs.models.fields import ConfigError, Fields, shown
-from search.inputs.models.module_names import EMBEDDING, HEAD
-from search.inputs.models.patterns import Rule
-from search.inputs.models.plain import fp8, int8, mxfp4, mxfp8, w4afp8
-from search.inputs.models.schemes import (
+from search.inputs.models.quantizers.module_names import EMBEDDING, HEAD
+from search.inputs.models.quantizers.patterns import Rule
+from search.inputs.models.quantizers.plain import fp8, int8, mxfp4, mxfp8, w4afp8
+from search.inputs.models.quantizers.schemes import (
     FP8,
     INT4,
     INT8,

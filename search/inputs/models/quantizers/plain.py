@@ -10,7 +10,17 @@ from dataclasses import replace
 
 from costmodel.formats import BF16
 from search.inputs.models.fields import Fields
-from search.inputs.models.schemes import FP8, FP8_BLOCK, INT4, INT8, MXFP4, MXFP8, Scheme, block_of, exclusions
+from search.inputs.models.quantizers.schemes import (
+    FP8,
+    FP8_BLOCK,
+    INT4,
+    INT8,
+    MXFP4,
+    MXFP8,
+    Scheme,
+    block_of,
+    exclusions,
+)
 
 
 def fp8(fields: Fields) -> Scheme:
