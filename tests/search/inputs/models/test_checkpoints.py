@@ -86,6 +86,15 @@ def test_formats_that_stand_only_beside_the_config(tmp_path: Path) -> None:
     assert checkpoint_files(tmp_path) == f"{tmp_path / 'config.json'}, with hf_quant_config.json beside it"
 
 
+def test_a_name_is_no_format(tmp_path: Path) -> None:
+    folder = tmp_path / "Model-70B-NVFP4"
+    folder.mkdir()
+    model = read_checkpoint(write(folder, config=CONFIG))
+    assert any("NVFP4 is called after a number format" in line for line in model.assumptions)
+    assert not read_checkpoint(write(folder, hf=MODELOPT)).assumptions
+    assert not read_checkpoint(write(tmp_path, config=CONFIG), name="Llama-3.1-8B").assumptions
+
+
 def test_other_files_have_no_company(tmp_path: Path) -> None:
     write(tmp_path, hf=MODELOPT)
     (tmp_path / "mine.json").write_text(json.dumps(CONFIG))

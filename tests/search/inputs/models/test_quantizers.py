@@ -230,6 +230,15 @@ def test_mlx_quantises_embeddings_too() -> None:
         assert any("MLX" in line for line in model.assumptions)
 
 
+@pytest.mark.parametrize("parent", ["mlp.shared_expert", "mlp.shared_experts"])
+def test_shared_experts_by_either_name(parent: str) -> None:
+    """Qwen has one shared expert, DeepSeek several."""
+    config = MOE | {"model_type": "qwen2_moe", "shared_expert_intermediate_size": 128}
+    layers = {name: {"quant_algo": "FP8"} for name in named(*(f"{parent}.{p}_proj" for p in ("gate", "up", "down")))}
+    model = read({"quant_algo": "MIXED_PRECISION", "quantized_layers": layers}, config)
+    assert weight_bytes(model)["fp8"] == 4 * 3 * 256 * 128
+
+
 def test_a_vision_tower_has_layers_of_its_own() -> None:
     ignored = [f"vision_tower.encoder.layers.{i}.self_attn.{p}_proj" for i in range(4) for p in "qkvo"]
     ignored += ["mtp*", "model.visual*", "re:vision_model.*", "vision_model.encoder.layers.0.mlp.down_proj"]
