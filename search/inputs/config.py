@@ -9,6 +9,7 @@ from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.scenario import Limits, Scenario
+from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
 from search.inputs.checks import choice, number
 from search.inputs.derived import checked, not_empty
@@ -60,7 +61,8 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
 
 
 def read_engine(config: EngineConfig) -> Engine:
-    return Engine(**checked(Engine, config, "engine"))
+    memory = WorkingMemory(**checked(WorkingMemory, config.memory, "engine.memory"))
+    return Engine(**checked(Engine, config, "engine", memory=memory))
 
 
 def read_workload(config: WorkloadConfig) -> FixedLengths:

@@ -16,6 +16,7 @@ from omegaconf import MISSING
 from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from costmodel.working_memory import WorkingMemory
 from search.inputs.derived import Derived, after, schema_of
 
 
@@ -51,9 +52,15 @@ class ClusterConfig(Derived):
     tiers: list[TierConfig] = MISSING
 
 
+@schema_of(WorkingMemory)
+class MemoryConfig(Derived):
+    pass
+
+
 @schema_of(Engine)
 class EngineConfig(Derived):
     version: str = after("name", default="")
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     sources: dict[str, str] = field(default_factory=dict)
 
 
