@@ -27,7 +27,7 @@ from costmodel.blocks import (
 from costmodel.formats import FORMATS, WeightFormat
 from search.inputs.models.crossed import crossed, image_rows
 from search.inputs.models.families import FAMILIES, REFUSED
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.ffns import read_ffns
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import harmless_beside, is_harmless, may_change_shape, mentions_experts

@@ -14,7 +14,7 @@ from costmodel.blocks import (
     GroupedQueryAttention,
     HyperConnections,
 )
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.ffns import read_experts
 from search.inputs.models.fields import ConfigError, Fields, divide, shown
 from search.inputs.models.latent import read_latent
