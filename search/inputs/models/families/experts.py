@@ -78,7 +78,7 @@ EXPERTS: dict[str, Family] = {
         experts="fields",
         windows="none",
         corrected=True,
-        skipped=("hc_eps", "hc_sinkhorn_iters", "compress_rope_theta", "expert_dtype", "q_lora_norm"),
+        skipped=("hc_eps", "hc_sinkhorn_iters", "compress_rope_theta"),
         defaults={"index_topk": 512, "sliding_window": 128},
     ),
     "dots1": Family(experts="fields", qk_norm="head", windows="upper", corrected=True),
