@@ -6,7 +6,7 @@ from typing import Any
 
 from costmodel.architecture import Block
 from costmodel.blocks import DenseFfn, MoeFfn
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import mentions_experts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costmodel.blocks import Indexer, LatentAttention
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, shown
 
 

@@ -27,7 +27,7 @@ from costmodel.blocks import (
 from costmodel.formats import FORMATS, WeightFormat
 from search.inputs.models.crossed import crossed, image_rows
 from search.inputs.models.families import FAMILIES, REFUSED
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.ffns import read_ffns
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import harmless_beside, is_harmless, may_change_shape, mentions_experts
@@ -36,7 +36,7 @@ from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
 from search.inputs.models.quantizers import read_quantization
-from search.inputs.models.special import read_deepseek_v4, read_nas, read_shortcut
+from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut
 from search.inputs.models.towers import INNER, LanguagePart, class_defaults, language_part, rows, tower_parameters
 
 MAX_LAYERS = 2000
@@ -90,6 +90,8 @@ def read_architecture(
     own = read_hybrid_mtp(fields, family, hidden) if family.attention == "hybrid" else None
     mtp = mtp_parameters(fields, hidden, layers, assumptions, own)
     formats = read_quantization(kind, outer, fields, layers, hidden, cast, assumptions)
+    if family.attention == "compressed":
+        formats = experts_apart(formats, fields, cast is None, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
     head_bias = fields.flag("lm_head_bias", default=family.head_bias)
     if found.above and not nested:

@@ -14,7 +14,7 @@ from costmodel.blocks import (
     Mamba2,
     ShortConvolution,
 )
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, divide
 
 STATE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}

@@ -20,7 +20,7 @@ from search.inputs.models.quantizers.modelopt import modelopt
 from search.inputs.models.quantizers.module_names import EMBEDDING, HEAD, Tree, spellings, tree_of, weights_by_operation
 from search.inputs.models.quantizers.patterns import Rules
 from search.inputs.models.quantizers.quark import quark
-from search.inputs.models.quantizers.schemes import MXFP4, NVFP4, Scheme
+from search.inputs.models.quantizers.schemes import Scheme
 from search.inputs.models.quantizers.weight_only import READERS, REFUSED
 
 METHODS: Mapping[str, Callable[[Fields], Scheme]] = {
@@ -68,7 +68,6 @@ def read_quantization(
     if scheme is None:
         return Formats(Quantization(), cache, layers)
     assumptions += scheme.notes
-    scheme = _experts_apart(scheme, text, fields)
     return _Laid(scheme, tree_of(model_type), hidden, assumptions).over(layers)
 
 
@@ -80,19 +79,6 @@ def _config(outer: Fields, text: Fields) -> Fields | None:
             if fields is not None:
                 return fields
     return None
-
-
-def _experts_apart(scheme: Scheme, *places: Fields | None) -> Scheme:
-    """DeepSeek-V4 says the format of its experts beside the quantisation of all else: four bits with an 8-bit scale for
-    32, multiplied with FP8 inputs (vllm/model_executor/models/deepseek_v4.py, main of July 2026)."""
-    for place in places:
-        name = None if place is None else place.text("expert_dtype", default=None)
-        if place is not None and name is not None:
-            known = {"fp4": replace(MXFP4, compute="fp8"), "mxfp4": MXFP4, "nvfp4": NVFP4, "fp8": scheme.linear}
-            if name not in known:
-                raise ConfigError(f"{place.key('expert_dtype')} = {shown(name)} must be one of {', '.join(known)}")
-            return replace(scheme, experts=known[name])
-    return scheme
 
 
 def _scheme(fields: Fields) -> Scheme:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 
 _TIED: dict[str, Any] = {"tie_word_embeddings": True}
 _LLAMA = Family(windows="none")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 
 _TIED: dict[str, Any] = {"tie_word_embeddings": True}
 _GRANITE = ("embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling")
@@ -78,7 +78,7 @@ EXPERTS: dict[str, Family] = {
         experts="fields",
         windows="none",
         corrected=True,
-        skipped=("hc_eps", "hc_sinkhorn_iters", "compress_rope_theta", "expert_dtype", "q_lora_norm"),
+        skipped=("hc_eps", "hc_sinkhorn_iters", "compress_rope_theta"),
         defaults={"index_topk": 512, "sliding_window": 128},
     ),
     "dots1": Family(experts="fields", qk_norm="head", windows="upper", corrected=True),

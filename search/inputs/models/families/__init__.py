@@ -2,7 +2,7 @@
 
 Each trait was read from transformers 5.24 (``models/<type>/modeling_<type>.py`` and ``configuration_<type>.py``), for
 ``mimo`` and ``step3p7`` from vLLM 0.33 (``model_executor/models/mimo.py``, ``step3p5.py``). Here are the families that
-most people serve; ``families_dense.py``, ``families_experts.py`` and ``families_recurrent.py`` hold the others.
+most people serve; ``dense.py``, ``experts.py`` and ``recurrent.py`` hold the others.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from search.inputs.models.families_dense import DENSE
-from search.inputs.models.families_experts import EXPERTS
-from search.inputs.models.families_recurrent import RECURRENT
-from search.inputs.models.family import Family
+from search.inputs.models.families.dense import DENSE
+from search.inputs.models.families.experts import EXPERTS
+from search.inputs.models.families.family import Family
+from search.inputs.models.families.recurrent import RECURRENT
 
 _QWEN_WINDOW = {"use_sliding_window": False}
 _QWEN2 = Family(forced_bias="qkv", windows="upper", defaults=_QWEN_WINDOW)

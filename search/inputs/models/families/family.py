@@ -1,4 +1,4 @@
-"""What a ``model_type`` can fix that its config.json does not say. The table is in ``families.py``."""
+"""What a ``model_type`` can fix that its config.json does not say. The tables are in the modules beside this one."""
 
 from __future__ import annotations
 
