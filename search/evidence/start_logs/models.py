@@ -76,12 +76,11 @@ def _find(forms: list[str], folder: Path | None, wanted: str | None) -> Architec
                 if plain(path.stem) in (plain(form), plain(form.replace("/", "--"))):
                     return read_architecture(load_config_json(path), name=form).architecture
     for form in forms:
-        if plain(form) in _listed():
-            return _entry(plain(form))
         try:
             return _catalog(find_model(form))
         except ConfigError:
-            continue
+            if plain(form) in _listed():
+                return _entry(plain(form))
     raise ConfigError("is not known; give its config.json in --models FOLDER")
 
 
