@@ -9,6 +9,7 @@ from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
 from costmodel.scenario import Limits, Scenario
+from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
 from search.inputs.checks import choice, number
 from search.inputs.derived import checked, not_empty
@@ -60,10 +61,22 @@ def read_cluster(config: ClusterConfig, link_bytes_per_s: float | None) -> Clust
 
 
 def read_engine(config: EngineConfig) -> Engine:
-    return Engine(**checked(Engine, config, "engine"))
+    memory = WorkingMemory(**checked(WorkingMemory, config.memory, "engine.memory"))
+    return Engine(**checked(Engine, config, "engine", memory=memory))
 
 
 def read_workload(config: WorkloadConfig) -> FixedLengths:
+    """The lengths of the closed loop that plans are scored in."""
+    for key, value, modelled in (
+        ("arrivals.kind", config.arrivals.kind, "closed"),
+        ("lengths.kind", config.lengths.kind, "fixed"),
+        ("requests_per_s", config.requests_per_s, None),
+    ):
+        if value != modelled:
+            raise InputError(
+                f"workload.{key}: {value!r} is simulated, not searched; search with {modelled or 'null'}, then "
+                f"`servefront simulate RUN workload.{key}={value}`"
+            )
     number("workload.isl", config.isl, 0, 10_000_000)
     number("workload.osl", config.osl, 0, 10_000_000)
     hit = number("workload.prefix_hit", config.prefix_hit, 0, open_low=False)

@@ -35,7 +35,7 @@ from search.inputs.models.hybrid import read_hybrid, read_hybrid_mtp
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
-from search.inputs.models.quantization import read_quantization
+from search.inputs.models.quantizers import read_quantization
 from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut
 from search.inputs.models.towers import INNER, LanguagePart, class_defaults, language_part, rows, tower_parameters
 

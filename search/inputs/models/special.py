@@ -14,12 +14,12 @@ from costmodel.blocks import (
     GroupedQueryAttention,
     HyperConnections,
 )
-from costmodel.formats import BF16, FORMATS
+from costmodel.formats import FORMATS
 from search.inputs.models.families.family import Family
 from search.inputs.models.ffns import read_experts
 from search.inputs.models.fields import ConfigError, Fields, divide, shown
 from search.inputs.models.latent import read_latent
-from search.inputs.models.quantization import Formats
+from search.inputs.models.quantizers import Formats
 
 
 def read_shortcut(fields: Fields, family: Family, hidden: int, layers: int) -> list[Layer]:
@@ -154,10 +154,11 @@ def read_deepseek_v4(fields: Fields, family: Family, hidden: int) -> list[Layer]
 
 def experts_apart(formats: Formats, fields: Fields, stored: bool, assumptions: list[str]) -> Formats:
     """DeepSeek-V4 says the format of its experts in a key of its own; without it, vLLM takes them as MXFP4 where the
-    rest is FP8 (``DeepseekV4FP8Config``). Nothing to do where weights are cast (not ``stored``) or in bf16."""
+    rest is FP8 (``DeepseekV4FP8Config``). Nothing to do where weights are cast (not ``stored``), or in another format
+    than FP8: a quantiser's own word is the later one."""
     said = fields.choice("expert_dtype", ("fp4", "fp8"), default=None)
     default = formats.quantization.default
-    if not stored or default is BF16 or said == "fp8":
+    if not stored or not default.name.startswith("fp8") or said == "fp8":
         return formats
     if said is None:
         assumptions.append("expert_dtype is absent: experts are taken as MXFP4, as vLLM takes them")

@@ -9,7 +9,7 @@ from typing import Any
 
 from costmodel.formats import BF16, FORMATS, WeightFormat
 from search.inputs.models.fields import ConfigError, Fields, shown
-from search.inputs.models.patterns import Rule
+from search.inputs.models.quantizers.patterns import Rule
 
 FP8, NVFP4, MXFP4, INT8, INT4 = (FORMATS[name] for name in ("fp8", "nvfp4", "mxfp4", "int8", "int4"))
 FP8_BLOCK = FORMATS["fp8_block"]

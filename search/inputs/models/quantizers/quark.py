@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from costmodel.formats import BF16, WeightFormat
 from search.inputs.models.fields import ConfigError, Fields, shown
-from search.inputs.models.patterns import Rule
-from search.inputs.models.schemes import (
+from search.inputs.models.quantizers.patterns import Rule
+from search.inputs.models.quantizers.schemes import (
     FP8,
     INT4,
     INT8,

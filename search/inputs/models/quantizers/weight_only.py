@@ -1,7 +1,7 @@
 """Quantisers with one scheme and a list of what they leave alone, most of them of weights alone.
 
-GPTQ, AWQ and their kin, bitsandbytes, auto-round, HQQ, torchao, MLX, quanto, EETQ; plain FP8, MXFP4, MXFP8 and INT8.
-Read from vLLM (``model_executor/layers/quantization/{fp8,mxfp4,auto_round,bitsandbytes}.py``, ``utils/gptq_utils.py``,
+GPTQ, AWQ and their kin, bitsandbytes, auto-round, HQQ, torchao, MLX, quanto, EETQ. Read from vLLM
+(``model_executor/layers/quantization/{auto_round,bitsandbytes}.py``, ``utils/gptq_utils.py``,
 main of July 2026), transformers 5 (``utils/quantization_config.py``), torchao 0.13 (``quantization/quant_api.py``) and
 MLX (``mlx/python/mlx/nn/layers/quantized.py``).
 """
@@ -14,43 +14,21 @@ from typing import Any
 
 from costmodel.formats import BF16, WeightFormat
 from search.inputs.models.fields import ConfigError, Fields, shown
-from search.inputs.models.patterns import Rule
-from search.inputs.models.schemes import (
+from search.inputs.models.quantizers.module_names import EMBEDDING, HEAD
+from search.inputs.models.quantizers.patterns import Rule
+from search.inputs.models.quantizers.plain import fp8, int8, mxfp4, mxfp8, w4afp8
+from search.inputs.models.quantizers.schemes import (
     FP8,
-    FP8_BLOCK,
     INT4,
     INT8,
     MXFP4,
     MXFP8,
     NVFP4,
     Scheme,
-    block_of,
     exclusions,
     integers,
     weight_only,
 )
-
-
-def fp8(fields: Fields) -> Scheme:
-    """One scale a tensor or channel, or an fp32 one a block."""
-    block = block_of(fields, "weight_block_size")
-    stored = FP8 if block is None else FP8_BLOCK.grouped(4, block)
-    return Scheme(stored, exclusions(fields), key=fields.key("modules_to_not_convert"))
-
-
-def mxfp4(fields: Fields) -> Scheme:
-    """gpt-oss: experts alone are converted (Mxfp4Config.get_quant_method)."""
-    return Scheme(BF16, exclusions(fields), experts=MXFP4, key=fields.key("modules_to_not_convert"))
-
-
-def mxfp8(fields: Fields) -> Scheme:
-    return Scheme(MXFP8, exclusions(fields), key=fields.key("modules_to_not_convert"))
-
-
-def int8(fields: Fields) -> Scheme:
-    """SGLang's w8a8_int8 and blockwise_int8."""
-    block = block_of(fields, "weight_block_size")
-    return Scheme(INT8 if block is None else INT8.grouped(4, block), exclusions(fields), key=fields.key("ignore"))
 
 
 def gptq_awq(fields: Fields) -> Scheme:
@@ -235,7 +213,7 @@ def mlx(fields: Fields) -> Scheme:
     stored = _mlx(fields)
     rules = []
     for module, value in fields.config.items():
-        if isinstance(value, bool) and "." in str(module):
+        if isinstance(value, bool) and ("." in str(module) or module in (*HEAD, *EMBEDDING)):
             rules.append(Rule(str(module), stored if value else BF16))
         elif isinstance(value, Mapping):
             rules.append(Rule(str(module), _mlx(Fields({**fields.config, **value}, f"{fields.where}{module}."))))
@@ -271,14 +249,6 @@ def quanto(fields: Fields) -> Scheme:
         else integers(fields, int(weights[3:]), None if weights == "int8" else 128, scale_bytes=4.0)
     )
     return Scheme(stored, exclusions(fields), key=fields.key("modules_to_not_convert"))
-
-
-def w4afp8(fields: Fields) -> Scheme:
-    """SGLang's: experts in four bits by group, all else in FP8 by block (sglang/srt/layers/quantization/w4afp8.py)."""
-    block = block_of(fields, "weight_block_size")
-    experts = replace(INT4, compute="fp8").grouped(2, fields.integer("group_size", default=128))
-    linear = FP8 if block is None else FP8_BLOCK.grouped(4, block)
-    return Scheme(linear, exclusions(fields), experts=experts, key=fields.key("ignored_layers"))
 
 
 READERS: Mapping[str, Callable[[Fields], Scheme]] = {

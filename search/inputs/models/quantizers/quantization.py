@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 
 from costmodel.architecture import UNQUANTISED, Layer, Quantization
 from costmodel.formats import BF16, WeightFormat
-from search.inputs.models.compressed import compressed
 from search.inputs.models.fields import ConfigError, Fields, shown
-from search.inputs.models.modelopt import modelopt
-from search.inputs.models.module_names import EMBEDDING, HEAD, Tree, spellings, tree_of, weights_by_operation
-from search.inputs.models.patterns import Rules
-from search.inputs.models.quark import quark
-from search.inputs.models.schemes import Scheme
-from search.inputs.models.weight_only import READERS, REFUSED
+from search.inputs.models.quantizers.compressed import compressed
+from search.inputs.models.quantizers.modelopt import modelopt
+from search.inputs.models.quantizers.module_names import EMBEDDING, HEAD, Tree, spellings, tree_of, weights_by_operation
+from search.inputs.models.quantizers.patterns import Rules
+from search.inputs.models.quantizers.quark import quark
+from search.inputs.models.quantizers.schemes import Scheme
+from search.inputs.models.quantizers.weight_only import READERS, REFUSED
 
 METHODS: Mapping[str, Callable[[Fields], Scheme]] = {
     **READERS,

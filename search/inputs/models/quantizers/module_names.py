@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from costmodel.operations import ACTIVATION_BYTES, Collective, Core
 class Tree:
     """Parents of attention, linear attention, state space, dense FFN, routed experts and shared experts."""
 
-    attention: tuple[str, ...] = ("self_attn", "attention", "attn", "self_attention")
+    attention: tuple[str, ...] = ("self_attn", "attention", "attn", "self_attention", "cross_attn")
     linear: tuple[str, ...] = ("linear_attn", "self_attn")
     mamba: tuple[str, ...] = ("mamba", "mixer")
     dense: tuple[str, ...] = ("mlp", "feed_forward", "ffn")
@@ -36,9 +35,14 @@ class Tree:
         "feed_forward.shared_experts",
     )
     latent: tuple[str, ...] = ("mixer", "mlp")
+    convolution: tuple[str, ...] = ("conv",)
 
 
-_BLOCK_SPARSE = Tree(experts=("block_sparse_moe.experts",), shared=("block_sparse_moe.shared_experts",))
+# Published before transformers 5, which renamed them, and since.
+_BLOCK_SPARSE = Tree(
+    experts=("block_sparse_moe.experts", "mlp.experts"),
+    shared=("block_sparse_moe.shared_experts", "mlp.shared_experts"),
+)
 _GEMMA4 = Tree(attention=("self_attn",), dense=("mlp",), experts=("experts",), shared=("mlp",))
 _FEED_FORWARD = Tree(dense=("feed_forward",), experts=("feed_forward.experts",), shared=("feed_forward.shared_expert",))
 _MIXER = Tree(
@@ -62,14 +66,23 @@ TREES: Mapping[str, Tree] = {
     "step3p5": _STEP,
     "step3p7": _STEP,
     "dbrx": Tree(attention=("norm_attn_norm.attn",), experts=("ffn.experts",)),
-    "granitemoe": Tree(experts=("block_sparse_moe",), shared=("shared_mlp",)),
+    "granitemoe": Tree(experts=("block_sparse_moe.experts", "block_sparse_moe"), shared=("shared_mlp",)),
+    "deepseek_v4": Tree(
+        attention=("self_attn", "attn"),
+        experts=("mlp.experts", "ffn.experts"),
+        shared=("mlp.shared_experts", "ffn.shared_experts"),
+    ),
+    "longcat": Tree(attention=("self_attn.0", "self_attn.1"), dense=("mlps.0", "mlps.1"), experts=("mlp.experts",)),
 }
 
 # The leaves of each operation. A line is one way of spelling them: all that it names are one matrix for engines, which
 # refuse them in different formats (is_layer_skipped in vllm/model_executor/layers/quantization/utils/quant_utils.py,
 # should_ignore_layer in compressed_tensors/utils.py). ``#`` stands for the number of an expert.
-_UP = (("gate_proj", "up_proj"), ("gate_up_proj",), ("w1", "w3"), ("input_linear",), ("fc1",), ("c_fc",))
-_DOWN = (("down_proj",), ("w2",), ("output_linear",), ("fc2",), ("c_proj",))
+_UP = (
+    ("gate_proj", "up_proj"), ("gate_up_proj",), ("w1", "w3"), ("input_linear",), ("fc1",), ("c_fc",),
+    ("dense_h_to_4h",),
+)  # fmt: skip
+_DOWN = (("down_proj",), ("w2",), ("output_linear",), ("fc2",), ("c_proj",), ("dense_4h_to_h",))
 _EACH_UP = (
     ("#.gate_proj", "#.up_proj"), ("#.w1", "#.w3"), ("gate_up_proj",), ("gate_proj", "up_proj"), ("input_linear",),
     ("mlp.w1", "mlp.v1"),
@@ -80,23 +93,43 @@ _QKV = (
 )  # fmt: skip
 LEAVES: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "attention.qkv": ("attention", _QKV),
-    "attention.output": ("attention", (("o_proj",), ("out_proj",), ("dense",), ("wo",))),
+    "attention.gate": ("attention", (("g_proj",), ("gate_proj",))),
+    "attention.output": ("attention", (("o_proj",), ("o_b_proj",), ("wo_b",), ("out_proj",), ("dense",), ("wo",))),
+    "attention.output_down": ("attention", (("o_a_proj",), ("wo_a",))),
+    "attention.compressor": ("attention", (("compressor.gate_proj", "compressor.kv_proj"), ("compressor.wkv",))),
     "attention.qkv_down": (
         "attention",
-        (("q_a_proj", "kv_a_proj_with_mqa"), ("fused_qkv_a_proj",), ("kv_a_proj_with_mqa",)),
+        (
+            ("q_a_proj", "kv_a_proj_with_mqa"),
+            ("fused_qkv_a_proj",),
+            ("kv_a_proj_with_mqa",),
+            ("q_a_proj", "kv_proj"),
+            ("wq_a", "wkv"),
+        ),
     ),
-    "attention.q_up": ("attention", (("q_b_proj",), ("q_proj",))),
+    "attention.q_up": ("attention", (("q_b_proj",), ("q_proj",), ("wq_b",))),
     "attention.kv_up": ("attention", (("kv_b_proj",),)),
-    "attention.indexer.query": ("attention", (("indexer.wq_b",), ("indexer.q_proj",), ("index_q_proj",))),
+    "attention.indexer.query": (
+        "attention",
+        (("indexer.wq_b",), ("indexer.q_proj",), ("index_q_proj",), ("compressor.indexer.q_b_proj",)),
+    ),
+    "attention.indexer.compressor": (
+        "attention",
+        (("compressor.indexer.gate_proj", "compressor.indexer.kv_proj"), ("indexer.compressor.wkv",)),
+    ),
     "attention.indexer.key": ("attention", (("indexer.wk",), ("indexer.k_proj",), ("index_k_proj",))),
     "linear_attention.qkvz": (
         "linear",
-        (("in_proj_qkv", "in_proj_z"), ("in_proj_qkvz",), ("q_proj", "k_proj", "v_proj")),
+        (("in_proj_qkv", "in_proj_z"), ("in_proj_qkvz",), ("q_proj", "k_proj", "v_proj"), ("qkv_proj",)),
     ),
-    "linear_attention.gates": ("linear", (("in_proj_a", "in_proj_b"), ("in_proj_ba",))),
+    "linear_attention.gates": ("linear", (("in_proj_a", "in_proj_b"), ("in_proj_ba",), ("a_proj",), ("b_proj",))),
     "linear_attention.output": ("linear", (("out_proj",), ("o_proj",))),
     "mamba.input": ("mamba", (("in_proj",),)),
     "mamba.output": ("mamba", (("out_proj",),)),
+    "mamba.selection": ("mamba", (("x_proj",),)),
+    "mamba.step": ("mamba", (("dt_proj",),)),
+    "convolution.input": ("convolution", (("in_proj",),)),
+    "convolution.output": ("convolution", (("out_proj",),)),
     "dense.up": ("dense", _UP),
     "dense.down": ("dense", _DOWN),
     "shared.up": ("shared", _UP),
@@ -128,13 +161,8 @@ def spellings(tree: Tree, operation: str, layer: Layer) -> list[tuple[str, ...]]
         absent |= {"gate_proj", "#.gate_proj"}
     if getattr(layer.mixer, "q_rank", 0) is None:
         absent.add("q_a_proj")
-    kept = (tuple(leaf for leaf in way if leaf not in absent) for way in ways)
-    return [tuple(f"{parent}.{leaf}" for leaf in way) for parent in getattr(tree, part) for way in kept_once(kept)]
-
-
-def kept_once(ways: Any) -> list[tuple[str, ...]]:
-    """Without repeats and empty ones."""
-    return [way for way in dict.fromkeys(ways) if way]
+    kept = dict.fromkeys(tuple(leaf for leaf in way if leaf not in absent) for way in ways)
+    return [tuple(f"{parent}.{leaf}" for leaf in way) for parent in getattr(tree, part) for way in kept if way]
 
 
 class _Asked(Quantization):
