@@ -55,6 +55,7 @@ EXPERTS: dict[str, Family] = {
         + ("num_limited_groups", "use_grouped_mm"),
         defaults={"sliding_window": 1024, "sliding_window_pattern": 4, "first_k_dense_replace": 1},
     ),
+    "aria_text": replace(_MIXTRAL, renames={"moe_num_shared_experts": "n_shared_experts"}),
     "axk1": Family(attention="mla", experts="fields", windows="none", corrected=True, sparse_norms=1),
     "bailing_moe": _BAILING,
     "bailing_moe_v2": replace(_BAILING, corrected=True, defaults={"use_qk_norm": True, "first_k_dense_replace": 0}),

@@ -117,7 +117,31 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
         {"use_bias": True, "hidden_act": "gelu_pytorch_tanh", "norm_type": "layer_norm", "mlp_type": "default"},
         whole(ATTENTION + PLAIN + 4 * H + 12 * 16 + H + 96 + H, final=2 * H),
     ),
+    "gptj": (
+        dict.fromkeys(("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"))
+        | {"num_key_value_heads": None, "head_dim": None}
+        | {"n_embd": H, "n_layer": L, "n_head": 8, "n_inner": None, "n_positions": 32, "rotary_dim": 8},
+        # One norm; biases in an FFN of four widths and in the head.
+        whole(4 * H * H + 8 * H * H + 5 * H + 2 * H, final=2 * H) + V,
+    ),
+    "gpt_neo": (
+        {"num_layers": L, "num_heads": 8, "num_hidden_layers": None, "num_attention_heads": None, "head_dim": None}
+        | {"num_key_value_heads": None, "max_position_embeddings": 32, "window_size": 8, "tie_word_embeddings": None}
+        | {"attention_types": [[["global", "local"], 2]]},
+        # A bias at attention's output alone; learned positions.
+        whole(4 * H * H + H + PLAIN + 96 + H + 4 * H, embeddings=V * H + 32 * H, final=2 * H),
+    ),
     # Recurrent layers.
+    "mamba": (
+        dict.fromkeys(("num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size"))
+        | {"state_size": 8, "conv_kernel": 4, "expand": 2, "time_step_rank": "auto", "tie_word_embeddings": None},
+        whole(H * 256 + 128 * 5 + 128 * 20 + 4 * 128 + 128 + 128 * 8 + 128 + 128 * H + H, embeddings=V * H),
+    ),
+    "mamba2": (
+        dict.fromkeys(("num_attention_heads", "num_key_value_heads", "intermediate_size"))
+        | {"num_heads": 8, "state_size": 32, "conv_kernel": 4, "n_groups": 1, "expand": 2, "chunk_size": 64},
+        whole(MAMBA2 + H),
+    ),
     "bamba": ({**HYBRID, "mamba_expand": 2, "attn_layer_indices": [1]}, 0),
     "falcon_h1": (
         {**HYBRID, "mamba_d_ssm": 128, "mamba_rms_norm": False, "mamba_chunk_size": 64},
