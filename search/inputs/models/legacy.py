@@ -264,6 +264,7 @@ TRANSLATORS: dict[str, Translator] = {
     "gpt_bigcode": _gpt2,
     "hunyuan_v1_moe": _hunyuan_moe,
     "laguna": _laguna,
+    "mimo_v2": _mimo_v2,
     "mimo_v2_flash": _mimo_v2,
     "minimax_m3_vl": _minimax_m3,
     "minimax_m3_vl_text": _minimax_m3,

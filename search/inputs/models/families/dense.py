@@ -131,7 +131,7 @@ DENSE: dict[str, Family] = {
         + ("org_vocab_size", "pad_id", "pool_type", "position_embedding_xdrope", "use_rotary_pos_emb")
         + ("dense_list", "im_end_id", "im_newline_id", "im_start_id", "mask_init_id", "kv_lora_rank", "q_lora_rank")
         + ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mixed_mlp_moe"),
-        expects={"use_cla": (False,), "use_mla": (False,), "use_qk_norm": (True,)},
+        expects={"use_cla": (False,), "use_mla": (False,), "use_qk_norm": (True,), "num_experts": (1,)},
     ),
     "hyperclovax": Family(windows="none", norms=4, skipped=_GRANITE, expects={"use_post_norm": (True,)}),
     "jais2": replace(_GPT, forced_bias="none", ffn_bias=False, defaults={"attention_bias": True, "mlp_bias": True}),
@@ -144,7 +144,7 @@ DENSE: dict[str, Family] = {
     "ministral": Family(),
     "ministral3": Family(),
     "nanochat": Family(windows="none", norm_weights=False, gated_ffn=False),
-    "nemotron": Family(windows="none", norm_bias=True, gated_ffn=False),
+    "nemotron": Family(windows="none", norm_bias=True, gated_ffn=False, renames={"kv_channels": "head_dim"}),
     "olmo": Family(windows="none", norm_weights=False, skipped=("clip_qkv",)),
     "olmo2": Family(windows="none", qk_norm="full"),
     "olmo3": Family(windows="pattern", qk_norm="full", defaults={"sliding_window": 4096, "sliding_window_pattern": 4}),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,26 @@ def test_the_vocabulary_must_be_said(kind: str) -> None:
     del config["vocab_size"]
     with pytest.raises(ConfigError, match="vocab_size is missing"):
         read_architecture(config, name=kind)
+
+
+WEIRD: tuple[Any, ...] = (
+    None, True, 0, -1, 2.5, math.inf, 10**400, "", "auto", "LLLG", [], [1], ["x"], [[1, 2]], [None], {},
+    {"head_dim": "x"}, {"05": {"head_dim": 3}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*CONFIGS, "gemma4_text", "dbrx"])
+def test_whatever_stands_in_a_key_it_is_read_or_refused_in_one_line(kind: str) -> None:
+    """Every key in turn: left out, or with a value of another kind."""
+    config = config_of(kind) if kind in CONFIGS else dict(TEXT, model_type=kind)
+    extra = ("attn_config", "ffn_config", "per_layer_config", "layer_types", "mlp_layer_types", "compress_rates")
+    for key in (*config, *extra, "index_topk_pattern", "rope_parameters"):
+        for value in WEIRD:
+            changed = {k: v for k, v in config.items() if k != key} | ({} if value is None else {key: value})
+            try:
+                read_architecture(changed, name=kind)
+            except ConfigError as error:
+                assert "\n" not in str(error)
 
 
 def _counts() -> list[dict[str, str]]:
