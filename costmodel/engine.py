@@ -7,6 +7,7 @@ from typing import Annotated
 
 from costmodel.fields import Choice, Quantity
 from costmodel.layout import Routing
+from costmodel.working_memory import UNKNOWN_MEMORY, WorkingMemory
 
 ENGINES = ("vllm", "sglang", "trtllm")
 ALL_REDUCE = ("custom", "trtllm", "sglang")  # costmodel.all_reduce.KERNELS
@@ -36,8 +37,7 @@ class Engine:
     reserve_bytes: Annotated[
         float,
         Quantity(
-            "of an accelerator that are neither weights, cache nor activations (context, communication buffers, "
-            "captured graphs)",
+            "of an accelerator that are kept free beside all that memory names",
             stated=True,
         ),
     ] = 0.0
@@ -138,6 +138,7 @@ class Engine:
         float,
         Quantity("steps that a prompt is held back for, so that others join it", 0, 1000),
     ] = 0.0
+    memory: WorkingMemory = UNKNOWN_MEMORY
 
     def request_s(self, prompt_tokens: float) -> float:
         """Seconds that the host spends on one request, beside the passes."""

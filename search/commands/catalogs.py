@@ -18,7 +18,7 @@ from search.base.paths import conf_dir
 from search.commands.search import fail
 from search.inputs.config import read_hardware
 from search.inputs.hardware_catalog import hardware_names, load_cluster, load_hardware
-from search.inputs.models import model_names, read_catalog_model
+from search.inputs.models import model_names, read_catalog_model, search_models
 from search.inputs.schema import HardwareConfig
 from search.inputs.typed import explain
 
@@ -38,9 +38,12 @@ def main(argv: list[str]) -> int:
     ):
         command = commands.add_parser(name, help=f"list the {text}", description=f"List the {text}.")
         command.add_argument("--csv", action="store_true", help="write CSV with plain numbers in SI units")
+        if name == "models":
+            command.add_argument("--find", metavar="WORDS", help="only those that have all the words in a name")
     options = parser.parse_args(argv)
     try:
-        rows = {"models": model_rows, "hardware": hardware_rows, "clusters": cluster_rows}[options.catalog]()
+        readers = {"models": lambda: model_rows(options.find), "hardware": hardware_rows, "clusters": cluster_rows}
+        rows = readers[options.catalog]()
     except InputError as error:
         return fail(str(error), InputError.exit_code)
     if options.csv:
@@ -52,10 +55,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def model_rows() -> list[Row]:
-    """One row a model, in the order of their keys."""
+def model_rows(words: str | None = None) -> list[Row]:
+    """One row a model, in the order of their keys; of those alone that ``words`` find."""
     rows: list[Row] = []
-    for key in model_names():
+    for key in model_names() if words is None else search_models(words):
         architecture = read_catalog_model(key).architecture
         held = weight_bytes(architecture)
         rows.append(

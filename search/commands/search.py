@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from search.base.escape import plain
 from search.base.paths import conf_dir
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
 from search.inputs.compose import missing_option, one_line
+from search.inputs.own_model import own_model
 from search.inputs.run_name import register
 from search.inputs.typed import explain, typed
 
@@ -34,6 +36,11 @@ _failures: list[tuple[str, int]] = []  # message and exit code
 
 def main(arguments: list[str]) -> int:
     """Run Hydra on ``arguments`` and return the exit code."""
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        from search.commands import search_help
+
+        print(search_help.text(arguments))
+        return 0
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     old = sys.argv
@@ -75,7 +82,7 @@ def _job(config: DictConfig) -> None:
         _sweeps.append(Path(hydra_config.sweep.dir))
         prefix = f"job {folder.name}: "
     try:
-        search_once(config, folder)
+        search_once(config, folder, hydra_config.runtime.choices.get("model"), hydra_config.overrides.task)
     except NoFeasiblePlan as error:
         _failures.append((f"{prefix}{error}", NoFeasiblePlan.exit_code))
     except (InputError, OSError) as error:
@@ -85,9 +92,10 @@ def _job(config: DictConfig) -> None:
             write_status(folder, BROKEN, message)
 
 
-def search_once(config: DictConfig, folder: Path) -> None:
-    """Search, write the run, print it; raises ``InputError`` or ``NoFeasiblePlan``."""
-    settings = typed(config)
+def search_once(config: DictConfig, folder: Path, model: str | None, overrides: Sequence[str]) -> None:
+    """Search, write the run, print it; raises ``InputError`` or ``NoFeasiblePlan``. ``model``: the chosen option of
+    that group."""
+    settings = own_model(typed(config), model, overrides)
     from search.optimizer.run import run
     from search.render.run_folder import claim_folder, write_run
     from search.render.terminal import infeasible_message, print_outcome, print_written

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from costmodel.memory.device import usable_bytes
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Limits, Scenario
 from costmodel.scores import Scores
@@ -15,11 +16,11 @@ from search.optimizer.recommend import LAYOUT, Policy
 CONFIDENCE = 0.8  # share of draws below which a recommended plan is called a coin flip
 
 
-def bounded(limits: Limits, memory_bytes: float) -> dict[str, tuple[str, float]]:
-    """By limit that is set: the figure that it bounds, and the bound."""
+def bounded(limits: Limits, usable: float) -> dict[str, tuple[str, float]]:
+    """By limit that is set: the figure that it bounds, and the bound; ``usable`` bytes of the accelerator."""
     ttft = "burst_ttft_s" if limits.ttft_statistic == "burst" else "ttft_s"
     bounds = {
-        "memory": ("memory_bytes_per_gpu", limits.memory_fraction * memory_bytes),
+        "memory": ("memory_bytes_per_gpu", limits.memory_fraction * usable),
         "ttft": (ttft, limits.ttft_s),
         "tpot": ("tpot_s", limits.tpot_s),
         "requests": ("requests_per_s", limits.min_requests_per_s),
@@ -30,7 +31,7 @@ def bounded(limits: Limits, memory_bytes: float) -> dict[str, tuple[str, float]]
 def hardened(scenario: Scenario, scores: Scores, coverage: IntArray) -> Scores:
     """The scores with the violations of figures at the unfavourable ends of their intervals."""
     violations = scores.violations.copy()
-    set_ = bounded(scenario.limits, scenario.accelerator.memory_bytes)
+    set_ = bounded(scenario.limits, usable_bytes(scenario.accelerator))
     for i, limit in enumerate(scores.limits):
         if limit not in set_ or limit == "memory":
             continue

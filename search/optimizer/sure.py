@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from costmodel.evaluate import evaluate
+from costmodel.memory.device import usable_bytes
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -103,7 +104,7 @@ def kept_limits(outcome: Outcome) -> tuple[Kept, ...]:
     hard = hardened(scenario, scores, known)
     draws = outcome.sensitivity.draws if outcome.sensitivity is not None else None
     found = []
-    for limit, (figure, allowed) in bounded(scenario.limits, scenario.accelerator.memory_bytes).items():
+    for limit, (figure, allowed) in bounded(scenario.limits, usable_bytes(scenario.accelerator)).items():
         values = getattr(scores, figure)
         low, high = (values, values) if limit == "memory" else load_intervals().of(figure, known, values)
         surely = bool(hard.violations[scores.limits.index(limit), 0] <= 0.0)

@@ -13,6 +13,7 @@ from costmodel.cluster import Tier
 from costmodel.engine import ALL_REDUCE, EXPERT_KERNELS, FP8_PRODUCTS, INPUT_QUANTISATION, Engine
 from costmodel.fields import Choice, Quantity, declared
 from costmodel.hardware import Accelerator
+from costmodel.working_memory import WorkingMemory
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ def test_kernels_that_an_engine_may_name_are_those_that_there_are() -> None:
     assert tuple(launches.FP8_PRODUCTS) == FP8_PRODUCTS
 
 
-@pytest.mark.parametrize("record", [Engine, Accelerator, Tier])
+@pytest.mark.parametrize("record", [Engine, WorkingMemory, Accelerator, Tier])
 def test_every_number_and_word_of_a_record_says_what_it_may_be(record: type) -> None:
     """Names are anybody's; every other field but a switch has a range or choice, a meaning, an allowed default."""
     for f in declared(record):
         if f.name in ("name", "vendor") and f.hint is str and not isinstance(f.of, Choice):
             continue
-        if f.hint is bool:
+        if f.hint in (bool, WorkingMemory):
             continue
         assert f.of is not None, f.name
         assert f.of.meaning

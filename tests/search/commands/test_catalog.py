@@ -150,7 +150,7 @@ def test_a_config_from_the_command_line_answers_as_the_catalog_does(search, tmp_
         (None, "config.json: cannot be read: No such file"),
         ("{", "config.json: not JSON"),
         ("[]", "must hold an object"),
-        ("x" * 5_000_000, "more than 4000000 bytes"),
+        ("x" * 17_000_000, "more than 16000000 bytes"),
         ({"num_key_value_heads": 5}, "num_key_value_heads = 5"),
         ({"hidden_size": -4096}, "hidden_size = -4096"),
         ({"num_attention_heads": "32"}, "num_attention_heads = '32'"),
@@ -203,6 +203,29 @@ def test_models_csv(capsys):
     formats = {row["key"]: row["weights_format"] for row in rows}
     assert formats["deepseek_v3"] == "fp8_block"
     assert formats["gpt_oss_120b"] == "mxfp4"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("qwen3-vl 30b", ["qwen3_vl_30b_a3b"]),
+        ("LongCat", ["longcat_flash"]),
+        ("nemotron super", ["nemotron_3_super"]),
+        ("THUDM/GLM-4-32B-0414", ["glm_4_32b"]),
+    ],
+)
+def test_models_are_found_by_words_of_any_of_their_names(capsys, words, found):
+    assert cli.main(["models", "--csv", "--find", words]) == 0
+    assert [row["key"] for row in csv.DictReader(capsys.readouterr().out.splitlines())] == found
+
+
+def test_a_name_that_no_model_has_is_one_line(capsys):
+    for words in ("no such model at all", "!!"):
+        assert cli.main(["models", "--find", words]) == 2
+        out, err = capsys.readouterr()
+        assert not out
+        assert err.startswith(f"error: find = {words!r}")
+        assert err.count("\n") == 1
 
 
 def test_hardware_table(capsys):

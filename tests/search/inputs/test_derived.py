@@ -14,6 +14,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, ValidationEr
 from costmodel.engine import Engine
 from costmodel.fields import Choice, Quantity, declared
 from costmodel.hardware import Accelerator
+from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
 from search.inputs.config import read_engine, read_hardware
 from search.inputs.derived import Derived, after, checked, schema_of
@@ -98,6 +99,13 @@ def test_every_declared_field_is_checked_and_reaches_the_record(record: type, co
     key = {Engine: "engine", Accelerator: "hardware"}[record]
     read = reader(config)
     for f in declared(record):
+        if f.hint is WorkingMemory:
+            for m in declared(WorkingMemory):
+                assert getattr(read.memory, m.name) == getattr(config.memory, m.name)
+                wrong: Any = "nonsense" if isinstance(m.of, Choice) else m.of.low - 1 if m.of else None
+                with pytest.raises(InputError, match=rf"engine\.memory\.{m.name}"):
+                    reader(dataclasses.replace(config, memory=dataclasses.replace(config.memory, **{m.name: wrong})))
+            continue
         assert getattr(read, f.name) == getattr(config, f.name)
         if f.of is None:
             continue

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from costmodel.memory.device import usable_bytes
 from search.base.errors import InputError
 from search.evidence.measured.intervals import load_intervals
 from search.inputs.compose import composed
@@ -85,7 +86,7 @@ def test_hardened_violations_are_those_of_the_intervals_ends(plain: Outcome) -> 
     scores = evaluate(scenario, plain.plans)
     hard = dict(zip(scores.limits, hardened(scenario, scores, plain.coverage).violations, strict=True))
     table = load_intervals()
-    for limit, (figure, bound) in bounded(limits, scenario.accelerator.memory_bytes).items():
+    for limit, (figure, bound) in bounded(limits, usable_bytes(scenario.accelerator)).items():
         values = getattr(scores, figure)
         low, high = (values, values) if limit == "memory" else table.of(figure, plain.coverage, values)
         expected = 1.0 - low / bound if limit == "requests" else high / bound - 1.0
