@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from costmodel.architecture import Architecture
+from costmodel.architecture import UNQUANTISED, Architecture
 from costmodel.parameters import weight_bytes
-from search.inputs.models import ConfigError, read_architecture
+from search.inputs.models import ConfigError, model_names, read_architecture, read_catalog_model
+from search.inputs.models.catalog import load_entry
+from search.inputs.models.quantizers import spellings, tree_of
+from search.inputs.models.quantizers.module_names import weights_by_operation
 from search.inputs.models.quantizers.patterns import Rule, Rules
 from search.inputs.models.quantizers.schemes import BF16, FP8, INT8
 
@@ -237,6 +240,31 @@ def test_shared_experts_by_either_name(parent: str) -> None:
     layers = {name: {"quant_algo": "FP8"} for name in named(*(f"{parent}.{p}_proj" for p in ("gate", "up", "down")))}
     model = read({"quant_algo": "MIXED_PRECISION", "quantized_layers": layers}, config)
     assert weight_bytes(model)["fp8"] == 4 * 3 * 256 * 128
+
+
+def test_every_familys_modules_have_names() -> None:
+    """Without a name no exclusion reaches a module."""
+    for option in model_names():
+        config = read_catalog_model(option)
+        tree = tree_of(load_entry(option)["published"]["model_type"])
+        for kind in config.architecture.kinds:
+            asked = set(weights_by_operation(kind, config.architecture.hidden)) - set(UNQUANTISED)
+            assert all(spellings(tree, name, kind) for name in asked), option
+
+
+@pytest.mark.parametrize(
+    ("option", "bytes_"),
+    [
+        ("nvidia/DeepSeek-V3.1-NVFP4", 386_379_724_800),
+        ("nvidia/Gemma-4-26B-A4B-NVFP4", 17_636_679_680),
+        ("nvidia/Qwen3-235B-A22B-NVFP4", 134_101_359_616),
+        ("nvidia/Llama-3.1-70B-Instruct-FP8", 72_656_371_712),
+        # Nemotron 3 Nano: a published total of 19.32 GB, within 0.03 %.
+        ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-NVFP4", 19_323_895_168),
+    ],
+)
+def test_quantised_releases_by_their_names(option: str, bytes_: int) -> None:
+    assert size(read_catalog_model(option).architecture) == bytes_
 
 
 def test_a_vision_tower_has_layers_of_its_own() -> None:
