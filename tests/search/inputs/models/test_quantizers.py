@@ -10,6 +10,7 @@ from costmodel.architecture import UNQUANTISED, Architecture
 from costmodel.parameters import weight_bytes
 from search.inputs.models import ConfigError, model_names, read_architecture, read_catalog_model
 from search.inputs.models.catalog import load_entry
+from search.inputs.models.load import compacted
 from search.inputs.models.quantizers import spellings, tree_of
 from search.inputs.models.quantizers.module_names import weights_by_operation
 from search.inputs.models.quantizers.patterns import Rule, Rules
@@ -154,6 +155,9 @@ def test_modelopt_names_every_expert() -> None:
         "attention.qkv": "bf16", "attention.output": "bf16", "dense.up": "nvfp4", "dense.down": "nvfp4",
         "experts.up": "nvfp4", "experts.down": "nvfp4",
     }  # fmt: skip
+    short = compacted(MOE | {"quantization_config": quantization})
+    assert len(short["quantization_config"]["quantized_layers"]) == 4 * 3
+    assert read_architecture(short, name="x").architecture == read(quantization, MOE)
     del layers["model.layers.2.mlp.experts.5.up_proj"]
     with pytest.raises(ConfigError, match=r"experts of layers\.2\.mlp\.experts\.#\.up_proj differ"):
         read(quantization, MOE)
