@@ -66,6 +66,17 @@ def read_engine(config: EngineConfig) -> Engine:
 
 
 def read_workload(config: WorkloadConfig) -> FixedLengths:
+    """The lengths of the closed loop that plans are scored in."""
+    for key, value, modelled in (
+        ("arrivals.kind", config.arrivals.kind, "closed"),
+        ("lengths.kind", config.lengths.kind, "fixed"),
+        ("requests_per_s", config.requests_per_s, None),
+    ):
+        if value != modelled:
+            raise InputError(
+                f"workload.{key}: {value!r} is simulated, not searched; search with {modelled or 'null'}, then "
+                f"`servefront simulate RUN workload.{key}={value}`"
+            )
     number("workload.isl", config.isl, 0, 10_000_000)
     number("workload.osl", config.osl, 0, 10_000_000)
     hit = number("workload.prefix_hit", config.prefix_hit, 0, open_low=False)
