@@ -73,10 +73,12 @@ def scenario_key(m: Measurement, case: Case) -> tuple[object, ...]:
 
 @cache
 def read_named_model(name: str, weights: str | None, folder: Path | None) -> ReadModel:
-    """A model of the catalog by any of its names, or a ``config.json`` in ``folder`` whose file name it is."""
+    """A model of the catalog by any of its names, or a ``config.json`` in ``folder`` whose file name it is,
+    or its folder's."""
     if folder is not None:
-        for path in sorted(folder.glob("*.json")):
-            if plain(path.stem) in (plain(name), plain(name.rsplit("/", 1)[-1])):
+        for path in [*sorted(folder.glob("*.json")), *sorted(folder.glob("*/config.json"))]:
+            own = path.parent.name if path.parent != folder else path.stem
+            if plain(own) in (plain(name), plain(name.rsplit("/", 1)[-1])):
                 return read_architecture(load_config_json(path), name=name, weights=weights)
     entry = load_entry(find_model(name))
     published = entry["published"]
