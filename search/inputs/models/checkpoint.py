@@ -154,9 +154,8 @@ def _beside_integers(config: dict[str, Any], model: Architecture) -> float:
                 ways = spellings(tree, operation.name, kind)
                 matrices = len(ways[0]) if ways else 1
                 local = np.sum(operation.local) if isinstance(operation, GroupedGemm) else 1.0
-                zeros = (
-                    np.sum(operation.weights) * operation.format.scale_bytes_per_element * operation.format.bits / 16
-                )
+                stored = operation.format
+                zeros = np.sum(operation.weights) * stored.scale_bytes_per_element * stored.bits / 16
                 rows = 4.0 * matrices * float(local) * float(np.sum(operation.k))
                 total += model.sequence.count(index) * (float(zeros) + rows)
     return total
