@@ -35,6 +35,7 @@ class ModelConfig:
 class HardwareConfig(Derived):
     aliases: list[str] = after("vendor", default_factory=list)
     peak_flops: dict[str, float] = MISSING
+    cluster: str | None = after("link_bytes_per_s", default=None)  # the option of the cluster group it comes with
     price_as_of: str | None = after("price_per_hour", default=None)
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
@@ -48,7 +49,8 @@ class TierConfig(Derived):
 
 @schema_of(Cluster)
 class ClusterConfig(Derived):
-    source: str = after("name", default="")
+    vendors: list[str] = after("name", default_factory=list)  # whose accelerators are built in; none: anybody's
+    source: str = after("vendors", default="")
     tiers: list[TierConfig] = MISSING
 
 
@@ -65,10 +67,37 @@ class EngineConfig(Derived):
 
 
 @dataclass
+class ArrivalsConfig:
+    kind: str = "closed"  # closed | constant | poisson | gamma | replay
+    cv: float = 1.0  # of the gaps between requests, for gamma
+    speed: float = 1.0  # of a trace that is replayed
+
+
+@dataclass
+class LengthConfig:
+    """Bounds and spread (standard deviation of the logarithm) of a length whose mean is ``isl`` or ``osl``."""
+
+    low: int = 1
+    high: int | None = None
+    spread: float = 0.0
+
+
+@dataclass
+class LengthsConfig:
+    kind: str = "fixed"  # fixed | uniform | lognormal | trace
+    prompt: LengthConfig = field(default_factory=LengthConfig)
+    answer: LengthConfig = field(default_factory=LengthConfig)
+    trace: str | None = None  # path of a CSV or JSONL file
+
+
+@dataclass
 class WorkloadConfig:
     isl: int = MISSING
     osl: int = MISSING
     prefix_hit: float = 0.0
+    requests_per_s: float | None = None
+    arrivals: ArrivalsConfig = field(default_factory=ArrivalsConfig)
+    lengths: LengthsConfig = field(default_factory=LengthsConfig)
 
 
 @dataclass
@@ -98,6 +127,7 @@ class ObjectiveConfig:
     columns: dict[str, str] = MISSING  # column: max | min
     recommend: dict[str, str] = MISSING  # one column: max | min
     ties: dict[str, str] = field(default_factory=dict)  # then these, in order
+    confidence: float | None = None  # share of draws that must keep every limit; null: limits hold as predicted
 
 
 @dataclass

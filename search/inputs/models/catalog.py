@@ -11,8 +11,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from search.base.paths import conf_dir
+from search.inputs.models.checkpoint import read_checkpoint
 from search.inputs.models.fields import ConfigError, shown
-from search.inputs.models.load import load_config_json
 from search.inputs.models.reader import ReadModel, read_architecture
 
 KEYS = ("name", "aliases", "source", "config", "weights", "kv_cache", "published")
@@ -45,6 +45,25 @@ def find_model(name: str) -> str:
     raise ConfigError(f"model = {shown(name)} is not in the catalog; near: {listed}")
 
 
+def search_models(words: str) -> list[str]:
+    """Options whose file name, name or one alias has all of ``words`` (by spaces) in it, without regard to case and
+    punctuation. ``ConfigError`` names near ones if there is none."""
+    wanted = [form for form in map(plain, words.split()) if form]
+    if not wanted:
+        raise ConfigError(f"find = {shown(words)} must hold letters or digits")
+    found = []
+    for option in model_names():
+        entry = load_entry(option)
+        forms = [plain(spelling) for spelling in (option, entry["name"], *entry["aliases"])]
+        if any(all(word in form for word in wanted) for form in forms):
+            found.append(option)
+    if found:
+        return found
+    near = [_index()[form] for form in get_close_matches("".join(wanted), _index(), n=6, cutoff=0.4)]
+    listed = ", ".join(dict.fromkeys(near)) or "none"
+    raise ConfigError(f"find = {shown(words)}: no model in the catalog has it in its name; near: {listed}")
+
+
 @cache
 def _index() -> dict[str, str]:
     index: dict[str, str] = {}
@@ -74,5 +93,7 @@ def load_entry(option: str) -> dict[str, Any]:
 def read_catalog_model(name: str) -> ReadModel:
     """The architecture of a catalog model, by option, name or alias."""
     entry = load_entry(find_model(name))
-    config = load_config_json(entry["config"]) if entry["config"] else entry["published"]
-    return read_architecture(config, name=entry["name"], weights=entry["weights"], kv_cache=entry["kv_cache"])
+    formats = {"name": entry["name"], "weights": entry["weights"], "kv_cache": entry["kv_cache"]}
+    if entry["config"]:
+        return read_checkpoint(entry["config"], **formats)
+    return read_architecture(entry["published"], **formats)
