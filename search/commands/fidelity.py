@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.launches import in_engine
 from costmodel.scenario import Scenario
@@ -23,10 +24,11 @@ from search.base.errors import InputError
 from search.evidence.measured.cases import Case
 from search.evidence.measured.fidelity_tables import show, show_choices, show_rows_of
 from search.evidence.measured.fitting import Fitted, apply, centred, fit
-from search.evidence.measured.grouped import Read, impossible_families, predict, read_cases
+from search.evidence.measured.grouped import Figures, Read, impossible_families, predict, read_cases
 from search.evidence.measured.interval_fit import (
     NAMES,
     WIDENED,
+    Bounds,
     coverages,
     hull,
     inflation,
@@ -112,8 +114,23 @@ def report(
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
     show("accelerator's kernels unknown (class_default law)", read, unmeasured)
-    factors, said = {}, []
-    published = published_bounds(printed)
+    factors, said = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), published_bounds(printed))
+    if write:
+        write_intervals(factors, len(read.cases), said)
+
+
+Five = tuple[Figures, Figures, Figures, Figures, Figures]
+
+
+def intervals(
+    read: Read, keep: NDArray[np.bool_], found_by: Five, published: Mapping[str, Bounds]
+) -> tuple[dict[str, Bounds], str]:
+    """Factors by figure and situation, and how they were widened. ``found_by``: predictions with model, system and
+    version left out, with terms and constants of the other half of the families, with everything in the fit, with the
+    engine unknown and with the accelerator's kernels unknown. Rows outside ``keep`` give no width."""
+    strict, others, fitted, unknown, unmeasured = found_by
+    factors: dict[str, Bounds] = {}
+    said = []
     for column, figure in enumerate(FIGURES):
         usual = strict.only(np.array([keep[i] for i in strict.places]))
         table = known_bounds(read, usual, residuals(read, usual, column))
@@ -140,8 +157,7 @@ def report(
         factors[figure] = table
     for figure, table in factors.items():
         print(NAMES[figure], {c: tuple(round(v, 3) for v in table[c]) for c in KEYS})
-    if write:
-        write_intervals(factors, len(read.cases), ", ".join(said))
+    return factors, "; ".join(said)
 
 
 def present(read: Read) -> Fitted:
