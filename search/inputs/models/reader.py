@@ -71,8 +71,7 @@ def read_architecture(
     nested = found.fields is not outer
     kind = _model_type(outer, found)
     family = _family(kind, found.fields, assumptions)
-    # A wrapper's file leaves out what its parts' classes take anyway.
-    defaults = {**class_defaults(found.kind), **family.defaults} if found.above else family.defaults
+    defaults = _defaults(found, family)
     theirs = found.fields.renamed(family.renames, defaults)
     fields = Fields(modern(kind, theirs.config, theirs), theirs.where, defaults, theirs.spelled)
     fields.skip("model_type", *_QUANTISED, *(() if nested else _WRAPPER))
@@ -118,6 +117,16 @@ def read_architecture(
     if architecture.has_mixer(*_RECURRENT) and not fields.has("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
         assumptions.append("mamba_ssm_dtype is absent: the recurrent state is kept in float32")
     return ReadModel(architecture, tuple(assumptions))
+
+
+def _defaults(found: LanguagePart, family: Family) -> Mapping[str, Any]:
+    """What is taken for absent keys. A wrapper's file leaves out what its parts' classes take anyway; a part that has
+    another family's layers has a class, and so a width of heads, of its own."""
+    known = class_defaults(found.kind) if found.above else {}
+    traits = dict(family.defaults)
+    if known and found.kind not in FAMILIES and "head_dim" not in known:
+        traits.pop("head_dim", None)
+    return {**known, **traits}
 
 
 _RECURRENT = (GatedDeltaNet, KimiDeltaAttention, LightningAttention, Mamba1, Mamba2, ParallelMixers)
