@@ -91,7 +91,7 @@ def read_architecture(
     if found.above and not nested:
         fields.seen |= outer.seen
     _all_understood(fields, kind, assumptions)
-    for above in found.above if nested else ():
+    for above in found.above if nested and not text_only else ():
         # Copies of the language model's keys that an older form of the file leaves behind; its class reads none.
         above.skip(*(fields.seen | set(theirs.spelled.values()) if found.wrapper else ()))
         _all_understood(above, kind, assumptions, wrapper=found.wrapper is not None)
