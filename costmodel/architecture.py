@@ -87,7 +87,8 @@ class Mixer(Block, Protocol):
 class Layer:
     """A mixer and a feed-forward part, either may be absent; ``norms`` RMS norms of the hidden width, with weights or
     without (``norm_weights``). ``extra_parameters`` stand beside them: biases of norms, trained scalars. ``formats``
-    of those of its modules that a checkpoint with mixed precision stores otherwise than most layers do."""
+    of those of its modules that a checkpoint with mixed precision stores otherwise than most layers do.
+    ``residual``: what joins layers beyond an addition (``blocks/residual.py``)."""
 
     mixer: Mixer | None
     ffn: Block | None
@@ -95,6 +96,7 @@ class Layer:
     extra_parameters: int = 0
     norm_weights: bool = True
     formats: tuple[tuple[str, WeightFormat], ...] = ()
+    residual: Block | None = None
 
     @property
     def has_experts(self) -> bool:
@@ -108,6 +110,8 @@ class Layer:
             yield from self.mixer.operations(setting)
         if self.ffn is not None:
             yield from self.ffn.operations(setting)
+        if self.residual is not None:
+            yield from self.residual.operations(setting)
         # A fused residual add and norm reads and writes both streams (vllm csrc/layernorm_kernels.cu, 0.33).
         moved = 4.0 * setting.hidden * ACTIVATION_BYTES
         for n in range(self.norms):

@@ -19,13 +19,16 @@ from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise
 @dataclass(frozen=True)
 class KimiDeltaAttention:
     """``heads`` of ``head_dim`` elements (keys and values alike), each with a state of head_dim by head_dim; a causal
-    convolution of ``kernel`` tokens over queries, keys and values. Decay and output gate are projected through a rank
-    of head_dim (``low_rank``), or directly (Ling-3)."""
+    convolution of ``kernel`` tokens over queries, keys and values. The decay is projected through a rank of head_dim
+    (``low_rank_decay``) or directly (Ling-3), and so is the output's gate (``low_rank_gate``; direct in Kimi K3).
+    ``decays``: trained decays where they are not one a head."""
 
     heads: int
     head_dim: int
     kernel: int
-    low_rank: bool = True
+    low_rank_decay: bool = True
+    low_rank_gate: bool = True
+    decays: int | None = None
     state_element_bytes: float = 4.0
 
     @property
@@ -39,11 +42,11 @@ class KimiDeltaAttention:
         inner = heads * d
         name = "linear_attention"
         yield Gemm(f"{name}.qkvz", of(f"{name}.qkvz"), hidden, 3 * inner)
-        if self.low_rank:
-            yield Gemm(f"{name}.gates_down", of(f"{name}.gates"), hidden, 2 * d + heads)
-            yield Gemm(f"{name}.gates_up", of(f"{name}.gates"), d, 2 * inner)
-        else:
-            yield Gemm(f"{name}.gates", of(f"{name}.gates"), hidden, 2 * inner + heads)
+        ranked = self.low_rank_decay + self.low_rank_gate
+        direct = (2 - ranked) * inner + heads  # with the write strength, one number a head
+        yield Gemm(f"{name}.gates", of(f"{name}.gates"), hidden, direct + ranked * d)
+        if ranked:
+            yield Gemm(f"{name}.gates_up", of(f"{name}.gates"), d, ranked * inner)
         mixed = 3 * inner
         yield Elementwise(f"{name}.convolution", of("norm"), 2.0 * mixed * ACTIVATION_BYTES, mixed * self.kernel)
         # As in a gated delta net (``delta_net.py``), with keys and values of one width.
@@ -63,7 +66,8 @@ class KimiDeltaAttention:
             context=float(CHUNK),
         )
         # The norm of a head's output; a decay a head and the step's bias a channel.
-        yield Elementwise(f"{name}.norm", of("norm"), 3.0 * inner * ACTIVATION_BYTES, d + heads + inner)
+        decays = heads if self.decays is None else self.decays
+        yield Elementwise(f"{name}.norm", of("norm"), 3.0 * inner * ACTIVATION_BYTES, d + decays + inner)
         yield Gemm(f"{name}.output", of(f"{name}.output"), inner, hidden)
         yield Collective(f"{name}.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, tp, 1, before_norm=True)
 

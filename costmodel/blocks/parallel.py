@@ -11,6 +11,11 @@ from costmodel.architecture import Mixer, Setting
 from costmodel.operations import Operation
 
 
+def parts(mixer: Mixer) -> tuple[Mixer, ...]:
+    """The mixers that a layer's mixer is made of: itself, or those side by side."""
+    return (*parts(mixer.first), *parts(mixer.second)) if isinstance(mixer, ParallelMixers) else (mixer,)
+
+
 @dataclass(frozen=True)
 class ParallelMixers:
     """``first`` and ``second`` run one after the other; each sums over its own tp ranks

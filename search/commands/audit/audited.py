@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
+from costmodel.memory.device import usable_bytes
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from search.base.errors import InputError
@@ -109,7 +110,7 @@ def _with_static_share(config: Config, found: Launched, plan: PlanConfig) -> Con
         return config
     scores = first.scored.scores
     beside = float(scores.activation_bytes_per_gpu[0] + scores.reserve_bytes_per_gpu[0])
-    share = min(found.static + beside / first.scenario.accelerator.memory_bytes, 1.0)
+    share = min(found.static + beside / usable_bytes(first.scenario.accelerator), 1.0)
     return replace(config, limits=replace(config.limits, memory_fraction=share))
 
 

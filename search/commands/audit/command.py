@@ -39,9 +39,9 @@ OPERATOR = re.compile(r"^[();<>|&]+$")
 
 @dataclass(frozen=True)
 class Command:
-    """``given`` values by the names of ``search/launch/flags.py``, "" for a switch that is on and "no" for one that is
-    off; ``ignored`` flags that change nothing; ``unmodelled`` flags that may change the figures, with the reason;
-    ``notes`` on what else was passed over."""
+    """``given`` values by the names of ``search/render/launch/flags.py``, "" for a switch that is on and "no" for one
+    that is off; ``ignored`` flags that change nothing; ``unmodelled`` flags that may change the figures, with the
+    reason; ``notes`` on what else was passed over."""
 
     engine: str
     model: str

@@ -3,6 +3,7 @@ hold, so that a format that was misread shows before anybody plans with it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from costmodel.operations import GroupedGemm
 from costmodel.parameters import weight_bytes
 from search.inputs.models.fields import ConfigError, shown
 from search.inputs.models.load import (
+    CONFIG,
     GENERATION,
     QUANTIZATION,
     beside,
@@ -22,7 +24,7 @@ from search.inputs.models.load import (
     load_config_json,
     load_json,
 )
-from search.inputs.models.module_names import spellings, tree_of
+from search.inputs.models.quantizers import spellings, tree_of
 from search.inputs.models.reader import ReadModel, read_architecture
 from search.inputs.models.stored import INDEX, by_module, tensors, total_size
 
@@ -43,12 +45,13 @@ def read_checkpoint(
     config = load_config_json(path)
     found = config_path(path)
     called = name or str(path)
-    files = [f"{found}: the architecture" + (", formats" if _says_formats(found) else "")]
+    files = [f"{found}: the architecture" + (", formats" if _says_formats(load_json(found, CONFIG)) else "")]
     other = beside(found, QUANTIZATION)
     if other is not None:
         files.append(f"{QUANTIZATION}: formats")
     files += _lengths(found)
     model = read_architecture(config, name=called, weights=weights, kv_cache=kv_cache, text_only=text_only)
+    model = replace(model, assumptions=(*model.assumptions, *_only_by_name(found, called, config)))
     published: ReadModel | None = model
     if weights is not None or text_only:
         published = _whole(config, called, text_only)
@@ -76,11 +79,29 @@ def checkpoint_files(path: str | Path) -> str:
     return f"{found}" + (f", with {', '.join(names)} beside it" if names else "")
 
 
-def _says_formats(found: Path) -> bool:
-    config = load_json(found, "a config.json")
+def _says_formats(config: dict[str, Any]) -> bool:
     text = config.get("text_config")
     places = [config, text] if isinstance(text, dict) else [config]
-    return any(place.get(key) for place in places for key in ("quantization_config", "compression_config"))
+    keys = ("quantization_config", "compression_config", "quantization")
+    return any(place.get(key) for place in places for key in keys)
+
+
+_FORMAT = re.compile(r"nvfp4|mxfp4|(?<![a-z])fp[48]|int[48]|awq|gptq|w[48]a\d+|[48]-?bit|bnb", re.IGNORECASE)
+
+
+def _only_by_name(found: Path, called: str, config: dict[str, Any]) -> list[str]:
+    """A checkpoint that is called after a format and says nothing of it: older ones of ModelOpt keep their formats in
+    a file of their own, which was left behind."""
+    if _says_formats(config):
+        return []
+    own = found.parent.name if found.name == CONFIG else found.stem
+    named = next((name for name in (own, called, str(config.get("_name_or_path", ""))) if _FORMAT.search(name)), None)
+    if named is None:
+        return []
+    return [
+        f"{shown(named)[1:-1]} is called after a number format, but nothing says which modules have it: read as bf16; "
+        f"give the folder with its {QUANTIZATION}"
+    ]
 
 
 def _lengths(found: Path) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from costmodel.architecture import Block
 from costmodel.blocks import DenseFfn, MoeFfn
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import mentions_experts
 
@@ -56,7 +56,7 @@ def _dense(fields: Fields, family: Family) -> DenseFfn:
 
 # What activations say of an FFN in every published family: SwiGLU's have a gate, these have not (nemotron, arcee,
 # apertus, nemotron_h). Plain GELU stands in both (Gemma with, StarCoder 2 without).
-_GATED = ("silu", "swish", "swiglu", "swigluoai", "silu_and_mul", "geglu", "gelu_and_mul")
+_GATED = ("silu", "swish", "situ", "swiglu", "swigluoai", "silu_and_mul", "geglu", "gelu_and_mul")
 _PLAIN = ("relu2", "relu", "xielu", "squared_relu", "relu_squared")
 
 
@@ -85,7 +85,8 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
     if top_k > count:
         raise ConfigError(f"{fields.key(TOP_K[0])} = {top_k} must not exceed the {count} experts")
     inner = fields.integer(family.expert_key)
-    latent = fields.integer("moe_latent_size", default=None)
+    latent = fields.integer("moe_latent_size", "routed_expert_hidden_size", default=None)
+    normed = latent if fields.flag("latent_moe_use_norm", default=False) and latent else 0
     # Correction vectors of the routers are buffers in transformers, a few bytes an expert, and not counted.
     flags = [fields.flag(name, default=False) for name in ("use_routing_bias", "use_moe_router_bias")]
     zero = fields.integer("zero_expert_num", default=0, low=0, high=65_536)
@@ -100,7 +101,7 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
         expert_bias=family.expert_bias,
         shared_gate=family.shared_gate,
         latent=latent,
-        extra_router_parameters=count + zero if family.counted_correction else 0,
+        extra_router_parameters=normed + (count + zero if family.counted_correction else 0),
         corrected=corrected,
         zero_experts=zero,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from costmodel.architecture import Layer
 from costmodel.blocks import DenseFfn
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.ffns import EXPERTS, TOP_K, read_experts
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.mixers import grouped_query

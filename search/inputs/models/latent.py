@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costmodel.blocks import Indexer, LatentAttention
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, shown
 
 
@@ -18,6 +18,7 @@ def read_latent(fields: Fields, family: Family, hidden: int, layers: int) -> lis
     fields.integer("head_dim", default=None)  # the rotary part, by another name
     fields.skip("indexer_rope_interleave")
     q_rank = fields.integer("q_lora_rank", default=None)
+    gate = fields.flag("mla_use_output_gate", default=False)
 
     def attention(indexer: Indexer | None) -> LatentAttention:
         return LatentAttention(
@@ -29,7 +30,7 @@ def read_latent(fields: Fields, family: Family, hidden: int, layers: int) -> lis
             v_dim=fields.integer("v_head_dim"),
             bias=fields.flag("attention_bias", default=False),
             indexer=indexer,
-            head_gate=family.head_gate,
+            output_gate="head" if family.head_gate else "full" if gate else "none",
         )
 
     if not any(fields.has(key) for key in ("index_topk", "index_n_heads", "index_head_dim")):

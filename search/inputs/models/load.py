@@ -90,8 +90,8 @@ def _same(given: dict[str, Any], said: dict[str, Any], path: Path) -> None:
 
 
 def _refuse(constant: str) -> Any:
-    if constant == "Infinity":
-        return float("inf")
+    if constant != "NaN":
+        return float(constant)
     raise ConfigError(f"{constant} is not a number that JSON knows")
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from costmodel.architecture import Mixer
 from costmodel.blocks import BlockSelector, GroupedQueryAttention, ParallelMixers
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, divide, shown
 from search.inputs.models.latent import read_latent
 from search.inputs.models.recurrent import linear_mixer, read_mamba

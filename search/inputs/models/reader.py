@@ -13,9 +13,11 @@ from typing import Any
 
 from costmodel.architecture import Architecture, Layer, LayerRun
 from costmodel.blocks import (
+    AttentionResiduals,
     DenseFfn,
     GatedDeltaNet,
     GroupedQueryAttention,
+    HyperConnections,
     KimiDeltaAttention,
     LightningAttention,
     Mamba1,
@@ -25,7 +27,7 @@ from costmodel.blocks import (
 from costmodel.formats import FORMATS, WeightFormat
 from search.inputs.models.crossed import crossed, image_rows
 from search.inputs.models.families import FAMILIES, REFUSED
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.ffns import read_ffns
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import harmless_beside, is_harmless, may_change_shape, mentions_experts
@@ -33,7 +35,8 @@ from search.inputs.models.hybrid import read_hybrid, read_hybrid_mtp
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
-from search.inputs.models.quantization import read_quantization
+from search.inputs.models.quantizers import read_quantization
+from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut
 from search.inputs.models.towers import INNER, LanguagePart, class_defaults, language_part, rows, tower_parameters
 
 MAX_LAYERS = 2000
@@ -86,6 +89,8 @@ def read_architecture(
     own = read_hybrid_mtp(fields, family, hidden) if family.attention == "hybrid" else None
     mtp = mtp_parameters(fields, hidden, layers, assumptions, own)
     formats = read_quantization(kind, outer, fields, layers, hidden, cast, assumptions)
+    if family.attention == "compressed":
+        formats = experts_apart(formats, fields, cast is None, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
     head_bias = fields.flag("lm_head_bias", default=family.head_bias)
     if found.above and not nested:
@@ -109,7 +114,7 @@ def read_architecture(
         mtp_parameters=mtp,
         max_position=position,
         kv_format=cache or formats.cache,
-        final_norm_bias=hidden if family.norm_bias else 0,
+        final_norm_bias=_final_parameters(layers, family, hidden),
         norm_weights=family.norm_weights,
         embedding_parameters=_embedding_parameters(fields, family, hidden) + hidden * image_rows(layers),
         head_bias=head_bias,
@@ -190,16 +195,23 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
 
 
 def _layers(fields: Fields, family: Family, hidden: int) -> list[Layer]:
-    if family.attention == "hybrid":
-        return read_hybrid(fields, family, hidden)
+    special = {"hybrid": read_hybrid, "compressed": read_deepseek_v4, "nas": read_nas}
+    if family.attention in special:
+        return special[family.attention](fields, family, hidden)
     count = fields.integer("num_hidden_layers", "n_layer", high=MAX_LAYERS)
+    if family.shortcut:
+        return read_shortcut(fields, family, hidden, count)
     mixers = read_mixers(fields, family, hidden, count)
     ffns = read_ffns(fields, family, hidden, count)
     norms = fields.integer("norms_per_layer", default=family.norms, high=8)
     if fields.has("enable_moe_block") and fields.flag("enable_moe_block"):
         norms += 3  # before and after the experts, and after the dense FFN beside them
     extra = (norms * hidden if family.norm_bias else 0) + family.ffn_scalars
-    layers = [Layer(m, f, norms, extra, family.norm_weights) for m, f in zip(mixers, ffns, strict=True)]
+    block = fields.integer("attn_res_block_size", default=None)
+    residual = None if block is None else AttentionResiduals(block, count)
+    layers = [
+        Layer(m, f, norms, extra, family.norm_weights, residual=residual) for m, f in zip(mixers, ffns, strict=True)
+    ]
     return [_more_norms(layer, family) for layer in layers]
 
 
@@ -211,6 +223,13 @@ def _more_norms(layer: Layer, family: Family) -> Layer:
         inside = layer.mixer.heads * layer.mixer.head_dim + layer.ffn.inner
         layer = replace(layer, extra_parameters=layer.extra_parameters + inside)
     return layer
+
+
+def _final_parameters(layers: list[Layer], family: Family, hidden: int) -> int:
+    """Beside the final norm's weight: its bias, and what gathers several streams into one."""
+    residual = layers[-1].residual
+    gathered = residual.head_parameters(hidden) if isinstance(residual, HyperConnections | AttentionResiduals) else 0
+    return gathered + (hidden if family.norm_bias else 0)
 
 
 def _embedding_parameters(fields: Fields, family: Family, hidden: int) -> int:

@@ -14,7 +14,7 @@ from costmodel.blocks import (
     Mamba2,
     ShortConvolution,
 )
-from search.inputs.models.family import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, divide
 
 STATE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
@@ -24,7 +24,7 @@ def linear_mixer(fields: Fields, family: Family, hidden: int) -> Mixer:
     """The family's recurrent mixer."""
     readers: dict[str, Callable[[Fields, int], Mixer]] = {
         "delta_net": _delta_net,
-        "kimi_delta": _kimi_delta if not family.head_gate else _direct_delta,
+        "kimi_delta": _kimi_delta,
         "lightning": _lightning,
         "mamba1": _mamba1,
         "mamba2": lambda fields, hidden: read_mamba(fields),
@@ -58,19 +58,17 @@ def _delta_net(fields: Fields, hidden: int) -> GatedDeltaNet:
     )
 
 
-def _kimi_delta(fields: Fields, hidden: int, low_rank: bool = True) -> KimiDeltaAttention:
+def _kimi_delta(fields: Fields, hidden: int) -> KimiDeltaAttention:
+    """Kimi Linear's, Kimi K3's and Ling-3's; ``recurrent_words.py`` says which projections have a low rank."""
     return KimiDeltaAttention(
         heads=fields.integer("linear_num_heads"),
         head_dim=fields.integer("linear_head_dim"),
         kernel=fields.integer("linear_conv_kernel_dim", high=64),
-        low_rank=low_rank,
+        low_rank_decay=fields.flag("linear_low_rank_decay", default=True),
+        low_rank_gate=fields.flag("linear_low_rank_gate", default=True),
+        decays=fields.integer("linear_decays", default=None),
         state_element_bytes=_state_bytes(fields),
     )
-
-
-def _direct_delta(fields: Fields, hidden: int) -> KimiDeltaAttention:
-    """Ling-3: decay and gate are projected directly."""
-    return _kimi_delta(fields, hidden, low_rank=False)
 
 
 def _lightning(fields: Fields, hidden: int) -> LightningAttention:

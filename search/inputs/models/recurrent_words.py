@@ -122,10 +122,13 @@ def _kimi_linear(config: Config, fields: Fields) -> Config:
     layers = _count(fields)
     own = fields.object("linear_attn_config")
     config.pop("linear_attn_config", None)
+    config.pop("head_dim", None)  # a figure of transformers' own, used by nothing
     if own is not None:
         names = {"linear_head_dim": "head_dim", "linear_num_heads": "num_heads"}
         names |= {"linear_conv_kernel_dim": "short_conv_kernel_size"}
         config |= {ours: own.integer(theirs) for ours, theirs in names.items()}
+        if own.flag("use_full_rank_gate", default=False):  # Kimi K3, whose checkpoint has as many decays as channels
+            config |= {"linear_low_rank_gate": False, "linear_decays": config["linear_head_dim"]}
         full = {own.whole("full_attn_layers", i, 1, layers) for i in own.items("full_attn_layers")}
         delta = {own.whole("kda_layers", i, 1, layers) for i in own.items("kda_layers")}
         if full & delta or len(full | delta) != layers:
@@ -146,6 +149,7 @@ def _bailing_hybrid(config: Config, fields: Fields) -> Config:
     if not saved:
         config.pop("head_dim", None)
     config |= {"linear_head_dim": dim, "linear_num_heads": heads, "linear_conv_kernel_dim": kernel}
+    config |= {"linear_low_rank_decay": False, "linear_low_rank_gate": False}
     return _types(config, [(i + 1) % every != 0 for i in range(_count(fields))])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costmodel.blocks import DenseFfn, GroupedQueryAttention, MoeFfn
+from costmodel.blocks.parallel import parts
 from costmodel.scenario import Scenario
 
 
@@ -34,7 +35,7 @@ class Facts:
 def facts_of(scenario: Scenario) -> Facts:
     """Collect them from the architecture's layers."""
     kinds = scenario.model.kinds
-    mixers = [k.mixer for k in kinds if k.mixer is not None]
+    mixers = [part for k in kinds if k.mixer is not None for part in parts(k.mixer)]
     moe = [k.ffn for k in kinds if isinstance(k.ffn, MoeFfn)]
     dense = {k.ffn.inner for k in kinds if isinstance(k.ffn, DenseFfn)} | {m.shared_inner for m in moe}
     gqa = [m for m in mixers if isinstance(m, GroupedQueryAttention)]

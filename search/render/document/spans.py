@@ -1,9 +1,9 @@
 """How far a claim may lie from what is derived and still hold.
 
-Latencies and throughputs are predictions: their span is the 80 % interval (``search/measured/intervals.py``). Bytes of
-weights and cache are counted: ``COUNTED`` either way. Activations and the engine's reserve are estimated: ``ESTIMATED``
-either way; a sum of both kinds gets the sum of their spans. Shares of a rate have counted work in the numerator and a
-predicted time below: the reciprocal of that time's interval. Degrees are exact.
+Latencies and throughputs are predictions: their span is the 80 % interval (``search/evidence/measured/intervals.py``).
+Bytes of weights and cache are counted: ``COUNTED`` either way. Activations and the engine's reserve are estimated:
+``ESTIMATED`` either way; a sum of both kinds gets the sum of their spans. Shares of a rate have counted work in the
+numerator and a predicted time below: the reciprocal of that time's interval. Degrees are exact.
 """
 
 from __future__ import annotations
@@ -57,10 +57,7 @@ def span(name: str, value: float, scenario: Scenario, plan: Plans, scores: Score
     counted = _one(scores.weights_bytes_per_gpu)
     loose = ESTIMATED * (_one(scores.activation_bytes_per_gpu) + _one(scores.reserve_bytes_per_gpu))
     if name == "kv_capacity_tokens":
-        # What the parts beside the cache may take more or less is the cache's.
-        free = scenario.limits.memory_fraction * scenario.accelerator.memory_bytes - counted - loose / ESTIMATED
-        room = (COUNTED * counted + loose) / free if free > 0.0 else 0.0
-        return within(value, max(room, COUNTED))
+        return _one(scores.kv_capacity_tokens_low), _one(scores.kv_capacity_tokens_high)
     if name in ("memory_bytes_per_gpu", "memory_utilization"):
         room = COUNTED * (counted + _one(scores.kv_cache_bytes_per_gpu)) + loose
         return within(value, room / _one(scores.memory_bytes_per_gpu))

@@ -1,0 +1,69 @@
+"""Whether a server starts, and with how much cache: the arithmetic of an engine's own start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.memory.cache import blocks, request
+from costmodel.memory.held import available_bytes
+from costmodel.memory.server import Server
+from costmodel.memory.spread import CENTRAL_80, chance, spread_bytes
+from costmodel.memory.weights import loaded_bytes
+from costmodel.memory.working import Working, working
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from costmodel.stages import Stages
+
+
+@dataclass(frozen=True)
+class Start:
+    """Figures of one accelerator of each plan, shape (n,). ``available_kv_bytes`` with its 80 % interval ``low`` to
+    ``high``; ``needed_bytes`` of the longest request; ``blocks`` of the
+    cache (a recurrent layer's state takes one); ``kv_tokens`` as the engine logs them: the longest request's
+    length times how many of them fit; ``starts``; ``starts_probability`` that the longest request fits."""
+
+    weights_bytes: Any
+    available_kv_bytes: Any
+    low: Any
+    high: Any
+    needed_bytes: Any
+    blocks: Any
+    kv_tokens: Any
+    starts: Any
+    starts_probability: Any
+    terms: Working
+
+
+def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> Start:
+    """How servers of ``plans`` start; without ``server``, with each plan's batch and the workload's longest request."""
+    server = server or Server.for_plans(scenario, plans)
+    layout = scenario.layout(plans)
+    setting = scenario.setting(layout)
+    stages = Stages.of(scenario.model, plans.pp)
+    weights = loaded_bytes(scenario, setting, stages)
+    needs = working(scenario, layout, setting, server)
+    available = available_bytes(scenario, server, weights, needs)
+    length = blocks(server.length, scenario.engine.block_tokens) / server.cache_ranks
+    one = request(scenario, setting, stages, length, server.tokens, server.draft_tokens)
+    given = np.floor(np.maximum(available, 0.0) / one.block_bytes)
+    if server.cache_blocks is not None:
+        given = np.full_like(given, float(server.cache_blocks))
+    tokens = np.floor(given * one.block_bytes / np.maximum(one.bytes, 1.0) * server.length)
+    deviation = spread_bytes(scenario, server, weights, needs)
+    must = one.block_bytes if server.shortens else one.bytes
+    probability = chance(scenario, server, available - must, deviation, needs)
+    return Start(
+        weights_bytes=weights,
+        available_kv_bytes=available,
+        low=available - CENTRAL_80 * deviation,
+        high=available + CENTRAL_80 * deviation,
+        needed_bytes=one.bytes,
+        blocks=given,
+        kv_tokens=tokens,
+        starts=probability >= 0.5,
+        starts_probability=probability,
+        terms=needs,
+    )
