@@ -37,7 +37,15 @@ from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
 from search.inputs.models.quantizers import read_quantization
 from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut
-from search.inputs.models.towers import INNER, LanguagePart, class_defaults, language_part, rows, tower_parameters
+from search.inputs.models.towers import (
+    INNER,
+    INNER_TRAITS,
+    LanguagePart,
+    class_defaults,
+    language_part,
+    rows,
+    tower_parameters,
+)
 
 MAX_LAYERS = 2000
 
@@ -131,7 +139,7 @@ def _defaults(found: LanguagePart, family: Family) -> Mapping[str, Any]:
     traits = dict(family.defaults)
     if known and found.kind not in FAMILIES and "head_dim" not in known:
         traits.pop("head_dim", None)
-    return {**known, **traits}
+    return {**known, **traits, **INNER_TRAITS.get(found.kind or "", {})}
 
 
 _RECURRENT = (GatedDeltaNet, KimiDeltaAttention, LightningAttention, Mamba1, Mamba2, ParallelMixers)

@@ -105,3 +105,5 @@ INNER = {
     "step3p5": "step3p7",
     "mllama_text_model": "llama",
 }
+# What such a type's class fixes where the family's would say otherwise.
+INNER_TRAITS = {"glm_ocr_text": {"attention_bias": False}}
