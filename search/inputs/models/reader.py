@@ -40,6 +40,7 @@ from search.inputs.models.special import experts_apart, read_deepseek_v4, read_n
 from search.inputs.models.towers import (
     INNER,
     INNER_TRAITS,
+    UNTIED,
     LanguagePart,
     class_defaults,
     language_part,
@@ -178,6 +179,10 @@ def _model_type(outer: Fields, found: LanguagePart) -> str:
 _DEMANDED = ("num_attention_heads", "num_key_value_heads", "hidden_act", "tie_word_embeddings")
 
 
+# Gemma 2's logits, with its four norms in most of those that took them over.
+_CAPPED = ("final_logit_softcapping", "attn_logit_softcapping")
+
+
 def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     if kind in REFUSED:
         raise ConfigError(f"model_type = {shown(kind)} is known and refused: {REFUSED[kind]}")
@@ -192,6 +197,12 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     missing = [k for k in _DEMANDED if k not in fields.config]
     if missing:
         raise ConfigError(f"model_type = {shown(kind)} is unknown and its config does not say {', '.join(missing)}")
+    capped = next((k for k in _CAPPED if fields.config.get(k) is not None), None)
+    if capped and "norms_per_layer" not in fields.config:
+        raise ConfigError(
+            f"model_type = {shown(kind)} is unknown and has {fields.key(capped)}, as models with two and with four "
+            f"norms a layer do; add {fields.key('norms_per_layer')}"
+        )
     parts = "multi-head latent" if family.attention == "mla" else "grouped-query"
     ffn = "dense FFNs" if family.experts == "none" else "experts"
     assumptions.append(
@@ -251,8 +262,10 @@ def _embedding_parameters(fields: Fields, family: Family, hidden: int) -> int:
 def _tied(fields: Fields, found: LanguagePart) -> bool:
     """Whether head and embedding are one matrix. A wrapper's own key decides, else its class (transformers 5.24,
     modeling_utils.py get_expanded_tied_weights_keys: each class goes by its own config); families that tie without
-    saying so have it in their defaults."""
+    saying so have it in their defaults; some classes never tie."""
     own = fields.flag("tie_word_embeddings", default=False)
+    if found.kind in UNTIED or (found.above and found.above[-1].config.get("model_type") in UNTIED):
+        return False
     if not found.above or (found.wrapper and found.wrapper.tied_by_text):
         return own
     wrapper = found.above[-1]

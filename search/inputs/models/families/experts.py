@@ -152,6 +152,7 @@ EXPERTS: dict[str, Family] = {
     "mellum": Family(experts="fields", qk_norm="head", expects={"mtp_layer_types": (), "mtp_mlp_layer_types": ()}),
     "mimo_v2_flash": Family(
         experts="fields",
+        bias="qkv",
         sinks=True,
         sliding_differs=True,
         corrected=True,
@@ -162,6 +163,6 @@ EXPERTS: dict[str, Family] = {
     "minimax_m3_vl": _MINIMAX_M3,
     "olmoe": replace(_MIXTRAL, qk_norm="full", skipped=("clip_qkv",)),
     "phimoe": replace(_MIXTRAL, windows="all", norm_bias=True),
-    "sarvam_moe": Family(experts="fields", qk_norm="head_if_set", windows="none", corrected=True),
-    "solar_open": Family(experts="fields", qk_norm="head_if_set", windows="none", corrected=True),
+    "sarvam_moe": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True),
+    "solar_open": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True),
 }

@@ -105,5 +105,7 @@ INNER = {
     "step3p5": "step3p7",
     "mllama_text_model": "llama",
 }
+# Classes without a tied head, whatever the config says (their ``_tied_weights_keys`` are empty in transformers 5.24).
+UNTIED = frozenset({"nemotron_h", "kimi_linear", "bailing_hybrid", "qwen2_audio", "voxtral", "mllama"})
 # What such a type's class fixes where the family's would say otherwise.
 INNER_TRAITS = {"glm_ocr_text": {"attention_bias": False}}
