@@ -14,6 +14,13 @@ Config = dict[str, Any]
 Translator = Callable[[Config, Fields], Config]
 
 
+def _step(config: Config, fields: Fields) -> Config:
+    """Which layers have experts, where the config does not say: all but the first three
+    (configuration_step3p7.py Step3p7TextConfig.__post_init__, transformers 5.24)."""
+    said = fields.has("mlp_layer_types") or fields.has("moe_layers") or fields.has("first_k_dense_replace")
+    return config if said else config | {"first_k_dense_replace": 3}
+
+
 def modern(kind: str, config: Mapping[str, Any], fields: Fields) -> Mapping[str, Any]:
     """``config`` with the keys that the reader knows; other families pass unchanged."""
     translate = TRANSLATORS.get(kind)
@@ -246,6 +253,7 @@ def _minimax_m3(config: Config, fields: Fields) -> Config:
 
 
 TRANSLATORS: dict[str, Translator] = {
+    "step3p7": _step,
     "bloom": _bloom,
     "dbrx": _dbrx,
     "ernie4_5": _one_bias,

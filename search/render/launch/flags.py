@@ -53,6 +53,7 @@ VLLM = {
     "stream": Flag(("--stream-interval",), "engine.stream_interval"),
     "dtype": Flag(("--dtype",), "of what is not quantised"),
     "weights": Flag(("--quantization", "-q"), "weight format that the checkpoint does not have"),
+    "text_only": Flag(("--language-model-only",), "model.text_only", switch=True),
     "kv_cache": Flag(("--kv-cache-dtype",), "cache format"),
     "nodes": Flag(("--nnodes", "-n"), "nodes of one attention group and its pipeline"),
     "node_rank": Flag(("--node-rank", "-r"), "0 to nodes - 1"),

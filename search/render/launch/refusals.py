@@ -66,6 +66,12 @@ START_RULES = [
         lambda s, engine: s.hold_steps == 0.0 or (HOLDS[engine] > 0 and s.hold_steps * HOLDS[engine] % 1.0 == 0.0),
     ),
     StartRule(
+        "launch.text_only",
+        "vllm/engine/arg_utils.py --language-model-only, 0.33.0; no such option is known of the others",
+        "model.text_only is false, or the engine can leave vision and audio towers out: vLLM",
+        lambda s, engine: engine == "vllm" or not s.checkpoint.text_only,
+    ),
+    StartRule(
         "launch.accelerator",
         "TensorRT-LLM runs on NVIDIA accelerators alone",
         "the accelerator's vendor is NVIDIA",

@@ -30,6 +30,8 @@ def command(server: Server) -> Command:
     ]
     if server.checkpoint.cast in CASTS:
         flags.append((VLLM["weights"].name, "fp8"))
+    if server.checkpoint.text_only:
+        flags.append((VLLM["text_only"].name,))
     if server.captured_tokens:
         flags.append((VLLM["graphs"].name, graph_tokens(server)))
     if server.stream_interval > 1:

@@ -122,7 +122,7 @@ DENSE: dict[str, Family] = {
     "gpt_bigcode": replace(_GPT, positions=0, renames=_GPT2_NAMES, skipped=_GPT2_SKIPPED, defaults=_TIED),
     "granite": replace(_LLAMA, skipped=_GRANITE),
     "granite_swa": Family(sinks=True, skipped=(*_GRANITE, "layer_rope_theta")),
-    "helium": Family(windows="none", defaults={"head_dim": 128}),
+    "helium": Family(windows="none", bias="qkv", defaults={"head_dim": 128}),
     "hunyuan_v1_dense": Family(
         windows="none",
         qk_norm="head",

@@ -85,7 +85,8 @@ def gemma3(parts: Parts) -> int:
 
 def paligemma(parts: Parts) -> int:
     vision, total = shared_tower(parts, "siglip_vision_model")
-    return total + linear(vision_width(vision), parts.hidden)
+    out = vision.integer("projection_dim", default=None) or parts.outer.integer("projection_dim", default=parts.hidden)
+    return total + linear(vision_width(vision), out)
 
 
 def gemma4(parts: Parts) -> int:
@@ -157,6 +158,10 @@ def qwen3_asr(parts: Parts) -> int:
     ears = part(parts, "audio_config", "qwen3_asr_encoder")
     width = ears.integer("d_model")
     return audio.convolved(ears) + linear(width, width) + linear(width, ears.integer("output_dim"))
+
+
+def kimi(parts: Parts) -> int:
+    return whole.moonvit(part(parts, "vision_config", "kimi_k25_vision"), parts.outer, parts.hidden)
 
 
 def step(parts: Parts) -> int:

@@ -72,8 +72,8 @@ WRAPPERS: dict[str, Wrapper] = {
     "glmga": Wrapper(of_tower(whole.glm4v, "glm4v_vision"), "glm4v_text"),
     "glm4v_moe": Wrapper(of_tower(whole.glm4v, "glm4v_moe_vision"), "glm4v_moe_text"),
     "glm_ocr": Wrapper(of_tower(whole.glm_ocr, "glm_ocr_vision"), "glm_ocr_text"),
-    "kimi_k25": Wrapper(to_width(whole.moonvit, "kimi_k25_vision"), "deepseek_v3"),
-    "kimi_vl": Wrapper(to_width(whole.moonvit, "kimi_k25_vision"), "deepseek_v3", tied_by_text=True),
+    "kimi_k25": Wrapper(counted.kimi, "deepseek_v3"),
+    "kimi_vl": Wrapper(counted.kimi, "deepseek_v3", tied_by_text=True),
     "step3p7": Wrapper(counted.step, "step3p5", flat_rows=128),
     "minimax_m3_vl": Wrapper(
         lambda p: whole.minimax_m3(part(p, "vision_config", "minimax_m3_vl_vision"), p.outer, p.hidden),
@@ -105,3 +105,7 @@ INNER = {
     "step3p5": "step3p7",
     "mllama_text_model": "llama",
 }
+# Classes without a tied head, whatever the config says (their ``_tied_weights_keys`` are empty in transformers 5.24).
+UNTIED = frozenset({"nemotron_h", "kimi_linear", "bailing_hybrid", "qwen2_audio", "voxtral", "mllama"})
+# What such a type's class fixes where the family's would say otherwise.
+INNER_TRAITS = {"glm_ocr_text": {"attention_bias": False}}
