@@ -14,8 +14,8 @@ _PAIRS = (
 _SOUND = "musicgen musicgen_melody moshi kyutai_speech_to_text"
 # Not in vLLM's list of models (vllm/model_executor/models/registry.py, 2026) and of a time before it, or of research.
 _UNSERVED = (
-    "biogpt codegen ctrl gpt_neo gpt_neox_japanese openai-gpt recurrent_gemma rwkv xglm xlstm jetmoe diffllama doge zamba "
-    "blt modernbert-decoder"
+    "biogpt codegen ctrl gpt_neo gpt_neox_japanese openai-gpt recurrent_gemma rwkv xglm xlstm jetmoe diffllama doge "
+    "zamba blt modernbert-decoder"
 )
 _OTHER = {
     "git": "a captioner on a BERT decoder",
