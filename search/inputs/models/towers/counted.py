@@ -117,6 +117,14 @@ def gemma4(parts: Parts) -> int:
     return whole.gemma4(part(parts, "vision_config", "gemma4_vision"), parts.hidden)
 
 
+def without_towers(parts: Parts) -> int:
+    """A wrapper that may stand without any, and whose towers are not modelled."""
+    for key in ("vision_config", "audio_config"):
+        if parts.outer.has(key):
+            raise ConfigError(f"{parts.outer.key(key)}: the tower of this model_type is not modelled; {TEXT_ONLY}")
+    return 0
+
+
 def internvl(parts: Parts, kind: str = "internvl_vision") -> int:
     vision, total = shared_tower(parts, kind)
     ratio = parts.outer.get("downsample_ratio", default=0.5)[1]

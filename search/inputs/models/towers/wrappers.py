@@ -54,6 +54,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "gemma3": Wrapper(counted.gemma3, "gemma3_text"),
     "shieldgemma2": Wrapper(counted.gemma3, "gemma3_text"),
     "gemma4": Wrapper(counted.gemma4, "gemma4_text"),
+    "gemma4_unified": Wrapper(counted.without_towers, "gemma4_unified_text"),
     "paligemma": Wrapper(counted.paligemma, "gemma"),
     "mllama": Wrapper(to_width(whole.mllama, "mllama_vision_model"), "mllama_text_model"),
     "llama4": Wrapper(to_width(whole.llama4, "llama4_vision_model"), "llama4_text"),
@@ -109,8 +110,12 @@ INNER = {
     "glm4v_moe_text": "glm4_moe",
     "step3p5": "step3p7",
     "mllama_text_model": "llama",
+    "gemma4_unified_text": "gemma4_text",
 }
 # Classes without a tied head, whatever the config says (their ``_tied_weights_keys`` are empty in transformers 5.24).
 UNTIED = frozenset({"nemotron_h", "kimi_linear", "bailing_hybrid", "qwen2_audio", "voxtral", "mllama"})
 # What such a type's class fixes where the family's would say otherwise.
-INNER_TRAITS = {"glm_ocr_text": {"attention_bias": False}}
+INNER_TRAITS = {
+    "glm_ocr_text": {"attention_bias": False},
+    "gemma4_unified_text": {"hidden_size_per_layer_input": 0},
+}
