@@ -224,7 +224,7 @@ def _gemma4(config: Config, fields: Fields) -> Config:
     types = fields.items("layer_types", default=[])
     full = [i for i, kind in enumerate(types) if kind == "full_attention"]
     names = {"head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads"}
-    said = layers.values() if isinstance(layers, dict) else [None]
+    said: list[Any] = list(layers.values()) if isinstance(layers, dict) else [None]
     if not all(isinstance(each, dict) and set(each) <= set(names) for each in said):
         raise ConfigError(f"{fields.key('per_layer_config')} = {shown(layers)} may hold {', '.join(names)} alone")
     first = next(iter(said))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from search.inputs.models.towers import audio, counted, encoders, whole
 from search.inputs.models.towers.counted import of_tower, part, to_width
@@ -115,7 +116,7 @@ INNER = {
 # Classes without a tied head, whatever the config says (their ``_tied_weights_keys`` are empty in transformers 5.24).
 UNTIED = frozenset({"nemotron_h", "kimi_linear", "bailing_hybrid", "qwen2_audio", "voxtral", "mllama"})
 # What such a type's class fixes where the family's would say otherwise.
-INNER_TRAITS = {
+INNER_TRAITS: dict[str, dict[str, Any]] = {
     "glm_ocr_text": {"attention_bias": False},
     "gemma4_unified_text": {"hidden_size_per_layer_input": 0},
 }
