@@ -17,7 +17,7 @@ from search.base.escape import csv_cell, plain
 from search.base.paths import conf_dir
 from search.commands.search import fail
 from search.inputs.config import read_hardware
-from search.inputs.models import model_names, read_catalog_model
+from search.inputs.models import model_names, read_catalog_model, search_models
 from search.inputs.schema import HardwareConfig
 from search.inputs.typed import explain
 
@@ -33,9 +33,11 @@ def main(argv: list[str]) -> int:
     for name, text in (("models", "models of conf/model"), ("hardware", "accelerators of conf/hardware")):
         command = commands.add_parser(name, help=f"list the {text}", description=f"List the {text}.")
         command.add_argument("--csv", action="store_true", help="write CSV with plain numbers in SI units")
+        if name == "models":
+            command.add_argument("--find", metavar="WORDS", help="only those that have all the words in a name")
     options = parser.parse_args(argv)
     try:
-        rows = model_rows() if options.catalog == "models" else hardware_rows()
+        rows = model_rows(options.find) if options.catalog == "models" else hardware_rows()
     except InputError as error:
         return fail(str(error), InputError.exit_code)
     if options.csv:
@@ -47,10 +49,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def model_rows() -> list[Row]:
-    """One row a model, in the order of their keys."""
+def model_rows(words: str | None = None) -> list[Row]:
+    """One row a model, in the order of their keys; of those alone that ``words`` find."""
     rows: list[Row] = []
-    for key in model_names():
+    for key in model_names() if words is None else search_models(words):
         architecture = read_catalog_model(key).architecture
         held = weight_bytes(architecture)
         rows.append(

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from costmodel.architecture import Architecture
 from search.base.errors import InputError
-from search.base.paths import conf_dir
 from search.commands.audit.command import Command, whole
 from search.inputs.config import read_hardware, read_model
 from search.inputs.engine_defaults import (
@@ -20,7 +17,8 @@ from search.inputs.engine_defaults import (
     vllm_budgets,
     vllm_graphs,
 )
-from search.inputs.schema import Config, EngineConfig
+from search.inputs.hardware_catalog import load_engine
+from search.inputs.schema import Config
 from search.render.launch.flags import HOLDS
 
 # SGLang's all-to-all backends that spread the experts over the whole stage (srt/arg_groups/moe_hook.py, 0.5.23).
@@ -57,8 +55,7 @@ def with_engine(config: Config, engine: str) -> Config:
     """The engine's own constants, unless the configuration has some of the same engine."""
     if config.engine.name == engine:
         return config
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "engine" / f"{engine}.yaml"))
-    return replace(config, engine=EngineConfig(**loaded))
+    return replace(config, engine=load_engine(engine))
 
 
 class _Reader:

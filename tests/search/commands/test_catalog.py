@@ -224,6 +224,29 @@ def test_models_csv(capsys):
     assert formats["gpt_oss_120b"] == "mxfp4"
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("qwen3-vl 30b", ["qwen3_vl_30b_a3b"]),
+        ("LongCat", ["longcat_flash"]),
+        ("nemotron super", ["nemotron_3_super"]),
+        ("THUDM/GLM-4-32B-0414", ["glm_4_32b"]),
+    ],
+)
+def test_models_are_found_by_words_of_any_of_their_names(capsys, words, found):
+    assert cli.main(["models", "--csv", "--find", words]) == 0
+    assert [row["key"] for row in csv.DictReader(capsys.readouterr().out.splitlines())] == found
+
+
+def test_a_name_that_no_model_has_is_one_line(capsys):
+    for words in ("no such model at all", "!!"):
+        assert cli.main(["models", "--find", words]) == 2
+        out, err = capsys.readouterr()
+        assert not out
+        assert err.startswith(f"error: find = {words!r}")
+        assert err.count("\n") == 1
+
+
 def test_hardware_table(capsys):
     lines = table(capsys, "hardware").splitlines()
     assert [line.split()[0] for line in lines[1:]] == HARDWARE
