@@ -252,29 +252,7 @@ def _minimax_m3(config: Config, fields: Fields) -> Config:
     return config | {"n_shared_experts": fields.integer("n_shared_experts", default=1, low=0)}
 
 
-def _gemma4(config: Config, fields: Fields) -> Config:
-    """As transformers 5 saves it again, Gemma 4 says of each full-attention layer what it used to say of all of them
-    (configuration_gemma4.py, transformers 5.24: ``global_head_dim`` and ``num_global_key_value_heads``)."""
-    layers = fields.get("per_layer_config", default=None)[1]
-    if not layers:
-        return config
-    types = fields.items("layer_types", default=[])
-    full = [i for i, kind in enumerate(types) if kind == "full_attention"]
-    names = {"head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads"}
-    said: list[Any] = list(layers.values()) if isinstance(layers, dict) else [None]
-    if not all(isinstance(each, dict) and set(each) <= set(names) for each in said):
-        raise ConfigError(f"{fields.key('per_layer_config')} = {shown(layers)} may hold {', '.join(names)} alone")
-    first = next(iter(said))
-    numbers = [int(key) for key in layers if str(key).isdecimal() and len(str(key)) < 6]
-    if any(each != first for each in said) or sorted(numbers) != full:
-        raise ConfigError(f"{fields.key('per_layer_config')} must say the same of each full_attention layer alone")
-    config.pop("per_layer_config")
-    return config | {names[key]: value for key, value in first.items()}
-
-
 TRANSLATORS: dict[str, Translator] = {
-    "gemma4": _gemma4,
-    "gemma4_text": _gemma4,
     "step3p7": _step,
     "bloom": _bloom,
     "dbrx": _dbrx,
