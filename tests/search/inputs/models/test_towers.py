@@ -190,3 +190,20 @@ def test_a_folder_is_compared_with_its_towers_though_they_are_not_planned(tmp_pa
     alone = read_checkpoint(tmp_path, text_only=True)
     assert alone.architecture.vision_parameters == 0
     assert any(f"{total:,} bytes" in line for line in alone.files)
+
+
+def test_gemma_4_saved_again_says_it_layer_by_layer() -> None:
+    """transformers 5 writes full-attention layers' sizes beside each layer's number."""
+    fields = config("gemma4")
+    text = fields["text_config"]
+    fields["text_config"] = {k: v for k, v in text.items() if not k.startswith(("global", "num_global"))}
+    fields["text_config"]["per_layer_config"] = {"03": {"head_dim": text["global_head_dim"]}}
+    assert counts(fields) == counts(config("gemma4"))
+
+
+@pytest.mark.parametrize("wrong", [{"02": {"head_dim": 16}}, {"03": {"hidden_size": 8}}, {"x": {"head_dim": 16}}, [1]])
+def test_other_sizes_layer_by_layer_are_refused(wrong: Any) -> None:
+    fields = config("gemma4")
+    fields["text_config"]["per_layer_config"] = wrong
+    with pytest.raises(ConfigError, match="per_layer_config"):
+        read(fields)
