@@ -52,15 +52,40 @@ def with_model(config: Config, command: Command, overrides: Sequence[str]) -> tu
     path = Path(command.model)
     try:
         if (path / "config.json").is_file():
-            model = ModelConfig(name=path.name, config=str(path / "config.json"))
+            model = ModelConfig(name=path.resolve().name, config=str(path / "config.json"))
             return replace(config, model=model), f"model {command.model}: its config.json"
         names = [config.model.name, *config.model.aliases]
-        if plain(command.model.rsplit("/", 1)[-1]) in {plain(name.rsplit("/", 1)[-1]) for name in names}:
-            return config, f"model {config.model.name}: the scenario's"
-        option = find_model(command.model)
+        for name in published_names(command.model):
+            if plain(name.rsplit("/", 1)[-1]) in {plain(known.rsplit("/", 1)[-1]) for known in names}:
+                return config, f"model {config.model.name}: the scenario's"
+        option = _found(published_names(command.model))
     except (ConfigError, OSError, ValueError) as error:
         raise InputError(
             f"command: {' '.join(str(error).split())}; give model=OPTION, or model.name=... model.config=config.json"
         ) from error
     entry: dict[str, Any] = load_entry(option)
     return replace(config, model=ModelConfig(**entry)), f"model {entry['name']}: model={option} of the catalog"
+
+
+def published_names(model: str) -> list[str]:
+    """What a model is called where a command gives a folder: the part of a Hugging Face cache that names it
+    (``models--ORG--NAME/snapshots/...``, huggingface_hub/file_download.py repo_folder_name), else the folder's own name
+    and then those of the folders around it."""
+    parts = [p for p in model.strip().split("/") if p not in ("", ".", "..")]
+    for part in parts:
+        if part.startswith("models--") and part.count("--") >= 2:
+            return ["/".join(part.split("--")[1:3])]
+    if len(parts) <= 2 and not model.startswith(("/", ".", "~")):
+        return ["/".join(parts) or model]
+    return list(reversed(parts))[:4] or [model]
+
+
+def _found(names: Sequence[str]) -> str:
+    """The first name that the catalog knows; the error of the first where it knows none."""
+    errors = []
+    for name in names:
+        try:
+            return find_model(name)
+        except ConfigError as error:
+            errors.append(error)
+    raise errors[0]

@@ -22,6 +22,7 @@ from search.inputs.models.hybrid import read_hybrid
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
+from search.inputs.models.positions import longest_context
 from search.inputs.models.quantization import read_quantization
 from search.inputs.models.vision import vision_parameters
 
@@ -67,6 +68,7 @@ def read_architecture(
     mtp = mtp_parameters(fields, hidden, layers, assumptions)
     quantization, kv_format = read_quantization(outer, fields, layers, cast, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
+    position = longest_context(fields.config, kind, position)
     _all_understood(fields, kind, assumptions)
     if nested:
         _all_understood(outer, kind, assumptions, wrapper=True)

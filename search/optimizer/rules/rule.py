@@ -33,6 +33,17 @@ def divides(divisor: IntArray, values: tuple[int, ...]) -> Mask:
     return kept
 
 
+BLOCK = 128  # rows and columns of a block of FP8 weights in every published checkpoint
+
+
+def whole_blocks(divisor: IntArray, widths: tuple[int, ...]) -> Mask:
+    """True where ``divisor`` cuts every width into whole blocks of ``BLOCK``, or does not cut at all."""
+    kept = np.ones(len(divisor), dtype=bool)
+    for width in widths:
+        kept &= (divisor <= 1) | (width // np.maximum(divisor, 1) % BLOCK == 0)
+    return kept
+
+
 def kv_heads_fit(plans: Plans, facts: Facts) -> Mask:
     """KV heads are split evenly, or replicated evenly when tp exceeds them."""
     kept = np.ones(len(plans), dtype=bool)

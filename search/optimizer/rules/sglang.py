@@ -6,7 +6,7 @@ import numpy as np
 
 from costmodel.plans import Plans
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.rule import Mask, Rule, divides, kv_heads_fit
+from search.optimizer.rules.rule import Mask, Rule, divides, kv_heads_fit, whole_blocks
 
 
 def _nodes_divide(plans: Plans, facts: Facts) -> Mask:
@@ -20,7 +20,8 @@ def _blocks_divide(plans: Plans, facts: Facts) -> Mask:
     if facts.weight_block:
         for inner in facts.expert_inner:
             kept &= (inner // np.maximum(plans.moe_tp, 1)) % facts.weight_block == 0
-    return kept
+    dense = plans.stage_width if facts.dense_split == "stage" else plans.tp
+    return kept & whole_blocks(dense, facts.block_dense) & whole_blocks(plans.tp, facts.block_tp)
 
 
 RULES = [
@@ -45,7 +46,7 @@ RULES = [
     Rule(
         "sglang.fp8_blocks_divide",
         "sglang/srt/layers/quantization/fp8.py, 0.5.23 (AITER on AMD excepted)",
-        "the split width of block-FP8 experts is a multiple of the block of 128",
+        "experts, dense FFNs, shared experts and attention in block-FP8 are cut into multiples of the block of 128",
         _blocks_divide,
     ),
     Rule(

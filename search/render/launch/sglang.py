@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from search.render.launch.flags import HOLDS, SERVERS, SGLANG
-from search.render.launch.refusals import CACHE_DTYPES
+from search.optimizer.rules.start import CACHE_DTYPES, HOLDS
+from search.render.launch.flags import SERVERS, SGLANG
 from search.render.launch.server import Server
 from search.render.launch.shell import Command, Variable, Word
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from search.optimizer.rules.start import CACHE_DTYPES
 from search.render.launch.flags import SERVERS, VLLM
-from search.render.launch.refusals import CACHE_DTYPES
 from search.render.launch.server import Server
 from search.render.launch.shell import Command, Variable, Word
 
