@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costmodel.layout import Routing
+from costmodel.working_memory import UNKNOWN_MEMORY, WorkingMemory
 
 ENGINES = ("vllm", "sglang", "trtllm")
 
@@ -14,7 +15,7 @@ class Engine:
     """``max_batched_tokens`` new tokens of one attention group in one pass; ``block_tokens`` of a KV block;
     ``output_reserved`` share of an answer's cache that is reserved when a request is admitted (1: nothing is ever
     evicted; 0: blocks are taken as tokens come, and sequences of all ages share the cache); ``reserve_bytes`` of an
-    accelerator that are neither weights, cache nor activations (context, communication buffers, captured graphs);
+    accelerator that are kept free beside all that ``memory`` names (``costmodel.working_memory``);
     ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``expert_rows`` ``local``, or
     ``all``: portable kernels for experts walk the rows of other ranks' experts too; ``attention_format`` ``bf16``, or
     ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
@@ -77,6 +78,7 @@ class Engine:
     stream_interval: int = 1
     steps_ahead: float = 0.0
     hold_steps: float = 0.0
+    memory: WorkingMemory = UNKNOWN_MEMORY
 
     def request_s(self, prompt_tokens: float) -> float:
         """Seconds that the host spends on one request, beside the passes."""

@@ -14,6 +14,7 @@ from costmodel.scenario import Limits, Scenario
 from search.base.errors import InputError
 from search.inputs.checks import choice, number
 from search.inputs.efficiency_laws import read_law
+from search.inputs.memory_terms import read_memory
 from search.inputs.models import ConfigError, ReadModel, load_config_json, read_architecture
 from search.inputs.schema import (
     ClusterConfig,
@@ -123,6 +124,7 @@ def read_engine(config: EngineConfig) -> Engine:
         all_reduce_norm=choice("engine.all_reduce_norm", config.all_reduce_norm, ("apart", "experts", "fused")),
         one_pass_tokens=int(number("engine.one_pass_tokens", config.one_pass_tokens, 0, open_low=False)),
         comm_overlap=number("engine.comm_overlap", config.comm_overlap, 0, 1, open_low=False),
+        memory=read_memory(config.memory),
         **{o: number(f"engine.{o}", getattr(config, o), 0, 10, open_low=False) for o in overheads},
     )
 

@@ -101,6 +101,7 @@ class EngineConfig:
     stream_interval: int = 1
     steps_ahead: float = 0.0
     hold_steps: float = 0.0
+    memory: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
 
 

@@ -1,0 +1,50 @@
+"""Weights as an engine holds them once they are loaded, which is not always what a checkpoint's files weigh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from costmodel.architecture import Layer, Setting
+from costmodel.formats import BF16
+from costmodel.operations import GroupedGemm
+from costmodel.scenario import Scenario
+from costmodel.stages import Stages
+
+# Rows to which a rank's share of an expert's inner width is padded where its weights are MXFP4: 2880 of gpt-oss become
+# 3072 (vllm/model_executor/layers/quantization/mxfp4.py, create_weights rounds up to 256 for Triton and CUTLASS
+# kernels alike, 0.14). 64.38 GiB of gpt-oss-120b as loaded by 0.14 and 13.47 of gpt-oss-20b follow from it.
+MXFP4_TILE = 256
+
+
+def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
+    """Bytes of weights on the fullest accelerator."""
+    layers = [layer_bytes(kind, setting) for kind in scenario.model.kinds]
+    return stages.largest(layers, *end_bytes(scenario, setting, stages))
+
+
+def layer_bytes(kind: Layer, setting: Setting) -> Any:
+    """Bytes of one layer on one rank."""
+    total: Any = 0.0
+    for op in kind.operations(setting):
+        padded = isinstance(op, GroupedGemm) and op.format.name == "mxfp4"
+        total = total + op.weight_bytes * (_padding(kind, setting) if padded else 1.0)
+    return total
+
+
+def _padding(kind: Layer, setting: Setting) -> Any:
+    inner = getattr(kind.ffn, "inner", 0) / setting.layout.moe_tp
+    return np.ceil(inner / MXFP4_TILE) * MXFP4_TILE / inner
+
+
+def end_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> tuple[Any, Any]:
+    """Bytes that the first and the last stage hold beside their layers. A tied head is the embedding table itself,
+    unless another stage needs its own copy."""
+    model = scenario.model
+    first = sum(op.weight_bytes for op in model.embedding(setting))
+    vision = model.vision_parameters * BF16.bytes_per_element / setting.layout.tp
+    head = {op.name: op.weight_bytes for op in model.head(setting)}
+    if model.tied_embeddings:
+        head["head"] = head["head"] * (stages.pp > 1)
+    return first + vision, sum(head.values())

@@ -1,0 +1,85 @@
+"""What a server needs beside weights and cache: tensors of the largest pass, buffers, graphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from costmodel.architecture import Setting
+from costmodel.blocks.mla import LatentAttention
+from costmodel.layout import Layout
+from costmodel.memory.server import Server, graph_sizes
+from costmodel.operations import ACTIVATION_BYTES, Collective, GroupedGemm
+from costmodel.scenario import Scenario
+from costmodel.step import Step
+
+LOGIT_BYTES = 4.0  # samplers work on fp32 logits (vllm/v1/sample/sampler.py, vLLM 0.33)
+
+
+@dataclass(frozen=True)
+class Working:
+    """Bytes on one accelerator, shape (n,). ``activations``: the profile run's peak. ``libraries`` and ``graphs`` lie
+    inside the share that an engine takes, ``outside`` (context, buffers made before it looks) outside of it."""
+
+    activations: Any
+    encoder: Any
+    libraries: Any
+    graphs: Any
+    outside: Any
+
+
+def working(scenario: Scenario, layout: Layout, setting: Setting, server: Server) -> Working:
+    """The terms for a server of these settings; zero where the engine's constants are."""
+    constants = scenario.engine.memory
+    several = layout.width * layout.pp > 1
+    graphs = 0.0 if server.eager else _graphs(scenario, server)
+    seen = scenario.model.vision_parameters > 0 and server.vision
+    return Working(
+        activations=peak_activations(scenario, layout, setting, server),
+        encoder=constants.encoder_bytes * seen,
+        libraries=constants.libraries_bytes + constants.parallel_bytes * several,
+        graphs=graphs + np.zeros_like(layout.tp),
+        outside=constants.context_bytes + constants.parallel_context_bytes * several,
+    )
+
+
+def _graphs(scenario: Scenario, server: Server) -> Any:
+    constants = scenario.engine.memory
+    sizes = graph_sizes(server)
+    experts = constants.graph_experts if scenario.model.has_experts else 1.0
+    return (constants.graph_bytes + constants.graph_each_bytes * sizes) * experts * (sizes > 0)
+
+
+def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, server: Server) -> Any:
+    """Bytes alive at the worst moment of the largest pass: two residual streams, and the larger of the inputs and
+    outputs of the greediest operation, and the sampler's tensors of every sequence. The engine profiles exactly this
+    pass at start (vllm/v1/worker/gpu_worker.py determine_available_memory, vLLM 0.33) with ``server.tokens`` tokens and
+    ``server.sequences`` sequences."""
+    constants, model = scenario.engine.memory, scenario.model
+    tokens = np.maximum(server.tokens, server.sequences)
+    prompts = tokens / max(scenario.lengths.new, 1.0)
+    decodes = 0.0 * prompts
+    step = Step(decodes, prompts, decodes, prompts * layout.attn_dp, server.sequences, scenario.lengths, layout)
+    greediest: Any = 0.0
+    experts: Any = 0.0
+    for kind in model.kinds:
+        for op in kind.operations(setting):
+            if not isinstance(op, Collective):
+                rows = op.work(step).m * op.row_bytes()
+                greediest = np.maximum(greediest, rows)
+                experts = np.maximum(experts, rows) if isinstance(op, GroupedGemm) else experts
+    for kind in model.kinds:
+        if isinstance(kind.mixer, LatentAttention) and kind.mixer.indexer is None:
+            greediest = greediest + _expanded(kind.mixer, layout, constants.latent_tokens)
+            break
+    residual = 2.0 * step.tokens * model.hidden * ACTIVATION_BYTES
+    logits = constants.logits_copies * server.sequences * model.vocabulary * LOGIT_BYTES
+    return residual + np.maximum(greediest, logits + constants.held_workspaces * experts) + constants.profile_bytes
+
+
+def _expanded(mixer: LatentAttention, layout: Layout, tokens: int) -> Any:
+    """Keys and values of ``tokens`` cached tokens, which a prefill of MLA expands from their latents chunk by chunk
+    (vllm/model_executor/layers/attention/mla_attention.py, chunked_prefill_workspace_size: at most 65,536, 0.33)."""
+    return tokens * mixer.heads / layout.tp * (mixer.nope_dim + mixer.v_dim) * ACTIVATION_BYTES
