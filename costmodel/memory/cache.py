@@ -59,9 +59,9 @@ def _unified(
     scenario: Scenario, setting: Setting, stages: Stages, s: int, mixers: list[Mixer], tokens: float, pending: float
 ) -> Request:
     """vLLM's hybrid manager (vllm/v1/core/kv_cache_utils.py, 0.33): all kinds of layers take blocks of one size, that
-    of the largest, so that the others' hold more tokens; a recurrent layer's state is a block, and attention's are made as
-    large. Layers are dealt into groups of as many as the rarest kind has, or the commonest if it has less than half as
-    many again; each group has a block table of its own. A layer with a window needs it and the new tokens of a pass,
+    of the largest, so that the others' hold more tokens; a recurrent layer's state is a block, and attention's are made
+    as large. Layers are dealt into groups of as many as the rarest kind has, or the commonest if it has less than half
+    as many again; each group has a block table of its own. A layer with a window needs it and the new tokens of a pass,
     and one block more (SlidingWindowSpec.max_memory_usage_bytes, vllm/v1/kv_cache_interface.py)."""
     block = float(scenario.engine.block_tokens)
     counts = [sum(stages.counts[s, i] for i, k in enumerate(scenario.model.kinds) if k.mixer == m) for m in mixers]

@@ -18,7 +18,8 @@ class Server:
     ``length``: the longest request that it must be able to hold; ``captured``: largest batch with a graph (``None``:
     twice the sequences, at most 512); ``eager``: no graphs; ``vision``: the encoder is loaded; ``cache_bytes``: given
     instead of a share; ``cache_blocks``: their number given; ``cache_ranks``: ranks over which a sequence's cache is
-    spread (decode context parallelism); ``draft_bytes`` of a speculator; ``taken_bytes``: held by other programs."""
+    spread (decode context parallelism); ``draft_bytes`` of a speculator; ``taken_bytes``: held by other programs;
+    ``host_bytes`` of the weights that stay in host memory."""
 
     fraction: float
     share: Literal["all", "free", "static"] = "all"
@@ -33,6 +34,7 @@ class Server:
     cache_ranks: int = 1
     draft_bytes: float = 0.0
     taken_bytes: float = 0.0
+    host_bytes: float = 0.0
 
     @classmethod
     def of(cls, scenario: Scenario, sequences: Any) -> Server:

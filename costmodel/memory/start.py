@@ -30,7 +30,8 @@ SPREAD_SHARE = 0.008
 class Start:
     """Figures of one accelerator of each plan, shape (n,). ``available_kv_bytes`` with its 80 % interval ``low`` to
     ``high``; ``needed_bytes`` of the longest request; ``kv_tokens`` as the engine logs them: the longest request's
-    length times how many of them fit; ``starts``; ``starts_probability`` that the longest request fits."""
+    length times how many of them fit; ``cache_blocks`` over all layers that share a block table; ``starts``;
+    ``starts_probability`` that the longest request fits."""
 
     weights_bytes: Any
     available_kv_bytes: Any
@@ -38,6 +39,7 @@ class Start:
     high: Any
     needed_bytes: Any
     kv_tokens: Any
+    cache_blocks: Any
     starts: Any
     starts_probability: Any
     terms: Working
@@ -49,7 +51,7 @@ def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> 
     layout = scenario.layout(plans)
     setting = scenario.setting(layout)
     stages = Stages.of(scenario.model, plans.pp)
-    weights = loaded_bytes(scenario, setting, stages)
+    weights = np.maximum(loaded_bytes(scenario, setting, stages) - server.host_bytes, 0.0)
     needs = working(scenario, layout, setting, server)
     available = available_bytes(scenario, server, weights, needs)
     length = blocks(server.length, scenario.engine.block_tokens) / server.cache_ranks
@@ -67,6 +69,7 @@ def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> 
         high=available + CENTRAL_80 * deviation,
         needed_bytes=one.bytes,
         kv_tokens=tokens,
+        cache_blocks=given,
         starts=probability >= 0.5,
         starts_probability=probability,
         terms=needs,

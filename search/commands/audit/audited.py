@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
+from costmodel.memory.device import usable_bytes
+from costmodel.memory.start import Start as Memory
+from costmodel.memory.start import starting
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -14,7 +19,16 @@ from search.base.errors import InputError
 from search.commands.audit.command import Command
 from search.commands.audit.judged import NOT_JUDGED, Measured, judged, measured
 from search.commands.audit.reader import Launched
-from search.commands.audit.starting import Starting, is_start_rule, of_command, of_layout, of_plan
+from search.commands.audit.starting import (
+    Starting,
+    capacity_tokens,
+    is_start_rule,
+    of_command,
+    of_layout,
+    of_plan,
+    room_bytes,
+    server_of,
+)
 from search.inputs.config import read_model, read_scenario
 from search.inputs.costs import check_costs
 from search.inputs.fallbacks import fallbacks
@@ -77,7 +91,7 @@ def audit_plan(
     refused = why_not(plans, facts_of(scenario))[0]
     broken = _rule(refused["layout"], general_rules())
     if broken is not None:
-        never = of_layout(broken, "the layout does not exist")
+        never = of_layout(broken, broken.comes_out(plans, facts_of(scenario)))
         return Audit(plan.name, config, scenario, assumptions, plans, broken, {}, None, (), (), (), notes, never)
     refusals = {e: rule for e in ENGINES if (rule := _rule(refused[e], engine_rules(e))) is not None}
     scores = adjust(evaluate(scenario, plans))
@@ -86,7 +100,7 @@ def audit_plan(
     return Audit(
         plan.name, config, scenario, assumptions, plans, None, refusals, scored,
         tuple(v for v in found if not v.is_relation), tuple(v for v in found if v.is_relation),
-        tuple(_findings(config, scenario, scored, refusals)), notes, of_plan(plans, scenario, scores, refusals),
+        tuple(_findings(config, scenario, scored, refusals)), notes, of_plan(plans, scenario, refusals),
     )  # fmt: skip
 
 
@@ -96,7 +110,7 @@ def audit_command(
     """A launch command. Without ``batch`` it runs as many sequences as it admits, in whole ones a replica."""
     wanted = batch or found.batch
     plan = PlanConfig(name=f"{command.engine} {command.model}", layout=found.layout, batch=wanted, claims=claims)
-    audit, share = _as_told(found, plan)
+    audit, memory = _as_told(found, plan)
     if audit.scored is not None and batch is None:
         admitted = max(int(audit.scored.scores.admitted_batch[0]), 1)
         if admitted < wanted:
@@ -106,20 +120,20 @@ def audit_command(
                 + (", of all ages; memory counts each at its full length" if _ages(audit.scenario) else ""),
             )
             plan = replace(plan, batch=admitted)
-            audit, share = _as_told(found, plan)
+            audit, memory = _as_told(found, plan)
     engine = command.engine
     refusals = {e: r for e, r in audit.refusals.items() if e != engine or not is_start_rule(r)}
-    starting = audit.starting
+    start = audit.starting
     findings = [*found.findings]
     if audit.scored is not None:
         findings += _findings(audit.config, audit.scenario, audit.scored, refusals)
         if engine in refusals:
-            starting = of_layout(refusals[engine], f"{engine} with this layout")
-        else:
-            starting = of_command(found, engine, audit.scenario, audit.scored.scores, share)
+            start = of_layout(refusals[engine], refusals[engine].comes_out(audit.plan, facts_of(audit.scenario)))
+        elif memory is not None:
+            start = of_command(found, engine, audit.scenario, memory, room_bytes(found, audit.scenario, audit.plan))
     verdicts, relations = judged(audit.verdicts, audit.relations, found.open_figures)
     return replace(
-        audit, refusals=refusals, verdicts=verdicts, relations=relations, findings=tuple(findings), starting=starting,
+        audit, refusals=refusals, verdicts=verdicts, relations=relations, findings=tuple(findings), starting=start,
         notes=(*command.notes, *notes), command=command, launched=found,
     )  # fmt: skip
 
@@ -133,40 +147,33 @@ def with_measured(audit: Audit, given: dict[str, float]) -> Audit:
     return replace(audit, measured=measured(given, case, LOWER, HIGHER, open_figures))
 
 
-def _as_told(found: Launched, plan: PlanConfig) -> tuple[Audit, float]:
-    """The plan with the share of memory that the command's server takes, and the share that it wants: SGLang's static
-    share is that of weights and cache, TensorRT-LLM's the cache's of what all else leaves, a cache of fixed size takes
-    what it says. Weights in host memory count as memory that the accelerator has more."""
-    told, config = found.told, found.config
+def _as_told(found: Launched, plan: PlanConfig) -> tuple[Audit, Memory | None]:
+    """The plan with the memory that the command's server has: whatever the command's share is of, what is left for the
+    cache is what a share of everything would leave."""
+    config = found.config
     first = audit_plan(config, plan)
     if first.scored is None:
-        return first, 0.0
-    scores, memory = first.scored.scores, first.scenario.accelerator.memory_bytes
-    weights = float(scores.weights_bytes_per_gpu[0])
-    working = float(scores.activation_bytes_per_gpu[0] + scores.reserve_bytes_per_gpu[0])
-    share, wanted = config.limits.memory_fraction, 0.0
-    if found.static is not None:
-        share = found.static + working / memory
-    elif found.free is not None:
-        share = found.free + (1.0 - found.free) * (weights + working) / memory
-    fixed = told.cache_bytes
-    group = -(-plan.batch // int(first.plan.attn_dp[0]))
-    a_token = float(scores.kv_cache_bytes_per_gpu[0]) / group / first.scenario.lengths.total
-    if told.cache_tokens is not None:
-        fixed = told.cache_tokens * a_token
-    elif told.most_tokens is not None and told.most_tokens < float(scores.kv_capacity_tokens[0]):
-        fixed = told.most_tokens * a_token
-    if fixed is not None:
-        share = wanted = (weights + working + fixed) / memory
-    offloaded = min(told.offloaded_bytes, weights)
-    hardware = replace(config.hardware, memory_bytes=memory + offloaded)
-    share = min((share * memory + offloaded) / (memory + offloaded), 1.0)
-    config = replace(config, limits=replace(config.limits, memory_fraction=share), hardware=hardware)
+        return first, None
+    scores, usable = first.scored.scores, usable_bytes(first.scenario.accelerator)
+    memory = starting(first.scenario, first.plan, server_of(found, first.scenario))
+    told = found.told
+    as_given = told.memory_of == "all" and told.cache_bytes is None and told.cache_blocks is None
+    if as_given and not told.host_bytes:
+        return _with_capacity(config, plan, found, memory), memory
+    held = scores.weights_bytes_per_gpu + scores.activation_bytes_per_gpu + scores.reserve_bytes_per_gpu
+    share = float(held[0] + memory.available_kv_bytes[0]) / usable
+    config = replace(config, limits=replace(config.limits, memory_fraction=min(max(share, 1e-3), 1.0)))
+    return _with_capacity(config, plan, found, memory), memory
+
+
+def _with_capacity(config: Config, plan: PlanConfig, found: Launched, memory: Memory) -> Audit:
+    """The plan with the tokens that the server logs: by the command's longest sequence, not the workload's."""
 
     def adjust(scored: Scores) -> Scores:
-        return replace(scored, kv_capacity_tokens=scored.kv_capacity_tokens * told.shared_over)
+        tokens = capacity_tokens(found, memory)
+        return replace(scored, kv_capacity_tokens=np.full_like(scored.kv_capacity_tokens, tokens))
 
-    return audit_plan(config, plan, adjust=adjust), wanted
+    return audit_plan(config, plan, adjust=adjust)
 
 
 def _ages(scenario: Scenario) -> bool:

@@ -27,6 +27,8 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         "offload": Flag(("--cpu-offload-gb",), "GiB of the weights in host memory"),
         "eager": Flag(("--enforce-eager",), "no captured graphs", switch=True),
         "overrides": Flag(("--hf-overrides",), "keys of config.json"),
+        "text_only": Flag(("--language-model-only",), "no encoder of pictures", switch=True),
+        "pictures": Flag(("--limit-mm-per-prompt",), "pictures and so on of a prompt"),
         "rope": Flag(("--rope-scaling",), "rope_scaling of config.json (vLLM to 0.11)"),
     },
     "sglang": {

@@ -25,13 +25,13 @@ HARMLESS = {
         "--trust-request-chat-template --response-role --reasoning-parser --reasoning-parser-plugin --reasoning-config "
         "--tool-call-parser --tool-parser-plugin --enable-auto-tool-choice --exclude-tools-when-tool-choice-none "
         "--tool-server --return-tokens-as-token-ids --enable-prompt-tokens-details --enable-force-include-usage "
-        "--enable-tokenizer-info-endpoint --seed --max-logprobs --logprobs-mode --limit-mm-per-prompt "
+        "--enable-tokenizer-info-endpoint --seed --max-logprobs --logprobs-mode "
         "--mm-processor-kwargs --media-io-kwargs --allowed-local-media-path --allowed-media-domains "
         "--structured-outputs-config --distributed-executor-backend --distributed-timeout-seconds "
         "--max-parallel-loading-workers --ray-workers-use-nsight --master-port --data-parallel-backend "
         "--data-parallel-external-lb --data-parallel-hybrid-lb --data-parallel-rank --api-server-count "
         "--shutdown-timeout --fail-on-environ-validation --enable-sleep-mode --runner --model-impl "
-        "--max-num-queued-reqs --max-num-queued-tokens --language-model-only --skip-mm-profiling --swap-space "
+        "--max-num-queued-reqs --max-num-queued-tokens --skip-mm-profiling --swap-space "
         "--disable-frontend-multiprocessing --use-v2-block-manager --max-seq-len-to-capture --guided-decoding-backend "
         "--worker-use-ray --engine-use-ray --task --enable-reasoning --max-context-len-to-capture "
         "--preemption-mode --tokenizer-pool-size --disable-logprobs-during-spec-decoding --scheduling-policy "
@@ -146,7 +146,7 @@ _OTHER = (
     "--speculative-num-draft-tokens --cpu-offload-gb --enable-lora --lora-modules --lora-paths --hf-overrides "
     "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config"
 )
-TOUCHED = {flag: TIMES for flag in _SLOWER.split()} | {flag: (*TIMES, *BYTES) for flag in _OTHER.split()}
+TOUCHED = dict.fromkeys(_SLOWER.split(), TIMES) | dict.fromkeys(_OTHER.split(), (*TIMES, *BYTES))
 
 # Known switches: they take no value, so what follows them is something else.
 SWITCHES = {
@@ -155,7 +155,7 @@ SWITCHES = {
         "--disable-log-stats --disable-log-requests --enable-log-requests --enable-auto-tool-choice --enable-eplb "
         "--enable-dbo --enable-lora --enable-sleep-mode --disable-custom-all-reduce --disable-sliding-window "
         "--disable-uvicorn-access-log --enable-server-load-tracking --enable-request-id-headers --headless "
-        "--data-parallel-external-lb --data-parallel-hybrid-lb --calculate-kv-scales --language-model-only "
+        "--data-parallel-external-lb --data-parallel-hybrid-lb --calculate-kv-scales "
         "--disable-frontend-multiprocessing --use-v2-block-manager --worker-use-ray --engine-use-ray "
         "--enable-reasoning --disable-mm-preprocessor-cache --allow-credentials --enable-ssl-refresh "
         "--disable-fastapi-docs --enable-prompt-tokens-details --enable-force-include-usage --enable-log-outputs "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from costmodel.architecture import Architecture
 from costmodel.blocks import GroupedQueryAttention
@@ -29,9 +30,10 @@ class Told:
     """What the engine checks at its start. ``length`` tokens that a sequence may have, ``None`` where the engine takes
     what fits; ``positions`` of the model, rope scaling counted, 0 where they are not checked; ``sequences`` and
     ``budget`` (new tokens a pass) of an attention group; ``chunked``: a prompt may take several passes. Of the cache:
-    ``cache_bytes``, ``cache_tokens`` that the command fixes, ``most_tokens`` that it allows; ``shared_over`` ranks that
-    each hold a part of a token's cache (decode context parallelism); ``offloaded_bytes`` of weights in host memory;
-    ``graphs``: captured at all."""
+    ``cache_bytes`` or ``cache_blocks`` that the command fixes, ``most_tokens`` that it allows; ``shared_over`` ranks
+    that each hold a part of a token's cache (decode context parallelism); ``host_bytes`` of weights in host memory;
+    ``captured``: rows of the largest graph of decode batches; ``eager``: no graphs; ``vision``: the encoder is loaded;
+    ``memory_of`` and ``fraction``: whose share of the memory is given (``costmodel.scenario.Limits``), and how much."""
 
     length: int | None = 0
     positions: int = 0
@@ -39,11 +41,15 @@ class Told:
     budget: int = 1
     chunked: bool = True
     cache_bytes: float | None = None
-    cache_tokens: int | None = None
+    cache_blocks: int | None = None
     most_tokens: int | None = None
     shared_over: int = 1
-    offloaded_bytes: float = 0.0
-    graphs: bool = True
+    host_bytes: float = 0.0
+    captured: int | None = None
+    eager: bool = False
+    vision: bool = True
+    memory_of: Literal["all", "free", "static"] = "all"
+    fraction: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,8 @@ class Launched:
     """A command in our words. ``layout`` degrees but the batch; ``batch`` sequences that a replica may run at most;
     ``config`` the scenario's configuration with the command's settings; ``settings`` a line each, with the flag or
     the default that it comes from; ``unmodelled`` flags that may change the figures; ``findings`` why it does not
-    start or serve the workload; ``static`` SGLang's share of memory for weights and cache, ``free`` TensorRT-LLM's
-    share for the cache of what all else leaves; ``told`` what start-up checks look at; ``open_figures`` those that a
-    flag changes by more than the model can say; ``refused`` rules about flags that are broken, with the arithmetic."""
+    serve the workload; ``told`` what start-up checks look at; ``open_figures`` those that a flag changes by more than
+    the model can say; ``refused`` rules about flags that are broken, with the arithmetic."""
 
     config: Config
     layout: dict[str, int]
@@ -61,8 +66,6 @@ class Launched:
     settings: tuple[str, ...]
     unmodelled: tuple[tuple[str, str], ...]
     findings: tuple[str, ...]
-    static: float | None = None
-    free: float | None = None
     told: Told = Told()
     open_figures: dict[str, str] = field(default_factory=dict)
     refused: tuple[tuple[str, str], ...] = ()
@@ -85,13 +88,11 @@ class Reader(ABC):
         self.open_figures = dict(command.open_figures)
         self.told = Told(positions=self._positions())
 
-    def launched(
-        self, layout: dict[str, int], batch: int, static: float | None = None, free: float | None = None
-    ) -> Launched:
+    def launched(self, layout: dict[str, int], batch: int) -> Launched:
         """Everything that was collected."""
         return Launched(
-            self.config, layout, batch, tuple(self.settings), tuple(self.unmodelled), tuple(self.findings), static,
-            free, self.told, self.open_figures, tuple(self.refused),
+            self.config, layout, batch, tuple(self.settings), tuple(self.unmodelled), tuple(self.findings), self.told,
+            self.open_figures, tuple(self.refused),
         )  # fmt: skip
 
     def _count(self, name: str, default: int, what: str) -> int:
@@ -109,6 +110,7 @@ class Reader(ABC):
     def _memory(self, share: float | None, default: float) -> None:
         origin = f"{self.command.engine}'s default" if share is None else self.command.flag("memory")
         self.config = replace(self.config, limits=replace(self.config.limits, memory_fraction=share or default))
+        self._tell(memory_of="all", fraction=share or default)
         self.settings.append(f"limits.memory_fraction {share or default:g} ({origin})")
 
     def _formats(self) -> None:
@@ -159,10 +161,13 @@ class Reader(ABC):
                 self._open(c.flag(name), "not modelled", TIMES)
         gib = c.amount("offload", 1e6) if "offload" in c.given else None
         if gib:
-            self._tell(offloaded_bytes=gib * GIB)
+            self._tell(host_bytes=gib * GIB)
             self.settings.append(f"{gib:g} GiB of the weights in host memory ({c.flag('offload')})")
         if "eager" in c.given and c.on("eager"):
-            self._tell(graphs=False)
+            self._tell(eager=True)
+        if c.on("text_only") or _no_pictures(c.given.get("pictures", "")):
+            self._tell(vision=False)
+            self.settings.append("no encoder of pictures is loaded")
 
     def _length(self) -> None:
         """Tokens of a sequence: the flag's, else the model's positions."""
@@ -248,3 +253,8 @@ class Reader(ABC):
         """A flag that changes figures by more than the model can say."""
         self.unmodelled.append((flag, reason))
         self.open_figures |= {f: flag for f in figures if f not in self.open_figures}
+
+
+def _no_pictures(text: str) -> bool:
+    """``--limit-mm-per-prompt`` with nothing of any kind."""
+    return bool(re.search(r"\d", text)) and not re.search(r"[1-9]", text)

@@ -56,7 +56,9 @@ class SglangReader(Reader):
             self.settings.append(f"at most {most} tokens of cache ({c.flag('cache_tokens')})")
         self._context_parallel(width // (groups * sp))
         self._formats()
-        return self.launched(layout, batch, static=self._static(width, pp))
+        captured = c.whole("graphs", sglang_graphs(self.accelerator, width))
+        self._tell(captured=captured, memory_of="static", fraction=self._static(width, pp))
+        return self.launched(layout, batch)
 
     def _static(self, width: int, pp: int) -> float:
         """The share of weights and cache. SGLang leaves room for graphs up to the largest batch that is captured."""

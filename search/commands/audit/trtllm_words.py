@@ -36,4 +36,5 @@ class TrtllmReader(Reader):
         free = c.share("memory")
         if free is None:
             self.settings.append(f"{TRTLLM_MEMORY:g} of what is left for the cache (trtllm's default)")
-        return self.launched(layout, batch, free=free or TRTLLM_MEMORY)
+        self._tell(captured=batch, memory_of="free", fraction=free or TRTLLM_MEMORY)
+        return self.launched(layout, batch)

@@ -34,6 +34,7 @@ class VllmReader(Reader):
         sequences = self._budgets()
         graphs = self._count("graphs", vllm_graphs(self.accelerator, sequences), "rows of the largest captured graph")
         self._engine(captured_tokens=graphs)
+        self._tell(captured=graphs)
         self._backend(spread, groups)
         self._memory(c.share("memory"), VLLM_MEMORY)
         self._cache()
@@ -74,5 +75,5 @@ class VllmReader(Reader):
             self.settings.append(f"{given / 2**30:.4g} GiB of cache, whatever the share ({c.flag('cache_bytes')})")
         if "blocks" in c.given:
             blocks = c.whole("blocks", 1)
-            self._tell(cache_tokens=blocks * self.config.engine.block_tokens)
+            self._tell(cache_blocks=blocks)
             self.settings.append(f"{blocks} blocks of cache, whatever the share ({c.flag('blocks')})")

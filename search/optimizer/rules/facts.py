@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from costmodel.architecture import Setting
 from costmodel.blocks import DenseFfn, GroupedQueryAttention, MoeFfn
 from costmodel.operations import Gemm
@@ -99,5 +101,5 @@ def _block_tp(scenario: Scenario) -> tuple[int, ...]:
     for kind in scenario.model.kinds:
         for op in kind.operations(setting):
             if isinstance(op, Gemm) and op.name in wanted and _blocked(scenario, op.name):
-                found.add(int(getattr(op, wanted[op.name])))
+                found.add(int(np.ravel(getattr(op, wanted[op.name]))[0]))
     return tuple(sorted(found))

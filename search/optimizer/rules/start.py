@@ -35,9 +35,8 @@ class Start:
     ``length`` tokens that a sequence may have, ``positions`` that the model was made for (0: unknown, or the check is
     turned off), ``sequences`` and ``budget`` (new tokens a pass) of an attention group, ``chunked``: a prompt may take
     several passes. ``capacity_tokens`` of an attention group's cache, ``needed_tokens`` that it must hold at least;
-    ``state_blocks`` for the states of recurrent layers; ``None`` where the plan is not scored. ``memory_share`` of the
-    accelerator that weights, working memory and a cache of fixed size take together, 0 where the cache takes what is
-    left."""
+    ``state_blocks`` for the states of recurrent layers; ``None`` where the plan is not scored. ``fixed_bytes`` of a
+    cache whose size is given, ``room_bytes`` that all else leaves of the whole memory."""
 
     engine: str
     length: Any
@@ -51,7 +50,8 @@ class Start:
     capacity_tokens: Any = None
     needed_tokens: Any = None
     state_blocks: Any = None
-    memory_share: float = 0.0
+    fixed_bytes: float = 0.0
+    room_bytes: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,10 @@ START_RULES = (
         "start.memory_holds_all",
         "vllm/v1/worker/gpu_worker.py determine_available_memory, 0.33.0: --kv-cache-memory-bytes is taken as it is",
         "weights, working memory and a cache of fixed size fit in the memory",
-        lambda s: s.memory_share <= 1.0,
-        lambda s: f"{s.memory_share:.0%} of the memory",
+        lambda s: s.fixed_bytes <= s.room_bytes,
+        lambda s: (
+            f"a cache of {s.fixed_bytes / 2**30:.4g} GiB, {s.room_bytes / 2**30:.4g} GiB are free beside the rest"
+        ),
         scored=True,
     ),
     StartRule(
@@ -180,7 +182,10 @@ def _as_rule(rule: StartRule, engine: str) -> Rule:
     def keeps(plans: Plans, facts: Facts) -> Mask:
         return np.broadcast_to(rule.keeps(start_of_plans(plans, facts, engine)), (len(plans),))
 
-    return Rule(rule.name, rule.source, rule.text, keeps)
+    def arithmetic(plan: Plans, facts: Facts) -> str:
+        return rule.arithmetic(start_of_plans(plan, facts, engine))
+
+    return Rule(rule.name, rule.source, rule.text, keeps, arithmetic)
 
 
 def names(rules: Iterable[StartRule]) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from costmodel.plans import Plans
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.rule import Mask, Rule, divides, kv_heads_fit, whole_blocks
+from search.optimizer.rules.rule import Mask, Rule, cut_blocks, divides, kv_heads_fit, quotients, whole_blocks
 
 
 def _nodes_divide(plans: Plans, facts: Facts) -> Mask:
@@ -24,6 +24,7 @@ RULES = [
         "vllm/config/model.py verify_with_parallel_config, 0.33.0",
         "tp divides the attention heads",
         lambda p, f: divides(p.tp, f.heads),
+        lambda p, f: quotients(int(p.tp[0]), f.heads, "tp"),
     ),
     Rule(
         "vllm.kv_heads_divide",
@@ -49,6 +50,7 @@ RULES = [
         "row- or single column-parallel matrix holds is whole blocks; merged ones may be padded (linear.py)",
         "tp cuts block-FP8 FFNs, shared experts and attention into multiples of the block of 128",
         lambda p, f: whole_blocks(p.tp, (*f.block_dense, *f.block_tp)),
+        lambda p, f: cut_blocks(int(p.tp[0]), (*f.block_dense, *f.block_tp), "tp"),
     ),
     Rule(
         "vllm.nodes_divide",
