@@ -9,6 +9,7 @@ from costmodel.bounds import bounds
 from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
 from costmodel.forward import forward
 from costmodel.memory import Memory, memory
+from costmodel.memory.device import usable_bytes
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
 from costmodel.scores import Scores, concatenate
@@ -58,10 +59,13 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
         weights_bytes_per_gpu=held.weights_bytes,
         kv_cache_bytes_per_gpu=held.kv_cache_bytes,
         activation_bytes_per_gpu=held.activation_bytes,
-        reserve_bytes_per_gpu=np.full(len(plans), held.reserve_bytes),
+        reserve_bytes_per_gpu=held.reserve_bytes + np.zeros(len(plans)),
         memory_bytes_per_gpu=total,
         memory_utilization=total / device.memory_bytes,
         kv_capacity_tokens=held.kv_capacity_tokens,
+        kv_capacity_tokens_low=held.kv_capacity_tokens_low,
+        kv_capacity_tokens_high=held.kv_capacity_tokens_high,
+        starts_probability=held.starts_probability,
         admitted_batch=admitted * plans.attn_dp,
         decode_mfu=time.flops[DECODE] / layout.pp / decode_stage_s / peak,
         decode_bandwidth_utilization=time.bytes[DECODE] / layout.pp / decode_stage_s / rate,
@@ -72,7 +76,7 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
         limit_output_tokens_per_s=limit.output_tokens_per_s,
         share_of_limit=tokens_per_s / limit.output_tokens_per_s,
         limits=LIMIT_NAMES,
-        violations=_violations(scenario.limits, device.memory_bytes, held, latency, requests_per_s),
+        violations=_violations(scenario.limits, usable_bytes(device), held, latency, requests_per_s),
         usd_per_million_output_tokens=usd_per_million_output_tokens(device, tokens_per_s_per_gpu),
         joules_per_output_token=joules_per_output_token(device, tokens_per_s_per_gpu),
     )
@@ -82,14 +86,14 @@ LIMIT_NAMES = ("memory", "ttft", "tpot", "requests")
 
 
 def _violations(
-    limits: Limits, memory_bytes: float, held: Memory, latency: Latency, requests_per_s: NDArray[np.float64]
+    limits: Limits, usable: float, held: Memory, latency: Latency, requests_per_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Relative excess over each limit, rows in the order of ``LIMIT_NAMES``; zero where there is no limit."""
     ttft = latency.burst_ttft_s if limits.ttft_statistic == "burst" else latency.ttft_s
     none = np.zeros_like(ttft)
     return np.stack(
         [
-            held.total_bytes / (limits.memory_fraction * memory_bytes) - 1.0,
+            held.total_bytes / (limits.memory_fraction * usable) - 1.0,
             none if limits.ttft_s is None else ttft / limits.ttft_s - 1.0,
             none if limits.tpot_s is None else latency.tpot_s / limits.tpot_s - 1.0,
             none if limits.min_requests_per_s is None else 1.0 - requests_per_s / limits.min_requests_per_s,

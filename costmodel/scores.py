@@ -37,6 +37,9 @@ class Scores:
     memory_bytes_per_gpu: Array
     memory_utilization: Array
     kv_capacity_tokens: Array
+    kv_capacity_tokens_low: Array
+    kv_capacity_tokens_high: Array
+    starts_probability: Array
     admitted_batch: Array
     decode_mfu: Array
     decode_bandwidth_utilization: Array

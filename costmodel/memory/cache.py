@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,17 @@ class Request:
     block_bytes: Any
 
 
-def request(scenario: Scenario, setting: Setting, stages: Stages, tokens: float, pending: float = 0.0) -> Request:
+def request(
+    scenario: Scenario, setting: Setting, stages: Stages, tokens: float, pending: float = 0.0, drafted: int = 0
+) -> Request:
     """A request of ``tokens`` cached tokens. ``pending``: new tokens of a pass, for which layers with a window keep
-    room beside it when the longest request is counted."""
+    room beside it when the longest request is counted; ``drafted``: tokens proposed at a time, of which recurrent
+    layers keep a state each."""
     mixers = list(dict.fromkeys(k.mixer for k in scenario.model.kinds if k.mixer is not None))
     if scenario.engine.memory.paging == "unified" and len(mixers) > 1:
-        found = [_unified(scenario, setting, stages, s, mixers, tokens, pending) for s in range(len(stages.counts))]
+        found = [
+            _unified(scenario, setting, stages, s, mixers, tokens, pending, drafted) for s in range(len(stages.counts))
+        ]
         best = found[0]
         for other in found[1:]:
             larger = other.bytes > best.bytes
@@ -42,12 +47,19 @@ def request(scenario: Scenario, setting: Setting, stages: Stages, tokens: float,
     return _plain(scenario, setting, stages, tokens)
 
 
+def _kept_whole(mixer: Mixer) -> Mixer:
+    reach = getattr(mixer, "window", None) or getattr(mixer, "chunk", None)
+    return mixer if reach is None else replace(mixer, keeps_all=True)  # type: ignore[type-var]
+
+
 def _plain(scenario: Scenario, setting: Setting, stages: Stages, tokens: float) -> Request:
     """Every layer keeps what it can still look at."""
     tokens = blocks(tokens, scenario.engine.block_tokens)
     block = scenario.engine.block_tokens
     zero = np.zeros_like(setting.layout.tp)
     mixers = [kind.mixer for kind in scenario.model.kinds]
+    if scenario.engine.memory.paging == "whole":
+        mixers = [None if m is None else _kept_whole(m) for m in mixers]
     states = [0.0 if m is None else m.state_bytes(setting) for m in mixers]
     whole = [0.0 if m is None else m.cache_bytes(setting, tokens) for m in mixers]
     one = [0.0 if m is None else m.cache_bytes(setting, float(block)) for m in mixers]
@@ -56,7 +68,14 @@ def _plain(scenario: Scenario, setting: Setting, stages: Stages, tokens: float) 
 
 
 def _unified(
-    scenario: Scenario, setting: Setting, stages: Stages, s: int, mixers: list[Mixer], tokens: float, pending: float
+    scenario: Scenario,
+    setting: Setting,
+    stages: Stages,
+    s: int,
+    mixers: list[Mixer],
+    tokens: float,
+    pending: float,
+    drafted: int,
 ) -> Request:
     """vLLM's hybrid manager (vllm/v1/core/kv_cache_utils.py, 0.33): all kinds of layers take blocks of one size, that
     of the largest, so that the others' hold more tokens; a recurrent layer's state is a block, and attention's are made
@@ -85,6 +104,6 @@ def _unified(
             kept = tokens if reach is None else min(reach - 1 + pending, tokens)
             taken = np.ceil(kept / np.floor(page / t)) + (reach is not None)
         else:
-            taken = float(scenario.engine.memory.state_blocks)
+            taken = float(scenario.engine.memory.state_blocks + drafted)
         needed = needed + np.ceil(c / size) * taken
     return Request(needed * page * size, page * size)

@@ -11,6 +11,7 @@ from costmodel.layout import Layout
 from costmodel.memory.cache import blocks, request
 from costmodel.memory.device import usable_bytes
 from costmodel.memory.server import Server
+from costmodel.memory.spread import CENTRAL_80, chance, spread_bytes
 from costmodel.memory.weights import loaded_bytes
 from costmodel.memory.working import Working, working
 from costmodel.scenario import Scenario
@@ -20,8 +21,9 @@ from costmodel.stages import Stages
 @dataclass(frozen=True)
 class Memory:
     """Bytes on the fullest accelerator of each plan; ``kv_capacity_tokens`` is what one attention group can cache (a
-    vLLM data-parallel rank logs it at start), ``seats`` the sequences of this workload that it admits at once.
-    ``reserve_bytes``: libraries, buffers of communication, graphs, and what ``Engine.reserve_bytes`` keeps free."""
+    vLLM data-parallel rank logs it at start), ``_low`` to ``_high`` its middle 80 %; ``starts_probability`` the chance
+    that all else and one sequence of the full length fit; ``seats`` the sequences of this workload that it admits at
+    once. ``reserve_bytes``: libraries, buffers of communication, graphs, and what ``Engine.reserve_bytes`` keeps."""
 
     weights_bytes: Any
     kv_cache_bytes: Any
@@ -29,7 +31,9 @@ class Memory:
     reserve_bytes: Any
     kv_capacity_tokens: Any
     seats: Any
-    available_bytes: Any
+    kv_capacity_tokens_low: Any
+    kv_capacity_tokens_high: Any
+    starts_probability: Any
 
     @property
     def total_bytes(self) -> Any:
@@ -44,23 +48,30 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     needs = working(scenario, layout, setting, server)
     length = blocks(server.length, scenario.engine.block_tokens)
     one = request(scenario, setting, stages, length, server.tokens)
-    free = np.maximum(available_bytes(scenario, server, weights, needs), 0.0)
-    fitting = free / np.maximum(one.bytes, 1.0)
-    seats = fitting
+    available = available_bytes(scenario, server, weights, needs)
+    free = np.maximum(available, 0.0)
+    deviation = spread_bytes(scenario, server, weights, needs)
+    seats = free / np.maximum(one.bytes, 1.0)
     if scenario.engine.output_reserved < 1.0:
         # Sequences of all ages share the cache: on average an answer is half written, or as far as is reserved.
         lengths = scenario.lengths
         occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
         seats = free / np.maximum(request(scenario, setting, stages, occupied).bytes, 1.0)
     block = scenario.engine.block_tokens
+
+    def tokens(bytes: Any) -> Any:
+        return np.floor(np.maximum(bytes, 0.0) / np.maximum(one.bytes, 1.0) * length / block) * block
+
     return Memory(
         weights_bytes=weights,
         kv_cache_bytes=one.bytes * sequences,
         activation_bytes=needs.activations + needs.encoder,
         reserve_bytes=reserve(scenario, needs),
-        kv_capacity_tokens=np.floor(fitting * length / block) * block,
+        kv_capacity_tokens=tokens(available),
         seats=np.floor(seats),
-        available_bytes=free,
+        kv_capacity_tokens_low=tokens(available - CENTRAL_80 * deviation),
+        kv_capacity_tokens_high=tokens(available + CENTRAL_80 * deviation),
+        starts_probability=chance(scenario, server, available - one.bytes, deviation, needs),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Layer, Setting
+from costmodel.blocks.mla import LatentAttention
 from costmodel.formats import BF16
 from costmodel.operations import GroupedGemm
 from costmodel.scenario import Scenario
@@ -20,7 +21,8 @@ MXFP4_TILE = 256
 
 def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
     """Bytes of weights on the fullest accelerator."""
-    layers = [layer_bytes(kind, setting) for kind in scenario.model.kinds]
+    twice = scenario.engine.memory.folded_copies
+    layers = [layer_bytes(kind, setting) + twice * folded_bytes(kind, setting) for kind in scenario.model.kinds]
     return stages.largest(layers, *end_bytes(scenario, setting, stages))
 
 
@@ -31,6 +33,15 @@ def layer_bytes(kind: Layer, setting: Setting) -> Any:
         padded = isinstance(op, GroupedGemm) and op.format.name == "mxfp4"
         total = total + op.weight_bytes * (_padding(kind, setting) if padded else 1.0)
     return total
+
+
+def folded_bytes(kind: Layer, setting: Setting) -> Any:
+    """Bytes of the copy in bf16 of an MLA layer's up-projections, which decoding folds into queries and outputs
+    (vllm/model_executor/layers/attention/mla_attention.py process_weights_after_loading, 0.33; kv_b_proj is kept)."""
+    if not isinstance(kind.mixer, LatentAttention):
+        return 0.0
+    m = kind.mixer
+    return m.heads / setting.layout.tp * (m.nope_dim + m.v_dim) * m.kv_rank * BF16.bytes_per_element
 
 
 def _padding(kind: Layer, setting: Setting) -> Any:

@@ -20,7 +20,8 @@ LOGIT_BYTES = 4.0  # samplers work on fp32 logits (vllm/v1/sample/sampler.py, vL
 
 @dataclass(frozen=True)
 class Working:
-    """Bytes on one accelerator, shape (n,). ``activations``: the profile run's peak. ``libraries`` and ``graphs`` lie
+    """Bytes on one accelerator, shape (n,). ``activations``: the language model's peak in the profile run; ``encoder``:
+    how much more the vision encoder's is, which runs before it. ``libraries`` and ``graphs`` lie
     inside the share that an engine takes, ``outside`` (context, buffers made before it looks) outside of it."""
 
     activations: Any
@@ -34,12 +35,16 @@ def working(scenario: Scenario, layout: Layout, setting: Setting, server: Server
     """The terms for a server of these settings; zero where the engine's constants are."""
     constants = scenario.engine.memory
     several = layout.width * layout.pp > 1
+    fused = scenario.accelerator.hopper or scenario.accelerator.blackwell
+    between = constants.parallel_bytes if fused else constants.plain_parallel_bytes
     graphs = 0.0 if server.eager else _graphs(scenario, server)
     seen = scenario.model.vision_parameters > 0 and server.vision
+    encoder = (constants.encoder_bytes if server.encoder_bytes is None else server.encoder_bytes) * seen
+    activations = peak_activations(scenario, layout, setting, server)
     return Working(
-        activations=peak_activations(scenario, layout, setting, server),
-        encoder=constants.encoder_bytes * seen,
-        libraries=constants.libraries_bytes + constants.parallel_bytes * several,
+        activations=activations,
+        encoder=np.maximum(encoder - activations, 0.0),
+        libraries=constants.libraries_bytes + between * several,
         graphs=graphs + np.zeros_like(layout.tp),
         outside=constants.context_bytes + constants.parallel_context_bytes * several,
     )
@@ -76,7 +81,7 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
             break
     residual = 2.0 * step.tokens * model.hidden * ACTIVATION_BYTES
     logits = constants.logits_copies * server.sequences * model.vocabulary * LOGIT_BYTES
-    return residual + np.maximum(greediest, logits + constants.held_workspaces * experts) + constants.profile_bytes
+    return residual + np.maximum(greediest, logits + constants.held_workspaces * experts)
 
 
 def _expanded(mixer: LatentAttention, layout: Layout, tokens: int) -> Any:

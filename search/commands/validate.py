@@ -1,6 +1,7 @@
 """``python -m search validate FILE.csv``: predict measurements and say how far off the predictions are.
 
-FILE.csv has the columns of ``silicon_dev.csv`` or of ``published_dev.csv``. Exit 0, or 2 with one line if a file or
+FILE.csv has the columns of ``silicon_dev.csv``, of ``published_dev.csv`` or of ``start_logs.csv`` (what servers log
+when they start: then weights, cache and whether they start are predicted). Exit 0, or 2 with one line if a file or
 folder cannot be used.
 """
 
@@ -16,6 +17,9 @@ from search.evidence.measured.predict import predict
 from search.evidence.measured.predictions_file import id_column, write_predictions
 from search.evidence.measured.rows import Measurement, read_rows
 from search.evidence.measured.tables import print_report
+from search.evidence.start_logs import predict as start_logs
+from search.evidence.start_logs.rows import is_start_logs, read_start_logs
+from search.evidence.start_logs.tables import print_report as print_starts
 
 
 def main(argv: list[str]) -> int:
@@ -24,6 +28,8 @@ def main(argv: list[str]) -> int:
     try:
         if options.models is not None and not options.models.is_dir():
             raise InputError(f"--models {options.models}: not a folder")
+        if is_start_logs(options.file):
+            return _start_logs(options)
         measurements = _read(options.file)
         peers = {path.name: read_peer(path, measurements) for path in options.compare}
         predictions = predict(measurements, options.models)
@@ -34,6 +40,18 @@ def main(argv: list[str]) -> int:
 
         return fail(str(error), InputError.exit_code)
     print_report(predictions, peers)
+    if options.out is not None:
+        print(f"Written to {options.out}")
+    return 0
+
+
+def _start_logs(options: argparse.Namespace) -> int:
+    if options.compare:
+        raise InputError("--compare: start logs have no other program's predictions to compare with")
+    predictions = start_logs.predict(read_start_logs(options.file), options.models)
+    if options.out is not None:
+        start_logs.write_predictions(predictions, options.out)
+    print_starts(predictions)
     if options.out is not None:
         print(f"Written to {options.out}")
     return 0
@@ -51,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="servefront validate", description="Predict measured runs and print how far off the predictions are."
     )
     parser.add_argument(
-        "file", type=Path, metavar="FILE.csv", help="measurements, in either schema of docs/validate.md"
+        "file", type=Path, metavar="FILE.csv", help="measurements, in one of the schemas of docs/validate.md"
     )
     parser.add_argument("--out", type=Path, help="write the predictions, a line for every row of FILE.csv")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="config.json files named by model, read first")

@@ -11,7 +11,7 @@ from search.base.errors import InputError
 from search.inputs.checks import choice, number
 
 WHOLE = ("latent_tokens", "state_blocks")
-SHARES = ("held_workspaces", "graphs_counted")
+SHARES = ("held_workspaces", "graphs_counted", "folded_copies")
 
 
 def read_memory(given: Mapping[str, Any]) -> WorkingMemory:

@@ -10,8 +10,9 @@ from scipy.special import ndtr
 from costmodel.blocks import GatedDeltaNet, Mamba2
 from costmodel.engine import ENGINES
 from costmodel.memory.server import Server
-from costmodel.memory.start import CENTRAL_80, starting
+from costmodel.memory.spread import CENTRAL_80
 from costmodel.memory.start import Start as Memory
+from costmodel.memory.start import starting
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from search.commands.audit.reader import Launched
@@ -68,7 +69,7 @@ def server_of(found: Launched, scenario: Scenario) -> Server:
         fraction=told.fraction, share=told.memory_of, sequences=float(told.sequences), tokens=float(told.budget),
         length=length or total, captured=told.captured, eager=told.eager, vision=told.vision,
         cache_bytes=told.cache_bytes, cache_blocks=told.cache_blocks, cache_ranks=told.shared_over,
-        host_bytes=told.host_bytes,
+        host_bytes=told.host_bytes, shortens=told.length is None or scenario.engine.name != "vllm",
     )  # fmt: skip
 
 
@@ -105,8 +106,6 @@ def of_command(found: Launched, engine: str, scenario: Scenario, memory: Memory,
     if fixed:
         start = replace(start, fixed_bytes=_cache_bytes(found, scenario, memory), room_bytes=room)
         chance = float(ndtr((room - start.fixed_bytes) / _deviation(memory))) * (capacity >= start.needed_tokens)
-    elif not whole:
-        chance = float(ndtr(memory.available_kv_bytes[0] / _deviation(memory)))
     return _decided(start, memory, chance, tuple(refused))
 
 
@@ -138,7 +137,7 @@ def of_plan(plan: Plans, scenario: Scenario, refusals: dict[str, Rule]) -> Start
 def _state_blocks(scenario: Scenario, memory: Memory) -> float | None:
     """Blocks that states of recurrent layers can have; ``None`` without such layers."""
     recurrent = any(isinstance(k.mixer, GatedDeltaNet | Mamba2) for k in scenario.model.kinds)
-    return max(float(memory.cache_blocks[0]), 0.0) if recurrent and scenario.engine.name == "vllm" else None
+    return max(float(memory.blocks[0]), 0.0) if recurrent and scenario.engine.name == "vllm" else None
 
 
 def _deviation(memory: Memory) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from costmodel.memory.device import usable_bytes
 from search.render.document.account import sequence_cache_bytes
 from search.render.document.case import Case
 from search.render.document.formats import bytes_per_s, count, figure, flops_per_s, gb, percent, plural, seconds, usd
@@ -45,7 +46,7 @@ def _activations(case: Case, value: float, shown: str) -> str:
 
 
 def _reserve(case: Case, value: float, shown: str) -> str:
-    return f"engine.reserve_bytes is {shown}"
+    return f"libraries, communication buffers and captured graphs (engine.memory) and engine.reserve_bytes: {shown}"
 
 
 def _memory(case: Case, value: float, shown: str) -> str:
@@ -59,7 +60,7 @@ def _share_of_memory(case: Case, value: float, shown: str) -> str:
 
 def _capacity(case: Case, value: float, shown: str) -> str:
     scenario = case.scenario
-    usable = scenario.limits.memory_fraction * scenario.accelerator.memory_bytes
+    usable = scenario.limits.memory_fraction * usable_bytes(scenario.accelerator)
     beside = [case.score(p + "_bytes_per_gpu") for p in ("weights", "activation", "reserve")]
     each = sequence_cache_bytes(scenario, case.plan) / scenario.lengths.total
     parts = " - ".join(f"{size / 1e9:.2f}" for size in [usable, *beside])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from costmodel.blocks import DenseFfn, GroupedQueryAttention, MoeFfn
 from costmodel.breakdown import Part, breakdown
 from costmodel.memory import blocks
+from costmodel.memory.device import usable_bytes
 from costmodel.operations import ACTIVATION_BYTES
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
@@ -68,7 +69,7 @@ def limit_values(scenario: Scenario, scores: Scores) -> Values:
     limits = scenario.limits
     burst = limits.ttft_statistic == "burst"
     allowed: dict[str, tuple[str, float | None]] = {
-        "memory": ("memory_bytes_per_gpu", limits.memory_fraction * scenario.accelerator.memory_bytes),
+        "memory": ("memory_bytes_per_gpu", limits.memory_fraction * usable_bytes(scenario.accelerator)),
         "ttft": ("burst_ttft_s" if burst else "ttft_s", limits.ttft_s),
         "tpot": ("tpot_s", limits.tpot_s),
         "requests": ("requests_per_s", limits.min_requests_per_s),

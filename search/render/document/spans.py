@@ -57,10 +57,7 @@ def span(name: str, value: float, scenario: Scenario, plan: Plans, scores: Score
     counted = _one(scores.weights_bytes_per_gpu)
     loose = ESTIMATED * (_one(scores.activation_bytes_per_gpu) + _one(scores.reserve_bytes_per_gpu))
     if name == "kv_capacity_tokens":
-        # What the parts beside the cache may take more or less is the cache's.
-        free = scenario.limits.memory_fraction * scenario.accelerator.memory_bytes - counted - loose / ESTIMATED
-        room = (COUNTED * counted + loose) / free if free > 0.0 else 0.0
-        return within(value, max(room, COUNTED))
+        return _one(scores.kv_capacity_tokens_low), _one(scores.kv_capacity_tokens_high)
     if name in ("memory_bytes_per_gpu", "memory_utilization"):
         room = COUNTED * (counted + _one(scores.kv_cache_bytes_per_gpu)) + loose
         return within(value, room / _one(scores.memory_bytes_per_gpu))

@@ -11,6 +11,7 @@ import numpy as np
 
 from costmodel.blocks import GroupedQueryAttention, MoeFfn
 from costmodel.engine import ENGINES
+from costmodel.memory.device import usable_bytes
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
 from costmodel.scenario import Scenario
 from search.optimizer.outcome import Outcome
@@ -180,7 +181,7 @@ def input_values(outcome: Outcome) -> Values:
         "mean_context": lengths.isl + lengths.osl / 2,
         "prefix_hit": lengths.prefix_hit,
         "memory_fraction": limits.memory_fraction,
-        "usable_bytes": limits.memory_fraction * scenario.accelerator.memory_bytes,
+        "usable_bytes": limits.memory_fraction * usable_bytes(scenario.accelerator),
         "ttft_statistic": limits.ttft_statistic,
     }
     for name in ("ttft_s", "tpot_s", "min_requests_per_s"):

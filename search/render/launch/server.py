@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel.memory.device import usable_bytes
 from costmodel.plans import AXES, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -96,7 +97,7 @@ class Server:
 def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, row: int) -> Server:
     """Row ``row`` of plans that exist (``search.optimizer.legal``) and their scores."""
     plan, engine = plans.row(row), scenario.engine
-    lengths, memory_bytes = scenario.lengths, scenario.accelerator.memory_bytes
+    lengths, memory_bytes = scenario.lengths, usable_bytes(scenario.accelerator)
     attn_dp = int(plans.attn_dp[row])
     group_batch = -(-plan["batch"] // attn_dp)
     capacity = int(scores.kv_capacity_tokens[row])

@@ -114,7 +114,7 @@ def memory_check(v: View) -> str:
             f"a pass of {r.n('activation.tokens')} tokens: two residual streams "
             f"{r.gb('activation.residual_bytes')}, the rest the greediest operation or the logits",
         ],
-        ["reserve", r.gb("reserve_bytes_per_gpu"), "context, communication buffers, captured graphs"],
+        ["reserve", r.gb("reserve_bytes_per_gpu"), "libraries, communication buffers, captured graphs"],
         [
             "**sum**",
             r.gb("memory_bytes_per_gpu"),
@@ -127,7 +127,9 @@ def memory_check(v: View) -> str:
             table(["part", "a GPU", "made of"], rows, text=(0, 2)),
             f"Allowed: {i.pct('memory_fraction')} of the memory, {i.gb('usable_bytes')}: {x.pct('headroom')} of "
             "that is "
-            f"left. An attention group can cache {r.n('kv_capacity_tokens')} tokens beside the weights; the replica "
+            f"left. An attention group can cache {r.n('kv_capacity_tokens')} tokens beside the weights (80 %: "
+            f"{r.n('kv_capacity_tokens_low')} to {r.n('kv_capacity_tokens_high')}), and starts with a probability of "
+            f"{r.pct('starts_probability')}; the replica "
             f"admits {r.n('admitted_batch')} of {r.n('batch')} sequences.",
         ]
     )

@@ -1,0 +1,173 @@
+"""Models as start logs name them: those of the catalog, near relatives of them, and ``conf/models_of_logs.yaml``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from costmodel.architecture import Architecture, LayerRun, Quantization
+from costmodel.blocks.mla import LatentAttention
+from costmodel.blocks.moe import MoeFfn
+from costmodel.formats import BF16, FORMATS, WeightFormat
+from search.base.errors import InputError
+from search.base.paths import conf_dir
+from search.inputs.models import ConfigError, load_config_json, read_architecture
+from search.inputs.models.catalog import find_model, load_entry, plain
+
+# Parts of a name that say how a checkpoint was tuned or stored, not what it is.
+SUFFIXES = (
+    "instruct", "it", "chat", "base", "hf", "fp8", "fp16", "bf16", "awq", "gptq", "int4", "int8", "4bit", "8bit",
+    "w4a16",
+    "nvfp4", "mxfp4", "fp4", "gguf", "q8_0", "q4_k_m", "autoround", "dynamic", "quantized", "2501", "2503", "2506",
+    "2507", "2508", "2512", "0528", "0324", "0731", "qat", "bnb", "unsloth", "thinking", "exl3", "marlin", "block",
+)  # fmt: skip
+AWQ = FORMATS["int4"].grouped(2.5, 128)  # a bf16 scale and a four-bit zero point for 128 elements
+GGUF_Q8 = replace(FORMATS["int8"], scale_bytes_per_element=2 / 32)  # one half a block of 32 (llama.cpp, Q8_0)
+
+
+def architecture_of(name: str, weights: str, folder: Path | None) -> Architecture:
+    """The model in the format that ``weights`` (as printed) says; ``InputError`` for one that is not known."""
+    stored = _format(weights, name)
+    forms = _spellings(name)
+    try:
+        return _in_format(_find(forms, folder, None if stored is None else stored.name), stored)
+    except ConfigError as error:
+        raise InputError(f"model {name!r}: {error}") from error
+
+
+def _spellings(name: str) -> list[str]:
+    """The name as printed, then without its quantiser's and tuner's suffixes, one after the other."""
+    short = re.sub(r"\(.*?\)", "", name).strip().rsplit("/", 1)[-1].split(" ")[0].removesuffix(".gguf")
+    words = re.sub(r"\(.*?\)|'.*?'", "", name).strip().rsplit("/", 1)[-1].split()
+    quoted = re.findall(r"'([^']+)'", name)
+    forms = [name, short]
+    for whole in ("-".join(words), *quoted):
+        forms += _shorter(whole)
+    return list(dict.fromkeys([*forms, *_shorter(short)]))
+
+
+def _shorter(short: str) -> list[str]:
+    """The name, and without one suffix after another."""
+    forms = [short]
+    while True:
+        head, dash, tail = short.rpartition("-")
+        if not dash or tail.lower() not in SUFFIXES:
+            return forms
+        short = head
+        forms.append(short)
+
+
+@cache
+def _listed() -> dict[str, dict[str, Any]]:
+    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "models_of_logs.yaml"))
+    return {plain(name): entry for name, entry in loaded["models"].items()}
+
+
+def _find(forms: list[str], folder: Path | None, wanted: str | None) -> Architecture:
+    for form in forms:
+        if folder is not None:
+            for path in sorted(folder.glob("*.json")):
+                if plain(path.stem) in (plain(form), plain(form.replace("/", "--"))):
+                    return read_architecture(load_config_json(path), name=form).architecture
+    for form in forms:
+        if plain(form) in _listed():
+            return _entry(plain(form))
+        try:
+            return _catalog(find_model(form))
+        except ConfigError:
+            continue
+    raise ConfigError("is not known; give its config.json in --models FOLDER")
+
+
+def encoder_bytes_of(name: str) -> float | None:
+    """The peak of the model's vision encoder in a profile run, where the list of models has it."""
+    entries = [_listed()[plain(form)] for form in _spellings(name) if plain(form) in _listed()]
+    return float(entries[0]["encoder_bytes"]) if entries and "encoder_bytes" in entries[0] else None
+
+
+def _catalog(option: str) -> Architecture:
+    entry = load_entry(option)
+    return read_architecture(
+        entry["published"], name=entry["name"], weights=entry["weights"], kv_cache=entry["kv_cache"]
+    ).architecture
+
+
+@cache
+def _entry(key: str) -> Architecture:
+    entry = _listed()[key]
+    if "own" in entry:
+        base = _entry(plain(entry["own"]))
+    elif "like" in entry:
+        base = _catalog(entry["like"])
+    else:
+        base = read_architecture(entry["published"], name=key).architecture
+    base = replace(base, vision_parameters=entry.get("vision", base.vision_parameters))
+    return _changed(base, entry.get("experts"), entry.get("indexers"))
+
+
+def _changed(model: Architecture, experts: int | None, indexers: int | None) -> Architecture:
+    """With so many experts a layer, and an indexer in so many layers, whose choice the others share."""
+    layers = []
+    for n, kind in enumerate(model.kinds[i] for i in model.sequence):
+        mixer, ffn = kind.mixer, kind.ffn
+        if experts is not None and isinstance(ffn, MoeFfn):
+            ffn = replace(ffn, experts=experts)
+        if indexers is not None and n >= indexers and isinstance(mixer, LatentAttention):
+            mixer = replace(mixer, indexer=None)
+        layers.append(replace(kind, mixer=mixer, ffn=ffn))
+    return replace(model, runs=tuple(LayerRun(layer, len(list(run))) for layer, run in groupby(layers)))
+
+
+def _format(weights: str, name: str) -> WeightFormat | None:
+    """The format of linear layers as printed; ``None``: the checkpoint's own."""
+    text = f"{weights}".lower()
+    for words, stored in (
+        (("exl3", "exl2", "below fp4", "deepseek_v4"), ""),
+        (("q8_0",), GGUF_Q8),
+        (("gguf", "bnb", "bitsandbytes"), ""),
+        (("nvfp4",), FORMATS["nvfp4"]),
+        (("mxfp4",), FORMATS["mxfp4"]),
+        (("fp8/fp4",), ""),
+        (("awq",), AWQ),
+        (("int4", "w4a16", "gptq"), FORMATS["int4"]),
+        (("int8", "w8a8"), FORMATS["int8"]),
+        (("block",), FORMATS["fp8_block"]),
+        (("fp8",), FORMATS["fp8"]),
+        (("bf16", "fp16", "bfloat16", "float16"), BF16),
+    ):
+        if any(word in text for word in words):
+            if isinstance(stored, str):
+                raise InputError(f"weights {weights!r} of {name!r} are in a format that is not modelled")
+            return stored
+    return None
+
+
+def _in_format(model: Architecture, stored: WeightFormat | None) -> Architecture:
+    """The checkpoint's own modules in the printed format where it is quantised already, else all linear layers."""
+    own = model.quantization
+    if stored is None or own.default.name == stored.name:
+        return model
+    if stored is BF16:
+        return replace(model, quantization=Quantization())
+    if own.default.bits == stored.bits == 4 or (own.default.bits == stored.bits == 8 and own.default is not BF16):
+        return model if own.default.name in ("fp8_block", "mxfp4") or stored.bits == 8 else _swapped(model, stored)
+    if stored is GGUF_Q8:
+        return replace(model, quantization=Quantization(stored))  # its tables too
+    kept = {}
+    if stored.name == "nvfp4" and model.has_mixer(LatentAttention):  # NVIDIA's checkpoints of DeepSeek and GLM
+        kept = {"attention": BF16, "shared": BF16, "ffn": BF16}
+    return replace(model, quantization=Quantization.linear_layers(stored, **kept))
+
+
+def _swapped(model: Architecture, stored: WeightFormat) -> Architecture:
+    own = model.quantization
+    if stored.name == "int4":  # the checkpoint's own groups
+        return model
+    modules = {m: stored if f.bits == 4 else f for m, f in own.modules.items()}
+    return replace(model, quantization=replace(own, default=stored, modules=modules))
