@@ -28,7 +28,7 @@ HARMLESS = {
         "--enable-tokenizer-info-endpoint --seed --max-logprobs --logprobs-mode "
         "--mm-processor-kwargs --media-io-kwargs --allowed-local-media-path --allowed-media-domains "
         "--structured-outputs-config --distributed-executor-backend --distributed-timeout-seconds "
-        "--max-parallel-loading-workers --ray-workers-use-nsight --master-port --data-parallel-backend "
+        "--max-parallel-loading-workers --ray-workers-use-nsight --data-parallel-backend "
         "--data-parallel-external-lb --data-parallel-hybrid-lb --data-parallel-rank --api-server-count "
         "--shutdown-timeout --fail-on-environ-validation --enable-sleep-mode --runner --model-impl "
         "--max-num-queued-reqs --max-num-queued-tokens --skip-mm-profiling --swap-space "

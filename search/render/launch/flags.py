@@ -59,6 +59,7 @@ VLLM = {
     "nodes": Flag(("--nnodes", "-n"), "nodes of one attention group and its pipeline"),
     "node_rank": Flag(("--node-rank", "-r"), "0 to nodes - 1"),
     "master": Flag(("--master-addr",), "address of node 0"),
+    "master_port": Flag(("--master-port",), "port on node 0"),
     "local_groups": Flag(("--data-parallel-size-local", "-dpl"), "attention groups on this node"),
     "first_group": Flag(("--data-parallel-start-rank", "-dpr"), "first attention group on this node"),
     "group_address": Flag(("--data-parallel-address", "-dpa"), "address of node 0"),

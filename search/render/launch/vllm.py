@@ -40,6 +40,7 @@ def command(server: Server) -> Command:
             (VLLM["nodes"].name, server.nodes),
             (VLLM["node_rank"].name, Variable("NODE")),
             (VLLM["master"].name, Variable("MASTER_ADDR")),
+            (VLLM["master_port"].name, Variable("MASTER_PORT")),
             (Variable("HEADLESS[@]"),),
         ]
     return Command((*SERVERS["vllm"], Variable("MODEL")), tuple(flags))
