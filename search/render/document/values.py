@@ -188,7 +188,8 @@ def input_values(outcome: Outcome) -> Values:
         if getattr(limits, name) is not None:
             values[f"limit.{name}"] = getattr(limits, name)
     version = outcome.config.engine.version
-    values |= prefixed("engine", vars(engine) | ({"version": version} if version else {}))
+    constants = {name: value for name, value in vars(engine).items() if name != "memory"}
+    values |= prefixed("engine", constants | ({"version": version} if version else {}))
     for i, (column, direction) in enumerate(outcome.objectives.directions.items()):
         values |= {f"objective.{i}.column": column, f"objective.{i}.direction": direction}
     for i, (column, direction) in enumerate(outcome.policy.columns.items()):

@@ -138,11 +138,10 @@ def _container(server: Server, engine: str, gpus: int) -> dict[str, Any]:
 
 
 def _probes() -> dict[str, Any]:
-    health = {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": EVERY_S}
-    return {
-        "startupProbe": {**health, "failureThreshold": START_TRIES},
-        "readinessProbe": health | {"timeoutSeconds": 5},
-    }
+    def health(**more: int) -> dict[str, Any]:
+        return {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": EVERY_S, **more}
+
+    return {"startupProbe": health(failureThreshold=START_TRIES), "readinessProbe": health(timeoutSeconds=5)}
 
 
 def _pod(container: dict[str, Any], name: str, engine: str) -> dict[str, Any]:

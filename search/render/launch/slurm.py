@@ -25,7 +25,7 @@ def slurm(server: Server, engine: str, about: list[str]) -> str:
     head += [f"#SBATCH --array=0-{jobs - 1}"] if jobs > 1 else []
     notes = [
         *about,
-        f"cd to this folder, sbatch {engine}.slurm; scancel JOB stops it. Partition, account, time: as your cluster asks",
+        f"cd to this folder, sbatch {engine}.slurm; scancel JOB stops it. Partition, account and time are up to you",
         "HOST=0.0.0.0 lets other machines in; a container of the engine goes before bash, as your cluster starts them",
     ]
     body = _ranks(server) if mpi else _nodes(server, engine) if server.nodes > 1 else _servers(server, engine)
