@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+
+from costmodel.fields import Quantity
 
 
 @dataclass(frozen=True)
 class Tier:
-    """Accelerators that reach each other over one kind of link. ``size`` accelerators in such a domain;
-    ``latency_s`` of one message (alpha); ``bytes_per_s`` one accelerator's link carries in one direction, of which a
-    collective achieves the share ``efficiency`` and ``oversubscription`` of the tier divides it. ``switch_latency_s``
-    is the latency of an all-reduce that the switch adds up (NVLink SHARP); 0 where it cannot."""
+    """Accelerators that reach each other over one kind of link."""
 
     name: str
-    size: int
-    latency_s: float
-    bytes_per_s: float
-    efficiency: float = 1.0
-    oversubscription: float = 1.0
-    switch_latency_s: float = 0.0
+    size: Annotated[int, Quantity("accelerators in such a domain", above=True)]
+    latency_s: Annotated[float, Quantity("of one pass of a message (alpha)", 0, 1)]
+    bytes_per_s: Annotated[float, Quantity("what one accelerator's link carries in one direction", above=True)]
+    efficiency: Annotated[float, Quantity("share of bytes_per_s that a collective achieves", 0, 1, above=True)] = 1.0
+    oversubscription: Annotated[float, Quantity("divides the rate", 1)] = 1.0
+    switch_latency_s: Annotated[
+        float, Quantity("of an all-reduce that the switch adds up (NVLink SHARP); 0: it adds up none", 0, 1)
+    ] = 0.0
 
     @property
     def rate(self) -> float:

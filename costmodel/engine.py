@@ -3,81 +3,141 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from costmodel.fields import Choice, Quantity
 from costmodel.layout import Routing
 from costmodel.working_memory import UNKNOWN_MEMORY, WorkingMemory
 
 ENGINES = ("vllm", "sglang", "trtllm")
+ALL_REDUCE = ("custom", "trtllm", "sglang")  # costmodel.all_reduce.KERNELS
+EXPERT_KERNELS = ("any", "vllm", "sglang", "cutlass", "generated")  # costmodel.launches.EXPERT_KERNELS
+INPUT_QUANTISATION = ("apart", "fused", "fp4_norms_apart")  # costmodel.launches.INPUT_QUANTISATION
+FP8_PRODUCTS = ("cutlass", "cublas")  # costmodel.launches.FP8_PRODUCTS
+PREFILL_GRAPHS = ("counted", "breakable", "piecewise")  # costmodel.graphs.captured_tokens
 
 
 @dataclass(frozen=True)
 class Engine:
-    """``max_batched_tokens`` new tokens of one attention group in one pass; ``block_tokens`` of a KV block;
-    ``output_reserved`` share of an answer's cache that is reserved when a request is admitted (1: nothing is ever
-    evicted; 0: blocks are taken as tokens come, and sequences of all ages share the cache); ``reserve_bytes`` of an
-    accelerator that are kept free beside all that ``memory`` names (``costmodel.working_memory``);
-    ``dense_split`` ``tp`` or ``stage``; ``exchange`` ``allgather`` or ``alltoall``; ``expert_rows`` ``local``, or
-    ``all``: portable kernels for experts walk the rows of other ranks' experts too; ``attention_format`` ``bf16``, or
-    ``cache``: attention multiplies in FP8 where the cache is FP8; ``expert_imbalance``, ``expert_skew`` and
-    ``expert_tile_rows`` are explained at ``costmodel.layout.Routing``; ``expert_stretch``: expert products take so many
-    times the law's time, ``expert_kernels`` names what computes them (``costmodel.launches.EXPERT_KERNELS``);
-    ``all_reduce`` names the kernel (``costmodel.all_reduce.KERNELS``) and ``all_reduce_norm``
-    says whether it does the norm after it too: ``fused``, ``apart``, or ``experts``, in models with experts alone;
-    ``one_pass_tokens``: all-reduces of up to so many rows take one pass even where two would be faster;
-    ``comm_overlap`` share of communication hidden behind computation; ``shared_stream_tokens``: up to so many rows,
-    shared experts run on a stream of their own beside the routed ones; ``launch_share`` share of the kernels' fixed
-    costs that is left (CUDA graphs and dependent launches hide some), those of expert products apart, and
-    ``unfused_launches`` times as much for models that the engine has no kernels of its own for;
-    ``input_quantisation``: a kernel of its own quantises the input of a product (``apart``), or norms, activations and
-    attention write it in FP8 or NVFP4 (``fused``; ``fp4_norms_apart``: norms in FP8 alone); ``fp8_products``:
-    ``cublas``, or ``cutlass``, which takes whole tiles of rows on Hopper; overheads of the host:
-    ``step_overhead_s`` a pass, ``layer_overhead_s`` a layer and pass, ``sequence_overhead_s`` a sequence and pass,
-    ``request_overhead_s`` once a request (parsing, answering) and ``prompt_token_s`` once a token of its prompt
-    (tokenising, copying); ``eager_launch_s`` an operation that is launched by itself: in passes with prompts of more
-    rows than replay captured graphs (``prefill_graphs``: ``counted``, ``captured_tokens`` of them, or by the rules of
-    ``costmodel.graphs``), in ``eager_layers``, those with ``experts``
-    (which engines do not compile into few launches) or ``all``, and ``eager_experts_s`` a layer with experts besides;
-    ``stream_token_s`` a token that is sent to its client (``serving.streaming``), ``stream_interval`` tokens of an
-    answer being sent at a time; ``steps_ahead`` that are scheduled while one runs; ``hold_steps``: a prompt that could
-    be prefilled is held back for up to so many steps, so that others join it."""
+    """An engine's constants, declared once: the configuration's keys, their ranges and the reader that checks them
+    follow from this list (``costmodel.fields``, ``search.inputs.derived``)."""
 
-    name: str
-    max_batched_tokens: int = 8192
-    output_reserved: float = 1.0
-    block_tokens: int = 16
-    reserve_bytes: float = 0.0
-    dense_split: str = "tp"
-    exchange: str = "allgather"
-    expert_imbalance: float = 1.0
-    expert_skew: float = 0.0
-    expert_tile_rows: float = 0.0
-    expert_stretch: float = 1.0
-    expert_kernels: str = "any"
-    expert_rows: str = "local"
-    attention_format: str = "bf16"
-    comm_overlap: float = 0.0
-    all_reduce: str = "custom"
-    all_reduce_norm: str = "apart"
-    one_pass_tokens: int = 0
-    shared_stream_tokens: int = 0
-    launch_share: float = 1.0
-    unfused_launches: float = 1.0
-    input_quantisation: str = "apart"
-    fp8_products: str = "cutlass"
-    step_overhead_s: float = 0.0
-    layer_overhead_s: float = 0.0
-    sequence_overhead_s: float = 0.0
-    request_overhead_s: float = 0.0
-    prompt_token_s: float = 0.0
-    eager_launch_s: float = 0.0
-    eager_layers: str = "experts"
-    eager_experts_s: float = 0.0
-    captured_tokens: int = 0
-    prefill_graphs: str = "counted"
-    stream_token_s: float = 0.0
-    stream_interval: int = 1
-    steps_ahead: float = 0.0
-    hold_steps: float = 0.0
+    name: Annotated[str, Choice("whose rules a plan must keep", ("any", *ENGINES))]
+    max_batched_tokens: Annotated[int, Quantity("new tokens of one attention group in one pass", above=True)] = 8192
+    block_tokens: Annotated[int, Quantity("tokens of a KV block", above=True)] = 16
+    output_reserved: Annotated[
+        float,
+        Quantity(
+            "share of an answer's cache that is reserved when a request is admitted (1: nothing is ever evicted; 0: "
+            "blocks are taken as tokens come, and sequences of all ages share the cache)",
+            0,
+            1,
+        ),
+    ] = 1.0
+    reserve_bytes: Annotated[
+        float,
+        Quantity(
+            "of an accelerator that are kept free beside all that memory names",
+            stated=True,
+        ),
+    ] = 0.0
+    dense_split: Annotated[str, Choice("how many ways dense FFNs and shared experts are split", ("tp", "stage"))] = "tp"
+    exchange: Annotated[
+        str, Choice("how tokens reach experts of other attention groups", ("allgather", "alltoall"))
+    ] = "allgather"
+    # Of these three: costmodel.layout.Routing.
+    expert_imbalance: Annotated[float, Quantity("rows of the busiest expert-parallel rank over the mean", 1)] = 1.0
+    expert_skew: Annotated[float, Quantity("variance of the experts' popularity over its mean squared", 0, 100)] = 0.0
+    expert_tile_rows: Annotated[
+        float, Quantity("rows to which every local expert is padded; 0: only experts that are hit are touched", 0, 1024)
+    ] = 0.0
+    expert_stretch: Annotated[
+        float, Quantity("expert products take so many times the law's time", 0, 10, above=True)
+    ] = 1.0
+    expert_kernels: Annotated[str, Choice("what computes experts", EXPERT_KERNELS)] = "any"
+    expert_rows: Annotated[
+        str, Choice("all: portable kernels for experts walk the rows of other ranks' experts too", ("local", "all"))
+    ] = "local"
+    attention_format: Annotated[
+        str, Choice("cache: attention multiplies in FP8 where the cache is FP8", ("bf16", "cache"))
+    ] = "bf16"
+    comm_overlap: Annotated[float, Quantity("share of communication hidden behind computation", 0, 1)] = 0.0
+    all_reduce: Annotated[str, Choice("the kernel of all-reduces within a node", ALL_REDUCE)] = "custom"
+    all_reduce_norm: Annotated[
+        str,
+        Choice(
+            "whether that kernel does the norm after it too (experts: in models with experts alone)",
+            ("apart", "experts", "fused"),
+        ),
+    ] = "apart"
+    one_pass_tokens: Annotated[
+        int, Quantity("all-reduces of up to so many rows take one pass even where two would be faster")
+    ] = 0
+    shared_stream_tokens: Annotated[
+        int, Quantity("up to so many rows, shared experts run on a stream of their own beside the routed ones")
+    ] = 0
+    launch_share: Annotated[
+        float,
+        Quantity(
+            "share of the kernels' fixed costs that is left (CUDA graphs and dependent launches hide some), those of "
+            "expert products apart",
+            0,
+            10,
+        ),
+    ] = 1.0
+    unfused_launches: Annotated[
+        float,
+        Quantity("times as much of them for models that the engine has no kernels of its own for", 0, 10, above=True),
+    ] = 1.0
+    input_quantisation: Annotated[
+        str,
+        Choice(
+            "apart: a kernel of its own quantises the input of a product; fused: norms, activations and attention "
+            "write it in FP8 or NVFP4; fp4_norms_apart: norms in FP8 alone",
+            INPUT_QUANTISATION,
+        ),
+    ] = "apart"
+    fp8_products: Annotated[
+        str, Choice("cutlass takes whole tiles of rows on Hopper, cublas does not", FP8_PRODUCTS)
+    ] = "cutlass"
+    step_overhead_s: Annotated[float, Quantity("host, a pass", 0, 10)] = 0.0
+    layer_overhead_s: Annotated[float, Quantity("a layer and pass", 0, 10)] = 0.0
+    sequence_overhead_s: Annotated[float, Quantity("host, a sampled sequence and pass", 0, 10)] = 0.0
+    request_overhead_s: Annotated[float, Quantity("host, once a request (parsing, answering)", 0, 10)] = 0.0
+    prompt_token_s: Annotated[
+        float, Quantity("host, once a token of a request's prompt (tokenising, copying)", 0, 10)
+    ] = 0.0
+    eager_launch_s: Annotated[
+        float,
+        Quantity(
+            "host, an operation that is launched by itself: in passes with prompts of more rows than replay captured "
+            "graphs",
+            0,
+            10,
+        ),
+    ] = 0.0
+    eager_layers: Annotated[
+        str,
+        Choice("the layers whose operations are launched so; engines compile dense ones into few", ("experts", "all")),
+    ] = "experts"
+    eager_experts_s: Annotated[
+        float, Quantity("host, a layer with experts in such a pass, beside its operations", 0, 10)
+    ] = 0.0
+    captured_tokens: Annotated[
+        int, Quantity("rows of the largest pass with prompts that replays a graph, where prefill_graphs counts them")
+    ] = 0
+    prefill_graphs: Annotated[
+        str, Choice("counted: captured_tokens; the others by the rules of costmodel.graphs", PREFILL_GRAPHS)
+    ] = "counted"
+    stream_token_s: Annotated[
+        float, Quantity("a token that is sent to its client, one after the other in a replica", 0, 10)
+    ] = 0.0
+    stream_interval: Annotated[int, Quantity("tokens of an answer that are sent at a time", above=True)] = 1
+    steps_ahead: Annotated[float, Quantity("steps that are scheduled while one runs", 0, 10)] = 0.0
+    hold_steps: Annotated[
+        float,
+        Quantity("steps that a prompt is held back for, so that others join it", 0, 1000),
+    ] = 0.0
     memory: WorkingMemory = UNKNOWN_MEMORY
 
     def request_s(self, prompt_tokens: float) -> float:

@@ -15,7 +15,6 @@ from costmodel.layout import Layout
 
 # SGLang captures no larger ones in models with latent attention (sglang/srt/arg_groups/memory_hook.py, 0.5.23).
 LATENT_TOKENS = 2048
-PREFILL_GRAPHS = ("counted", "breakable", "piecewise")  # what ``Engine.prefill_graphs`` may be
 
 
 def captured_tokens(engine: Engine, model: Architecture, accelerator: Accelerator, layout: Layout) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from costmodel.fields import Quantity
 
 # What an engine multiplies in when the accelerator has no units for the format: the next one in the row that it has
 # (vLLM 0.33: Marlin kernels keep FP8 and FP4 weights packed and multiply in bf16 where cutlass has no kernel).
@@ -17,21 +20,22 @@ def maybe_nvidia(vendor: str) -> bool:
 
 @dataclass(frozen=True)
 class Accelerator:
-    """``peak_flops``: dense FLOP/s by compute dtype. ``memory_bytes`` is what the driver reports,
-    ``datasheet_memory_bytes`` what is printed. ``link_bytes_per_s`` is what one accelerator sends in one direction to
-    its neighbours in the node. ``power_w`` the board power, ``price_per_hour`` US dollars. ``dependent_launch``: a
-    kernel can start before the one that it waits for has ended (``costmodel.launches``). ``vendor`` as printed."""
+    """One device. What its fields may hold is declared beside them: ``costmodel.fields``."""
 
     name: str
-    memory_bytes: float
-    memory_bytes_per_s: float
-    peak_flops: Mapping[str, float]
-    link_bytes_per_s: float | None = None
-    datasheet_memory_bytes: float | None = None
-    power_w: float | None = None
-    price_per_hour: float | None = None
-    dependent_launch: bool = True
-    vendor: str = ""
+    vendor: str = field(default="", kw_only=True)  # as printed
+    memory_bytes: Annotated[float, Quantity("what the driver reports for one device", above=True)]
+    datasheet_memory_bytes: Annotated[float | None, Quantity("what is printed", above=True)] = field(
+        default=None, kw_only=True
+    )
+    memory_bytes_per_s: Annotated[float, Quantity("peak bandwidth of the memory", above=True)]
+    peak_flops: Annotated[Mapping[str, float], Quantity("dense FLOP/s by compute dtype", above=True)]
+    link_bytes_per_s: Annotated[
+        float | None, Quantity("what one accelerator sends in one direction to its neighbours in the node", above=True)
+    ] = None
+    power_w: Annotated[float | None, Quantity("limit of the board's power, watts", above=True)] = None
+    price_per_hour: Annotated[float | None, Quantity("US dollars of one accelerator", above=True)] = None
+    dependent_launch: bool = True  # kernels can start before those that they wait for have ended (costmodel.launches)
 
     @property
     def nvidia(self) -> bool:

@@ -7,6 +7,9 @@ of the model asks only for the properties and methods here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,37 @@ class FixedLengths:
             return whole * chunk**2 / 2 + rest**2 / 2
 
         return (area(self.total) - area(self.isl)) / self.osl
+
+
+@dataclass(frozen=True)
+class PassLengths(FixedLengths):
+    """What one pass holds, in the place of requests' lengths, arrays of any one shape: ``new`` prompt tokens that are
+    prefilled, as one prompt, each seeing ``seen`` tokens in the mean (itself included); ``context`` tokens that a
+    decode reads in the mean. Means stand for the batch: under a window, the mean of what each token sees is taken as
+    what the mean token sees."""
+
+    tokens: Any = 0.0
+    seen: Any = 0.0
+    context: Any = 0.0
+
+    @property
+    def new(self) -> Any:  # type: ignore[override]
+        return self.tokens
+
+    @property
+    def cached(self) -> Any:  # type: ignore[override]
+        """Those that the pass reads back: what the first new token sees, were they all of one prompt."""
+        return np.maximum(self.seen - (self.tokens + 1.0) / 2.0, 0.0)
+
+    def prefill_pairs(self, window: int | None = None) -> Any:
+        seen = self.seen if window is None else np.minimum(self.seen, window)
+        return self.tokens * seen
+
+    def decode_context(self, window: int | None = None) -> Any:
+        return self.context if window is None else np.minimum(self.context, window)
+
+    def chunked_pairs(self, chunk: int) -> Any:
+        return self.tokens * np.where(self.seen < chunk, self.seen, chunk / 2.0)
+
+    def chunked_context(self, chunk: int) -> Any:
+        return np.where(self.context < chunk, self.context, chunk / 2.0)

@@ -1,48 +1,52 @@
-"""What an engine holds beside weights, cache and the tensors of a pass: the constants of ``conf/engine``."""
+"""What an engine holds beside weights, cache and the tensors of a pass: constants of ``conf/engine``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from costmodel.fields import Choice, Quantity
 
 GIB = 2.0**30
-PAGING = ("plain", "unified", "whole")
+PAGING = ("plain", "unified", "whole")  # costmodel.memory.cache.request
 
 
 @dataclass(frozen=True)
 class WorkingMemory:
-    """Bytes on one accelerator, all zero for an engine that nothing is known of (its ``reserve_bytes`` stands for
-    them). docs/memory.md says where each comes from.
+    """Bytes on one accelerator, declared once like ``costmodel.engine.Engine``; all zero for an engine that nothing is
+    known of, whose ``reserve_bytes`` stands for them. docs/memory.md says where each comes from."""
 
-    ``context_bytes``: context and libraries that are there before an engine looks how much is free, so outside of its
-    share; ``parallel_context_bytes`` more with several ranks. ``libraries_bytes``: what libraries take afterwards,
-    inside of it; ``parallel_bytes`` more with several ranks (buffers of all-reduces) on Hopper and later,
-    ``plain_parallel_bytes`` on others. ``logits_copies``: tensors of the size of all sequences' fp32 logits alive in
-    the sampler at once. ``held_workspaces``: 1 where experts' workspaces stay alive beside the sampler, 0 where they
-    are given back. ``latent_tokens``: cached tokens whose keys and values an MLA prefill expands at once.
-    ``folded_copies``: 1 where MLA's up-projections are kept a second time, in bf16. ``graph_bytes`` and
-    ``graph_each_bytes``: captured graphs of decode batches, once and for each size, ``graph_experts`` times as much
-    in models with experts; ``graphs_counted``: 1 where the cache is sized beside them, 0 where they are captured
-    from what the share leaves. ``encoder_bytes``: the peak of a vision encoder with the longest dummy input.
-    ``paging``: ``unified`` where all kinds of layers take blocks of one size (vLLM's hybrid cache manager), ``whole``
-    where layers with a window keep everything, else ``plain``; ``state_blocks``: blocks that a recurrent layer holds
-    for a request where they are unified."""
-
-    context_bytes: float = 0.0
-    parallel_context_bytes: float = 0.0
-    libraries_bytes: float = 0.0
-    parallel_bytes: float = 0.0
-    plain_parallel_bytes: float = 0.0
-    logits_copies: float = 1.0
-    held_workspaces: float = 0.0
-    latent_tokens: int = 0
-    folded_copies: float = 0.0
-    graph_bytes: float = 0.0
-    graph_each_bytes: float = 0.0
-    graph_experts: float = 1.0
-    graphs_counted: float = 1.0
-    encoder_bytes: float = 0.0
-    paging: str = "plain"
-    state_blocks: int = 1
+    context_bytes: Annotated[
+        float, Quantity("context and libraries before an engine looks how much is free: outside of its share")
+    ] = 0.0
+    parallel_context_bytes: Annotated[float, Quantity("more of it with several ranks")] = 0.0
+    libraries_bytes: Annotated[float, Quantity("what libraries take afterwards, inside of the share")] = 0.0
+    parallel_bytes: Annotated[
+        float, Quantity("more of it with several ranks (buffers of all-reduces), on Hopper and later")
+    ] = 0.0
+    plain_parallel_bytes: Annotated[float, Quantity("and on other accelerators")] = 0.0
+    logits_copies: Annotated[
+        float, Quantity("tensors of the size of all sequences' fp32 logits alive in the sampler at once")
+    ] = 1.0
+    held_workspaces: Annotated[
+        float, Quantity("share of the experts' workspaces that stays alive beside the sampler", 0, 1)
+    ] = 0.0
+    latent_tokens: Annotated[int, Quantity("cached tokens whose keys and values an MLA prefill expands at once")] = 0
+    folded_copies: Annotated[float, Quantity("copies of MLA's up-projections in bf16 beside the weights", 0, 10)] = 0.0
+    graph_bytes: Annotated[float, Quantity("captured graphs of decode batches, once")] = 0.0
+    graph_each_bytes: Annotated[float, Quantity("and for each batch size")] = 0.0
+    graph_experts: Annotated[float, Quantity("times as much in models with experts", 0, 100)] = 1.0
+    graphs_counted: Annotated[
+        float, Quantity("1: the cache is sized beside graphs; 0: they come from what the share leaves", 0, 1)
+    ] = 1.0
+    encoder_bytes: Annotated[float, Quantity("a vision encoder's peak with the longest dummy input")] = 0.0
+    paging: Annotated[
+        str,
+        Choice(
+            "unified: all kinds of layers take blocks of one size; whole: layers with a window keep everything", PAGING
+        ),
+    ] = "plain"
+    state_blocks: Annotated[int, Quantity("blocks of a recurrent layer for a request, where they are unified")] = 1
 
 
 UNKNOWN_MEMORY = WorkingMemory()

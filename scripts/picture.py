@@ -1,6 +1,6 @@
 """Draw what a run prints as an SVG: the picture in the README.
 
-    python scripts/picture.py +experiment=qwen3_235b --out docs/pictures/qwen3_235b.svg
+    python scripts/picture.py +experiment=deepseek_r1_h200 --out docs/pictures/deepseek_r1_h200.svg
 
 It runs the search and lets ``search.render.terminal`` print to a recording console; nothing is written to ``outputs/``.
 """
@@ -51,13 +51,13 @@ def main() -> None:
     """Search, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("overrides", nargs="+", help="as for python -m search")
+    parser.add_argument("overrides", nargs="+", help="as for servefront")
     arguments = parser.parse_args()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = typed(compose("config", arguments.overrides))
     outcome = run(config)
     console = record(outcome, Path("outputs") / config.name / "<time>")
-    title = "python -m search " + " ".join(arguments.overrides)
+    title = "servefront " + " ".join(arguments.overrides)
     drawn = console.export_svg(title=title, code_format=svg_format(), unique_id="run")
     drawn = re.sub(r' clip-path="url\(#run-line-\d+\)"', "", drawn)  # rich clips lines so tight that _ is cut off
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

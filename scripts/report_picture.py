@@ -1,6 +1,6 @@
 """Photograph the front in a run's report: the picture of the report in the README.
 
-    python -m search +experiment=qwen3_235b hydra.run.dir=/some/folder
+    servefront +experiment=deepseek_r1_h200 hydra.run.dir=/some/folder
     python scripts/report_picture.py /some/folder --out docs/pictures/report.png
 
 It needs what the tests in a browser need: Debian's chromium and chromium-driver, and the extra ``dev``.

@@ -1,11 +1,8 @@
-"""``python -m search``: the search, a Hydra program."""
+"""``python -m search ...``: the same as ``servefront ...``."""
 
 import sys
 
-from search.cli import collect_rarely
+from search.cli import main
 
 if __name__ == "__main__":
-    collect_rarely()
-    from search.commands.search import main
-
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

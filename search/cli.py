@@ -1,4 +1,8 @@
-"""The console script ``servefront``: each command is a thin module of this package."""
+"""The one way in: ``servefront COMMAND ...``, and ``python -m search COMMAND ...``, which is the same.
+
+Without a command's name (no argument, or one of Hydra's) it is the search. Each command is a thin module of
+``search.commands``, imported when it is called.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,32 @@ import importlib
 import os
 import sys
 
+from search import __version__
+
 COMMANDS = {
-    "search": ("search.commands.search", "search the space of an experiment (a Hydra program; the default)"),
+    "search": ("search.commands.search", "search the layouts of a model on accelerators (the default)"),
     "explain": ("search.commands.explain.main", "why a plan is, or is not, what a run recommends"),
-    "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),
-    "models": ("search.commands.catalogs", "list the catalog's models"),
-    "hardware": ("search.commands.catalogs", "list the catalog's accelerators"),
+    "audit": ("search.commands.audit.main", "set a plan or a launch command against the model"),
     "launch": (
         "search.commands.launch",
         "print the command that starts a plan of a run on vLLM, SGLang or TensorRT-LLM",
     ),
+    "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),
+    "models": ("search.commands.catalogs", "list the catalog's models"),
+    "hardware": ("search.commands.catalogs", "list the catalog's accelerators"),
     "validate": ("search.commands.validate", "predict measured runs and say how far off the predictions are"),
+    "fidelity": ("search.commands.fidelity", "how far off they are where nothing was fitted; writes the intervals"),
     "calibrate": ("search.commands.calibrate", "fit an engine's constants to your own benchmark runs"),
     "measure": ("search.commands.measure.main", "measure your accelerator and write its efficiency law"),
-    "audit": ("search.commands.audit.main", "set a plan or a launch command against the model"),
-    "fidelity": ("search.commands.fidelity", "the same with families left out of the fit; writes the intervals"),
 }
 
 
 def usage() -> str:
-    """What ``servefront --help`` prints."""
-    lines = ["usage: servefront COMMAND [arguments]", "", "commands:"]
+    """The commands: what ``servefront --help`` prints before the help of the search."""
+    lines = ["usage: servefront [COMMAND] [arguments]", "       servefront --version", "", "commands:"]
     lines += [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join([*lines, "", "Each command explains itself with --help."])
+    lines += ["", "Each command explains itself with --help. `python -m search` is the same as `servefront`."]
+    return "\n".join(lines)
 
 
 def collect_rarely() -> None:
@@ -38,12 +45,23 @@ def collect_rarely() -> None:
     gc.set_threshold(100_000)
 
 
+def is_hydras(word: str) -> bool:
+    """Whether a first word is an override (``model=x``, ``+experiment=x``, ``~key``) or a flag of the search."""
+    return "=" in word or word.startswith(("-", "+", "~"))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Dispatch to a command; returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(usage())
+    if arguments == ["--version"]:
+        print(f"servefront {__version__}")
         return 0
+    if arguments in (["-h"], ["--help"]):
+        print(usage())
+        print()
+        arguments = ["search", "--help"]
+    if not arguments or is_hydras(arguments[0]):
+        arguments = ["search", *arguments]
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         print(f"error: servefront: unknown command {name!r}; known: {', '.join(COMMANDS)}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """The commands of the documentation, page by page, and what they print.
 
-A block marked ``sh`` is run, all blocks of a page in one empty folder, in this process. It may hold ``servefront``,
+A block marked ``sh`` is run, all blocks of a page in one empty folder, in this process. It may hold ``servefront`` or
 ``python -m search`` and its commands, ``mkdir -p``, and ``cat > FILE <<'END'``; ``> FILE`` keeps what a command prints,
 a comment ``# exits 1`` says that it does. A block marked ``text`` right below is what is printed: its lines are found
 there in order; ``...`` stands for lines left out. Commands in any other block are placeholders, and only parsed.
@@ -89,18 +89,14 @@ def run_step(step: Step, shown: bool) -> str:
 
 
 def _call(words: list[str], shown: bool) -> int:
-    from search.cli import COMMANDS, main
+    from search.cli import is_hydras, main
 
-    if words[0] == "servefront":
-        return main(words[1:])
+    if words[0] == "servefront" or words[:3] == ["python", "-m", "search"]:
+        rest = words[1:] if words[0] == "servefront" else words[3:]
+        searches = not rest or is_hydras(rest[0])
+        return main([*rest, FEW_TRIALS] if searches and not shown and "strategy=exact" not in rest else rest)
     assert words[:2] == ["python", "-m"], f"{shlex.join(words)}: no command that a test runs; mark the block `text`"
-    if words[2] == "search":
-        few = [] if shown or "strategy=exact" in words else [FEW_TRIALS]
-        return main(["search", *words[3:], *few])
-    name = words[2].removeprefix("search.")
-    module = COMMANDS[name][0] if name in COMMANDS else words[2]
-    assert module == words[2] or module.startswith(f"{words[2]}."), f"python -m {words[2]} is not {name}"
-    return int(importlib.import_module(module).main(words[3:]))
+    return int(importlib.import_module(words[2]).main(words[3:]))
 
 
 @contextlib.contextmanager

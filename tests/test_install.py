@@ -39,13 +39,3 @@ def test_from_an_installed_wheel(repo, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Recommended plan" in done.stdout
     assert list((tmp_path / "outputs" / "qwen3_235b").iterdir())
-
-
-def test_console_script_lists_its_commands(capsys):
-    from search.cli import COMMANDS, main
-
-    assert main(["--help"]) == 0
-    out = capsys.readouterr().out
-    assert all(name in out for name in COMMANDS)
-    assert main(["bogus"]) == 2
-    assert "unknown command 'bogus'" in capsys.readouterr().err

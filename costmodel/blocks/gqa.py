@@ -86,7 +86,7 @@ class GroupedQueryAttention:
         # (ring or all-gather context parallelism, Llama 3 report arXiv:2407.21783, section 3.3.2).
         gathered = 2.0 * kv * ACTIVATION_BYTES * layout.sp
         yield Collective("attention.kv_exchange", "all_gather", gathered, layout.sp, layout.tp, "prompt_tokens")
-        yield Core("attention.prefill", "prefill_attention", **core, context=pairs / max(lengths.new, 1.0))
+        yield Core("attention.prefill", "prefill_attention", **core, context=pairs / np.maximum(lengths.new, 1.0))
         yield Core("attention.decode", "decode_attention", **core, context=context)
         yield Gemm(
             "attention.output",

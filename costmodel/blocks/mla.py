@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from costmodel.architecture import Setting
 from costmodel.blocks.sparse import Indexer
 from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation, Rows
@@ -114,7 +116,7 @@ class LatentAttention:
             "prefill_attention",
             **core,
             io_per_token=heads * prefill * ACTIVATION_BYTES,
-            context=pairs / max(lengths.new, 1.0),
+            context=pairs / np.maximum(lengths.new, 1.0),
         )
         yield Core(
             "attention.decode", "mla_decode", **core, io_per_token=heads * folded * ACTIVATION_BYTES, context=context

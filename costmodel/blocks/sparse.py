@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from costmodel.architecture import Setting
 from costmodel.operations import ACTIVATION_BYTES, Core, Elementwise, Gemm, Operation
 
@@ -53,6 +55,6 @@ class Indexer:
             "io_per_token": float(width),
             "heads": self.heads,
         }
-        context = lengths.prefill_pairs() / max(lengths.new, 1.0)
+        context = lengths.prefill_pairs() / np.maximum(lengths.new, 1.0)
         yield Core(f"{name}.prefill", "prefill_attention", **core, context=context)
         yield Core(f"{name}.decode", "decode_attention", **core, context=lengths.decode_context())

@@ -1,4 +1,4 @@
-"""``python -m search calibrate RUNS... --out ENGINE.yaml``: fit an engine's constants to your own runs.
+"""``servefront calibrate RUNS... --out ENGINE.yaml``: fit an engine's constants to your own runs.
 
 RUNS are the JSON that ``vllm bench serve --save-result`` writes, SGLang's ``bench_serving`` JSONL, or CSV files in a
 schema of docs/validate.md. The fit starts from the engine's file in the catalog and stays near it where the runs say
@@ -10,7 +10,6 @@ file goes into ``<folder>/hardware/``.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -181,11 +180,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="catalog name; needed for JSON and JSONL")
     parser.add_argument("--hardware", help="catalog name; needed for JSON and JSONL")
     parser.add_argument("--precision", default="", help="of the weights: bf16, fp8, fp4; as published by default")
-    parser.add_argument("--gpus", type=int, help="tp x attn-dp x pp by default")
-    for name in ("tp", "pp", "attn-dp", "ep"):
-        parser.add_argument(f"--{name}", type=int, default=1)
+    parser.add_argument("--gpus", type=int, help="accelerators of the runs (default: tp x attn-dp x pp)")
+    degrees = {
+        "tp": "tensor parallel degree",
+        "pp": "pipeline stages",
+        "attn-dp": "attention groups that see different sequences",
+        "ep": "expert parallel degree",
+    }
+    for name, meaning in degrees.items():
+        parser.add_argument(f"--{name}", type=int, default=1, help=f"{meaning} of the runs (default: 1)")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

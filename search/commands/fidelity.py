@@ -1,4 +1,4 @@
-"""``python -m search fidelity FILE.csv``: how far predictions are off where nothing was fitted, and the intervals.
+"""``servefront fidelity FILE.csv``: how far predictions are off where nothing was fitted, and the intervals.
 
 Families (model, system, engine) are left out one at a time, then models, systems and engines; the constants are fitted
 to the rest and the left-out rows predicted. The same constants are refitted to everything: those of ``conf/engine``.
@@ -48,7 +48,9 @@ from search.inputs.hardware_catalog import load_engine, load_hardware
 
 def main(argv: list[str]) -> int:
     """Print the tables of docs/fidelity.md; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="servefront fidelity", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="servefront fidelity", description="How far predictions are off where nothing was fitted."
+    )
     parser.add_argument("file", type=Path, help="measurements in the schema of silicon_dev.csv")
     parser.add_argument("--published", type=Path, help="published figures: intervals of the two classes for them")
     parser.add_argument(
@@ -203,7 +205,3 @@ def show_choices(title: str, read: Read, found: Figures) -> None:
         f"choices, {title}: rank correlation {order.mean:.3f}; mean loss {taken.loss:.1%} over {taken.decisions} "
         f"decisions, limits kept {taken.kept:.1%}, within 5 % {taken.nearly_kept:.1%}"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""``python -m search inspect path/to/config.json``: what the reader made of a config, as text or JSON.
+"""``servefront inspect path/to/config.json``: what the reader made of a config, as text or JSON.
 
 Exit 0, or 2 with one line if the config cannot be read exactly.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
@@ -211,7 +210,3 @@ def _figure(name: str, value: Any) -> str:
 def _printable(line: str) -> str:
     """Control characters of a config's strings are shown, not obeyed."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""``python -m search.render.launch RUN --plan ROW --engine NAME``: the command that starts a plan of a run.
+"""``servefront launch RUN --plan ROW --engine NAME``: the command that starts a plan of a run.
 
 A line a plan on standard output; lines that begin with ``#`` say what to expect, so that the whole is a shell script.
 Exit 0: there is a command. 1: the engine refuses the plan, or under ``all`` every one of them; the rule is named. 2:
@@ -103,9 +103,5 @@ def _parser() -> argparse.ArgumentParser:
         help="a row of pareto.csv (1 is the first), all of them (all), recommended (default), changes to it as "
         "tp=4,ep=8, or a plan.yaml",
     )
-    parser.add_argument("--engine", required=True, choices=ENGINES)
+    parser.add_argument("--engine", required=True, choices=ENGINES, help="the engine to start it on")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from search.base.errors import InputError, NoFeasiblePlan
 from search.base.escape import plain
 from search.base.paths import conf_dir
+from search.commands import search_help
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
 from search.inputs.compose import missing_option, one_line
 from search.inputs.run_name import register
@@ -34,6 +35,9 @@ _failures: list[tuple[str, int]] = []  # message and exit code
 
 def main(arguments: list[str]) -> int:
     """Run Hydra on ``arguments`` and return the exit code."""
+    if search_help.asks(arguments):
+        print(search_help.text(arguments))
+        return 0
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     old = sys.argv

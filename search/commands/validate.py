@@ -1,4 +1,4 @@
-"""``python -m search validate FILE.csv``: predict measurements and say how far off the predictions are.
+"""``servefront validate FILE.csv``: predict measurements and say how far off the predictions are.
 
 FILE.csv has the columns of ``silicon_dev.csv``, of ``published_dev.csv`` or of ``start_logs.csv`` (what servers log
 when they start: then weights, cache and whether they start are predicted). Exit 0, or 2 with one line if a file or
@@ -8,7 +8,6 @@ folder cannot be used.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from search.base.errors import InputError
@@ -77,7 +76,3 @@ def _parser() -> argparse.ArgumentParser:
         "--compare", type=Path, action="append", default=[], metavar="FILE", help="another program's predictions"
     )
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,9 @@ gigabytes), no interpolation (it could read the environment), no key twice, ``MA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from search.inputs.schema import PlanConfig
 
 MAX_BYTES = 100_000
 MAX_NAME = 400
+MOST_OF_AN_AXIS = 10_000_000
 MOST_CLAIMED = 1e18  # of any figure: products of two claims stay finite
 KEYS = tuple(PlanConfig.__dataclass_fields__)
 
@@ -74,16 +77,32 @@ def check_plan(key: str, config: PlanConfig) -> PlanConfig:
             raise InputError(
                 f"{key}.layout: unknown degree {axis!r}; allowed: {', '.join(a for a in AXES if a != 'batch')}"
             )
-        number(f"{key}.layout.{axis}", value, 0, 10_000_000)
+        number(f"{key}.layout.{axis}", value, 0, MOST_OF_AN_AXIS)
     for axis in ("gpus", "tp"):
         if axis not in config.layout:
             raise InputError(f"{key}.layout.{axis}: must be given")
-    number(f"{key}.batch", config.batch, 0, 10_000_000)
+    number(f"{key}.batch", config.batch, 0, MOST_OF_AN_AXIS)
     for figure, claimed in config.claims.items():
         if figure not in COLUMNS:
             raise InputError(f"{key}.claims: unknown figure {figure!r}; known: {', '.join(COLUMNS)}")
         number(f"{key}.claims.{figure}", claimed, 0, MOST_CLAIMED, open_low=False)
     return config
+
+
+def read_degrees(key: str, found: Any) -> dict[str, int]:
+    """A plan as one flat mapping, ``{"tp": 4, "ep": 8, "batch": 256}``: all of ``AXES``, what is left out being 1, and
+    ``gpus`` the fewest that the degrees fill. Whether the plan exists is for the rules to say."""
+    if not isinstance(found, Mapping):
+        raise InputError(f"{key}: {_shown(found)} is no plan; give degrees with numbers, as {{'tp': 4, 'batch': 64}}")
+    for name in found:
+        if name not in AXES:
+            raise InputError(f"{key}: unknown key {_shown(name)}; allowed: {', '.join(AXES)}")
+    axes = dict.fromkeys(AXES, 1) | {name: _whole(f"{key}.{name}", value) for name, value in found.items()}
+    if "gpus" not in found:
+        axes["gpus"] = axes["dp"] * axes["pp"] * math.lcm(axes["tp"] * axes["sp"], axes["ep"])
+    for name, value in axes.items():
+        number(f"{key}.{name}", value, 0, MOST_OF_AN_AXIS)
+    return axes
 
 
 def _mapping(key: str, value: Any) -> dict[str, Any]:
@@ -98,7 +117,7 @@ def _mapping(key: str, value: Any) -> dict[str, Any]:
 def _number(key: str, value: Any) -> float:
     """A number, or text that is one: YAML 1.1 reads ``1e-5`` as text."""
     try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
+        if isinstance(value, bool) or not isinstance(value, Real | str):  # NumPy's numbers are Real
             raise ValueError
         return float(value)
     except (ValueError, OverflowError):

@@ -2,7 +2,8 @@
 
 Hydra composes these groups without a schema; ``search.inputs.typed`` merges the result into ``Config``. (With the
 schema in the defaults list Hydra 1.3 would take an added key such as ``+modle=x`` in silence.) Units are SI and stand
-in the names. ``docs/configuration.md`` explains the keys.
+in the names. ``docs/configuration.md`` explains the keys. Hardware, clusters and engines have the fields of the cost
+model's records, which are declared there and nowhere else; what stands here is what the cost model does not ask for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
+
+from costmodel.cluster import Cluster, Tier
+from costmodel.engine import Engine
+from costmodel.hardware import Accelerator
+from costmodel.working_memory import WorkingMemory
+from search.inputs.derived import Derived, after, schema_of
 
 
 @dataclass
@@ -24,84 +31,36 @@ class ModelConfig:
     published: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class HardwareConfig:
-    name: str = MISSING
-    vendor: str = ""
-    aliases: list[str] = field(default_factory=list)
-    memory_bytes: float = MISSING
-    datasheet_memory_bytes: float | None = None
-    memory_bytes_per_s: float = MISSING
+@schema_of(Accelerator)
+class HardwareConfig(Derived):
+    aliases: list[str] = after("vendor", default_factory=list)
     peak_flops: dict[str, float] = MISSING
-    link_bytes_per_s: float | None = None
-    power_w: float | None = None
-    price_per_hour: float | None = None
-    price_as_of: str | None = None
-    dependent_launch: bool = True  # False: no programmatic dependent launch (AMD; NVIDIA before Hopper)
+    price_as_of: str | None = after("price_per_hour", default=None)
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class TierConfig:
-    name: str = MISSING
-    size: int = MISSING
-    latency_s: float = MISSING
+@schema_of(Tier)
+class TierConfig(Derived):
     bytes_per_s: float | None = None  # null: the accelerator's own link
-    efficiency: float = 1.0  # share of bytes_per_s that a collective achieves
-    oversubscription: float = 1.0
-    switch_latency_s: float = 0.0  # 0: the switch adds nothing up
     source: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class ClusterConfig:
-    name: str = MISSING
-    source: str = ""
+@schema_of(Cluster)
+class ClusterConfig(Derived):
+    source: str = after("name", default="")
     tiers: list[TierConfig] = MISSING
 
 
-@dataclass
-class EngineConfig:
-    name: str = MISSING  # any | vllm | sglang | trtllm
-    version: str = ""
-    max_batched_tokens: int = 8192
-    block_tokens: int = 16
-    output_reserved: float = 1.0
-    reserve_bytes: float = MISSING
-    dense_split: str = "tp"
-    exchange: str = "allgather"
-    expert_imbalance: float = 1.0
-    expert_skew: float = 0.0
-    expert_tile_rows: float = 0.0
-    expert_stretch: float = 1.0
-    expert_kernels: str = "any"
-    expert_rows: str = "local"
-    attention_format: str = "bf16"
-    comm_overlap: float = 0.0
-    all_reduce: str = "custom"
-    all_reduce_norm: str = "apart"
-    one_pass_tokens: int = 0
-    shared_stream_tokens: int = 0
-    launch_share: float = 1.0
-    unfused_launches: float = 1.0
-    input_quantisation: str = "apart"
-    fp8_products: str = "cutlass"
-    step_overhead_s: float = 0.0
-    layer_overhead_s: float = 0.0
-    sequence_overhead_s: float = 0.0
-    request_overhead_s: float = 0.0
-    prompt_token_s: float = 0.0
-    eager_launch_s: float = 0.0
-    eager_layers: str = "experts"
-    eager_experts_s: float = 0.0
-    captured_tokens: int = 0
-    prefill_graphs: str = "counted"
-    stream_token_s: float = 0.0
-    stream_interval: int = 1
-    steps_ahead: float = 0.0
-    hold_steps: float = 0.0
-    memory: dict[str, Any] = field(default_factory=dict)
+@schema_of(WorkingMemory)
+class MemoryConfig(Derived):
+    pass
+
+
+@schema_of(Engine)
+class EngineConfig(Derived):
+    version: str = after("name", default="")
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     sources: dict[str, str] = field(default_factory=dict)
 
 

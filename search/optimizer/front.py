@@ -13,6 +13,7 @@ from costmodel.columns import COLUMNS, column
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scores import Scores
 from search.base.errors import InputError
+from search.optimizer.ties import settled
 
 REFERENCE = 1.1  # of every objective, scaled to the exact front's range
 
@@ -52,9 +53,10 @@ def non_dominated(costs: Array) -> NDArray[np.bool_]:
 
 
 def pareto_front(costs: Array, feasible: NDArray[np.bool_]) -> IntArray:
-    """Indices of the front among the feasible rows, ascending."""
+    """Indices of the front among the feasible rows, ascending. Costs within rounding of each other are equal: a plan
+    that another one beats in nothing but rounding has no place on it."""
     index = np.flatnonzero(feasible)
-    return index[non_dominated(costs[index])]
+    return index[non_dominated(np.apply_along_axis(settled, 0, costs[index]))]
 
 
 def hypervolume_share(costs: Array, exact: Array) -> float:

@@ -91,19 +91,15 @@ def _count_refused(removed: dict[str, int], verdicts: dict[str, IntArray]) -> No
 def why_not(plans: Plans, facts: Facts) -> list[dict[str, str | None]]:
     """For each plan, the first rule broken: under ``layout`` if it does not exist at all, then by engine; ``None``
     where it is taken."""
-    general = general_rules()
-    broken = first_broken(general, plans, facts)
-    answers: list[dict[str, str | None]] = []
-    for i in range(len(plans)):
-        if broken[i] < len(general):
-            name = general[broken[i]].name
-            answers.append({"layout": name, **dict.fromkeys(ENGINES, name)})
-            continue
-        answer: dict[str, str | None] = {"layout": None}
-        one = plans.take(slice(i, i + 1))
-        for engine in ENGINES:
-            rules = engine_rules(engine)
-            first = int(first_broken(rules, one, facts)[0])
-            answer[engine] = rules[first].name if first < len(rules) else None
-        answers.append(answer)
-    return answers
+    layout = _names(general_rules(), plans, facts)
+    refusals = {engine: _names(engine_rules(engine), plans, facts) for engine in ENGINES}
+    return [
+        {"layout": broken, **{engine: broken or names[i] for engine, names in refusals.items()}}
+        for i, broken in enumerate(layout)
+    ]
+
+
+def _names(rules: list[Rule], plans: Plans, facts: Facts) -> list[str | None]:
+    """The first of the rules that each plan breaks."""
+    names = [*(rule.name for rule in rules), None]
+    return [names[i] for i in first_broken(rules, plans, facts)]

@@ -14,14 +14,16 @@ from costmodel.scores import COSTS, PREDICTED, Scores
 from search.base.errors import InputError
 from search.evidence.measured.intervals import CLASSES, load_intervals
 from search.optimizer.front import Objectives
+from search.optimizer.ties import TIED, settled
 
 LAYOUT = READING_ORDER[:-1]  # all but the batch
+NEAR = 1e3 * TIED  # relative: all that can be tied to a value lies well within
 
 
 @dataclass(frozen=True)
 class Policy:
     """Columns with directions, the first decides, the others break ties in order; then the layout's degrees, smaller
-    first."""
+    first. Values within rounding of each other are ties."""
 
     columns: Mapping[str, str]
 
@@ -42,7 +44,7 @@ class Policy:
     def order(self, plans: Plans, scores: Scores) -> IntArray:
         """Indices from the best to the worst."""
         keys = [
-            (-1.0 if direction == "max" else 1.0) * column(name, plans, scores)
+            settled((-1.0 if direction == "max" else 1.0) * column(name, plans, scores))
             for name, direction in self.columns.items()
         ]
         keys += [column(name, plans, scores) for name in READING_ORDER]
@@ -98,9 +100,8 @@ def recommend(
     relaxed = []
     for i, limit in enumerate(scores.limits):
         row = _covered(order[_without(scores, i)[order]], values, name, direction, coverage)
-        gain = 0.0
-        if row != best:
-            gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0) + 0.0  # no -0
+        gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)
+        gain = 0.0 if abs(gain) <= TIED else gain
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
     # At 1 an axis ends by nature; elsewhere the space may have been cut too short.
     ends = tuple(a for a, allowed in axes.items() if int(getattr(plans, a)[best]) in {allowed[0], allowed[-1]} - {1})
@@ -119,9 +120,9 @@ def best_feasible(plans: Plans, scores: Scores, policy: Policy, coverage: IntArr
     values = column(name, plans, scores)
 
     def first(among: IntArray) -> int:
-        # Only plans that share the best value need the whole order.
-        chosen = values[among]
-        tied = among[chosen == (chosen.max() if direction == "max" else chosen.min())]
+        # Only plans near the best value need the whole order.
+        costs = values[among] * (-1.0 if direction == "max" else 1.0)
+        tied = among[costs <= costs.min() + NEAR * np.abs(costs.min())]
         return int(tied[policy.order(plans.take(tied), scores.take(tied))[0]])
 
     ranked = [first(rows)]

@@ -96,7 +96,10 @@ def run(config: Config) -> Outcome:
             "raise it or choose another strategy"
         )
     with watch.stage("exact" if exact else "front"):
-        plans, scores, engines = _everything(scenario, legal) if exact else _seen(archive, legal)
+        if exact:
+            plans, scores, engines = legal.plans, score_all(scenario, legal.plans), legal.engines
+        else:
+            plans, scores, engines = _seen(archive, legal)
         costs = objectives.costs(plans, scores)
         front = pareto_front(costs, scores.feasible)
         if exact and archive is not None and report is not None and len(front):
@@ -116,11 +119,12 @@ def run(config: Config) -> Outcome:
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))
 
 
-def _everything(scenario: Scenario, legal: Legal) -> tuple[Plans, Scores, np.ndarray]:
-    """Every legal plan, scored in chunks."""
-    starts = range(0, len(legal), EXACT_CHUNK)
-    parts = [evaluate(scenario, legal.plans.take(slice(i, i + EXACT_CHUNK))) for i in track(starts, "exact front")]
-    return legal.plans, join_scores(parts), legal.engines
+def score_all(scenario: Scenario, plans: Plans) -> Scores:
+    """Legal plans (one at least), scored in chunks."""
+    starts = range(0, len(plans), EXACT_CHUNK)
+    return join_scores(
+        [evaluate(scenario, plans.take(slice(i, i + EXACT_CHUNK))) for i in track(starts, "exact front")]
+    )
 
 
 def _seen(archive: Archive | None, legal: Legal) -> tuple[Plans, Scores, np.ndarray]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from costmodel.engine import ENGINES
 from costmodel.plans import AXES, IntArray, Plans
-from costmodel.scores import COSTS, FIGURES, PREDICTED
+from costmodel.scenario import Scenario
+from costmodel.scores import COSTS, FIGURES, PREDICTED, Scores
 from search.base.escape import csv_cell
 from search.evidence.measured.intervals import CLASSES, load_intervals
 from search.optimizer.outcome import Outcome
@@ -37,11 +38,20 @@ def header() -> list[str]:
 def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
     """The columns of ``header`` for some rows, as Python values."""
     plans, scores = outcome.plans.take(rows), outcome.scores.take(rows)
-    intervals, known = load_intervals(), outcome.coverage[rows]
-    dense = not outcome.scenario.model.has_experts
-    ones = [1] * len(rows)
+    return plan_columns(outcome.scenario, plans, scores, outcome.engines[:, rows], outcome.coverage[rows])
+
+
+def plan_columns(
+    scenario: Scenario, plans: Plans, scores: Scores, engines: np.ndarray, coverage: IntArray
+) -> list[list[Any]]:
+    """The columns of ``header`` for ``n`` plans that no run need have found: ``engines`` of shape (3, n), which engine
+    takes each, ``coverage`` of shape (n,), indices into ``CLASSES``. A figure that needs a price or a power which is
+    not known is empty text."""
+    intervals, known = load_intervals(), coverage
+    ones = [1] * len(plans)
     table: list[list[Any]] = [getattr(plans, name).tolist() for name in DEGREES]
-    table += [plans.attn_dp.tolist(), ones if dense else plans.moe_tp.tolist(), engine_names(outcome.engines[:, rows])]
+    table += [plans.attn_dp.tolist(), plans.moe_tp.tolist() if scenario.model.has_experts else ones]
+    table += [engine_names(engines)]
     for figure in FIGURES:
         table.append(getattr(scores, figure).tolist())
         if figure in PREDICTED:
@@ -51,7 +61,7 @@ def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
             table += [getattr(scores, figure).tolist()]
             table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
         else:
-            table += [[""] * len(rows)] * 3
+            table += [[""] * len(plans)] * 3
     return [*table, [CLASSES[c] for c in known]]
 
 
@@ -99,11 +109,15 @@ def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:
     space are not legal plans of it and stand in ``plan.md``."""
     rows, sampled = candidate_rows(outcome, outcome.config.output.max_candidates)
     scores = outcome.scores.take(rows)
-    limits = np.array([*scores.limits, ""])
-    table = [*columns(outcome, rows), [str(b).lower() for b in scores.feasible.tolist()]]
-    table.append([str(limits[i]) for i in scores.first_violated()])
+    table = [*columns(outcome, rows), [str(b).lower() for b in scores.feasible.tolist()], missed_limits(scores)]
     _write(path, [*header(), "feasible", "violated"], table)
     return len(rows), sampled
+
+
+def missed_limits(scores: Scores) -> list[str]:
+    """The first limit that each plan misses, empty text where it keeps all."""
+    limits = np.array([*scores.limits, ""])
+    return [str(limits[i]) for i in scores.first_violated()]
 
 
 def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:

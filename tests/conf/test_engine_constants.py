@@ -2,6 +2,7 @@
 
 import pytest
 
+from costmodel.working_memory import UNKNOWN_MEMORY
 from search.evidence.measured.fitting import ACCELERATOR_CONSTANTS, CONSTANTS, SHARED_CONSTANTS
 from search.inputs.hardware_catalog import load_engine
 
@@ -11,8 +12,12 @@ ENGINES = ("any", "vllm", "sglang", "trtllm")
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_figure_has_a_source(name):
     engine = vars(load_engine(name))
-    stated = {key for key in engine if key not in ("name", "version", "sources")}
-    assert stated == set(engine["sources"])
+    stated = {key for key in engine if key not in ("name", "version", "sources", "memory")}
+    assert stated <= set(engine["sources"])
+    held = {f"memory_{key}": value for key, value in vars(engine["memory"]).items()}
+    unknown = {f"memory_{key}": value for key, value in vars(UNKNOWN_MEMORY).items()}
+    told = set(engine["sources"]) - stated
+    assert {key for key in held if held[key] != unknown[key]} <= told <= set(held)
     assert all(len(text) > 5 for text in engine["sources"].values())
 
 

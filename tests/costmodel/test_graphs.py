@@ -11,9 +11,9 @@ from costmodel.architecture import Architecture, Layer, LayerRun
 from costmodel.blocks import MoeFfn
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mla import Indexer, LatentAttention
-from costmodel.engine import Engine
+from costmodel.engine import PREFILL_GRAPHS, Engine
 from costmodel.evaluate import evaluate
-from costmodel.graphs import PREFILL_GRAPHS, captured_tokens
+from costmodel.graphs import captured_tokens
 from costmodel.hardware import Accelerator
 from costmodel.plans import Plans
 from tests.costmodel.worked_case import qwen3, worked_case

@@ -1,4 +1,4 @@
-"""``python -m search audit PLAN.yaml`` or ``--vllm "vllm serve ..."``: a plan that somebody wrote, or a command that
+"""``servefront audit PLAN.yaml`` or ``--vllm "vllm serve ..."``: a plan that somebody wrote, or a command that
 somebody runs, against the model.
 
 Exit 0: every claim holds. 1: some claim fails, claims contradict each other or the layout, something measured is far

@@ -1,5 +1,5 @@
-"""Flags of a launch command beside those that ``search/launch/flags.py`` reads: what may be passed over, and what would
-change the figures though the model does not know it. A flag in neither is named as one that may.
+"""Flags of a launch command beside those that ``search/render/launch/flags.py`` reads: what may be passed over, and
+what would change the figures though the model does not know it. A flag in neither is named as one that may.
 
 Sources: vLLM 0.33.0 ``vllm/engine/arg_utils.py`` and ``vllm/entrypoints/common/cli_args.py``; SGLang 0.5.23
 ``sglang/srt/arg_groups/fields/{serving,observability,model,parallel,device}.py``.

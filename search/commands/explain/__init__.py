@@ -1,1 +1,1 @@
-"""``python -m search explain RUN``: why a plan is, or is not, what a run recommends (docs/explain.md)."""
+"""``servefront explain RUN``: why a plan is, or is not, what a run recommends (docs/explain.md)."""

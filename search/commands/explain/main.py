@@ -1,4 +1,4 @@
-"""``python -m search explain RUN [--plan PLAN]``: read the run, search it again, explain the plan.
+"""``servefront explain RUN [--plan PLAN]``: read the run, search it again, explain the plan.
 
 Exit 0 whatever the verdict; 2 with one line if the run or the plan cannot be read.
 """

@@ -12,6 +12,7 @@ from costmodel.plans import concatenate as join_plans
 from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
 from search.optimizer.outcome import Outcome
+from search.optimizer.ties import TIED, less
 
 MOST_DOMINATING = 3
 
@@ -49,7 +50,7 @@ def standing(outcome: Outcome, plan: Plans, scores: Scores) -> Standing:
         rank = int(np.flatnonzero(order == len(others))[0]) + 1
     costs = outcome.objectives.costs(outcome.plans.take(outcome.front), outcome.scores.take(outcome.front))
     mine = outcome.objectives.costs(plan, scores)[0]
-    better = np.all(costs <= mine, axis=1) & np.any(costs < mine, axis=1)
+    better = ~np.any(less(mine, costs), axis=1) & np.any(less(costs, mine), axis=1)
     dominating = outcome.front[better]
     shown = [Dominator(int(row), _leads(outcome, int(row), plan, scores)) for row in _leading(outcome, dominating)]
     on_front = rank is not None and len(dominating) == 0
@@ -66,5 +67,6 @@ def _leads(outcome: Outcome, row: int, plan: Plans, scores: Scores) -> dict[str,
     leads = {}
     for name, direction in outcome.objectives.directions.items():
         theirs, mine = column(name, outcome.plans, outcome.scores)[row], column(name, plan, scores)[0]
-        leads[name] = float(theirs / mine - 1.0) * (1.0 if direction == "max" else -1.0)
+        lead = float(theirs / mine - 1.0)
+        leads[name] = 0.0 if abs(lead) <= TIED else lead * (1.0 if direction == "max" else -1.0)
     return leads

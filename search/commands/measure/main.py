@@ -1,4 +1,4 @@
-"""``python -m search measure``: measure, fit, write.
+"""``servefront measure``: measure, fit, write.
 
 Exit 0; 2 with one line if some input, torch or the device cannot be used; 130 when interrupted. Files appear
 whole and all at the end.

@@ -1,4 +1,4 @@
-"""The command line of ``python -m search measure``, checked before anything is opened or run."""
+"""The command line of ``servefront measure``, checked before anything is opened or run."""
 
 from __future__ import annotations
 
@@ -126,13 +126,17 @@ def _parser() -> argparse.ArgumentParser:
         "(docs/measure.md).",
         allow_abbrev=False,
     )
-    parser.add_argument("--device", choices=KINDS, default="cuda", help="default: cuda (NVIDIA and AMD)")
-    parser.add_argument("--out", type=Path, metavar="FILE.yaml", help="the law; the file's name is the law's name")
+    parser.add_argument(
+        "--device", choices=KINDS, default="cuda", help="kind of accelerator (default: cuda, which is NVIDIA and AMD)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.yaml", help="write the law; the file's name is the law's name"
+    )
     parser.add_argument("--law-out", type=Path, metavar="FOLDER",
-                        help="a configuration folder: law/NAME.yaml, hardware/NAME.yaml and, with ranks, "
+                        help="fill a configuration folder: law/NAME.yaml, hardware/NAME.yaml and, with ranks, "
                         "cluster/NAME.yaml in it")  # fmt: skip
-    parser.add_argument("--hardware-out", type=Path, metavar="FILE.yaml", help="only the accelerator, to this file")
-    parser.add_argument("--timings", type=Path, metavar="FILE.csv", help="every timing")
+    parser.add_argument("--hardware-out", type=Path, metavar="FILE.yaml", help="write the accelerator alone")
+    parser.add_argument("--timings", type=Path, metavar="FILE.csv", help="write every timing")
     parser.add_argument("--name", help="name of the law (default: of --out, else measured_DEVICE)")
     parser.add_argument("--quick", action="store_true", help="a small grid, seconds instead of minutes")
     parser.add_argument("--dtypes", metavar="bf16,fp8", help=f"some of {', '.join(DTYPES)} (default: what is there)")

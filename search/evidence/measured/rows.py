@@ -106,7 +106,7 @@ def _milli(value: float | None) -> float | None:
 
 
 def _silicon(row: dict[str, str]) -> Measurement:
-    # Curated rows repeat InferenceX's to the second decimal (tests/search/measured/test_recipes.py).
+    # Curated rows repeat InferenceX's to the second decimal (tests/search/evidence/measured/test_recipes.py).
     drawn = row.get("origin") in ("inferencex", "curated")
     factor = REALISED if drawn else 1.0
     isl, osl = _float(row, "isl") or 0.0, _float(row, "osl") or 0.0

@@ -36,7 +36,8 @@ def find_model(name: str) -> str:
     """The option (file name without suffix) that ``name`` means: itself, its ``name`` or an alias, without regard to
     case, punctuation or an organisation before a slash. ``ConfigError`` names near ones if there is none."""
     known = _index()
-    for spelling in (name, name.rsplit("/", 1)[-1]):
+    bare = re.sub(r"\s*\([\d.]+[BT]\)$", "", name)  # tables write "DeepSeek-V3.1 (671B)"
+    for spelling in (name, name.rsplit("/", 1)[-1], bare):
         if plain(spelling) in known:
             return known[plain(spelling)]
     near = [known[form] for form in get_close_matches(plain(name.rsplit("/", 1)[-1]), known, n=6, cutoff=0.4)]

@@ -1,9 +1,9 @@
 """Judge what a plan claims of itself against what follows from the inputs.
 
-A claim **holds** inside the span of the derived figure (``search/document/spans.py``: an 80 % interval for what is
-predicted, a tolerance for what is counted). A promise that asks for less than the span **holds, with room**; one that
-asks for more fails, even inside the span where it beats the physical limit. A claim that fails as it stands may hold
-**only under another reading**. Claims that hold one by one and not together **contradict** each other.
+A claim **holds** inside the span of the derived figure (``search/render/document/spans.py``: an 80 % interval for what
+is predicted, a tolerance for what is counted). A promise that asks for less than the span **holds, with room**; one
+that asks for more fails, even inside the span where it beats the physical limit. A claim that fails as it stands may
+hold **only under another reading**. Claims that hold one by one and not together **contradict** each other.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from costmodel.engine import ENGINES
 from costmodel.plans import IntArray
 from costmodel.scores import COSTS
 from search.optimizer.outcome import Outcome
+from search.optimizer.ties import settled
 from search.render.document.view import Values
 
 MOST_ROWS = 20
@@ -60,7 +61,7 @@ def _best_in(outcome: Outcome, ranked: IntArray) -> dict[int, list[str]]:
     best: dict[int, list[str]] = {}
     costs = outcome.objectives.costs(outcome.plans.take(ranked), outcome.scores.take(ranked))
     for i, name in enumerate(outcome.objectives.names if len(ranked) else []):
-        best.setdefault(int(ranked[int(np.argmin(costs[:, i]))]), []).append(name)
+        best.setdefault(int(ranked[int(np.argmin(settled(costs[:, i])))]), []).append(name)
     return best
 
 

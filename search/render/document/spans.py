@@ -1,9 +1,9 @@
 """How far a claim may lie from what is derived and still hold.
 
-Latencies and throughputs are predictions: their span is the 80 % interval (``search/measured/intervals.py``). Bytes of
-weights and cache are counted: ``COUNTED`` either way. Activations and the engine's reserve are estimated: ``ESTIMATED``
-either way; a sum of both kinds gets the sum of their spans. Shares of a rate have counted work in the numerator and a
-predicted time below: the reciprocal of that time's interval. Degrees are exact.
+Latencies and throughputs are predictions: their span is the 80 % interval (``search/evidence/measured/intervals.py``).
+Bytes of weights and cache are counted: ``COUNTED`` either way. Activations and the engine's reserve are estimated:
+``ESTIMATED`` either way; a sum of both kinds gets the sum of their spans. Shares of a rate have counted work in the
+numerator and a predicted time below: the reciprocal of that time's interval. Degrees are exact.
 """
 
 from __future__ import annotations

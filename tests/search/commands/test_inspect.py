@@ -208,7 +208,7 @@ def test_as_a_module_without_slow_imports(config, repo):
     done = subprocess.run([sys.executable, "-c", code, config()], capture_output=True, text=True, cwd=repo)
     assert (done.returncode, done.stderr) == (0, "")
     done = subprocess.run(
-        [sys.executable, "-m", "search.commands.inspect", "absent.json"], capture_output=True, text=True, cwd=repo
+        [sys.executable, "-m", "search", "inspect", "absent.json"], capture_output=True, text=True, cwd=repo
     )
     assert done.returncode == 2
     assert done.stderr == "error: absent.json: cannot be read: No such file or directory\n"

@@ -1,0 +1,159 @@
+"""A replica: the passes of its attention groups, one after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from costmodel.serving.simulation.prefix_cache import PrefixCache
+from costmodel.serving.simulation.scheduler import Group, Pass, Scheduler, Ticket
+from costmodel.serving.step_table import StepTable
+
+POINTS = 4096  # of a history: beyond so many every other one is dropped
+
+
+@dataclass
+class History:
+    """Points (seconds, running, waiting, share of the cache taken), thinned as they grow in number."""
+
+    points: list[tuple[float, int, int, float]] = field(default_factory=list)
+    every: int = 1
+    seen: int = 0
+
+    def note(self, *point: float) -> None:
+        self.seen += 1
+        if self.seen % self.every:
+            return
+        self.points.append(point)  # type: ignore[arg-type]
+        if len(self.points) > POINTS:
+            self.points = self.points[::2]
+            self.every *= 2
+
+
+class Replica:
+    """``first_s[i]`` and ``last_s[i]``: when the first and the last token of request i were sent. ``clock`` is the end
+    of the last pass, ``unsent`` seconds of work that the process that sends tokens had then."""
+
+    def __init__(
+        self, table: StepTable, scheduler: Scheduler, prefix_tokens: int | None, stream_token_s: float
+    ) -> None:
+        self.table, self.of, self.stream_token_s = table, scheduler, stream_token_s
+        self.groups = [
+            Group(scheduler, None if prefix_tokens is None else PrefixCache(prefix_tokens)) for _ in range(table.groups)
+        ]
+        self.clock = self.unsent = 0.0
+        self.passes = 0
+        self.first_s: dict[int, float] = {}
+        self.last_s: dict[int, float] = {}
+        self.hits: dict[int, int] = {}
+        self.preempted: dict[int, int] = {}
+        self.history = History()
+
+    @property
+    def load(self) -> int:
+        """Requests inside and waiting."""
+        return sum(group.load for group in self.groups)
+
+    def push(self, at: float, index: int, prompt: int, answer: int, hit: int, blocks: tuple[int, ...]) -> bool:
+        """A request arrives at ``at`` seconds, not before those that came already; False if it can never be served. It
+        falls into the pass that runs and misses those that are scheduled already."""
+        if prompt + answer + self.of.block_tokens > self.of.cache_tokens:
+            return False
+        idle = not self.load
+        self.clock = max(self.clock, at) if idle else self.clock
+        ready = self.passes if idle else self.passes + self.of.steps_ahead
+        group = min(self.groups, key=lambda g: g.load)
+        group.waiting.append(Ticket(index, prompt, answer, hit, blocks, ready))
+        return True
+
+    def advance(self, until: float) -> Iterator[tuple[int, float]]:
+        """Run passes until one ends at ``until`` or later, or nothing is left; yields requests that are through, with
+        the time of their last token, as they leave."""
+        while self.clock < until and self.load:
+            yield from self._run(until)
+
+    def _run(self, until: float) -> list[tuple[int, float]]:
+        """One pass with prompts, or as many as nothing happens in."""
+        for group in self.groups:
+            while group.room() < 1:
+                ticket = group.preempt(self.passes)
+                self.preempted[ticket.index] = self.preempted.get(ticket.index, 0) + 1
+        if not any(group.decoding or group.starts(self.passes) for group in self.groups):
+            self._skip()
+        composed = [group.compose(self.passes) for group in self.groups]
+        prompts = any(a_pass.tokens for a_pass, _ in composed)
+        tickets = [ticket for _, complete in composed for ticket in complete]
+        passes, seconds = (1, self._seconds([p for p, _ in composed])) if prompts else self._jump(until)
+        self.clock += seconds
+        self.passes += passes
+        samples = sum(a_pass.samples for a_pass, _ in composed)
+        lag = self._send(samples, passes, seconds)
+        for group, (a_pass, _) in zip(self.groups, composed, strict=True):
+            if a_pass.decodes:
+                group.decoded(passes)
+        through: list[tuple[int, float]] = []
+        for group, (_, complete) in zip(self.groups, composed, strict=True):
+            for ticket in complete:
+                self._note(ticket, lag)
+                if group.begin(ticket):
+                    through.append((ticket.index, self.clock + lag))
+            through += [(ticket.index, self.clock + lag) for ticket in group.ended()]
+        for index, at in through:
+            self.last_s[index] = at
+        if through or tickets:
+            taken = max(group.taken for group in self.groups) / self.of.cache_tokens
+            running = sum(group.running for group in self.groups)
+            self.history.note(self.clock, running, self.load - running, taken)
+        return through
+
+    def _skip(self) -> None:
+        """Nobody is left to wait for: the passes that were scheduled ahead are empty."""
+        for group in self.groups:
+            for ticket in group.waiting:
+                ticket.ready = min(ticket.ready, self.passes)
+
+    def _note(self, ticket: Ticket, lag: float) -> None:
+        if ticket.index not in self.first_s:
+            self.first_s[ticket.index] = self.clock + lag
+            self.hits[ticket.index] = ticket.hit
+
+    def _seconds(self, passes: list[Pass]) -> float:
+        """Of a pass of all groups: as long as the busiest one's, experts working for all."""
+        total = sum(p.decodes + p.tokens for p in passes)
+        return max(self.table.seconds(*p, stage_rows=total) for p in set(passes))
+
+    def _jump(self, until: float) -> tuple[int, float]:
+        """Passes without prompts until an answer ends, a block is lacking, one ends after ``until`` or a waiting
+        request may be prefilled; and their seconds. Contexts grow by one a pass, and so, in a straight line, do its
+        seconds."""
+        most = min(min(group.next_end(), group.room()) for group in self.groups if group.decoding)
+        ready = [
+            g.waiting[0].ready - self.passes for g in self.groups if g.waiting and g.waiting[0].ready > self.passes
+        ]
+        most = min([most, *ready])
+        first = self._seconds(self._decoding(0))
+        if most == 1:
+            return 1, first
+        slope = (self._seconds(self._decoding(most)) - first) / most
+        wanted = until - self.clock
+        if wanted < most * first + slope * most * (most - 1) / 2.0:
+            # The least number of passes that take so long: first n + slope n (n - 1) / 2 >= wanted.
+            half = first - slope / 2.0
+            root = math.sqrt(max(half * half + 2.0 * slope * wanted, 0.0))
+            passes = wanted / half if slope <= 0 else (root - half) / slope
+            most = min(max(math.ceil(passes - 1e-9), 1), most)
+        return most, most * first + slope * most * (most - 1) / 2.0
+
+    def _decoding(self, later: int) -> list[Pass]:
+        """The pass of those that decode, ``later`` passes from now."""
+        return [Pass(g.decoding, g.context / max(g.decoding, 1) + later, 0, 0.0, g.decoding) for g in self.groups]
+
+    def _send(self, samples: int, passes: int, seconds: float) -> float:
+        """Seconds by which the sending of the last pass's tokens ends after the pass, in the mean of its tokens: one
+        process writes those of all requests, one after the other."""
+        work = samples * self.stream_token_s
+        before = max(self.unsent - seconds / passes, 0.0) + (passes - 1) * (work - seconds / passes)
+        before = max(before, 0.0)
+        self.unsent = before + work
+        return before + work / 2.0

@@ -1,0 +1,208 @@
+"""Seconds of a pass from tables: what an event simulation asks for a million times and ``forward`` answers once.
+
+An operation's time depends on the rows of the pass, or on its decodes and their context, or on its prompt tokens and
+what they see, or on its samples; ``forward`` adds operations up. So the time of a pass is
+
+    base + rows(t, u) + decodes(d, c) + prompts(p, s) + samples(n)
+
+with t rows of a rank, u different tokens of the stage, d decodes with a mean context of c, p prompt tokens that see s
+tokens in the mean, n tokens sampled; each term is ``forward`` of a pass that has this part alone, less that of an empty
+one. What the host needs to launch a pass with prompts is no sum: it is kept apart, and the longer of the two counts;
+what it needs for each sequence comes on top.
+A state space scan runs over decodes and prompts in one call, whose fixed cost both terms hold: ``both_s`` takes one
+back. Whole tiles of rows make steps, so ``rows`` and ``samples`` are tabulated at every whole number; the rest is
+smooth and interpolated. ``tests/costmodel/serving/test_step_table.py`` sets the sum against ``forward``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from costmodel.forward import forward
+from costmodel.host import eager_seconds
+from costmodel.lengths import PassLengths
+from costmodel.plans import Array, Plans
+from costmodel.scenario import Scenario
+from costmodel.stages import Stages
+from costmodel.step import Step
+
+CONTEXTS = 48  # points between no context and the longest
+PROMPTS = 64  # numbers of prompt tokens
+EXACT = 64  # counts that are tabulated one by one; beyond it each is SPACING times the last
+SPACING = 1.03
+
+
+@dataclass(frozen=True)
+class Parts(Step):
+    """A pass whose rows are not those of its decodes and prompts."""
+
+    rows: Any = 0.0
+    stage_rows: Any = 0.0
+
+    @cached_property
+    def tokens(self) -> Any:
+        return self.rows
+
+    @cached_property
+    def stage_tokens(self) -> Any:
+        return self.stage_rows
+
+
+@dataclass(frozen=True)
+class Passes:
+    """One plan's passes, timed on request. ``groups`` attention groups of a stage; ``sp`` ranks share a prompt."""
+
+    scenario: Scenario
+    plan: Plans
+
+    def __post_init__(self) -> None:
+        if len(self.plan) != 1:
+            raise ValueError(f"one plan, not {len(self.plan)}")
+        if int(self.plan.pp[0]) != 1:
+            raise ValueError("a table holds the passes of one pipeline stage")
+
+    def seconds(self, **parts: Array) -> Array:
+        """Shape (n,): seconds of passes with ``rows``, ``stage_rows``, ``decodes`` of ``context``, ``tokens`` of
+        prompts that see ``seen``, and ``samples``, each of shape (n,) or absent for none; the host's work left out."""
+        scenario, step = self._step(parts)
+        engine = replace(
+            scenario.engine, eager_launch_s=0.0, eager_experts_s=0.0, step_overhead_s=0.0, sequence_overhead_s=0.0
+        )
+        return self._latency(replace(scenario, engine=engine), step)
+
+    def whole_seconds(self, **parts: Array) -> Array:
+        """The same with the host's work."""
+        return self._latency(*self._step(parts))
+
+    def launch_seconds(self, rows: Array, stage_rows: Array) -> Array:
+        """Seconds that the host needs to launch a pass with prompts of so many rows."""
+        scenario, step = self._step({"rows": rows, "stage_rows": stage_rows, "tokens": rows})
+        return np.broadcast_to(eager_seconds(scenario, self._stages, step), (len(rows), 1))[:, 0]
+
+    @cached_property
+    def _stages(self) -> Stages:
+        return Stages.of(self.scenario.model, self.plan.pp)
+
+    def _latency(self, scenario: Scenario, step: Step) -> Array:
+        latency = forward(scenario, self._stages, step).latency_s
+        return np.array(np.broadcast_to(latency, np.broadcast_shapes(latency.shape, np.shape(step.tokens)))[:, 0])
+
+    def _step(self, parts: dict[str, Array]) -> tuple[Scenario, Step]:
+        size = max(len(part) for part in parts.values())
+        zero = np.zeros((size, 1))
+        column = {name: np.asarray(part, dtype=float)[:, None] for name, part in parts.items()}
+        tokens, context = column.get("tokens", zero), column.get("context", zero)
+        lengths = PassLengths(1, 1, 0.0, tokens, column.get("seen", zero), context)
+        decodes, prompts = column.get("decodes", zero), (tokens > 0).astype(float)
+        step = Parts(
+            decodes, prompts, decodes, prompts, column.get("samples", zero), lengths,
+            self.scenario.layout(self.plan), column.get("rows", zero), column.get("stage_rows", zero),
+        )  # fmt: skip
+        return replace(self.scenario, lengths=lengths), step
+
+
+@dataclass(frozen=True)
+class StepTable:
+    """Tables of one plan, as lists that a scalar look-up is quick in. ``most_rows`` of a rank in a pass, up to which it
+    holds; contexts beyond the last point go on in a straight line."""
+
+    base: float
+    rows: list[float]
+    stage_rows: list[int]
+    stage: list[float]
+    decodes: list[int]
+    contexts: list[float]
+    decoding: list[list[float]]
+    prompts: list[int]
+    seen: list[float]
+    prefilling: list[list[float]]
+    both_s: float
+    samples: list[float]
+    launch: list[float]
+    step_host_s: float
+    sequence_host_s: float
+    groups: int
+    sp: int
+
+    @classmethod
+    def of(cls, scenario: Scenario, plan: Plans, most_sequences: int, longest: int) -> StepTable:
+        """For up to ``most_sequences`` of a group at a time, of up to ``longest`` tokens."""
+        passes = Passes(scenario, plan)
+        groups = int(plan.attn_dp[0])
+        budget = max(int(scenario.engine.max_batched_tokens), most_sequences)
+        count = np.arange(budget + 1, dtype=float)
+        empty = float(passes.seconds(rows=np.zeros(1), stage_rows=np.zeros(1))[0])
+        rows = passes.seconds(rows=count, stage_rows=count * groups) - empty
+        sp = int(plan.sp[0])
+        at = _spaced(budget * groups * sp) if groups * sp > 1 else [0, 1]
+        stage = passes.seconds(rows=np.ones(len(at)), stage_rows=np.array(at, dtype=float)) - empty
+        decodes = _spaced(most_sequences)
+        contexts = np.concatenate([[0.0], np.geomspace(16.0, max(longest, 32), CONTEXTS - 1)])
+        d, c = (grid.ravel() for grid in np.meshgrid(np.array(decodes, dtype=float), contexts, indexing="ij"))
+        decoding = (passes.seconds(decodes=d, context=c) - empty).reshape(len(decodes), -1)
+        sizes = sorted({0, *np.geomspace(1, budget, PROMPTS).round().astype(int).tolist()})
+        p, s = (grid.ravel() for grid in np.meshgrid(np.array(sizes, dtype=float), contexts, indexing="ij"))
+        prefilling = (passes.seconds(tokens=p, seen=s) - empty).reshape(len(sizes), -1)
+        one = np.ones(1)
+        alone = [
+            float(passes.seconds(**part)[0]) - empty for part in ({"decodes": one, "context": one}, {"tokens": one})
+        ]
+        both = float(passes.seconds(decodes=one, context=one, tokens=one)[0]) - empty - sum(alone)
+        samples = passes.seconds(samples=np.arange(most_sequences + 1, dtype=float)) - empty
+        launch = passes.launch_seconds(count, count * groups)
+        return cls(
+            empty, rows.tolist(), at, stage.tolist(), decodes, contexts.tolist(), decoding.tolist(), sizes,
+            contexts.tolist(), prefilling.tolist(), both, samples.tolist(), launch.tolist(),
+            scenario.engine.step_overhead_s, scenario.engine.sequence_overhead_s, groups, sp,
+        )  # fmt: skip
+
+    def seconds(
+        self, decodes: int, context: float, tokens: int = 0, seen: float = 0.0, samples: int = 0, stage_rows: int = -1
+    ) -> float:
+        """A pass of a group with ``decodes`` of mean ``context``, ``tokens`` of prompts that see ``seen`` in the mean
+        and ``samples`` tokens sampled; ``stage_rows`` of all groups (by default each has as many as this one)."""
+        rows = decodes + -(-tokens // self.sp)
+        samples = samples or decodes
+        total = self.base + self.rows[rows] + self.samples[samples]
+        if self.groups * self.sp > 1:
+            stage_rows = (decodes + tokens) * self.groups if stage_rows < 0 else stage_rows
+            total += _line(self.stage_rows, self.stage, stage_rows)
+            total -= _line(self.stage_rows, self.stage, rows * self.groups)
+        if decodes:
+            total += _between(self.decodes, self.contexts, self.decoding, decodes, context)
+        if tokens:
+            total += _between(self.prompts, self.seen, self.prefilling, tokens, seen)
+            if decodes:
+                total += self.both_s
+            total = max(total, self.launch[rows])
+        return total + self.step_host_s + self.sequence_host_s * samples
+
+
+def _spaced(most: int) -> list[int]:
+    """Whole numbers from 0 to ``most``, one by one and then further and further apart."""
+    found = list(range(min(most, EXACT) + 1))
+    while found[-1] < most:
+        found.append(min(max(round(found[-1] * SPACING), found[-1] + 1), most))
+    return found
+
+
+def _line(xs: list[int], values: list[float], x: float) -> float:
+    """Between two entries of a table; beyond its last in a straight line."""
+    i = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
+    return values[i] + (x - xs[i]) / (xs[i + 1] - xs[i]) * (values[i + 1] - values[i])
+
+
+def _between(xs: list[int], ys: list[float], values: list[list[float]], x: float, y: float) -> float:
+    """Bilinear in a table; beyond its last points in a straight line."""
+    i = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
+    j = min(max(bisect_right(ys, y) - 1, 0), len(ys) - 2)
+    u = (x - xs[i]) / (xs[i + 1] - xs[i])
+    v = (y - ys[j]) / (ys[j + 1] - ys[j])
+    low, high = values[i], values[i + 1]
+    first = low[j] + v * (low[j + 1] - low[j])
+    return first + u * (high[j] + v * (high[j + 1] - high[j]) - first)

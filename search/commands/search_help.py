@@ -1,0 +1,114 @@
+"""What ``servefront search --help`` prints: the groups with their options, and the keys that people set."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.base.paths import conf_dir
+
+WIDTH = 100
+GROUPS = {
+    "model": "what is served; model.config=FILE for a config.json of your own",
+    "hardware": "on which accelerator",
+    "cluster": "how accelerators are connected",
+    "engine": "whose rules and constants hold; any: a plan that one of the three takes",
+    "workload": "lengths of prompts and answers",
+    "limits": "what a plan must keep",
+    "space": "which degrees and batches are tried",
+    "objective": "the axes of the front, and what the recommended plan is best in",
+    "strategy": "which sampler is graded against the exact front; exact: none",
+    "report": "whether report.html is written",
+    "sensitivity": "whether the run says what moves the recommended plan",
+    "output": "how much of the candidates is written",
+}
+KEYS = {
+    "name": "name of the folder below outputs/ and of the study",
+    "model.config": "path of a config.json, instead of a catalog's model",
+    "model.weights": "format to cast linear layers and experts to, as fp8 (null: as published)",
+    "model.kv_cache": "format of the KV cache, as fp8 (null: as published)",
+    "hardware.price_per_hour": "USD an accelerator and hour, for cost columns and objective=cost",
+    "hardware.price_as_of": "date and place of that price",
+    "hardware.power_w": "W of one board, for energy columns and objective=energy",
+    "engine.max_batched_tokens": "new tokens of an attention group in one pass",
+    "workload.isl": "prompt tokens of a request",
+    "workload.osl": "answer tokens of a request",
+    "workload.prefix_hit": "share of the prompt that is found in the prefix cache",
+    "limits.ttft_s": "most seconds to the first token (null: no limit)",
+    "limits.ttft_statistic": "which TTFT that bounds: mean, or burst, of the last of a batch that comes at once",
+    "limits.tpot_s": "most seconds between tokens (null: no limit)",
+    "limits.min_requests_per_s": "least requests a second of the whole deployment (null: no limit)",
+    "limits.memory_fraction": "most of the accelerator's memory that may be used",
+    "space.gpus": "accelerators of the whole deployment: a number, a list, or a range as '8:64:8' or '1:64:x2'",
+    "space.tp": "tensor parallel degrees, written likewise",
+    "space.ep": "expert parallel degrees",
+    "space.dp": "replicas",
+    "space.pp": "pipeline stages",
+    "space.sp": "sequence parallel degrees of prefill",
+    "space.batch": "sequences in flight per replica",
+    "strategy.n_trials": "plans that the sampler may ask for",
+    "strategy.seed": "seed of the sampler",
+    "sensitivity.draws": "draws over all uncertain inputs at once",
+    "baselines": "plans to score beside: paths of plan.yaml files",
+}
+HYDRAS = {
+    "-m, --multirun": "run every combination of values that stand behind commas; gathered in sweep.csv",
+    "--config-dir FOLDER": "add configuration files of your own: FOLDER/hardware/mine.yaml is hardware=mine",
+    "--cfg job": "print the whole composed configuration and stop",
+    "hydra.run.dir=FOLDER": "where to write the run (default: outputs/<name>/<time>)",
+    "hydra.sweep.dir=FOLDER": "where to write a sweep",
+    "-h, --help": "this text; --hydra-help lists all of Hydra's flags",
+}
+
+
+def asks(arguments: Sequence[str]) -> bool:
+    """Whether the words ask for help."""
+    return any(word in ("-h", "--help") for word in arguments)
+
+
+def text(arguments: Sequence[str]) -> str:
+    """The help; a ``--config-dir`` among ``arguments`` adds its options."""
+    folders = [conf_dir(), *_folders(arguments)]
+    chosen = _defaults()
+    lines = ["usage: servefront [search] [GROUP=OPTION ...] [KEY=VALUE ...] [flags]", ""]
+    lines += ["Scores every layout that an engine takes, recommends one, and writes the run to outputs/.", ""]
+    lines += _item("+experiment=NAME", "a set of choices, which others win over", _options(folders, "experiment"))
+    for group, meaning in GROUPS.items():
+        meaning += f" (default {chosen[group]})"
+        lines += _item(f"{group}=OPTION", meaning, _options(folders, group))
+    lines += ["", "keys, KEY=VALUE (all of them, with ranges: docs/configuration.md):"]
+    lines += _table(KEYS)
+    lines += ["", "flags:", *_table(HYDRAS)]
+    return "\n".join(lines)
+
+
+def _item(name: str, meaning: str, options: Sequence[str]) -> Iterator[str]:
+    yield f"{name}  {meaning}"
+    yield from textwrap.wrap(" ".join(options), WIDTH, initial_indent="    ", subsequent_indent="    ")
+
+
+def _table(meanings: dict[str, str]) -> list[str]:
+    wide = max(map(len, meanings))
+    return [f"  {name:<{wide}}  {meaning}" for name, meaning in meanings.items()]
+
+
+def _options(folders: Sequence[Path], group: str) -> list[str]:
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def _defaults() -> dict[str, str]:
+    """The option of each group that ``conf/config.yaml`` takes."""
+    menu: dict[str, Any] = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))
+    return {group: option for item in menu["defaults"] if isinstance(item, dict) for group, option in item.items()}
+
+
+def _folders(arguments: Sequence[str]) -> Iterator[Path]:
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word in ("--config-dir", "-cd"):
+            yield Path(following)
+        elif word.startswith("--config-dir="):
+            yield Path(word.partition("=")[2])
