@@ -32,5 +32,8 @@ def as_launched(config: Config, engine: str) -> Config:
 
 
 def _shipped(engine: str) -> EngineConfig:
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "engine" / f"{engine}.yaml"))
-    return EngineConfig(**loaded)
+    """The file of ``conf/engine``, typed."""
+    loaded = OmegaConf.load(conf_dir() / "engine" / f"{engine}.yaml")
+    found: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(EngineConfig), loaded))
+    assert isinstance(found, EngineConfig)
+    return found

@@ -142,13 +142,14 @@ def whole(flag: str, text: str) -> int:
 def read_command(engine: str, text: str, number: int | None = None) -> Command:
     """The command of ``engine`` in ``text``, the first or the ``number``-th of several; ``InputError`` in one line."""
     found = servers(engine, text)
-    if not 1 <= (number or 1) <= len(found):
+    which = 1 if number is None else number
+    if not 1 <= which <= len(found):
         raise InputError(f"--command: {number} is not allowed; the text starts {len(found)} {engine} server(s)")
-    server = found[(number or 1) - 1]
+    server = found[which - 1]
     notes = []
     if len(found) > 1:
         listed = "; ".join(f"{i}: {s.shown}" for i, s in enumerate(found, 1))
-        notes.append(f"{len(found)} servers in the text ({listed}): this is {number or 1}, --command N takes another")
+        notes.append(f"{len(found)} servers in the text ({listed}): this is {which}, --command N takes another")
     if server.unused:
         notes.append(f"variables passed over: {', '.join(server.unused)}")
     if server.rest:

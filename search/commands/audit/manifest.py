@@ -36,11 +36,12 @@ def containers(text: str) -> list[Container] | None:
     if not text.strip() or not (listed or _LOOKS.search(text)):
         return None
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InputError("command: YAML with aliases (*name) is not read; write them out")
-        documents = list(yaml.safe_load_all(text))
+        aliased = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
+        documents = [] if aliased else list(yaml.safe_load_all(text))
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
+    if aliased:
+        raise InputError("command: YAML with aliases (*name) is not read; write them out")
     if all(isinstance(d, list) and d and all(_plain(x) for x in d) for d in documents):
         return [Container(tuple(str(x) for x in d), {}, True) for d in documents]
     found = [c for d in documents for c in _containers(d, 0)]
@@ -55,10 +56,11 @@ def _containers(value: Any, depth: int) -> Iterator[Container]:
     if depth > MOST_DEPTH:
         return
     if isinstance(value, dict):
-        words = [*_words(value.get("command")), *_words(value.get("args"))]
+        words = [w for key in ("entrypoint", "command", "args") for w in _words(value.get(key))]
         image = value.get("image")
         if words:
-            name = [str(image)] if isinstance(image, str) and not value.get("command") else []
+            # Flags alone go to the image's own program.
+            name = [str(image)] if isinstance(image, str) and words[0].startswith("-") else []
             yield Container((*name, *words), _variables(value), not isinstance(image, str) and "command" not in value)
             return
         for inner in value.values():
