@@ -6,7 +6,7 @@ VLLM ?= 0.33.0
 SGLANG ?= 0.5.23
 
 .DEFAULT_GOAL := help
-.PHONY: help setup plan test lint types unit engines bench wheel clean
+.PHONY: help setup plan test lint types unit engines counts bench wheel clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ unit: setup ## pytest, a file at a time on every core
 
 engines: setup ## vLLM's and SGLang's own checks of every launch command, in environments of their own (10 GB each)
 	VLLM=$(VLLM) SGLANG=$(SGLANG) PYTHON=$(PYTHON) sh scripts/engines/check.sh
+
+counts: setup ## Our counts against every class of transformers (TRANSFORMERS=, TORCH=) and the configs in SERVEFRONT_CASES
+	TRANSFORMERS=$(TRANSFORMERS) TORCH=$(TORCH) PYTHON=$(PYTHON) sh scripts/counts/check.sh --docs docs/models.md
 
 bench: setup ## Benchmarks: evaluate, the stages, and the command against its imports
 	$(BIN)/python -m pytest --benchmark-only -o addopts= tests/benchmarks

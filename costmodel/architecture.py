@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from costmodel.formats import BF16, WeightFormat
@@ -33,6 +33,10 @@ class Quantization:
     def of(self, name: str) -> WeightFormat:
         matching = [m for m in self.modules if name == m or name.startswith(m + ".")]
         return self.modules[max(matching, key=len)] if matching else self.default
+
+    def changed(self, formats: Sequence[tuple[str, WeightFormat]]) -> Quantization:
+        """The same with these modules in other formats."""
+        return replace(self, modules={**self.modules, **dict(formats)})
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,18 @@ class Mixer(Block, Protocol):
 
 @dataclass(frozen=True)
 class Layer:
-    """A mixer and a feed-forward part, either may be absent; ``norms`` RMS norms of the hidden width."""
+    """A mixer and a feed-forward part, either may be absent; ``norms`` RMS norms of the hidden width, with weights or
+    without (``norm_weights``). ``extra_parameters`` stand beside them: biases of norms, trained scalars. ``formats``
+    of those of its modules that a checkpoint with mixed precision stores otherwise than most layers do.
+    ``residual``: what joins layers beyond an addition (``blocks/residual.py``)."""
 
     mixer: Mixer | None
     ffn: Block | None
     norms: int = 2
     extra_parameters: int = 0
+    norm_weights: bool = True
+    formats: tuple[tuple[str, WeightFormat], ...] = ()
+    residual: Block | None = None
 
     @property
     def has_experts(self) -> bool:
@@ -94,14 +104,18 @@ class Layer:
         return hasattr(self.ffn, "experts")
 
     def operations(self, setting: Setting) -> Iterator[Operation]:
+        if self.formats:
+            setting = replace(setting, quantization=setting.quantization.changed(self.formats))
         if self.mixer is not None:
             yield from self.mixer.operations(setting)
         if self.ffn is not None:
             yield from self.ffn.operations(setting)
+        if self.residual is not None:
+            yield from self.residual.operations(setting)
         # A fused residual add and norm reads and writes both streams (vllm csrc/layernorm_kernels.cu, 0.33).
         moved = 4.0 * setting.hidden * ACTIVATION_BYTES
         for n in range(self.norms):
-            weights = setting.hidden + (0 if n else self.extra_parameters)
+            weights = self.norm_weights * setting.hidden + (0 if n else self.extra_parameters)
             yield Elementwise("norm", setting.quantization.of("norm"), moved, weights, after_reduce=True)
 
     def host_launches(self, setting: Setting) -> int:
@@ -135,6 +149,9 @@ class Architecture:
     final_norm: bool = True
     kv_format: WeightFormat = BF16
     final_norm_bias: int = 0  # parameters of a final LayerNorm beyond its weight
+    norm_weights: bool = True  # False: the final norm has no weight (OLMo 1)
+    embedding_parameters: int = 0  # beside the table: a norm of the embeddings, learned positions
+    head_bias: bool = False
 
     @property
     def layer_count(self) -> int:
@@ -171,6 +188,8 @@ class Architecture:
         size = self.vocabulary * self.hidden / tp
         row = 2.0 * self.hidden * ACTIVATION_BYTES
         yield Elementwise("embedding", setting.quantization.of("embedding"), row, size, reads_weights=False)
+        if self.embedding_parameters:
+            yield Elementwise("norm.embedding", setting.quantization.of("norm"), row, self.embedding_parameters)
         yield Collective("embedding.all_reduce", "all_reduce", self.hidden * ACTIVATION_BYTES, tp, 1)
 
     def head(self, setting: Setting) -> Iterator[Operation]:
@@ -178,7 +197,8 @@ class Architecture:
         tp = setting.layout.tp
         of = setting.quantization.of
         if self.final_norm:
-            weights = self.hidden + self.final_norm_bias
+            weights = self.norm_weights * self.hidden + self.final_norm_bias
             yield Elementwise("norm.final", of("norm"), 4.0 * self.hidden * ACTIVATION_BYTES, weights)
-        yield Gemm("head", of("head"), self.hidden, self.vocabulary / tp, "samples")
+        width = self.vocabulary / tp
+        yield Gemm("head", of("head"), self.hidden, width, "samples", bias=width if self.head_bias else 0.0)
         yield Collective("head.all_gather", "all_gather", self.vocabulary * ACTIVATION_BYTES, tp, 1, "samples")

@@ -98,7 +98,7 @@ class Layout:
         """How many of ``experts`` the fullest expert-parallel rank holds."""
         return np.ceil(experts / self.ep)
 
-    def busiest_rows(self, rows: Any, experts: int, top_k: int, routing: Routing) -> Any:
+    def busiest_rows(self, rows: Any, experts: int, top_k: float, routing: Routing) -> Any:
         """Rows of the busiest expert-parallel rank where the mean rank has ``rows``, each token taking ``top_k`` of
         ``experts``. A rank's popularity is the mean of its experts', so its variance is skew over their number; which
         of them a token takes is drawn besides: a hypergeometric count, of variance rows (1 - 1/ep) (E - k) / (E - 1).

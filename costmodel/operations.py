@@ -130,7 +130,7 @@ class GroupedGemm:
     name: str
     format: WeightFormat
     experts_total: int
-    top_k: int
+    top_k: float
     local: Any
     k: Any
     n: Any

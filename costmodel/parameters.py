@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from costmodel.architecture import Architecture, Layer, Setting
-from costmodel.operations import Collective, Core, GroupedGemm, Operation
+from costmodel.operations import Collective, Core, Gemm, GroupedGemm, Operation
 
 
 def _setting(architecture: Architecture) -> Setting:
@@ -29,8 +29,9 @@ def _weighted(architecture: Architecture) -> Iterator[tuple[int, Operation]]:
     for count, layer in _layers(architecture):
         yield from ((count, op) for op in layer.operations(setting))
     for op in architecture.head(setting):
-        if not (op.name == "head" and architecture.tied_embeddings):
-            yield 1, op
+        if architecture.tied_embeddings and isinstance(op, Gemm) and op.name == "head":
+            op = replace(op, k=0.0)  # its bias, if it has one, is its own
+        yield 1, op
 
 
 def _number(value: object) -> float:

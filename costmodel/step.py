@@ -46,10 +46,10 @@ class Step:
         return np.where(self.layout.dense_tp > self.layout.tp, self.stage_tokens, self.tokens)
 
     @cached_property
-    def _routed(self) -> dict[tuple[int, int, bool], tuple[Any, Any]]:
+    def _routed(self) -> dict[tuple[int, float, bool], tuple[Any, Any]]:
         return {}
 
-    def routed(self, experts: int, top_k: int, corrected: bool) -> tuple[Any, Any]:
+    def routed(self, experts: int, top_k: float, corrected: bool) -> tuple[Any, Any]:
         """Rows and experts hit on the busiest expert-parallel rank, of ``experts`` of which a token takes ``top_k``,
         chosen by a router that has a correction bias or none; worked out once for a layer's products.
 

@@ -20,7 +20,8 @@ from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise
 @dataclass(frozen=True)
 class Mamba2:
     """``heads`` of ``head_dim`` elements, each with a state of head_dim by ``state``; ``groups`` share B and C.
-    ``chunk`` tokens are multiplied at once in prefill; ``state_element_bytes`` of the recurrent state."""
+    ``chunk`` tokens are multiplied at once in prefill; ``state_element_bytes`` of the recurrent state. ``norm``: the
+    gated norm of the output has weights (Falcon-H1 may have none)."""
 
     heads: int
     head_dim: int
@@ -31,6 +32,7 @@ class Mamba2:
     projection_bias: bool = False
     convolution_bias: bool = True
     state_element_bytes: float = 4.0
+    norm: bool = True
 
     @property
     def split_heads(self) -> tuple[int, ...]:
@@ -71,7 +73,7 @@ class Mamba2:
             context=float(self.chunk),
         )
         # The gated norm, and A, D and the step's bias, one number a head.
-        yield Elementwise("mamba.norm", of("norm"), 3.0 * inner * ACTIVATION_BYTES, inner + 3 * heads)
+        yield Elementwise("mamba.norm", of("norm"), 3.0 * inner * ACTIVATION_BYTES, self.norm * inner + 3 * heads)
         bias = hidden if self.projection_bias else 0.0
         yield Gemm("mamba.output", of("mamba.output"), inner, hidden, bias=bias)
         yield Collective("mamba.all_reduce", "all_reduce", hidden * ACTIVATION_BYTES, tp, 1, before_norm=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,7 +24,8 @@ from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise
 class LatentAttention:
     """``q_rank`` is the rank of the queries' low-rank pair, ``None`` for a full projection (DeepSeek-V2-Lite).
     ``nope_dim`` and ``rope_dim`` of a head's query and key, ``v_dim`` of its value, in elements. ``bias`` on the two
-    down projections and the output. ``indexer`` bounds what a token attends to."""
+    down projections and the output. ``indexer`` bounds what a token attends to. ``output_gate``: a
+    projection that gates the output, of one number a head (``head``, Ling-3) or as wide (``full``, Kimi K3)."""
 
     heads: int
     q_rank: int | None
@@ -34,6 +35,7 @@ class LatentAttention:
     v_dim: int
     bias: bool = False
     indexer: Indexer | None = None
+    output_gate: Literal["none", "head", "full"] = "none"
 
     # What the host launches for a layer of prompts beyond the operations below and beyond what a layer of grouped
     # attention asks of it. Chosen on runs, 15 to 22 alike: those of Kimi K2.5 under vLLM, beside MiniMax's there
@@ -66,6 +68,9 @@ class LatentAttention:
         if self.indexer is not None:
             yield from self.indexer.operations(setting, self.q_rank or setting.hidden)
         yield from self._kv_up(setting, heads)
+        if self.output_gate != "none":
+            gate = heads * (self.v_dim if self.output_gate == "full" else 1)
+            yield Gemm("attention.gate", of("attention.gate"), setting.hidden, gate)
         yield Collective(
             "attention.kv_exchange",
             "all_gather",

@@ -28,7 +28,9 @@ class MoeFfn:
     the router chooses with a correction bias, moved in training until loads are even (DeepSeek-V3); ``expert_bias``:
     biases in the experts (gpt-oss); ``shared_gate``: a hidden-to-one gate on the shared experts (Qwen). ``latent``:
     experts work in a narrower width, projected down and up (Nemotron). ``shared_apart``: the shared part is normed
-    before it is added, so its sum needs an all-reduce of its own (the dense FFN beside Gemma 4's experts)."""
+    before it is added, so its sum needs an all-reduce of its own (the dense FFN beside Gemma 4's experts).
+    ``zero_experts``: more that the router chooses among, which hand a token back as it is: no weights, no work
+    (LongCat-Flash, arXiv:2509.01322). Of ``top_k`` chosen, as many as their share of all are taken to be real."""
 
     experts: int
     top_k: int
@@ -42,6 +44,12 @@ class MoeFfn:
     extra_router_parameters: int = 0
     shared_apart: bool = False
     corrected: bool = False
+    zero_experts: int = 0
+
+    @property
+    def chosen(self) -> float:
+        """Experts with work that a token goes to, on average."""
+        return self.top_k * self.experts / (self.experts + self.zero_experts) if self.zero_experts else self.top_k
 
     def operations(self, setting: Setting) -> Iterator[Operation]:
         layout, of, hidden = setting.layout, setting.quantization.of, setting.hidden
@@ -52,7 +60,7 @@ class MoeFfn:
 
         token_bytes = self._seen(setting) * width * ACTIVATION_BYTES
         bias = (self.experts if self.router_bias else 0) + self.extra_router_parameters
-        yield Gemm("router", of("router"), hidden, self.experts, bias=bias)
+        yield Gemm("router", of("router"), hidden, self.experts + self.zero_experts, bias=bias)
         if self.latent:
             yield Gemm("experts.latent_down", of("experts.latent_down"), hidden, width)
         yield from self._dispatch(setting, width)
@@ -60,7 +68,7 @@ class MoeFfn:
             "experts.up",
             of("experts.up"),
             self.experts,
-            self.top_k,
+            self.chosen,
             local,
             width,
             up,
@@ -68,15 +76,15 @@ class MoeFfn:
             corrected=self.corrected,
             token_bytes=token_bytes,
         )
-        per_row = (up + inner) * ACTIVATION_BYTES * self.top_k / layout.ep
+        per_row = (up + inner) * ACTIVATION_BYTES * self.chosen / layout.ep
         if setting.expert_rows == "all":
-            per_row = per_row + elsewhere(self.top_k, up, inner, width) * (1.0 - 1.0 / layout.ep)
+            per_row = per_row + elsewhere(self.chosen, up, inner, width) * (1.0 - 1.0 / layout.ep)
         yield Elementwise("experts.activation", of("norm"), per_row, rows="stage_tokens")
         yield GroupedGemm(
             "experts.down",
             of("experts.down"),
             self.experts,
-            self.top_k,
+            self.chosen,
             local,
             inner,
             width,
@@ -136,7 +144,7 @@ class MoeFfn:
 
     def _chosen(self, width: Any) -> Any:
         """Expected share of tokens that have an expert on a given one of ``width`` ranks."""
-        return 1.0 - (1.0 - 1.0 / width) ** self.top_k
+        return 1.0 - (1.0 - 1.0 / width) ** self.chosen
 
 
 def elsewhere(top_k: Any, up: Any, inner: Any, width: Any) -> Any:

@@ -22,19 +22,24 @@ SCALE_BLOCK = 128
 
 @dataclass(frozen=True)
 class Indexer:
-    """``heads`` index queries of ``dim`` elements against one index key a token; ``top_k`` tokens pass."""
+    """``heads`` index queries of ``dim`` elements against one index key a token; ``top_k`` tokens pass. ``shared``: an
+    earlier layer's choice is used again: no weights, no keys, no work here (GLM-5.2; ``indexer_types`` in transformers
+    5.24 modeling_glm_moe_dsa.py)."""
 
     heads: int
     dim: int
     top_k: int
+    shared: bool = False
 
     @property
     def cache_bytes_per_token(self) -> float:
         """Index keys are cached in fp8 with their scales, whatever the format of the main cache."""
-        return self.dim + SCALE_BYTES * -(-self.dim // SCALE_BLOCK)
+        return 0.0 if self.shared else self.dim + SCALE_BYTES * -(-self.dim // SCALE_BLOCK)
 
     def operations(self, setting: Setting, query_width: int) -> Iterator[Operation]:
         """``query_width``: the queries' low rank that index queries are projected from."""
+        if self.shared:
+            return
         of, lengths = setting.quantization.of, setting.lengths
         name = "attention.indexer"
         yield Gemm(f"{name}.query", of(f"{name}.query"), query_width, self.heads * self.dim)

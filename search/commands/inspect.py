@@ -16,6 +16,7 @@ import numpy as np
 from costmodel import blocks
 from costmodel.architecture import Architecture, Layer, Setting
 from costmodel.formats import BF16, FORMATS
+from costmodel.operations import Gemm, GroupedGemm
 from costmodel.parameters import (
     active_parameters,
     kv_bytes_per_sequence,
@@ -25,7 +26,7 @@ from costmodel.parameters import (
     weight_bytes,
 )
 from search.base.errors import InputError
-from search.inputs.models import ConfigError, ReadModel, find_model, load_config_json, read_architecture
+from search.inputs.models import ConfigError, ReadModel, find_model, read_architecture, read_checkpoint
 from search.inputs.models.catalog import load_entry
 
 CONTEXTS = (4096, 32_768, 131_072)  # lengths whose cache is shown: a window bounds the long ones
@@ -34,7 +35,12 @@ KINDS = {
     blocks.GroupedQueryAttention: "grouped-query attention",
     blocks.LatentAttention: "multi-head latent attention",
     blocks.GatedDeltaNet: "gated delta net",
+    blocks.KimiDeltaAttention: "Kimi delta attention",
+    blocks.LightningAttention: "lightning attention",
+    blocks.Mamba1: "Mamba",
     blocks.Mamba2: "Mamba-2",
+    blocks.ShortConvolution: "short convolution",
+    blocks.ParallelMixers: "attention beside Mamba-2",
     blocks.DenseFfn: "dense FFN",
     blocks.MoeFfn: "mixture of experts",
 }
@@ -56,7 +62,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="servefront inspect", description="What the reader makes of a config.json.")
-    parser.add_argument("model", help="path of a config.json, else a catalog key, name or alias")
+    parser.add_argument("model", help="a checkpoint's folder or config.json, else a catalog key, name or alias")
     parser.add_argument("--json", action="store_true", help="print JSON, sizes in bytes")
     known = ", ".join(FORMATS)
     parser.add_argument("--weights", metavar="FORMAT", help=f"cast linear layers to one of {known}")
@@ -68,22 +74,19 @@ def _parser() -> argparse.ArgumentParser:
 def read_model(
     source: str, weights: str | None = None, kv_cache: str | None = None, name: str | None = None
 ) -> ReadModel:
-    """A config.json where ``source`` is a path that exists, else the catalog's model. A format that is not given is
-    the published one. ``ConfigError`` in one line."""
+    """A folder or a config.json where ``source`` is a path that exists, else the catalog's model. A format that is not
+    given is the published one. ``ConfigError`` in one line."""
     path = Path(source)
     if path.exists() or path.suffix == ".json":
-        return read_architecture(load_config_json(path), name=name or source, weights=weights, kv_cache=kv_cache)
+        return read_checkpoint(path, name=name or source, weights=weights, kv_cache=kv_cache)
     try:
         entry = load_entry(find_model(source))
     except ConfigError as error:
         raise ConfigError(f"{source}: there is no such file, and {error}") from None
-    config = load_config_json(entry["config"]) if entry["config"] else entry["published"]
-    return read_architecture(
-        config,
-        name=name or entry["name"],
-        weights=weights or entry["weights"],
-        kv_cache=kv_cache or entry["kv_cache"],
-    )
+    weights, kv_cache = weights or entry["weights"], kv_cache or entry["kv_cache"]
+    if entry["config"]:
+        return read_checkpoint(entry["config"], name=name or entry["name"], weights=weights, kv_cache=kv_cache)
+    return read_architecture(entry["published"], name=name or entry["name"], weights=weights, kv_cache=kv_cache)
 
 
 def describe(model: ReadModel) -> dict[str, Any]:
@@ -111,8 +114,25 @@ def describe(model: ReadModel) -> dict[str, Any]:
         "kv_bytes_per_token": _whole(kv_bytes_per_token(architecture)),
         "kv_bytes_per_sequence": {str(n): _whole(kv_bytes_per_sequence(architecture, n)) for n in CONTEXTS},
         "state_bytes_per_sequence": _whole(state_bytes_per_sequence(architecture)),
+        "formats": formats(architecture),
+        "files": list(model.files),
         "assumptions": list(model.assumptions),
     }
+
+
+def formats(architecture: Architecture) -> dict[str, dict[str, int]]:
+    """Of each matrix the formats that it is stored in, and in how many layers."""
+    setting = Setting.single(architecture)
+    found: dict[str, dict[str, int]] = {}
+    counts = [architecture.sequence.count(i) for i in range(len(architecture.kinds))]
+    listed = [
+        (count, op) for count, kind in zip(counts, architecture.kinds, strict=True) for op in kind.operations(setting)
+    ]
+    for count, op in [*listed, *((1, op) for op in architecture.head(setting))]:
+        if isinstance(op, Gemm | GroupedGemm) and np.sum(op.weights):
+            named = found.setdefault(op.name, {})
+            named[op.format.name] = named.get(op.format.name, 0) + count
+    return found
 
 
 def _whole(size: Any) -> int | float:
@@ -173,9 +193,21 @@ def text(report: dict[str, Any]) -> str:
     lines.append(f"  {'a token':<24}{report['kv_bytes_per_token']:>22,}")
     lines += [f"  {int(n):>7,}{' tokens':<17}{size:>22,}" for n, size in report["kv_bytes_per_sequence"].items()]
     lines.append(f"  {'constant state':<24}{report['state_bytes_per_sequence']:>22,}")
+    lines += ["", *_formats(report["formats"])]
+    if report["files"]:
+        lines += ["", "read", *(f"  - {line}" for line in report["files"])]
     lines += ["", "assumed" if report["assumptions"] else "nothing was assumed"]
     lines += [f"  - {assumption}" for assumption in report["assumptions"]]
     return "\n".join(_printable(line) for line in lines)
+
+
+def _formats(found: dict[str, dict[str, int]]) -> list[str]:
+    """A line for each format: the matrices that are stored in it, with the number of layers where some are not."""
+    lines: dict[str, list[str]] = {}
+    for module, counts in found.items():
+        for name, count in counts.items():
+            lines.setdefault(name, []).append(module if len(counts) == 1 else f"{module} in {count} layers")
+    return ["matrices by format", *(f"  {name:<10} {', '.join(modules)}" for name, modules in lines.items())]
 
 
 _COUNTS = (

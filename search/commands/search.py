@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from search.base.paths import conf_dir
 from search.commands import search_help
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
 from search.inputs.compose import missing_option, one_line
+from search.inputs.own_model import own_model
 from search.inputs.run_name import register
 from search.inputs.typed import explain, typed
 
@@ -79,7 +81,7 @@ def _job(config: DictConfig) -> None:
         _sweeps.append(Path(hydra_config.sweep.dir))
         prefix = f"job {folder.name}: "
     try:
-        search_once(config, folder)
+        search_once(config, folder, hydra_config.runtime.choices.get("model"), hydra_config.overrides.task)
     except NoFeasiblePlan as error:
         _failures.append((f"{prefix}{error}", NoFeasiblePlan.exit_code))
     except (InputError, OSError) as error:
@@ -89,9 +91,10 @@ def _job(config: DictConfig) -> None:
             write_status(folder, BROKEN, message)
 
 
-def search_once(config: DictConfig, folder: Path) -> None:
-    """Search, write the run, print it; raises ``InputError`` or ``NoFeasiblePlan``."""
-    settings = typed(config)
+def search_once(config: DictConfig, folder: Path, model: str | None, overrides: Sequence[str]) -> None:
+    """Search, write the run, print it; raises ``InputError`` or ``NoFeasiblePlan``. ``model``: the chosen option of
+    that group."""
+    settings = own_model(typed(config), model, overrides)
     from search.optimizer.run import run
     from search.render.run_folder import claim_folder, write_run
     from search.render.terminal import infeasible_message, print_outcome

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
+from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.own_model import own_model
 from search.inputs.schema import Config
 from search.inputs.typed import explain, typed
 
@@ -23,7 +25,11 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
         overrides = [*overrides, f"hydra.searchpath=['file://{folder.resolve()}']"]
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return typed(compose("config", list(overrides)))
+            found = compose("config", list(overrides), return_hydra_config=True)
+            option = found.hydra.runtime.choices.get("model")
+            with open_dict(found):
+                del found["hydra"]
+            return own_model(typed(found), option, overrides)
     except MissingConfigException as error:
         raise InputError(missing_option(error)) from error
     except OmegaConfBaseException as error:

@@ -14,7 +14,7 @@ from search.base.errors import InputError
 from search.inputs.checks import choice, number
 from search.inputs.derived import checked, not_empty
 from search.inputs.efficiency_laws import read_law
-from search.inputs.models import ConfigError, ReadModel, load_config_json, read_architecture
+from search.inputs.models import ConfigError, ReadModel, read_architecture, read_checkpoint
 from search.inputs.schema import (
     ClusterConfig,
     Config,
@@ -31,9 +31,9 @@ from search.inputs.schema import (
 def read_model(config: ModelConfig) -> ReadModel:
     """From a ``config.json`` if one is named, else from the fields in the catalog file."""
     try:
-        fields = load_config_json(config.config) if config.config else config.published
-        name = config.config if config.config else config.name
-        return read_architecture(fields, name=name, weights=config.weights, kv_cache=config.kv_cache)
+        if config.config:
+            return read_checkpoint(config.config, name=config.name, weights=config.weights, kv_cache=config.kv_cache)
+        return read_architecture(config.published, name=config.name, weights=config.weights, kv_cache=config.kv_cache)
     except ConfigError as error:
         raise InputError(f"model: {error}") from error
 
@@ -66,6 +66,17 @@ def read_engine(config: EngineConfig) -> Engine:
 
 
 def read_workload(config: WorkloadConfig) -> FixedLengths:
+    """The lengths of the closed loop that plans are scored in."""
+    for key, value, modelled in (
+        ("arrivals.kind", config.arrivals.kind, "closed"),
+        ("lengths.kind", config.lengths.kind, "fixed"),
+        ("requests_per_s", config.requests_per_s, None),
+    ):
+        if value != modelled:
+            raise InputError(
+                f"workload.{key}: {value!r} is simulated, not searched; search with {modelled or 'null'}, then "
+                f"`servefront simulate RUN workload.{key}={value}`"
+            )
     number("workload.isl", config.isl, 0, 10_000_000)
     number("workload.osl", config.osl, 0, 10_000_000)
     hit = number("workload.prefix_hit", config.prefix_hit, 0, open_low=False)

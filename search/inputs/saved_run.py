@@ -44,8 +44,7 @@ def config_text(config: Config) -> str:
     model = config.model
     if model.config is not None:
         try:
-            # The catalog's source is that of the file whose fields these are not.
-            model = replace(model, published=load_config_json(model.config), config=None, source="")
+            model = replace(model, published=load_config_json(model.config), config=None)
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
     return OmegaConf.to_yaml(OmegaConf.create(literal(asdict(replace(config, model=model)))))

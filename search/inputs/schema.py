@@ -65,10 +65,37 @@ class EngineConfig(Derived):
 
 
 @dataclass
+class ArrivalsConfig:
+    kind: str = "closed"  # closed | constant | poisson | gamma | replay
+    cv: float = 1.0  # of the gaps between requests, for gamma
+    speed: float = 1.0  # of a trace that is replayed
+
+
+@dataclass
+class LengthConfig:
+    """Bounds and spread (standard deviation of the logarithm) of a length whose mean is ``isl`` or ``osl``."""
+
+    low: int = 1
+    high: int | None = None
+    spread: float = 0.0
+
+
+@dataclass
+class LengthsConfig:
+    kind: str = "fixed"  # fixed | uniform | lognormal | trace
+    prompt: LengthConfig = field(default_factory=LengthConfig)
+    answer: LengthConfig = field(default_factory=LengthConfig)
+    trace: str | None = None  # path of a CSV or JSONL file
+
+
+@dataclass
 class WorkloadConfig:
     isl: int = MISSING
     osl: int = MISSING
     prefix_hit: float = 0.0
+    requests_per_s: float | None = None
+    arrivals: ArrivalsConfig = field(default_factory=ArrivalsConfig)
+    lengths: LengthsConfig = field(default_factory=LengthsConfig)
 
 
 @dataclass

@@ -72,6 +72,11 @@ class Picture:
         bold = {} if weight == "normal" else {"font_weight": weight}
         self._add("text", said, x=x, y=y, font_size=size, text_anchor=anchor, fill=fill, **bold)
 
+    def polyline(self, points: Iterable[tuple[float, float]], stroke: str, width: float = 1.5) -> None:
+        """A line through ``points``, filled with nothing."""
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self._add("polyline", points=joined, fill="none", stroke=stroke, stroke_width=width)
+
     def render(self, title: str, description: str) -> str:
         """The file."""
         return document(self.width, self.height, title, description, self._parts)

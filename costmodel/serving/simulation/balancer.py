@@ -84,8 +84,23 @@ def _served(replicas: list[Replica], arrived: np.ndarray, place: np.ndarray) -> 
             (first, replica.first_s), (last, replica.last_s), (hits, replica.hits), (preempted, replica.preempted)
         ):  # fmt: skip
             target[list(found)] = list(found.values())
-    points = sorted(point for replica in replicas for point in replica.history.points)
     return Served(
         first - arrived, last - arrived, preempted, hits, place, sum(r.passes for r in replicas),
-        max(r.clock for r in replicas), np.array(points, dtype=float).reshape(-1, 4),
+        max(r.clock for r in replicas), _history([r.history.points for r in replicas]),
     )  # fmt: skip
+
+
+def _history(points: list[list[tuple[float, int, int, float]]]) -> np.ndarray:
+    """All replicas' at the times of all their points: requests added up, the fullest cache."""
+    each = [np.array(found, dtype=float) for found in points if found]
+    if not each:
+        return np.zeros((0, 4))
+    times = np.unique(np.concatenate([found[:, 0] for found in each]))
+    whole = np.zeros((len(times), 4))
+    whole[:, 0] = times
+    for found in each:
+        place = np.searchsorted(found[:, 0], times, side="right") - 1
+        now = np.where((place >= 0)[:, None], found[np.maximum(place, 0), 1:], 0.0)
+        whole[:, 1:3] += now[:, :2]
+        whole[:, 3] = np.maximum(whole[:, 3], now[:, 2])
+    return whole

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from costmodel.architecture import Architecture
 from costmodel.blocks import GroupedQueryAttention
+from costmodel.blocks.parallel import parts
 from search.commands.audit.command import Command, whole
 from search.commands.audit.passed import BYTES, CACHE, TIMES
 from search.inputs.config import read_hardware
@@ -206,7 +207,8 @@ class Reader(ABC):
         ranks = c.whole("decode_cp", 1)
         if ranks == 1:
             return
-        heads = [k.mixer.kv_heads for k in self.model.kinds if isinstance(k.mixer, GroupedQueryAttention)]
+        mixers = [part for k in self.model.kinds if k.mixer is not None for part in parts(k.mixer)]
+        heads = [m.kv_heads for m in mixers if isinstance(m, GroupedQueryAttention)]
         if tp % ranks:
             self._refuse("decode_context_parallel", f"{c.flag('decode_cp')} {ranks}: tp {tp} is no multiple of it")
         elif heads and (tp <= max(heads) or ranks > tp // max(heads)):

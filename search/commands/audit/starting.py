@@ -8,6 +8,7 @@ from typing import Literal
 from scipy.special import ndtr
 
 from costmodel.blocks import GatedDeltaNet, Mamba2
+from costmodel.blocks.parallel import parts
 from costmodel.engine import ENGINES
 from costmodel.memory.server import Server
 from costmodel.memory.spread import CENTRAL_80
@@ -136,7 +137,8 @@ def of_plan(plan: Plans, scenario: Scenario, refusals: dict[str, Rule]) -> Start
 
 def _state_blocks(scenario: Scenario, memory: Memory) -> float | None:
     """Blocks that states of recurrent layers can have; ``None`` without such layers."""
-    recurrent = any(isinstance(k.mixer, GatedDeltaNet | Mamba2) for k in scenario.model.kinds)
+    mixers = [part for k in scenario.model.kinds if k.mixer is not None for part in parts(k.mixer)]
+    recurrent = any(isinstance(mixer, GatedDeltaNet | Mamba2) for mixer in mixers)
     return max(float(memory.blocks[0]), 0.0) if recurrent and scenario.engine.name == "vllm" else None
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from search.base.paths import conf_dir
+from search.inputs.models.checkpoint import read_checkpoint
 from search.inputs.models.fields import ConfigError, shown
-from search.inputs.models.load import load_config_json
 from search.inputs.models.reader import ReadModel, read_architecture
 
 KEYS = ("name", "aliases", "source", "config", "weights", "kv_cache", "published")
@@ -74,5 +74,7 @@ def load_entry(option: str) -> dict[str, Any]:
 def read_catalog_model(name: str) -> ReadModel:
     """The architecture of a catalog model, by option, name or alias."""
     entry = load_entry(find_model(name))
-    config = load_config_json(entry["config"]) if entry["config"] else entry["published"]
-    return read_architecture(config, name=entry["name"], weights=entry["weights"], kv_cache=entry["kv_cache"])
+    formats = {"name": entry["name"], "weights": entry["weights"], "kv_cache": entry["kv_cache"]}
+    if entry["config"]:
+        return read_checkpoint(entry["config"], **formats)
+    return read_architecture(entry["published"], **formats)

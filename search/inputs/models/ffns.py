@@ -6,7 +6,7 @@ from typing import Any
 
 from costmodel.architecture import Block
 from costmodel.blocks import DenseFfn, MoeFfn
-from search.inputs.models.families import Family
+from search.inputs.models.families.family import Family
 from search.inputs.models.fields import ConfigError, Fields, shown
 from search.inputs.models.harmless import mentions_experts
 
@@ -21,6 +21,9 @@ def read_ffns(fields: Fields, family: Family, hidden: int, layers: int) -> list[
         return [_dense(fields, family)] * layers
     if fields.has("enable_moe_block"):
         return _beside(fields, family, hidden, layers)
+    if family.may_be_dense and fields.get(*EXPERTS, default=None)[1] in (0, 1):
+        fields.skip(*EXPERTS, *TOP_K, "moe_layers", family.expert_key)
+        return [_dense(fields, family)] * layers
     experts = read_experts(fields, family)
     sparse = _sparse_layers(fields, layers)
     if not any(sparse):
@@ -46,8 +49,33 @@ def _no_experts(fields: Fields) -> None:
 
 
 def _dense(fields: Fields, family: Family) -> DenseFfn:
-    inner = fields.integer(family.dense_key or "intermediate_size", *(("n_inner",) if not family.gated_ffn else ()))
-    return DenseFfn(inner, gated=family.gated_ffn, bias=fields.flag("mlp_bias", default=False))
+    names = (family.dense_key or "intermediate_size", *(() if family.gated_ffn else ("n_inner",)))
+    bias = fields.flag("mlp_bias", default=False) or family.ffn_bias
+    return DenseFfn(fields.integer(*names), gated=gated(fields, family), bias=bias)
+
+
+# What activations say of an FFN in every published family: SwiGLU's have a gate, these have not (nemotron, arcee,
+# apertus, nemotron_h). Plain GELU stands in both (Gemma with, StarCoder 2 without).
+_GATED = ("silu", "swish", "situ", "swiglu", "swigluoai", "silu_and_mul", "geglu", "gelu_and_mul")
+_PLAIN = ("relu2", "relu", "xielu", "squared_relu", "relu_squared")
+
+
+def gated(fields: Fields, family: Family) -> bool:
+    """Whether FFNs have a gate: a family's own code decides, else the activation, else ``use_gated_activation``."""
+    if family.gated_ffn is not None:
+        return family.gated_ffn
+    name, activation = fields.get("hidden_act", "hidden_activation", "activation_function", default=None)
+    said = fields.flag("use_gated_activation") if fields.has("use_gated_activation") else None
+    if activation in _GATED or activation in _PLAIN:
+        if said is not None and said is not (activation in _GATED):
+            raise ConfigError(f"{fields.key('use_gated_activation')} = {said} contradicts {name} = {shown(activation)}")
+        return activation in _GATED
+    if said is None:
+        raise ConfigError(
+            f"{fields.key(name)} = {shown(activation)} does not say whether FFNs have a gate; "
+            "add use_gated_activation: true or false"
+        )
+    return said
 
 
 def read_experts(fields: Fields, family: Family) -> MoeFfn:
@@ -57,20 +85,25 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
     if top_k > count:
         raise ConfigError(f"{fields.key(TOP_K[0])} = {top_k} must not exceed the {count} experts")
     inner = fields.integer(family.expert_key)
-    latent = fields.integer("moe_latent_size", default=None)
+    latent = fields.integer("moe_latent_size", "routed_expert_hidden_size", default=None)
+    normed = latent if fields.flag("latent_moe_use_norm", default=False) and latent else 0
     # Correction vectors of the routers are buffers in transformers, a few bytes an expert, and not counted.
     flags = [fields.flag(name, default=False) for name in ("use_routing_bias", "use_moe_router_bias")]
+    zero = fields.integer("zero_expert_num", default=0, low=0, high=65_536)
+    corrected = family.corrected or any(flags) or fields.get("topk_method", default=None)[1] == "noaux_tc"
     return MoeFfn(
         count,
         top_k,
         inner,
         shared_inner=_shared_width(fields, family, inner),
-        gated=family.gated_ffn,
+        gated=gated(fields, family),
         router_bias=family.router_bias,
         expert_bias=family.expert_bias,
         shared_gate=family.shared_gate,
         latent=latent,
-        corrected=family.corrected or any(flags),
+        extra_router_parameters=normed + (count + zero if family.counted_correction else 0),
+        corrected=corrected,
+        zero_experts=zero,
     )
 
 
@@ -116,15 +149,29 @@ def _sparse_layers(fields: Fields, layers: int) -> list[bool]:
         by_frequency = [i % every == 0 for i in range(layers)]
     if leading > layers:
         raise ConfigError(f"{fields.key('first_k_dense_replace')} = {leading} must not exceed the {layers} layers")
-    if listed:
+    if listed is not None:
         return [i in listed for i in range(layers)]
     sparse = [
         i >= leading and by_frequency[i] and (i + 1) % step == 0 and i not in (dense or ()) for i in range(layers)
     ]
     types: Any = fields.items("mlp_layer_types", default=None)
+    if types is not None and not any(fields.config.get(key) is not None for key in _SAID):
+        if len(types) != layers or any(t not in ("dense", "sparse") for t in types):
+            raise ConfigError(f"{fields.key('mlp_layer_types')} must hold dense or sparse for each of {layers} layers")
+        return [t == "sparse" for t in types]
     if types is not None and types != ["sparse" if s else "dense" for s in sparse]:
         raise ConfigError(f"{fields.key('mlp_layer_types')} contradicts the other keys that say which layers are dense")
     return sparse
+
+
+# Keys that say the same as ``mlp_layer_types``.
+_SAID = (
+    "first_k_dense_replace",
+    "decoder_sparse_step",
+    "interleave_moe_layer_step",
+    "mlp_only_layers",
+    "moe_layer_freq",
+)
 
 
 def _indices(fields: Fields, name: str, layers: int) -> set[int] | None:
@@ -148,7 +195,7 @@ def _beside(fields: Fields, family: Family, hidden: int, layers: int) -> list[Bl
                 )
             if mentions_experts(str(name)):
                 fields.skip(str(name))
-        return [DenseFfn(inner, gated=family.gated_ffn)] * layers
+        return [DenseFfn(inner, gated=gated(fields, family))] * layers
     experts = read_experts(fields, family)
     # The router scales its input (one weight a channel) and each expert's share (one an expert).
     block = MoeFfn(

@@ -26,16 +26,41 @@ def shown(value: Any) -> str:
 
 
 class Fields:
-    """One object of a config. ``defaults`` are what transformers takes for absent keys; ``null`` counts as absent."""
+    """One object of a config. ``defaults`` are what transformers takes for absent keys; ``null`` counts as absent.
+    ``spelled``: how this config spells our keys, where it has words of its own."""
 
-    def __init__(self, config: Mapping[str, Any], where: str = "", defaults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        where: str = "",
+        defaults: Mapping[str, Any] | None = None,
+        spelled: Mapping[str, str] | None = None,
+    ) -> None:
         self.config = config
         self.where = where
         self.defaults = defaults or {}
+        self.spelled = spelled or {}
         self.seen: set[str] = set()
 
     def key(self, name: str) -> str:
-        return f"{self.where}{name}"
+        return f"{self.where}{self.spelled.get(name, name)}"
+
+    def renamed(self, names: Mapping[str, str], defaults: Mapping[str, Any]) -> Fields:
+        """The same object with their keys (of ``names``) under ours. Two spellings that disagree are an error."""
+        config: dict[str, Any] = {}
+        spelled: dict[str, str] = {}
+        for theirs, value in self.config.items():
+            ours = names.get(theirs, theirs)
+            if config.get(ours) is not None and value is not None and config[ours] != value:
+                raise ConfigError(
+                    f"{self.key(spelled.get(ours, ours))} = {shown(config[ours])} contradicts "
+                    f"{self.key(theirs)} = {shown(value)}"
+                )
+            if config.get(ours) is None:
+                config[ours] = value
+                if ours != theirs:
+                    spelled[ours] = theirs
+        return Fields(config, self.where, defaults, spelled)
 
     def get(self, *names: str, default: Any = MISSING) -> tuple[str, Any]:
         """The first of several spellings that is present, and its value. Two that disagree are an error."""

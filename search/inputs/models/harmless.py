@@ -12,7 +12,8 @@ _NAMES = """
     architectures auto_map _name_or_path transformers_version torch_dtype dtype use_cache torchscript use_bfloat16
     name_or_path _attn_implementation _attn_implementation_autoset unsloth_fixed unsloth_version for_llm_compressor
     initializer_range initializer_factor attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop
-    resid_dropout embedding_dropout classifier_dropout
+    resid_dropout embedding_dropout classifier_dropout attention_probs_dropout_prob hidden_dropout_prob dropout
+    layerdrop init_std embedding_initializer_range output_dropout
     rms_norm_eps layer_norm_eps layer_norm_epsilon norm_eps norm_epsilon rescale_prenorm_residual residual_in_fp32
     hidden_act hidden_activation activation_function mlp_hidden_act mamba_hidden_act swiglu_limit swiglu_limits
     swiglu_limits_shared
@@ -45,6 +46,23 @@ _TOKEN = re.compile(r"^[a-z0-9_]{1,40}_token_ids?$")
 
 def is_harmless(name: str) -> bool:
     return name in HARMLESS or bool(_TOKEN.match(name))
+
+
+# Keys of a multimodal wrapper that change neither the language model nor its towers: how images, video and sound are
+# cut into tokens and which features are taken. Those that change a projector's shape are read with the tower.
+_BESIDE = re.compile(
+    r"^(image|video|audio|vision|mm|projector|downsample|select|dynamic|force|min_dynamic|max_dynamic|use_thumbnail)_?"
+    r".*(seq_length|grid_pinpoints|aspect_ratio|strategy|hidden_act|tokens_per_.*|per_image|token|start|end|_eps|mode"
+    r"|layer|image_size|thumbnail|patch|dropout|splits)$|^(position_id_per_seconds|seconds_per_chunk|ps_version|template"
+    r"|system_message|pad2square|enable_audio_output|adapter_layer_norm_eps|_?commit_hash|image_size|patch_size"
+    r"|insert_layer_id|merged_hidden_size|num_reward_heads|projector_hidden_size|drop_vision_last_layer|use_backbone_lora|use_llm_lora|output_attentions|hidden_size"
+    r"|vocab_size|projection_hidden_size|projection_layer_norm_eps|num_visual_tokens|projection_dim)$"
+)
+
+
+def harmless_beside(name: str) -> bool:
+    """Whether a key of a known wrapper, beside its language model, changes no count."""
+    return bool(_BESIDE.match(name))
 
 
 # Words in a key that make it likely to change a shape: such a key is never passed over.

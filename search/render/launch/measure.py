@@ -59,7 +59,7 @@ def series(server: Server, values: Values) -> str:
 def calibrate(server: Server, engine: str, config: Config) -> str:
     """``servefront calibrate`` for the runs of ``series``. It takes model and accelerator from the catalog by any of
     their names, and says itself where one is not in it; a ``config.json`` of one's own never is."""
-    if config.model.config or not config.model.source:
+    if config.model.config or not config.model.source.startswith("https://"):
         return "servefront calibrate takes models of the catalog, and this is one of your own"
     words = ["servefront", "calibrate", *(f"run_{c}.json" for c in concurrencies(server.batch))]
     words += ["--out", f"{engine}_measured.yaml", "--engine", engine]

@@ -169,7 +169,7 @@ def test_a_config_from_the_command_line_answers_as_the_catalog_does(search, tmp_
         (None, "config.json: cannot be read: No such file"),
         ("{", "config.json: not JSON"),
         ("[]", "must hold an object"),
-        ("x" * 5_000_000, "more than 4000000 bytes"),
+        ("x" * 17_000_000, "more than 16000000 bytes"),
         ({"num_key_value_heads": 5}, "num_key_value_heads = 5"),
         ({"hidden_size": -4096}, "hidden_size = -4096"),
         ({"num_attention_heads": "32"}, "num_attention_heads = '32'"),

@@ -144,7 +144,7 @@ def test_text_shows_control_characters_and_does_not_obey_them(inspect, config):
         (b"{}", "model_type is missing"),
         (b"[" * 100_000, "nested"),
         (b'{"model_type": "qwen3", "hidden_size": ' + b"9" * 5000 + b"}", ""),
-        (b" " * 5_000_000, "more than 4000000 bytes"),
+        (b" " * 17_000_000, "more than 16000000 bytes"),
     ],
 )
 def test_files_that_are_no_config(inspect, tmp_path, content, words):

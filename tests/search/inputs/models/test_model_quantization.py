@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from costmodel.parameters import weight_bytes
 from search.inputs.models import ConfigError, read_architecture, read_catalog_model
 from search.inputs.models.catalog import load_entry
 
@@ -47,10 +48,16 @@ def test_gate_is_not_gate_proj() -> None:
     assert of("experts.up").name == of("attention.qkv").name == "fp8"
 
 
-def test_exclusion_in_a_few_layers_is_reported() -> None:
+def test_layers_that_differ_are_kept_apart() -> None:
+    whole = formats({"quant_method": "fp8"}).architecture
     model = formats({"quant_method": "fp8", "modules_to_not_convert": ["model.layers.0.self_attn"]})
-    assert model.architecture.quantization.of("attention.qkv").name == "fp8"
-    assert any("some are excluded: attention.qkv" in line for line in model.assumptions)
+    architecture = model.architecture
+    assert architecture.quantization.of("attention.qkv").name == "fp8"
+    assert [run.count for run in architecture.runs] == [1, 47]
+    attention = 2048 * (32 * 128 * 2 + 4 * 128 * 2)
+    more = sum(weight_bytes(architecture).values()) - sum(weight_bytes(whole).values())
+    assert more == attention  # one byte more for each of one layer's weights
+    assert any("attention.qkv fp8, bf16" in line for line in model.assumptions)
 
 
 def test_caches() -> None:
@@ -78,8 +85,8 @@ def test_mxfp4_converts_experts_alone() -> None:
     "quantization",
     [
         {"quant_method": "compressed-tensors"},
-        {"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 3}}}},
-        {"quant_method": "gptq", "bits": 3},
+        {"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 7}}}},
+        {"quant_method": "gptq", "bits": 7},
         {"quant_method": "fp8", "weight_block_size": [128, 0]},
         {"quant_method": "fp8", "ignored_layers": ["re:(a*)*b"]},
         {"quant_method": "fp8", "ignored_layers": ["re:(unclosed"]},

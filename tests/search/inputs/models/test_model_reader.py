@@ -116,6 +116,101 @@ def test_unknown_type_is_read_by_its_fields_or_refused() -> None:
     assert all(isinstance(kind.ffn, MoeFfn) for kind in experts.kinds)
 
 
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        ({"use_qk_norm": True}, 2 * 2 * 16),
+        ({"attention_bias": True}, 2 * (64 + 64 + 64)),
+        ({"mlp_bias": True}, 2 * (2 * 128 + 64)),
+        ({"norms_per_layer": 4}, 2 * 2 * 64),
+        ({"hidden_act": "relu2"}, -2 * 64 * 128),
+        ({"hidden_act": "xielu"}, -2 * 64 * 128),
+        ({"hidden_act": "gelu", "use_gated_activation": False}, -2 * 64 * 128),
+        ({"hidden_act": "gelu", "use_gated_activation": True}, 0),
+        ({"lm_head_bias": True}, 100),
+    ],
+)
+def test_an_unknown_type_is_read_by_what_it_says(change: dict[str, Any], more: int) -> None:
+    plain = parameters(read(LLAMA | {"model_type": "brand_new"}).architecture)
+    assert parameters(read(LLAMA | {"model_type": "brand_new"} | change).architecture) == plain + more
+
+
+def test_an_unknown_type_is_asked_what_it_does_not_say() -> None:
+    new = LLAMA | {"model_type": "brand_new"}
+    with pytest.raises(ConfigError, match=r"hidden_act = 'gelu' does not say .* use_gated_activation"):
+        read(new | {"hidden_act": "gelu"})
+    with pytest.raises(ConfigError, match="use_gated_activation = True contradicts hidden_act = 'relu2'"):
+        read(new | {"hidden_act": "relu2", "use_gated_activation": True})
+    with pytest.raises(ConfigError, match="use_qk_norm = 'yes' must be true or false"):
+        read(new | {"use_qk_norm": "yes"})
+
+
+def test_a_family_s_own_code_decides_before_the_activation() -> None:
+    """Llama's FFN has a gate whatever its activation, Nemotron's has none."""
+    assert parameters(read(LLAMA | {"hidden_act": "relu2"}).architecture) == parameters(read(LLAMA).architecture)
+    nemotron = read(LLAMA | {"model_type": "nemotron", "hidden_act": "silu"}).architecture
+    assert all(not kind.ffn.gated for kind in nemotron.kinds)
+
+
+def test_noaux_tc_means_a_correction_bias() -> None:
+    new = MOE | {"model_type": "brand_new_moe"}
+    assert read(new | {"topk_method": "noaux_tc"}).architecture.kinds[0].ffn.corrected
+    assert not read(new).architecture.kinds[0].ffn.corrected
+
+
+def test_as_transformers_5_saves_it() -> None:
+    """Rotary figures in one object, ``dtype``, layer types in words, all defaults written out."""
+    saved = {
+        "dtype": "bfloat16", "layer_types": ["full_attention"] * 2, "attention_bias": False, "mlp_bias": False,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}, "pretraining_tp": 1, "head_dim": 16,
+        "transformers_version": "5.24.0",
+    }  # fmt: skip
+    assert read(LLAMA | saved).architecture == read(LLAMA).architecture
+
+
+HYBRID: dict[str, Any] = {
+    "model_type": "nemotron_h", "hidden_size": 64, "vocab_size": 100, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "mamba_num_heads": 8, "mamba_head_dim": 16,
+    "n_groups": 2, "ssm_state_size": 16, "conv_kernel": 4, "n_routed_experts": 8, "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32, "n_shared_experts": 1, "moe_shared_expert_intermediate_size": 32,
+    "tie_word_embeddings": False, "mlp_hidden_act": "relu2",
+}  # fmt: skip
+
+
+def test_patterns_of_hybrids_in_every_spelling() -> None:
+    letters = read(HYBRID | {"hybrid_override_pattern": "M*E-", "num_hidden_layers": 4}).architecture
+    for names in (["mamba", "attention", "moe", "mlp"], ["linear_attention", "full_attention", "moe", "mlp"]):
+        assert read(HYBRID | {"layers_block_type": names}).architecture == letters
+        assert read(HYBRID | {"layer_types": names}).architecture == letters
+    assert read(HYBRID | {"hybrid_override_pattern": "M*E-"}).architecture == letters  # no number of layers
+    with pytest.raises(ConfigError, match="has 4 layers, where num_hidden_layers = 5"):
+        read(HYBRID | {"hybrid_override_pattern": "M*E-", "num_hidden_layers": 5})
+    with pytest.raises(ConfigError, match="must hold only"):
+        read(HYBRID | {"hybrid_override_pattern": "M*X-"})
+
+
+def test_a_prediction_module_has_its_own_pattern() -> None:
+    base = HYBRID | {"hybrid_override_pattern": "M*E-", "num_nextn_predict_layers": 1}
+    attention = 64 * (4 + 2 + 2) * 16 + 64 * 64 + 64
+    experts = 8 * 2 * 64 * 32 + 8 * 64 + 2 * 64 * 32 + 64
+    module = 2 * 64**2 + 3 * 64
+    for pattern in ({"mtp_hybrid_override_pattern": "*E"}, {"mtp_layers_block_type": ["attention", "moe"]}):
+        assert read(base | pattern).architecture.mtp_parameters == attention + experts + module
+
+
+def test_infinities_of_open_limits(tmp_path: Path) -> None:
+    """As transformers writes ``time_step_limit``; a width cannot be one, and NaN is no number."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(HYBRID | {"hybrid_override_pattern": "M*E-", "time_step_limit": [0.0, math.inf]}))
+    assert read(load_config_json(path)).architecture.layer_count == 4
+    path.write_text(json.dumps(LLAMA | {"hidden_size": math.inf}))
+    with pytest.raises(ConfigError, match="hidden_size = inf"):
+        read(load_config_json(path))
+    path.write_text(json.dumps(LLAMA | {"hidden_size": math.nan}))
+    with pytest.raises(ConfigError, match="NaN"):
+        load_config_json(path)
+
+
 def test_harmless_unknown_key_of_a_known_type_is_reported() -> None:
     assert any("my_note" in line for line in read(LLAMA | {"my_note": "hello"}).assumptions)
 
@@ -168,7 +263,7 @@ def test_files_are_data(tmp_path: Path) -> None:
         ('{"a": NaN}', "NaN"),
         ('{"a": ' + "[" * 40 + "]" * 40 + "}", "levels deep"),
         ("[" * 100_000, "levels deep"),
-        ('{"a": "' + "x" * 4_000_001 + '"}', "at most 4000000"),
+        ('{"a": "' + "x" * 16_000_001 + '"}', "at most 16000000"),
     ):
         path.write_text(text)
         with pytest.raises(ConfigError, match=words):

@@ -1,52 +1,19 @@
 """Model families: what a ``model_type`` fixes that its config.json does not say.
 
-Each trait was read from transformers 5.23 (``models/<type>/modeling_<type>.py`` and ``configuration_<type>.py``), for
-``mimo`` and ``step3p7`` from vLLM 0.33 (``model_executor/models/mimo.py``, ``step3p5.py``).
+Each trait was read from transformers 5.24 (``models/<type>/modeling_<type>.py`` and ``configuration_<type>.py``), for
+``mimo`` and ``step3p7`` from vLLM 0.33 (``model_executor/models/mimo.py``, ``step3p5.py``). Here are the families that
+most people serve; ``dense.py``, ``experts.py`` and ``recurrent.py`` hold the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-Norm = Literal["none", "head", "full", "head_if_set", "full_if_set"]
-
-
-@dataclass(frozen=True)
-class Family:
-    """``attention``: the kind of mixer; ``experts``: whether layers have them (``fields``: the keys decide).
-
-    ``bias``: which projections ``attention_bias`` gives a bias (``qkv``, or ``all`` with the output); ``forced_bias``
-    those that always have one. ``qk_norm``: ``_if_set`` follows ``use_qk_norm``. ``gate``: queries carry an output
-    gate. ``norms`` a layer; ``norm_bias``: LayerNorms, with a bias. ``windows``: which layers slide where
-    ``layer_types`` is absent. ``expert_key`` names the key of an expert's width, ``dense_key`` that of a dense FFN.
-    ``router_bias``: a trained bias (correction vectors are buffers and not counted). ``corrected``: routers choose with
-    a correction vector (``e_score_correction_bias``), whether a flag says so or not. ``defaults``: what the config
-    class takes for absent keys. ``vision``: how the vision tower is counted.
-    """
-
-    attention: Literal["gqa", "mla", "hybrid"] = "gqa"
-    experts: Literal["none", "fields"] = "none"
-    bias: Literal["qkv", "all"] = "all"
-    forced_bias: Literal["none", "qkv"] = "none"
-    qk_norm: Norm = "none"
-    gate: bool = False
-    sinks: bool = False
-    norms: int = 2
-    norm_bias: bool = False
-    gated_ffn: bool = True
-    windows: Literal["none", "all", "upper", "alternate", "pattern", "chunked"] = "all"
-    expert_key: str = "moe_intermediate_size"
-    dense_key: str = "intermediate_size"
-    router_bias: bool = False
-    corrected: bool = False
-    expert_bias: bool = False
-    shared_gate: bool = False
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    vision: str | None = None
-    note: str | None = None
-
+from search.inputs.models.families.dense import DENSE
+from search.inputs.models.families.experts import EXPERTS
+from search.inputs.models.families.family import Family
+from search.inputs.models.families.recurrent import RECURRENT
 
 _QWEN_WINDOW = {"use_sliding_window": False}
 _QWEN2 = Family(forced_bias="qkv", windows="upper", defaults=_QWEN_WINDOW)
@@ -60,13 +27,28 @@ _QWEN3_NEXT = Family(
     shared_gate=True,
     defaults={**_QWEN_MOE, **_QWEN_WINDOW, "head_dim": 256, "full_attention_interval": 4, "tie_word_embeddings": False},
 )
+_QWEN3_5 = replace(
+    _QWEN3_NEXT, experts="none", shared_gate=False, expects={"mlp_only_layers": ([],), "output_gate_type": ("swish",)}
+)
 _DEEPSEEK_V2 = Family(attention="mla", experts="fields", windows="none", defaults={"moe_layer_freq": 1})
 _DEEPSEEK = replace(_DEEPSEEK_V2, corrected=True)
 _TIED = {"tie_word_embeddings": True, "head_dim": 256}
 # Sizes per layer must be said: the class would take 256 for an absent one, and they are not modelled.
 _GEMMA4_DEFAULTS = {**_TIED, "enable_moe_block": False, "hidden_size_per_layer_input": 256}
 _GEMMA4 = Family(qk_norm="head", norms=4, windows="pattern", experts="fields", defaults=_GEMMA4_DEFAULTS)
-_GEMMA3 = Family(qk_norm="head", norms=4, windows="pattern", defaults={**_TIED, "sliding_window_pattern": 6})
+# Gemma 3's published configs leave out what the class would take anyway.
+_GEMMA3_DEFAULTS = {
+    **_TIED,
+    "sliding_window": 4096,
+    "sliding_window_pattern": 6,
+    "vocab_size": 262_208,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "intermediate_size": 9216,
+}
+_GEMMA3 = Family(qk_norm="head", norms=4, windows="pattern", defaults=_GEMMA3_DEFAULTS)
+# What searching left behind in the config: how its blocks were trained and scored.
+_NEMOTRON_NAS = Family(attention="nas", windows="none", skipped=("num_key_value_heads",))
 _LLAMA4 = Family(
     experts="fields",
     windows="chunked",
@@ -77,23 +59,38 @@ _LLAMA4 = Family(
 )
 
 FAMILIES: dict[str, Family] = {
+    **DENSE,
+    **EXPERTS,
+    **RECURRENT,
     "llama": Family(windows="none"),
     "mistral": Family(),
     "mixtral": Family(experts="fields", expert_key="intermediate_size"),
-    "phi3": Family(defaults={"attention_bias": False}),
+    "phi3": Family(
+        skipped=("full_attn_mod", "interpolate_factor"), expects={"embd_layer": ()}, defaults={"attention_bias": False}
+    ),
     "qwen2": _QWEN2,
     "qwen3": _QWEN3,
     "mimo": _QWEN2,
     "qwen2_moe": replace(
-        _QWEN2, experts="fields", shared_gate=True, defaults={**_QWEN_MOE, **_QWEN_WINDOW, "attention_bias": True}
+        _QWEN2,
+        experts="fields",
+        shared_gate=True,
+        renames={"qkv_bias": "attention_bias"},
+        defaults={**_QWEN_MOE, **_QWEN_WINDOW, "attention_bias": True},
     ),
     "qwen3_moe": replace(_QWEN3, experts="fields", defaults={**_QWEN_MOE, **_QWEN_WINDOW}),
     "qwen3_next": _QWEN3_NEXT,
     "qwen3_5_moe": replace(_QWEN3_NEXT, vision="qwen3"),
     "qwen3_5_moe_text": _QWEN3_NEXT,
-    "qwen3_5": replace(_QWEN3_NEXT, experts="none", shared_gate=False, vision="qwen3"),
-    "qwen3_5_text": replace(_QWEN3_NEXT, experts="none", shared_gate=False),
-    "gemma2": Family(norms=4, windows="alternate", defaults={**_TIED, "sliding_window": 4096}),
+    "qwen3_5": replace(_QWEN3_5, vision="qwen3"),
+    "qwen3_5_text": _QWEN3_5,
+    "gemma": Family(windows="none", defaults=_TIED),
+    "gemma2": Family(
+        norms=4,
+        windows="alternate",
+        skipped=("sliding_window_size",),
+        defaults={**_TIED, "sliding_window": 4096},
+    ),
     "gemma3_text": _GEMMA3,
     "gemma3": replace(_GEMMA3, vision="siglip"),
     "gemma4_text": _GEMMA4,
@@ -123,23 +120,39 @@ FAMILIES: dict[str, Family] = {
     "step3p7": Family(
         experts="fields",
         qk_norm="head",
+        head_gate=True,
         windows="pattern",
-        note="per-head QK norms, no output gate and equal heads in all layers: vLLM's step3p5.py decides these "
-        "by keys that this config does not have",
+        expects={"gating": (True, "per-head")},
+        note="norms of queries and keys and a gate a head as in transformers' modeling_step3p7.py; heads are equal in "
+        "all layers where the config does not name those of sliding ones",
     ),
     "nemotron_h": Family(
-        attention="hybrid", experts="fields", windows="none", gated_ffn=False, norms=1, corrected=True
+        attention="hybrid",
+        experts="fields",
+        windows="none",
+        gated_ffn=False,
+        norms=1,
+        corrected=True,
+        renames={
+            "layer_types": "layers_block_type",
+            "mamba_n_groups": "n_groups",
+            "mamba_d_conv": "conv_kernel",
+            "mamba_expand": "expand",
+            "mamba_conv_bias": "use_conv_bias",
+        },
+        skipped=("moe_shared_expert_overlap", "mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor"),
     ),
-    "falcon": Family(norm_bias=True, gated_ffn=False, windows="none", defaults={"tie_word_embeddings": True}),
+    "nemotron-nas": _NEMOTRON_NAS,
+    "nemotron_nas": _NEMOTRON_NAS,
+    "falcon": Family(
+        norm_bias=True, gated_ffn=False, windows="none", skipped=("alibi",), defaults={"tie_word_embeddings": True}
+    ),
 }
 
 # Families that are known and not modelled, with what stands in the way.
 REFUSED = {
-    "nemotron-nas": "its layers differ in width and some have no attention (block_configs), which is not modelled",
-    "nemotron_nas": "its layers differ in width and some have no attention (block_configs), which is not modelled",
     "gemma3n": "its per-layer embeddings and shared caches are not modelled",
     "gemma3n_text": "its per-layer embeddings and shared caches are not modelled",
-    "deepseek_v4": "its compressed sparse attention is not modelled",
     "llada2_moe": "it is a diffusion model: it does not decode token by token",
     "gptj": "its head has a bias and its FFNs run beside attention after one norm, which is not modelled",
     "t5": "encoder-decoder models are not modelled",

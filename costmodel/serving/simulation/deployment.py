@@ -1,0 +1,51 @@
+"""A plan as replicas that can be sent requests."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from costmodel.memory import memory
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from costmodel.serving.simulation.balancer import Policy, simulate
+from costmodel.serving.simulation.replica import Replica
+from costmodel.serving.simulation.requests import Requests, Served
+from costmodel.serving.simulation.scheduler import Scheduler
+from costmodel.serving.step_table import StepTable
+from costmodel.stages import Stages
+
+# Engines that give waiting prompts a pass of their own (sglang/srt/server_args.py enable_mixed_chunk, off by default).
+PROMPTS_APART = ("sglang",)
+
+
+def scheduler_of(scenario: Scenario, plan: Plans) -> Scheduler:
+    """How the plan's engine schedules: ``batch`` sequences of a replica shared among its attention groups, the cache
+    that is left beside the weights."""
+    engine = scenario.engine
+    seats = math.ceil(int(plan.batch[0]) / int(plan.attn_dp[0]))
+    held = memory(scenario, scenario.layout(plan), Stages.of(scenario.model, plan.pp), np.array([float(seats)]))
+    return Scheduler(
+        seats=seats,
+        cache_tokens=int(held.kv_capacity_tokens[0]),
+        budget=engine.max_batched_tokens,
+        block_tokens=engine.block_tokens,
+        mixed=engine.name not in PROMPTS_APART,
+        reserves=engine.output_reserved >= 1.0,
+        steps_ahead=round(engine.steps_ahead),
+    )
+
+
+def serve(
+    scenario: Scenario, plan: Plans, requests: Requests, policy: Policy = "round_robin", *, closed: bool = False
+) -> Served:
+    """Serve ``requests`` with one plan, of one pipeline stage (``ValueError`` for more). ``closed``: ``batch`` requests
+    of each replica are inside at a time, whatever their arrival times."""
+    scheduler = scheduler_of(scenario, plan)
+    longest = int(np.max(requests.prompt_tokens + requests.answer_tokens, initial=1))
+    table = StepTable.of(scenario, plan, scheduler.seats, longest)
+    prefix_tokens = None if requests.blocks is None else requests.block_tokens
+    stream_s = scenario.engine.stream_token_s / scenario.engine.stream_interval
+    replicas = [Replica(table, scheduler, prefix_tokens, stream_s) for _ in range(int(plan.dp[0]))]
+    return simulate(replicas, requests, scenario.engine.request_s, policy, int(plan.batch[0]) if closed else None)

@@ -1,0 +1,117 @@
+"""The requests that a simulation sends: from ``workload`` of the configuration to arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from costmodel.serving.simulation.requests import Requests
+from costmodel.serving.traffic import ARRIVALS, LENGTHS, Length, arrivals
+from search.base.errors import InputError
+from search.inputs.checks import choice, number
+from search.inputs.schema import ArrivalsConfig, LengthConfig, LengthsConfig, WorkloadConfig
+from search.inputs.traces import read_trace
+
+MOST_TOKENS = 10_000_000
+NEAR = 0.01  # how far a mean may be from the one that plans are scored for
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """``rate`` requests a second of the whole deployment arrive by ``process``; ``prompt`` and ``answer`` lengths, or
+    those of ``trace``, one request's together. ``hit``: share of each prompt that is found in the cache by
+    assumption."""
+
+    process: str
+    rate: float | None
+    cv: float
+    speed: float
+    prompt: Length
+    answer: Length
+    trace: Path | None
+    hit: float
+
+    def requests(self, size: int, seed: int) -> Requests:
+        """``size`` of them, the same for the same seed; a trace may hold fewer."""
+        rng = np.random.default_rng(seed)
+        if self.trace is not None:
+            found = read_trace(self.trace, size)
+            if self.process == "replay":
+                return replace(found, arrival_s=found.arrival_s / self.speed)
+        else:
+            prompts, answers = self.prompt.draw(size, rng), self.answer.draw(size, rng)
+            cached = (prompts * self.hit).astype(np.int64) if self.hit else None
+            found = Requests(np.zeros(size), prompts, answers, cached)
+        if self.process == "closed":
+            return replace(found, arrival_s=np.zeros(len(found)))
+        assert self.rate is not None
+        return replace(found, arrival_s=arrivals(self.process, self.rate, self.cv, len(found), rng))
+
+
+def read_traffic(config: WorkloadConfig) -> Traffic:
+    """Every key checked; ``InputError`` names the one that is wrong."""
+    process = choice("workload.arrivals.kind", config.arrivals.kind, ARRIVALS)
+    kind = choice("workload.lengths.kind", config.lengths.kind, LENGTHS)
+    trace = config.lengths.trace
+    if (kind == "trace") != (trace is not None):
+        raise InputError(
+            f"workload.lengths.trace: {trace!r} does not go with kind {kind!r}; give a file with kind trace"
+        )
+    if process == "replay" and trace is None:
+        raise InputError("workload.arrivals.kind: 'replay' needs workload.lengths.kind=trace, whose times it replays")
+    rate = config.requests_per_s
+    if process in ("closed", "replay"):
+        if rate is not None:
+            raise InputError(f"workload.requests_per_s: {rate:g} does not go with arrivals {process!r}; leave it out")
+    else:
+        rate = number("workload.requests_per_s", math.nan if rate is None else rate, 0, 1e6)
+    hit = number("workload.prefix_hit", config.prefix_hit, 0, 0.999, open_low=False)
+    shape = "fixed" if kind == "trace" else kind
+    return Traffic(
+        process=process,
+        rate=rate,
+        cv=number("workload.arrivals.cv", config.arrivals.cv, 0, 100),
+        speed=number("workload.arrivals.speed", config.arrivals.speed, 0, 1e6),
+        prompt=_length("prompt", "isl", shape, config.isl, config.lengths.prompt),
+        answer=_length("answer", "osl", shape, config.osl, config.lengths.answer),
+        trace=None if trace is None else Path(trace),
+        hit=hit,
+    )
+
+
+def _length(name: str, mean_key: str, kind: str, mean: int, config: LengthConfig) -> Length:
+    key = f"workload.lengths.{name}"
+    number(f"workload.{mean_key}", mean, 0, MOST_TOKENS)
+    low = number(f"{key}.low", config.low, 1, MOST_TOKENS, open_low=False)
+    high = math.inf if config.high is None else number(f"{key}.high", config.high, low, MOST_TOKENS, open_low=False)
+    spread = number(f"{key}.spread", config.spread, 0, 5, open_low=False)
+    if kind == "fixed":
+        return Length("fixed", mean)
+    if kind == "uniform":
+        if not math.isfinite(high):
+            raise InputError(f"{key}.high: null is not allowed with kind uniform; give the longest")
+        if abs((low + high) / 2.0 / mean - 1.0) > NEAR:
+            raise InputError(
+                f"workload.{mean_key}: {mean} is not the mean of {key}, {low:g} to {high:g}; give {(low + high) / 2:g}"
+            )
+        return Length("uniform", mean, low, high)
+    if not spread:
+        raise InputError(f"{key}.spread: 0 is not allowed with kind lognormal; give a standard deviation of logarithms")
+    if not low < mean < high:
+        raise InputError(f"workload.{mean_key}: {mean} is not between {key}.low {low:g} and .high {high:g}")
+    made = Length("lognormal", mean, low, high, spread)
+    try:
+        made.location()
+    except ValueError:
+        raise InputError(
+            f"workload.{mean_key}: no log-normal of spread {spread:g} between {low:g} and {high:g} has a mean of {mean}"
+        ) from None
+    return made
+
+
+def in_closed_loop(config: WorkloadConfig) -> WorkloadConfig:
+    """The workload without its traffic: what plans are scored for."""
+    return replace(config, requests_per_s=None, arrivals=ArrivalsConfig(), lengths=LengthsConfig())

@@ -1,0 +1,114 @@
+"""``servefront simulate``: a run's plan under traffic."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from search.cli import main as servefront
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("simulated") / "run"
+    words = "model=qwen3_8b hardware=h100_sxm engine=vllm space.gpus=[2] space.tp=[1,2] space.dp=[1,2] space.batch=[64]"
+    also = ["strategy=exact", "report=none", "sensitivity=none", f"hydra.run.dir={folder}"]
+    assert servefront([*words.split(), "workload.isl=1024", "workload.osl=256", *also]) == 0
+    return folder
+
+
+def figures(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+    capsys.readouterr()
+    assert servefront(["simulate", *words, "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+POISSON = ("workload.arrivals.kind=poisson", "workload.requests_per_s=8")
+VARIED = (
+    "workload.lengths.kind=lognormal", "workload.lengths.prompt.spread=0.7", "workload.lengths.answer.spread=0.7",
+)  # fmt: skip
+
+
+def test_the_same_seed_gives_the_same_and_another_does_not(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (str(run_folder), *POISSON, *VARIED, "--requests", "300")
+    first = figures(capsys, *words, "--seed", "3")
+    assert first == figures(capsys, *words, "--seed", "3")
+    assert first != figures(capsys, *words, "--seed", "4")
+
+
+def test_the_closed_loop_is_the_one_that_was_searched(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Long enough that its first wave does not count. The closed form knows no lockstep of equally long requests, which
+    shows in the TTFT, not in the rate."""
+    found = figures(capsys, str(run_folder), "--requests", "6000")
+    with (run_folder / "pareto.csv").open() as file:
+        predicted = next(csv.DictReader(file))
+    assert found["output_tokens_per_s"] == pytest.approx(float(predicted["output_tokens_per_s"]), rel=0.06)
+
+
+def test_a_higher_rate_is_never_faster(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    waits = []
+    for rate in (2, 20, 60):
+        words = ("workload.arrivals.kind=poisson", f"workload.requests_per_s={rate}", *VARIED, "--requests", "1500")
+        found = figures(capsys, str(run_folder), *words)
+        waits.append(found["e2e_s"]["p99"])  # type: ignore[index]
+    assert waits == sorted(waits)
+
+
+def test_what_is_written(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(run_folder), *POISSON, "--requests", "50", "--out", str(tmp_path / "s")]
+    assert servefront(["simulate", *words]) == 0
+    assert "| TTFT |" in capsys.readouterr().out
+    with (tmp_path / "s" / "requests.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 50 and {row["replica"] for row in rows} <= {"0", "1"}
+    assert all(float(row["e2e_s"]) > float(row["ttft_s"]) > 0 for row in rows)
+    assert json.loads((tmp_path / "s" / "simulation.json").read_text())["requests"] == 50
+    assert (tmp_path / "s" / "simulation.svg").read_text().startswith("<svg")
+
+
+def test_prefixes_are_found_again(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        json.dumps({"timestamp": 4000 * i, "input_length": 1100, "output_length": 4, "hash_ids": [0, i + 9, 0]})
+        for i in range(20)
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    words = ("workload.lengths.kind=trace", f"workload.lengths.trace={tmp_path / 't.jsonl'}")
+    replay = "workload.arrivals.kind=replay"
+    found = figures(capsys, str(run_folder), *words, replay, "--plan", "tp=2,dp=1")
+    assert found["prefix_hit"] == pytest.approx(19 * 512 / (20 * 1100))
+
+
+BAD = {
+    "workload.requests_per_s: nan is not allowed": ["workload.arrivals.kind=poisson"],
+    "workload.requests_per_s: 3 does not go with arrivals 'closed'": ["workload.requests_per_s=3"],
+    "workload.arrivals.kind: 'often' is not allowed": ["workload.arrivals.kind=often"],
+    "workload.lengths.trace: None does not go with kind 'trace'": ["workload.lengths.kind=trace"],
+    "workload.arrivals.kind: 'replay' needs": ["workload.arrivals.kind=replay"],
+    "workload.lengths.prompt.spread: 0 is not allowed": ["workload.lengths.kind=lognormal"],
+    "workload.lengths.prompt.high: null is not allowed": ["workload.lengths.kind=uniform"],
+    "workload.ils: unknown key": ["workload.ils=3"],
+    "'model=x' is not allowed": ["model=x"],
+    "--requests: 0 is not allowed": ["--requests", "0"],
+    "--seed: -1 is not allowed": ["--seed", "-1"],
+    "--plan: rule attention_fills_stage keeps it out": ["--plan", "tp=3,dp=1"],
+    "--plan: pp 2 is not simulated": ["--plan", "tp=1,pp=2,dp=1"],
+    "no-trace.csv: cannot be read": ["workload.lengths.kind=trace", "workload.lengths.trace=no-trace.csv"],
+}
+
+
+@pytest.mark.parametrize("said", BAD)
+def test_bad_input_is_one_line(said: str, run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert servefront(["simulate", str(run_folder), *BAD[said]]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_the_search_says_that_it_does_not_model_traffic(capsys: pytest.CaptureFixture[str]) -> None:
+    assert servefront(["model=qwen3_8b", "workload.arrivals.kind=poisson", "workload.requests_per_s=3"]) == 2
+    assert "is simulated, not searched" in capsys.readouterr().err
