@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from scipy.special import ndtr
 
 from costmodel.blocks import GatedDeltaNet, Mamba2
@@ -24,6 +25,7 @@ from search.optimizer.rules.start import START_RULES, Start, broken_rules, start
 # Between these chances that memory suffices nobody can say.
 CLOSE = (0.2, 0.8)
 IN_MEMORY = "start.cache_holds_a_request"
+IN_BLOCKS = "vllm.state_blocks"
 GIB = 2.0**30
 Starts = bool | Literal["close"]
 
@@ -148,14 +150,25 @@ def _deviation(memory: Memory) -> float:
 
 def _decided(start: Start, memory: Memory, chance: float, refused: tuple[WhyNot, ...] = ()) -> Starting:
     """A rule decides, or the memory: where that is close to the edge, its chance is told."""
-    broken = [rule for rule in broken_rules(start) if rule.name != IN_MEMORY]
+    broken = [rule for rule in broken_rules(start) if rule.name not in (IN_MEMORY, IN_BLOCKS)]
     why = (*refused, *(WhyNot(rule.name, rule.text, rule.arithmetic(start)) for rule in broken))
+    states = _states_chance(start, memory)
+    least = min(chance, states)
     if why:
-        return Starting(False, chance, why)
-    if chance >= CLOSE[1]:
-        return Starting(True, chance, ())
-    rule = next(rule for rule in START_RULES if rule.name == IN_MEMORY)
+        return Starting(False, least, why)
+    if least >= CLOSE[1]:
+        return Starting(True, least, ())
+    rule = next(rule for rule in START_RULES if rule.name == (IN_MEMORY if chance <= states else IN_BLOCKS))
     left, needed = float(memory.available_kv_bytes[0]), float(memory.needed_bytes[0])
     bytes_ = f"{left / GIB:.2f} GiB are left for the cache, one request takes {needed / GIB:.2f} GiB"
     reason = WhyNot(rule.name, rule.text, f"{rule.arithmetic(start)}: {bytes_}")
-    return Starting("close" if chance > CLOSE[0] else False, chance, (reason,))
+    return Starting("close" if least > CLOSE[0] else False, least, (reason,))
+
+
+def _states_chance(start: Start, memory: Memory) -> float:
+    """The chance that there is a block for the state of each sequence."""
+    if start.state_blocks is None:
+        return 1.0
+    block = float(memory.available_kv_bytes[0]) / max(float(start.state_blocks), 1.0)
+    over = float(start.state_blocks) - float(np.ravel(start.sequences)[0])
+    return float(ndtr(over * block / _deviation(memory)))

@@ -148,3 +148,30 @@ def test_nodes_of_a_command_cut_the_cluster(audited: Audited) -> None:
 )
 def test_folders_name_their_model(path: str, names: list[str]) -> None:
     assert published_names(path) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "weights"),
+    [
+        ("Qwen/Qwen3-14B-AWQ", "Qwen3-14B", "int4"),
+        ("someone/Qwen3-8B-FP8-dynamic", "Qwen3-8B", "fp8"),
+        ("someone/Qwen3-8B-GPTQ-Int8", "Qwen3-8B", "int8"),
+        ("Qwen/Qwen3-4B-FP8", "Qwen3-4B", "fp8_block"),
+        ("/models/Qwen3-8B-NVFP4/", "Qwen3-8B", "nvfp4"),
+    ],
+)
+def test_a_name_says_how_weights_are_stored(audited: Audited, name: str, base: str, weights: str) -> None:
+    """Where the catalog has the model and not its quantised form."""
+    found, plain = audited("vllm", f"vllm serve {name}", H100), audited("vllm", f"vllm serve {base}", H100)
+    assert any(f"weights={weights}" in note for note in found["notes"])
+    bits = {"int4": 4, "nvfp4": 4}.get(weights, 8)
+    stored, whole = (a["figures"]["weights_bytes_per_gpu"]["derived"] for a in (found, plain))
+    assert bits / 16 < stored / whole < bits / 16 + 0.25
+
+
+def test_states_of_recurrent_layers_take_blocks(audited: Audited) -> None:
+    """The default of 1024 sequences is more than a card has blocks for; what its log says starts."""
+    command = "vllm serve Qwen/Qwen3-Coder-Next -tp 4 --max-model-len 32768 --gpu-memory-utilization 0.75"
+    found = audited("vllm", f"{command} --max-num-seqs 8000 --max-num-batched-tokens 8192", H100)
+    assert (found["starts"], found["rules"], found["code"]) == (False, ["vllm.state_blocks"], 1)
+    assert audited("vllm", f"{command} --max-num-seqs 64", H100)["starts"] is True
