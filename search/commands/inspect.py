@@ -35,6 +35,7 @@ KINDS = {
     blocks.GroupedQueryAttention: "grouped-query attention",
     blocks.LatentAttention: "multi-head latent attention",
     blocks.GatedDeltaNet: "gated delta net",
+    blocks.CompressedAttention: "compressed sparse attention",
     blocks.KimiDeltaAttention: "Kimi delta attention",
     blocks.LightningAttention: "lightning attention",
     blocks.Mamba1: "Mamba",

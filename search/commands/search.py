@@ -23,7 +23,6 @@ from omegaconf.errors import OmegaConfBaseException
 from search.base.errors import InputError, NoFeasiblePlan
 from search.base.escape import plain
 from search.base.paths import conf_dir
-from search.commands import search_help
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
 from search.inputs.compose import missing_option, one_line
 from search.inputs.own_model import own_model
@@ -37,7 +36,9 @@ _failures: list[tuple[str, int]] = []  # message and exit code
 
 def main(arguments: list[str]) -> int:
     """Run Hydra on ``arguments`` and return the exit code."""
-    if search_help.asks(arguments):
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        from search.commands import search_help
+
         print(search_help.text(arguments))
         return 0
     register()
@@ -97,12 +98,15 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
     settings = own_model(typed(config), model, overrides)
     from search.optimizer.run import run
     from search.render.run_folder import claim_folder, write_run
-    from search.render.terminal import infeasible_message, print_outcome
+    from search.render.terminal import infeasible_message, print_outcome, print_written
 
     claim_folder(folder)
     outcome = run(settings)
+    for warning in outcome.warnings:
+        print(f"warning: {plain(warning)}", file=sys.stderr)
     write_run(folder, outcome)
     if outcome.choice is None:
+        print_written(folder)
         raise NoFeasiblePlan(infeasible_message(outcome))
     print_outcome(outcome, folder)
 

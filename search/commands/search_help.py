@@ -65,11 +65,6 @@ HYDRAS = {
 }
 
 
-def asks(arguments: Sequence[str]) -> bool:
-    """Whether the words ask for help."""
-    return any(word in ("-h", "--help") for word in arguments)
-
-
 def text(arguments: Sequence[str]) -> str:
     """The help; a ``--config-dir`` among ``arguments`` adds its options."""
     folders = [conf_dir(), *_folders(arguments)]

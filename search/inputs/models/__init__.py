@@ -1,6 +1,6 @@
 """Models: from a config.json, or a name in the catalog, to an architecture."""
 
-from search.inputs.models.catalog import find_model, model_names, read_catalog_model
+from search.inputs.models.catalog import find_model, model_names, read_catalog_model, search_models
 from search.inputs.models.checkpoint import read_checkpoint
 from search.inputs.models.fields import ConfigError
 from search.inputs.models.load import load_config_json
@@ -15,4 +15,5 @@ __all__ = [
     "read_architecture",
     "read_catalog_model",
     "read_checkpoint",
+    "search_models",
 ]

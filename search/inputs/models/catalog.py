@@ -45,6 +45,25 @@ def find_model(name: str) -> str:
     raise ConfigError(f"model = {shown(name)} is not in the catalog; near: {listed}")
 
 
+def search_models(words: str) -> list[str]:
+    """Options whose file name, name or one alias has all of ``words`` (by spaces) in it, without regard to case and
+    punctuation. ``ConfigError`` names near ones if there is none."""
+    wanted = [form for form in map(plain, words.split()) if form]
+    if not wanted:
+        raise ConfigError(f"find = {shown(words)} must hold letters or digits")
+    found = []
+    for option in model_names():
+        entry = load_entry(option)
+        forms = [plain(spelling) for spelling in (option, entry["name"], *entry["aliases"])]
+        if any(all(word in form for word in wanted) for form in forms):
+            found.append(option)
+    if found:
+        return found
+    near = [_index()[form] for form in get_close_matches("".join(wanted), _index(), n=6, cutoff=0.4)]
+    listed = ", ".join(dict.fromkeys(near)) or "none"
+    raise ConfigError(f"find = {shown(words)}: no model in the catalog has it in its name; near: {listed}")
+
+
 @cache
 def _index() -> dict[str, str]:
     index: dict[str, str] = {}

@@ -17,7 +17,7 @@ TOP_K = ("num_experts_per_tok", "experts_per_token", "top_k_experts", "moe_top_k
 def read_ffns(fields: Fields, family: Family, hidden: int, layers: int) -> list[Block]:
     """One feed-forward part a layer."""
     if family.experts == "none":
-        _no_experts(fields)
+        _no_experts(fields, family)
         return [_dense(fields, family)] * layers
     if fields.has("enable_moe_block"):
         return _beside(fields, family, hidden, layers)
@@ -38,10 +38,10 @@ def read_ffns(fields: Fields, family: Family, hidden: int, layers: int) -> list[
     return [experts if s else dense for s in sparse]
 
 
-def _no_experts(fields: Fields) -> None:
-    """A config read as dense must not speak of experts, not even of none."""
+def _no_experts(fields: Fields, family: Family) -> None:
+    """A config read as dense must not speak of experts, not even of none, but where its family always does."""
     for name in fields.config:
-        if mentions_experts(str(name)):
+        if mentions_experts(str(name)) and name not in family.expects:
             raise ConfigError(
                 f"{fields.key(str(name))} = {shown(fields.config[name])}: "
                 "this model_type is read as dense and must not mention experts"
@@ -78,6 +78,10 @@ def gated(fields: Fields, family: Family) -> bool:
     return said
 
 
+# Flags that say whether a router has a correction vector.
+_CORRECTED = ("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
+
+
 def read_experts(fields: Fields, family: Family) -> MoeFfn:
     """Experts of one layer, shared ones included."""
     count = fields.integer(*EXPERTS, high=65_536)
@@ -88,7 +92,7 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
     latent = fields.integer("moe_latent_size", "routed_expert_hidden_size", default=None)
     normed = latent if fields.flag("latent_moe_use_norm", default=False) and latent else 0
     # Correction vectors of the routers are buffers in transformers, a few bytes an expert, and not counted.
-    flags = [fields.flag(name, default=False) for name in ("use_routing_bias", "use_moe_router_bias")]
+    flags = [fields.flag(name, default=False) for name in _CORRECTED]
     zero = fields.integer("zero_expert_num", default=0, low=0, high=65_536)
     corrected = family.corrected or any(flags) or fields.get("topk_method", default=None)[1] == "noaux_tc"
     return MoeFfn(

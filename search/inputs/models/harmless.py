@@ -12,12 +12,14 @@ _NAMES = """
     architectures auto_map _name_or_path transformers_version torch_dtype dtype use_cache torchscript use_bfloat16
     name_or_path _attn_implementation _attn_implementation_autoset unsloth_fixed unsloth_version for_llm_compressor
     initializer_range initializer_factor attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop
-    resid_dropout embedding_dropout classifier_dropout attention_probs_dropout_prob hidden_dropout_prob dropout
-    layerdrop init_std embedding_initializer_range output_dropout
-    rms_norm_eps layer_norm_eps layer_norm_epsilon norm_eps norm_epsilon rescale_prenorm_residual residual_in_fp32
+    resid_dropout embed_dropout embedding_dropout classifier_dropout attention_probs_dropout_prob hidden_dropout_prob
+    dropout layerdrop init_std embedding_initializer_range output_dropout
+    rms_norm_eps layernorm_epsilon layer_norm_eps layer_norm_epsilon norm_eps norm_epsilon rescale_prenorm_residual
+    residual_in_fp32
     hidden_act hidden_activation activation_function mlp_hidden_act mamba_hidden_act swiglu_limit swiglu_limits
     swiglu_limits_shared
-    rope_theta rope_scaling rope_parameters rope_interleave rotary_dim partial_rotary_factor rotary_base
+    rope_theta swa_rope_theta attn_rotary_emb rope_scaling rope_parameters rope_interleave rotary_dim
+    partial_rotary_factor rotary_base
     rope_local_base_freq original_max_position_embeddings initial_context_length max_position_embeddings
     max_sequence_length seq_length rope_ratio use_mrope rotary_emb_base partial_rotary_factors no_rope_layer_interval
     rope_type rotary_pct use_rope yarn_only_types rope_theta_local alibi

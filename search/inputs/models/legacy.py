@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from search.inputs.models.fields import ConfigError, Fields, shown
+from search.inputs.models.harmless import is_harmless
 from search.inputs.models.recurrent_words import RECURRENT_WORDS
 
 Config = dict[str, Any]
@@ -68,6 +69,41 @@ def _gpt2(config: Config, fields: Fields) -> Config:
     return _bloom(config, fields)
 
 
+def _gpt_neo(config: Config, fields: Fields) -> Config:
+    """Layers in turn, a list of kinds and how often it is repeated."""
+    layers = fields.integer("num_hidden_layers", high=2000)
+    given = fields.items("attention_layers", default=None)
+    if given is None:
+        given = []
+        for item in fields.items("attention_types", default=[[["global", "local"], layers // 2]]):
+            if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], list):
+                raise ConfigError(f"{fields.key('attention_types')} = {shown(item)} must be a list and a number")
+            given += item[0] * fields.whole("attention_types", item[1], high=2000)
+    if len(given) != layers or any(kind not in ("global", "local") for kind in given):
+        raise ConfigError(f"{fields.key('attention_layers')} must hold global or local for each of {layers} layers")
+    config.pop("attention_layers", None)
+    config["layer_types"] = ["full_attention" if kind == "global" else "sliding_attention" for kind in given]
+    return _bloom(config, fields)
+
+
+def _gemma4(config: Config, fields: Fields) -> Config:
+    """Full-attention layers' own head dimension and KV heads, which transformers 5 saves layer by layer."""
+    listed = fields.get("per_layer_config", default=None)[1]
+    config.pop("per_layer_config", None)
+    if not listed:
+        return config
+    types = fields.items("layer_types")
+    full = {i for i, kind in enumerate(types) if kind == "full_attention"}
+    own = next(iter(listed.values())) if isinstance(listed, dict) else None
+    same = isinstance(listed, dict) and all(each == own for each in listed.values())
+    if not same or not isinstance(own, dict) or {int(i) for i in listed if str(i).isdigit()} != full:
+        raise ConfigError(f"{fields.key('per_layer_config')} = {shown(listed)} must be the same for all full layers")
+    names = {"head_dim": "global_head_dim", "num_key_value_heads": "num_global_key_value_heads"}
+    if set(own) - set(names):
+        raise ConfigError(f"{fields.key('per_layer_config')} = {shown(own)} may hold only {', '.join(names)}")
+    return config | {names[name]: value for name, value in own.items()}
+
+
 def _opt(config: Config, fields: Fields) -> Config:
     """OPT-350M alone projects its embeddings, which is not modelled."""
     fields.expect("word_embed_proj_dim", fields.integer("hidden_size"))
@@ -118,7 +154,8 @@ def _dbrx(config: Config, fields: Fields) -> Config:
     ffn.skip("model_type", "moe_jitter_eps", "moe_loss_weight", "moe_normalize_expert_weights")
     ffn.skip("uniform_expert_assignment", "hidden_size")
     for part in (attention, ffn):
-        unknown = [name for name in part.unread() if part.config[name] is not None and name != "kwargs"]
+        unread = [name for name in part.unread() if not is_harmless(name)]
+        unknown = [name for name in unread if part.config[name] is not None and name != "kwargs"]
         if unknown:
             raise ConfigError(f"{part.key(unknown[0])} is not understood and may change the model's shape")
     return config
@@ -216,10 +253,18 @@ TRANSLATORS: dict[str, Translator] = {
     "exaone4": _sliding_pattern,
     "exaone_moe": _sliding_pattern,
     "falcon": _falcon,
+    "codegen": _gpt2,
+    "gemma4": _gemma4,
+    "gemma4_text": _gemma4,
+    "gemma4_unified": _gemma4,
+    "gemma4_unified_text": _gemma4,
     "gpt2": _gpt2,
+    "gpt_neo": _gpt_neo,
+    "gptj": _gpt2,
     "gpt_bigcode": _gpt2,
     "hunyuan_v1_moe": _hunyuan_moe,
     "laguna": _laguna,
+    "mimo_v2": _mimo_v2,
     "mimo_v2_flash": _mimo_v2,
     "minimax_m3_vl": _minimax_m3,
     "minimax_m3_vl_text": _minimax_m3,

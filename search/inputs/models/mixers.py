@@ -113,6 +113,9 @@ def _absent(fields: Fields, kinds: list[str]) -> None:
         fields.skip("num_sliding_attention_heads")
     if "full_attention" not in kinds:
         fields.skip("global_head_dim", "num_global_key_value_heads", "attention_k_eq_v")
+    if not {"linear_attention", "parallel"} & set(kinds):
+        fields.skip("mamba_num_heads", "mamba_head_dim", "n_groups", "ssm_state_size", "conv_kernel", "expand")
+        fields.skip("use_conv_bias", "mamba_chunk_size", "mamba_proj_bias")
     if "selected_attention" not in kinds:
         fields.skip("index_n_heads", "index_head_dim", "index_block_size", "index_topk_blocks")
 

@@ -37,7 +37,7 @@ from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
 from search.inputs.models.positions import longest_context
 from search.inputs.models.quantizers import read_quantization
-from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut
+from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut, read_state_space
 from search.inputs.models.towers import INNER, LanguagePart, class_defaults, language_part, rows, tower_parameters
 
 MAX_LAYERS = 2000
@@ -188,7 +188,7 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
 
 
 def _layers(fields: Fields, family: Family, hidden: int) -> list[Layer]:
-    special = {"hybrid": read_hybrid, "compressed": read_deepseek_v4, "nas": read_nas}
+    special = {"hybrid": read_hybrid, "compressed": read_deepseek_v4, "nas": read_nas, "state_space": read_state_space}
     if family.attention in special:
         return special[family.attention](fields, family, hidden)
     count = fields.integer("num_hidden_layers", "n_layer", high=MAX_LAYERS)

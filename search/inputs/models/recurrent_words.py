@@ -51,7 +51,7 @@ def _mamba_head(config: Config, fields: Fields) -> Config:
     heads = fields.integer("mamba_num_heads", default=128)
     if config.get("mamba_head_dim") in (None, "auto"):
         config["mamba_head_dim"] = inner // heads
-    if config["mamba_head_dim"] * heads != inner:
+    if fields.whole("mamba_head_dim", config["mamba_head_dim"]) * heads != inner:
         raise ConfigError(
             f"{fields.key('mamba_num_heads')} = {heads} heads of {shown(config['mamba_head_dim'])} must make up the "
             f"inner width of {inner}"

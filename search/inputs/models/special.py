@@ -13,6 +13,7 @@ from costmodel.blocks import (
     DenseFfn,
     GroupedQueryAttention,
     HyperConnections,
+    Mamba1,
 )
 from costmodel.formats import FORMATS
 from search.inputs.models.families.family import Family
@@ -20,6 +21,7 @@ from search.inputs.models.ffns import read_experts
 from search.inputs.models.fields import ConfigError, Fields, divide, shown
 from search.inputs.models.latent import read_latent
 from search.inputs.models.quantizers import Formats
+from search.inputs.models.recurrent import read_mamba
 
 
 def read_shortcut(fields: Fields, family: Family, hidden: int, layers: int) -> list[Layer]:
@@ -32,6 +34,27 @@ def read_shortcut(fields: Fields, family: Family, hidden: int, layers: int) -> l
         raise ConfigError(f"{fields.key('n_shared_experts')}: shared experts beside the shortcut are not modelled")
     first = Layer(attention, replace(experts, shared_inner=inner))
     return [first, Layer(attention, DenseFfn(inner))] * layers
+
+
+def read_state_space(fields: Fields, family: Family, hidden: int) -> list[Layer]:
+    """Mamba, Falcon-Mamba and Mamba-2 alone: a mixer and a norm a layer (modeling_mamba.py, modeling_mamba2.py)."""
+    layers = fields.integer("num_hidden_layers", high=2000)
+    if family.linear == "mamba2":
+        fields.skip("time_step_rank")
+        return [Layer(read_mamba(fields), None, norms=1)] * layers
+    inner = fields.integer("expand", default=2) * hidden
+    inner = fields.integer("intermediate_size", default=inner)
+    rank = fields.get("time_step_rank", default="auto")[1]
+    mixer = Mamba1(
+        inner=inner,
+        state=fields.integer("state_size"),
+        step_rank=math.ceil(hidden / 16) if rank == "auto" else fields.whole("time_step_rank", rank),
+        kernel=fields.integer("conv_kernel", high=64),
+        projection_bias=fields.flag("use_bias", default=False),
+        convolution_bias=fields.flag("use_conv_bias", default=True),
+        norms=False,
+    )
+    return [Layer(mixer, None, norms=1)] * layers
 
 
 def read_nas(fields: Fields, family: Family, hidden: int) -> list[Layer]:

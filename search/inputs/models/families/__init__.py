@@ -94,6 +94,7 @@ FAMILIES: dict[str, Family] = {
     "gemma3_text": _GEMMA3,
     "gemma3": replace(_GEMMA3, vision="siglip"),
     "gemma4_text": _GEMMA4,
+    "gemma4_unified_text": replace(_GEMMA4, experts="none"),
     "gemma4": replace(_GEMMA4, vision="gemma4"),
     "glm4_moe": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True),
     "minimax_m2": Family(
@@ -154,7 +155,6 @@ REFUSED = {
     "gemma3n": "its per-layer embeddings and shared caches are not modelled",
     "gemma3n_text": "its per-layer embeddings and shared caches are not modelled",
     "llada2_moe": "it is a diffusion model: it does not decode token by token",
-    "gptj": "its head has a bias and its FFNs run beside attention after one norm, which is not modelled",
     "t5": "encoder-decoder models are not modelled",
     "whisper": "encoder-decoder models are not modelled",
 }

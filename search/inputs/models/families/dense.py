@@ -32,6 +32,10 @@ _GPT2_SKIPPED = (
     "max_batch_size",
     "max_sequence_length",
 )
+# Attention and FFN side by side after one norm; biases in the FFN and the head alone.
+_GPTJ = replace(
+    _GPT, norms=1, forced_bias="none", head_bias=True, renames=_GPT2_NAMES, skipped=(*_GPT2_SKIPPED, "rotary")
+)
 _COHERE = Family(
     windows="none",
     norms=1,
@@ -49,6 +53,7 @@ DENSE: dict[str, Family] = {
         expects={"qk_norm": (True,), "post_norm": (False,)},
     ),
     "arcee": Family(windows="none", gated_ffn=False),
+    "biogpt": replace(_GPT, positions=2, skipped=("activation_dropout", "scale_embedding"), defaults=_TIED),
     "bitnet": replace(_LLAMA, sub_norms=True),
     "bloom": replace(
         _GPT,
@@ -66,6 +71,7 @@ DENSE: dict[str, Family] = {
         ),
         defaults=_TIED,
     ),
+    "codegen": _GPTJ,
     "cohere": _COHERE,
     "cohere2": replace(
         _COHERE,
@@ -80,12 +86,32 @@ DENSE: dict[str, Family] = {
         },
         defaults={**_TIED, "sliding_window": 4096, "sliding_window_pattern": 4},
     ),
+    "ctrl": replace(
+        _GPT,
+        head_bias=True,
+        renames={**_GPT2_NAMES, "dff": "intermediate_size"},
+        skipped=_GPT2_SKIPPED,
+        defaults=_TIED,
+    ),
     "cwm": Family(),
     "ernie4_5": Family(windows="none", defaults={**_TIED, "head_dim": 128}),
     "exaone": replace(_LLAMA, renames={"num_layers": "num_hidden_layers"}),
     "exaone4": Family(qk_norm="head"),
     "glm": Family(windows="none", bias="qkv", defaults={"attention_bias": True, "head_dim": 128}),
     "glm4": Family(windows="none", bias="qkv", norms=4, defaults={"attention_bias": True, "head_dim": 128}),
+    "gpt_neo": replace(
+        _GPT,
+        forced_bias="none",
+        positions=0,
+        renames={
+            "num_heads": "num_attention_heads",
+            "num_layers": "num_hidden_layers",
+            "window_size": "sliding_window",
+        },
+        skipped=("attention_types", "embed_dropout", *_GPT2_SKIPPED),
+        defaults={**_TIED, "attention_out_bias": True, "sliding_window": 256},
+    ),
+    "gptj": _GPTJ,
     "gpt_neox": replace(
         _GPT,
         forced_bias="none",
@@ -105,7 +131,7 @@ DENSE: dict[str, Family] = {
         + ("org_vocab_size", "pad_id", "pool_type", "position_embedding_xdrope", "use_rotary_pos_emb")
         + ("dense_list", "im_end_id", "im_newline_id", "im_start_id", "mask_init_id", "kv_lora_rank", "q_lora_rank")
         + ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mixed_mlp_moe"),
-        expects={"use_cla": (False,), "use_mla": (False,), "use_qk_norm": (True,)},
+        expects={"use_cla": (False,), "use_mla": (False,), "use_qk_norm": (True,), "num_experts": (1,)},
     ),
     "hyperclovax": Family(windows="none", norms=4, skipped=_GRANITE, expects={"use_post_norm": (True,)}),
     "jais2": replace(_GPT, forced_bias="none", ffn_bias=False, defaults={"attention_bias": True, "mlp_bias": True}),
@@ -118,7 +144,7 @@ DENSE: dict[str, Family] = {
     "ministral": Family(),
     "ministral3": Family(),
     "nanochat": Family(windows="none", norm_weights=False, gated_ffn=False),
-    "nemotron": Family(windows="none", norm_bias=True, gated_ffn=False),
+    "nemotron": Family(windows="none", norm_bias=True, gated_ffn=False, renames={"kv_channels": "head_dim"}),
     "olmo": Family(windows="none", norm_weights=False, skipped=("clip_qkv",)),
     "olmo2": Family(windows="none", qk_norm="full"),
     "olmo3": Family(windows="pattern", qk_norm="full", defaults={"sliding_window": 4096, "sliding_window_pattern": 4}),
@@ -159,5 +185,12 @@ DENSE: dict[str, Family] = {
         defaults=_TIED,
     ),
     "vaultgemma": Family(windows="alternate", defaults={**_TIED, "head_dim": 256, "sliding_window": 4096}),
+    "xglm": replace(
+        _GPT,
+        renames={"attention_heads": "num_attention_heads", "num_layers": "num_hidden_layers", "d_model": "hidden_size"}
+        | {"ffn_dim": "intermediate_size"},
+        skipped=("activation_dropout", "scale_embedding"),
+        defaults=_TIED,
+    ),
     "youtu": Family(attention="mla", windows="none", defaults=_TIED),
 }

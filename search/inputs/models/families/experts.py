@@ -20,7 +20,14 @@ _BAILING = Family(
     qk_norm="head_if_set",
     renames={"use_qkv_bias": "attention_bias"},
     skipped=("embedding_dropout", "output_dropout", "max_window_layers", "norm_head", "norm_softmax", "score_function")
-    + ("router_type", "rotary_dim", "use_rmsnorm", "moe_router_topk_scaling_factor", "mtp_loss_scaling_factor"),
+    + (
+        "router_type",
+        "rotary_dim",
+        "use_rmsnorm",
+        "moe_router_topk_scaling_factor",
+        "mtp_loss_scaling_factor",
+        "num_mtp_layers",
+    ),
     expects={
         "group_norm_size": (),
         "multi_gate": (False,),
@@ -40,6 +47,14 @@ _MINIMAX_M3 = Family(
     skipped=("swiglu_alpha", "use_gemma_norm", "index_local_blocks", "rotary_dim"),
     expects={"attention_output_gate": (False,), "use_qk_norm": (True,)},
 )
+_MIMO_V2 = Family(
+    experts="fields",
+    sinks=True,
+    sliding_differs=True,
+    corrected=True,
+    skipped=("attention_value_scale", "attention_projection_layout", "hybrid_block_size"),
+    defaults={"head_dim": 192, "v_head_dim": 128, "sliding_window": 129},
+)
 
 EXPERTS: dict[str, Family] = {
     "afmoe": Family(
@@ -55,6 +70,7 @@ EXPERTS: dict[str, Family] = {
         + ("num_limited_groups", "use_grouped_mm"),
         defaults={"sliding_window": 1024, "sliding_window_pattern": 4, "first_k_dense_replace": 1},
     ),
+    "aria_text": replace(_MIXTRAL, renames={"moe_num_shared_experts": "n_shared_experts"}),
     "axk1": Family(attention="mla", experts="fields", windows="none", corrected=True, sparse_norms=1),
     "bailing_moe": _BAILING,
     "bailing_moe_v2": replace(_BAILING, corrected=True, defaults={"use_qk_norm": True, "first_k_dense_replace": 0}),
@@ -88,7 +104,8 @@ EXPERTS: dict[str, Family] = {
         corrected=True,
         counted_correction=True,
         renames={"moe_k": "num_experts_per_tok", "moe_num_shared_experts": "n_shared_experts"},
-        skipped=("moe_capacity", "moe_gate", "moe_use_aux_free", "moe_norm_min"),
+        skipped=("moe_capacity", "moe_gate", "moe_use_aux_free", "moe_norm_min", "weight_share_add_bias"),
+        expects={"use_rmsnorm": (True,)},
         defaults={**_TIED, "moe_layer_start_index": 1, "moe_layer_interval": 1, "n_shared_experts": 2},
     ),
     "exaone_moe": Family(experts="fields", qk_norm="head", corrected=True),
@@ -150,14 +167,8 @@ EXPERTS: dict[str, Family] = {
         expects={"router_bias": (False,), "zero_expert_type": ("identity",)},
     ),
     "mellum": Family(experts="fields", qk_norm="head", expects={"mtp_layer_types": (), "mtp_mlp_layer_types": ()}),
-    "mimo_v2_flash": Family(
-        experts="fields",
-        sinks=True,
-        sliding_differs=True,
-        corrected=True,
-        skipped=("attention_value_scale", "attention_projection_layout", "hybrid_block_size"),
-        defaults={"head_dim": 192, "v_head_dim": 128, "sliding_window": 129},
-    ),
+    "mimo_v2": _MIMO_V2,
+    "mimo_v2_flash": _MIMO_V2,
     "minimax_m3_vl_text": _MINIMAX_M3,
     "minimax_m3_vl": _MINIMAX_M3,
     "olmoe": replace(_MIXTRAL, qk_norm="full", skipped=("clip_qkv",)),

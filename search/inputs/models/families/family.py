@@ -37,7 +37,7 @@ class Family:
     ``head_bias``: always. ``vision``: how the vision tower is counted.
     """
 
-    attention: Literal["gqa", "mla", "hybrid", "compressed", "nas"] = "gqa"
+    attention: Literal["gqa", "mla", "hybrid", "compressed", "nas", "state_space"] = "gqa"
     linear: Linear = "delta_net"
     experts: Literal["none", "fields"] = "none"
     bias: Literal["qkv", "all"] = "all"

@@ -34,6 +34,15 @@ _KIMI_SKIPPED = (
     "moe_router_activation_func",
 )
 
+# Nothing but state-space layers.
+_MAMBA = Family(
+    attention="state_space",
+    linear="mamba1",
+    windows="none",
+    skipped=("time_step_scale", "time_step_init_scheme", "use_mambapy", "use_associative_scan", "use_mamba_kernels"),
+    defaults=_TIED,
+)
+
 RECURRENT: dict[str, Family] = {
     "bailing_hybrid": Family(
         attention="mla",
@@ -106,7 +115,24 @@ RECURRENT: dict[str, Family] = {
         + ("block_mlp_init_scale", "block_out_init_scale", "theta", "use_pos_enc"),
         defaults=_TIED,
     ),
+    "falcon_mamba": replace(_MAMBA, skipped=(*_MAMBA.skipped, "mixer_rms_eps")),
     "lara_mini": Family(linear="delta_net", experts="fields", qk_norm="head"),
+    "lfm3": Family(
+        linear="short_convolution",
+        qk_norm="head",
+        head_gate=True,
+        norms=4,
+        skipped=("conv_L_cache", "conv_bias"),
+        expects={"use_sandwich_norm": (True,), "use_attention_gate": (True,)},
+        defaults=_TIED,
+    ),
+    "mamba": _MAMBA,
+    "mamba2": replace(
+        _MAMBA,
+        linear="mamba2",
+        renames={"num_heads": "mamba_num_heads", "head_dim": "mamba_head_dim", "state_size": "ssm_state_size"},
+        defaults={"tie_word_embeddings": False},
+    ),
     "minimax": Family(
         linear="lightning",
         experts="fields",

@@ -1,6 +1,6 @@
 // Numbers, elements, and text that Plotly cannot take for tags.
 
-// As search/render/report/view.py `short`: three digits that count, above that whole numbers.
+// As search/report/view.py `short`: three digits that count, above that whole numbers.
 function short(number) {
   if (typeof number !== "number") return String(number);
   if (Number.isInteger(number) || Math.abs(number) >= 999.5) {

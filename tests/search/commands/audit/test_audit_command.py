@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.base.errors import InputError
@@ -220,9 +220,10 @@ TOKENS = [
 ]  # fmt: skip
 
 
-@given(engine=st.sampled_from(["vllm", "sglang"]), tokens=st.lists(st.sampled_from(TOKENS), max_size=8))
+@settings(deadline=None)
+@given(engine=st.sampled_from(["vllm", "sglang", "trtllm"]), tokens=st.lists(st.sampled_from(TOKENS), max_size=8))
 def test_any_command_is_read_or_one_error(configs: dict[str, Config], engine: str, tokens: list[str]) -> None:
-    start = "vllm serve M " if engine == "vllm" else "sglang serve --model M "
+    start = {"vllm": "vllm serve M ", "sglang": "sglang serve --model M ", "trtllm": "trtllm-serve M "}[engine]
     try:
         found = launched(read_command(engine, start + shlex.join(tokens)), configs[MOE], 1)
     except InputError as error:

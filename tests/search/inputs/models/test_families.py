@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,31 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
         {"use_bias": True, "hidden_act": "gelu_pytorch_tanh", "norm_type": "layer_norm", "mlp_type": "default"},
         whole(ATTENTION + PLAIN + 4 * H + 12 * 16 + H + 96 + H, final=2 * H),
     ),
+    "gptj": (
+        dict.fromkeys(("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"))
+        | {"num_key_value_heads": None, "head_dim": None}
+        | {"n_embd": H, "n_layer": L, "n_head": 8, "n_inner": None, "n_positions": 32, "rotary_dim": 8},
+        # One norm; biases in an FFN of four widths and in the head.
+        whole(4 * H * H + 8 * H * H + 5 * H + 2 * H, final=2 * H) + V,
+    ),
+    "gpt_neo": (
+        {"num_layers": L, "num_heads": 8, "num_hidden_layers": None, "num_attention_heads": None, "head_dim": None}
+        | {"num_key_value_heads": None, "max_position_embeddings": 32, "window_size": 8, "tie_word_embeddings": None}
+        | {"attention_types": [[["global", "local"], 2]]},
+        # A bias at attention's output alone; learned positions.
+        whole(4 * H * H + H + PLAIN + 96 + H + 4 * H, embeddings=V * H + 32 * H, final=2 * H),
+    ),
     # Recurrent layers.
+    "mamba": (
+        dict.fromkeys(("num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size"))
+        | {"state_size": 8, "conv_kernel": 4, "expand": 2, "time_step_rank": "auto", "tie_word_embeddings": None},
+        whole(H * 256 + 128 * 5 + 128 * 20 + 4 * 128 + 128 + 128 * 8 + 128 + 128 * H + H, embeddings=V * H),
+    ),
+    "mamba2": (
+        dict.fromkeys(("num_attention_heads", "num_key_value_heads", "intermediate_size"))
+        | {"num_heads": 8, "state_size": 32, "conv_kernel": 4, "n_groups": 1, "expand": 2, "chunk_size": 64},
+        whole(MAMBA2 + H),
+    ),
     "bamba": ({**HYBRID, "mamba_expand": 2, "attn_layer_indices": [1]}, 0),
     "falcon_h1": (
         {**HYBRID, "mamba_d_ssm": 128, "mamba_rms_norm": False, "mamba_chunk_size": 64},
@@ -231,6 +256,26 @@ def test_the_vocabulary_must_be_said(kind: str) -> None:
     del config["vocab_size"]
     with pytest.raises(ConfigError, match="vocab_size is missing"):
         read_architecture(config, name=kind)
+
+
+WEIRD: tuple[Any, ...] = (
+    None, True, 0, -1, 2.5, math.inf, 10**400, "", "auto", "LLLG", [], [1], ["x"], [[1, 2]], [None], {},
+    {"head_dim": "x"}, {"05": {"head_dim": 3}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*CONFIGS, "gemma4_text", "dbrx"])
+def test_whatever_stands_in_a_key_it_is_read_or_refused_in_one_line(kind: str) -> None:
+    """Every key in turn: left out, or with a value of another kind."""
+    config = config_of(kind) if kind in CONFIGS else dict(TEXT, model_type=kind)
+    extra = ("attn_config", "ffn_config", "per_layer_config", "layer_types", "mlp_layer_types", "compress_rates")
+    for key in (*config, *extra, "index_topk_pattern", "rope_parameters"):
+        for value in WEIRD:
+            changed = {k: v for k, v in config.items() if k != key} | ({} if value is None else {key: value})
+            try:
+                read_architecture(changed, name=kind)
+            except ConfigError as error:
+                assert "\n" not in str(error)
 
 
 def _counts() -> list[dict[str, str]]:

@@ -61,6 +61,8 @@ NAMED: dict[str, dict[str, Any]] = {
     | {"head_dim": None, "num_key_value_heads": 16, "intermediate_size": None, "num_hidden_layers": None}
     | {"num_layers": 8, "ffn_hidden_size": 4096, "expert_ffn_hidden_size": 1024, "n_routed_experts": 32}
     | {"zero_expert_num": 16, "moe_topk": 6},
+    "mamba": {"num_attention_heads": None, "num_key_value_heads": None, "head_dim": None, "intermediate_size": None}
+    | {"state_size": 16, "conv_kernel": 4, "expand": 2, "time_step_rank": 128},
     "mimo_v2_flash": EXPERTS
     | {"v_head_dim": 64, "hybrid_layer_pattern": [0, 1, 1, 1] * 4, "moe_layer_freq": [0, *[1] * 15]}
     | {"sliding_window_size": 128},

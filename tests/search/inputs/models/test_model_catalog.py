@@ -32,7 +32,7 @@ def test_entry(option: str) -> None:
 
 
 def test_enough_models() -> None:
-    assert len(model_names()) >= 24
+    assert len(model_names()) >= 75
 
 
 @pytest.mark.skipif(not DATA, reason="SERVEFRONT_DATA is unset: no measurements whose models to look for")

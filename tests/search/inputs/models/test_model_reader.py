@@ -168,6 +168,22 @@ def test_as_transformers_5_saves_it() -> None:
     assert read(LLAMA | saved).architecture == read(LLAMA).architecture
 
 
+def test_full_layers_sizes_as_transformers_5_saves_them() -> None:
+    """Gemma 4: keys of their own as published, a list by layer as saved."""
+    text = LLAMA | {
+        "model_type": "gemma4_text", "num_hidden_layers": 6, "head_dim": 8, "hidden_activation": "gelu_pytorch_tanh",
+        "layer_types": ["sliding_attention"] * 5 + ["full_attention"], "sliding_window": 8,
+        "hidden_size_per_layer_input": 0, "enable_moe_block": False,
+    }  # fmt: skip
+    published = read(text | {"global_head_dim": 16, "num_global_key_value_heads": 1, "attention_k_eq_v": True})
+    saved = text | {"attention_k_eq_v": True}
+    own = {"head_dim": 16, "num_key_value_heads": 1}
+    assert read(saved | {"per_layer_config": {"05": own}}).architecture == published.architecture
+    for wrong in ({"04": own}, {"05": own | {"sliding_window": 4}}, {"05": 3}, [own]):
+        with pytest.raises(ConfigError, match="per_layer_config"):
+            read(saved | {"per_layer_config": wrong})
+
+
 HYBRID: dict[str, Any] = {
     "model_type": "nemotron_h", "hidden_size": 64, "vocab_size": 100, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "mamba_num_heads": 8, "mamba_head_dim": 16,
