@@ -20,21 +20,22 @@ def maybe_nvidia(vendor: str) -> bool:
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One device. What its fields may hold is declared beside them: ``costmodel.fields``."""
+    """One device. Ranges hold whatever could be built and leave out what was written in another unit
+    (``memory_bytes: 96``): ``costmodel.fields``."""
 
     name: str
     vendor: str = field(default="", kw_only=True)  # as printed
-    memory_bytes: Annotated[float, Quantity("what the driver reports for one device", above=True)]
-    datasheet_memory_bytes: Annotated[float | None, Quantity("what is printed", above=True)] = field(
+    memory_bytes: Annotated[float, Quantity("what the driver reports for one device", 1e8, 1e14)]
+    datasheet_memory_bytes: Annotated[float | None, Quantity("what is printed", 1e8, 1e14)] = field(
         default=None, kw_only=True
     )
-    memory_bytes_per_s: Annotated[float, Quantity("peak bandwidth of the memory", above=True)]
-    peak_flops: Annotated[Mapping[str, float], Quantity("dense FLOP/s by compute dtype", above=True)]
+    memory_bytes_per_s: Annotated[float, Quantity("peak bandwidth of the memory", 1e9, 1e15)]
+    peak_flops: Annotated[Mapping[str, float], Quantity("dense FLOP/s by compute dtype", 1e8, 1e19)]
     link_bytes_per_s: Annotated[
-        float | None, Quantity("what one accelerator sends in one direction to its neighbours in the node", above=True)
+        float | None, Quantity("what one accelerator sends in one direction to its neighbours in the node", 1e7, 1e14)
     ] = None
-    power_w: Annotated[float | None, Quantity("limit of the board's power, watts", above=True)] = None
-    price_per_hour: Annotated[float | None, Quantity("US dollars of one accelerator", above=True)] = None
+    power_w: Annotated[float | None, Quantity("limit of the board's power, watts", 0, 1e5, above=True)] = None
+    price_per_hour: Annotated[float | None, Quantity("US dollars of one accelerator", 0, 1e5, above=True)] = None
     dependent_launch: bool = True  # kernels can start before those that they wait for have ended (costmodel.launches)
 
     @property

@@ -25,6 +25,7 @@ COMMANDS = {
     "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),
     "models": ("search.commands.catalogs", "list the catalog's models"),
     "hardware": ("search.commands.catalogs", "list the catalog's accelerators"),
+    "clusters": ("search.commands.catalogs", "list the catalog's clusters and what is built into each"),
     "validate": ("search.commands.validate", "predict measured runs and say how far off the predictions are"),
     "fidelity": ("search.commands.fidelity", "how far off they are where nothing was fitted; writes the intervals"),
     "calibrate": ("search.commands.calibrate", "fit an engine's constants to your own benchmark runs"),
@@ -69,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     collect_rarely()
     module = importlib.import_module(COMMANDS[name][0])
-    if name in ("models", "hardware"):
+    if name in ("models", "hardware", "clusters"):
         rest = [name, *rest]
     try:
         return int(module.main(rest))

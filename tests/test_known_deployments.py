@@ -21,7 +21,6 @@ from search.optimizer.space import Space
 PAGE = (Path(__file__).parents[1] / "docs" / "known_deployments.md").read_text()
 ROW = re.compile(r"^\| (\w+) \| (\d+) (\w+) \| ([\d.]+) \| ([\d.]+) \| (yes|no) \| (.+) \|$", re.MULTILINE)
 ROWS = ROW.findall(PAGE)
-CLUSTERS = {"a100_80gb_sxm": "hgx8_200g", "mi300x": "mi300_8", "ascend_910b": "hccs8"}
 ASKED = {
     (model, "8", hardware)
     for model in ("deepseek_v3", "llama_3_1_405b_fp8", "llama_3_1_405b", "qwen3_235b")
@@ -34,7 +33,6 @@ def scored(model: str, gpus: str, hardware: str, architecture=None) -> tuple[Sco
     overrides = [
         f"model={model}",
         f"hardware={hardware}",
-        f"cluster={CLUSTERS.get(hardware, 'hgx8_400g')}",
         f"space.gpus={gpus}",
         "space.dp=1",
         "space.sp=1",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Mixer, Setting
+from costmodel.blocks.compressed import CompressedAttention
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 
@@ -33,7 +34,8 @@ def request(
     room beside it when the longest request is counted; ``drafted``: tokens proposed at a time, of which recurrent
     layers keep a state each."""
     mixers = list(dict.fromkeys(k.mixer for k in scenario.model.kinds if k.mixer is not None))
-    if scenario.engine.memory.paging == "unified" and len(mixers) > 1:
+    compressed = scenario.model.has_mixer(CompressedAttention)  # how engines page it is not modelled
+    if scenario.engine.memory.paging == "unified" and len(mixers) > 1 and not compressed:
         found = [
             _unified(scenario, setting, stages, s, mixers, tokens, pending, drafted) for s in range(len(stages.counts))
         ]

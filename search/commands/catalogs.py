@@ -1,4 +1,4 @@
-"""``servefront models`` and ``servefront hardware``: the catalog as tables, or as CSV with SI units."""
+"""``servefront models``, ``hardware`` and ``clusters``: the catalog as tables, or as CSV with SI units."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from search.base.escape import csv_cell, plain
 from search.base.paths import conf_dir
 from search.commands.search import fail
 from search.inputs.config import read_hardware
+from search.inputs.hardware_catalog import hardware_names, load_cluster, load_hardware
 from search.inputs.models import model_names, read_catalog_model, search_models
 from search.inputs.schema import HardwareConfig
 from search.inputs.typed import explain
@@ -27,17 +28,22 @@ Row = Mapping[str, Any]
 
 
 def main(argv: list[str]) -> int:
-    """``models`` or ``hardware``, then options; returns the exit code."""
+    """``models``, ``hardware`` or ``clusters``, then options; returns the exit code."""
     parser = argparse.ArgumentParser(prog="servefront", description="List the catalog.")
-    commands = parser.add_subparsers(dest="catalog", required=True, metavar="models|hardware")
-    for name, text in (("models", "models of conf/model"), ("hardware", "accelerators of conf/hardware")):
+    commands = parser.add_subparsers(dest="catalog", required=True, metavar="models|hardware|clusters")
+    for name, text in (
+        ("models", "models of conf/model"),
+        ("hardware", "accelerators of conf/hardware"),
+        ("clusters", "clusters of conf/cluster"),
+    ):
         command = commands.add_parser(name, help=f"list the {text}", description=f"List the {text}.")
         command.add_argument("--csv", action="store_true", help="write CSV with plain numbers in SI units")
         if name == "models":
             command.add_argument("--find", metavar="WORDS", help="only those that have all the words in a name")
     options = parser.parse_args(argv)
     try:
-        rows = model_rows(options.find) if options.catalog == "models" else hardware_rows()
+        readers = {"models": lambda: model_rows(options.find), "hardware": hardware_rows, "clusters": cluster_rows}
+        rows = readers[options.catalog]()
     except InputError as error:
         return fail(str(error), InputError.exit_code)
     if options.csv:
@@ -45,7 +51,7 @@ def main(argv: list[str]) -> int:
         writer.writeheader()
         writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     else:
-        _print(rows, MODEL_COLUMNS if options.catalog == "models" else HARDWARE_COLUMNS)
+        _print(rows, COLUMNS[options.catalog])
     return 0
 
 
@@ -91,6 +97,30 @@ def hardware_rows() -> list[Row]:
                 "link_bytes_per_s": part.link_bytes_per_s,
                 "power_w": part.power_w,
                 "price_per_hour": part.price_per_hour,
+                "cluster": config.cluster,
+            }
+        )
+    return rows
+
+
+def cluster_rows() -> list[Row]:
+    """One row a cluster, in the order of their keys, with the accelerators that take it unless told otherwise. An empty
+    rate is the accelerator's own link; what lies outside the first tier is empty where there is but one."""
+    rows: list[Row] = []
+    comes_with = {key: load_hardware(key).cluster for key in hardware_names()}
+    for key in sorted(path.stem for path in (conf_dir() / "cluster").glob("*.yaml")):
+        config = load_cluster(key)
+        node, outer = config.tiers[0], config.tiers[-1] if len(config.tiers) > 1 else None
+        rows.append(
+            {
+                "key": key,
+                "name": config.name,
+                "node_size": node.size,
+                "node_bytes_per_s": node.bytes_per_s,
+                "node_latency_s": node.latency_s,
+                "most_gpus": config.tiers[-1].size,
+                "fabric_bytes_per_s": outer.bytes_per_s if outer else None,
+                "hardware": " ".join(sorted(k for k, own in comes_with.items() if own == key)),
             }
         )
     return rows
@@ -122,7 +152,19 @@ HARDWARE_COLUMNS: tuple[Column, ...] = (
     ("link GB/s", "link_bytes_per_s", _scaled(1e9, 0)),
     ("power W", "power_w", _scaled(1, 0)),
     ("USD/hour", "price_per_hour", _scaled(1, 2)),
+    ("cluster", "cluster", None),
 )
+CLUSTER_COLUMNS: tuple[Column, ...] = (
+    ("key", "key", None),
+    ("name", "name", None),
+    ("a node", "node_size", _scaled(1, 0)),
+    ("GB/s", "node_bytes_per_s", _scaled(1e9, 0)),
+    ("latency us", "node_latency_s", _scaled(1e-6, 1)),
+    ("at most", "most_gpus", _scaled(1, 0)),
+    ("outside GB/s", "fabric_bytes_per_s", _scaled(1e9, 1)),
+    ("default of", "hardware", None),
+)
+COLUMNS = {"models": MODEL_COLUMNS, "hardware": HARDWARE_COLUMNS, "clusters": CLUSTER_COLUMNS}
 
 
 def _print(rows: Sequence[Row], columns: Sequence[Column]) -> None:

@@ -98,12 +98,15 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
     settings = own_model(typed(config), model, overrides)
     from search.optimizer.run import run
     from search.render.run_folder import claim_folder, write_run
-    from search.render.terminal import infeasible_message, print_outcome
+    from search.render.terminal import infeasible_message, print_outcome, print_written
 
     claim_folder(folder)
     outcome = run(settings)
+    for warning in outcome.warnings:
+        print(f"warning: {plain(warning)}", file=sys.stderr)
     write_run(folder, outcome)
     if outcome.choice is None:
+        print_written(folder)
         raise NoFeasiblePlan(infeasible_message(outcome))
     print_outcome(outcome, folder)
 

@@ -1,7 +1,8 @@
 """``servefront validate FILE.csv``: predict measurements and say how far off the predictions are.
 
-FILE.csv has the columns of ``silicon_dev.csv``, of ``published_dev.csv`` or of ``start_logs.csv`` (what servers log
-when they start: then weights, cache and whether they start are predicted). Exit 0, or 2 with one line if a file or
+FILE.csv has the columns of ``silicon_dev.csv``, of ``published_dev.csv``, of ``start_logs.csv`` (what servers log
+when they start: then weights, cache and whether they start are predicted), or of runs under traffic
+(``open_loop_stages.csv``, ``request_runs.csv``: then percentiles are). Exit 0, or 2 with one line if a file or
 folder cannot be used.
 """
 
@@ -19,6 +20,11 @@ from search.evidence.measured.tables import print_report
 from search.evidence.start_logs import predict as start_logs
 from search.evidence.start_logs.rows import is_start_logs, read_start_logs
 from search.evidence.start_logs.tables import print_report as print_starts
+from search.evidence.traffic_runs import predict as traffic_runs
+from search.evidence.traffic_runs.rows import kind_of, read_runs
+from search.evidence.traffic_runs.tables import print_report as print_traffic
+
+SEED = 0  # of lengths that a file of runs under traffic does not state one by one
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +35,8 @@ def main(argv: list[str]) -> int:
             raise InputError(f"--models {options.models}: not a folder")
         if is_start_logs(options.file):
             return _start_logs(options)
+        if kind_of(options.file) is not None:
+            return _traffic(options)
         measurements = _read(options.file)
         peers = {path.name: read_peer(path, measurements) for path in options.compare}
         predictions = predict(measurements, options.models)
@@ -51,6 +59,20 @@ def _start_logs(options: argparse.Namespace) -> int:
     if options.out is not None:
         start_logs.write_predictions(predictions, options.out)
     print_starts(predictions)
+    if options.out is not None:
+        print(f"Written to {options.out}")
+    return 0
+
+
+def _traffic(options: argparse.Namespace) -> int:
+    if options.compare:
+        raise InputError("--compare: runs under traffic have no other program's predictions to compare with")
+    predictions = traffic_runs.predict(read_runs(options.file, SEED), options.models)
+    if options.out is not None:
+        key = kind_of(options.file)
+        assert key is not None
+        traffic_runs.write_predictions(predictions, key, options.out)
+    print_traffic(predictions)
     if options.out is not None:
         print(f"Written to {options.out}")
     return 0

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from search.base.errors import InputError
+from search.inputs.meant import meant
 
 
 def number(key: str, value: float | None, low: float, high: float = math.inf, *, open_low: bool = True) -> float:
@@ -13,7 +14,8 @@ def number(key: str, value: float | None, low: float, high: float = math.inf, *,
     good = value is not None and math.isfinite(value) and (value > low if open_low else value >= low) and value <= high
     if not good:
         bounds = f"{'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < math.inf else "")
-        raise InputError(f"{key}: {value} is not allowed; give a number {bounds}")
+        hint = meant(key, value, low, high)
+        raise InputError(f"{key}: {value} is not allowed; give a number {bounds}" + (f"; {hint}" if hint else ""))
     assert value is not None
     return value
 

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs import own_cluster
 from search.inputs.own_model import own_model
 from search.inputs.schema import Config
 from search.inputs.typed import explain, typed
@@ -19,6 +20,7 @@ from search.inputs.typed import explain, typed
 
 def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
     """``overrides`` as after ``python -m search``; ``folder`` as its ``--config-dir``. ``InputError`` in one line."""
+    own_cluster.register(folder)
     if folder is not None:
         if not folder.is_dir():
             raise InputError(f"--config-dir: {folder} is not a folder")

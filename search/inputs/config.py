@@ -16,6 +16,7 @@ from search.base.errors import InputError
 from search.inputs.checks import choice, number
 from search.inputs.derived import checked, not_empty
 from search.inputs.efficiency_laws import read_law
+from search.inputs.meant import meant
 from search.inputs.models import ConfigError, ReadModel, read_architecture, read_checkpoint
 from search.inputs.schema import (
     ClusterConfig,
@@ -84,21 +85,29 @@ def read_workload(config: WorkloadConfig) -> FixedLengths:
     number("workload.osl", config.osl, 0, 10_000_000)
     hit = number("workload.prefix_hit", config.prefix_hit, 0, open_low=False)
     if hit >= 1:
-        raise InputError(f"workload.prefix_hit: {hit} is not allowed; give a share from 0 to below 1")
+        hint = meant("workload.prefix_hit", hit, 0, 1)
+        said = f"; {hint}" if hint else ""
+        raise InputError(f"workload.prefix_hit: {hit} is not allowed; give a share from 0 to below 1{said}")
     return FixedLengths(config.isl, config.osl, hit)
 
 
+# The largest limits that can be meant: no one waits ten minutes for a first token, or ten seconds for each further one.
+LARGEST_TTFT_S = 600.0
+LARGEST_TPOT_S = 10.0
+MOST_REQUESTS_PER_S = 1e7
+
+
 def read_limits(config: LimitsConfig) -> Limits:
-    def optional(name: str) -> float | None:
+    def optional(name: str, most: float) -> float | None:
         value = getattr(config, name)
-        return None if value is None else number(f"limits.{name}", value, 0)
+        return None if value is None else number(f"limits.{name}", value, 0, most)
 
     return Limits(
         memory_fraction=number("limits.memory_fraction", config.memory_fraction, 0, 1),
-        ttft_s=optional("ttft_s"),
+        ttft_s=optional("ttft_s", LARGEST_TTFT_S),
         ttft_statistic=choice("limits.ttft_statistic", config.ttft_statistic, ("burst", "mean")),
-        tpot_s=optional("tpot_s"),
-        min_requests_per_s=optional("min_requests_per_s"),
+        tpot_s=optional("tpot_s", LARGEST_TPOT_S),
+        min_requests_per_s=optional("min_requests_per_s", MOST_REQUESTS_PER_S),
     )
 
 

@@ -36,6 +36,7 @@ class ModelConfig:
 class HardwareConfig(Derived):
     aliases: list[str] = after("vendor", default_factory=list)
     peak_flops: dict[str, float] = MISSING
+    cluster: str | None = after("link_bytes_per_s", default=None)  # the option of the cluster group it comes with
     price_as_of: str | None = after("price_per_hour", default=None)
     efficiency: dict[str, Any] = MISSING
     sources: dict[str, str] = field(default_factory=dict)
@@ -49,7 +50,8 @@ class TierConfig(Derived):
 
 @schema_of(Cluster)
 class ClusterConfig(Derived):
-    source: str = after("name", default="")
+    vendors: list[str] = after("name", default_factory=list)  # whose accelerators are built in; none: anybody's
+    source: str = after("vendors", default="")
     tiers: list[TierConfig] = MISSING
 
 
@@ -126,6 +128,7 @@ class ObjectiveConfig:
     columns: dict[str, str] = MISSING  # column: max | min
     recommend: dict[str, str] = MISSING  # one column: max | min
     ties: dict[str, str] = field(default_factory=dict)  # then these, in order
+    confidence: float | None = None  # share of draws that must keep every limit; null: limits hold as predicted
 
 
 @dataclass

@@ -64,6 +64,28 @@ def read_trace(path: Path, most: int) -> Requests:
     return Requests(since, np.array(prompts), np.array(answers), None, blocks or None, BLOCK_TOKENS)
 
 
+def read_records(path: Path, most: int, names: tuple[str, ...]) -> list[dict[str, float]]:
+    """The numbers under ``names`` of each of the first ``most`` rows, finite and not negative."""
+    found: list[dict[str, float]] = []
+    try:
+        for number, row in islice(_rows(path), most):
+            found.append({name: _finite(f"{path}: request {number}", name, row.get(name)) for name in names})
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read: {' '.join(str(reason).split())}") from error
+    return found
+
+
+def _finite(where: str, name: str, value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise InputError(f"{where}: {name} {str(value)[:40]!r} is not allowed; give a number from 0 on")
+    return number
+
+
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no file; give a trace")

@@ -7,8 +7,11 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 
 from search.base.errors import InputError
 from search.base.escape import literal
+from search.inputs import own_cluster
 from search.inputs.plan_reader import read_baselines
 from search.inputs.schema import Config
+
+own_cluster.register()  # before Hydra composes anything
 
 
 def typed(config: DictConfig) -> Config:

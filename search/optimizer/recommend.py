@@ -103,8 +103,7 @@ def recommend(
         gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)
         gain = 0.0 if abs(gain) <= TIED else gain
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
-    # At 1 an axis ends by nature; elsewhere the space may have been cut too short.
-    ends = tuple(a for a, allowed in axes.items() if int(getattr(plans, a)[best]) in {allowed[0], allowed[-1]} - {1})
+    ends = tuple(axis for axis, _, _ in axis_ends(plans.row(best), axes))
     runner_up = int(others[0]) if len(others) else None
     apart = runner_up is None or not _overlap(best, runner_up, values, name, direction, coverage)
     passed_over = int(ranked[0]) if int(ranked[0]) != best else None
@@ -162,8 +161,21 @@ def _overlap(best: int, other: int, values: Array, name: str, direction: str, co
 
 
 def _without(scores: Scores, limit: int) -> NDArray[np.bool_]:
-    kept = np.delete(scores.violations, limit, axis=0)
-    return np.all(kept <= 0.0, axis=0)
+    """Rows that keep all other limits. Without the limit on memory a plan must still fit the accelerator's."""
+    kept = np.all(np.delete(scores.violations, limit, axis=0) <= 0.0, axis=0)
+    return kept & (scores.memory_utilization <= 1.0) if scores.limits[limit] == "memory" else kept
+
+
+def axis_ends(plan: Mapping[str, int], axes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, int, str]]:
+    """Axes on whose ``smallest``, ``largest`` or ``only`` value a plan stands, with the value. At 1 an axis ends by
+    nature; elsewhere the space may have been cut too short."""
+    ends = []
+    for axis, allowed in axes.items():
+        value = plan[axis]
+        if value in {allowed[0], allowed[-1]} - {1}:
+            side = "only" if len(allowed) == 1 else "smallest" if value == allowed[0] else "largest"
+            ends.append((axis, value, side))
+    return ends
 
 
 def nearest(plans: Plans, scores: Scores) -> list[int]:

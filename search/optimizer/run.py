@@ -21,6 +21,7 @@ from search.inputs.checks import number
 from search.inputs.config import check_report, check_strategy, read_model, read_scenario
 from search.inputs.costs import check_costs
 from search.inputs.fallbacks import fallbacks
+from search.inputs.own_cluster import foreign
 from search.inputs.run_name import check_name
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
@@ -35,6 +36,7 @@ from search.optimizer.sensitivity.inputs import read_ranges
 from search.optimizer.sensitivity.study import sensitivity
 from search.optimizer.space import Space
 from search.optimizer.study import run_study
+from search.optimizer.sure import Search, check_confidence, strict
 
 EXACT_CHUNK = 1 << 16
 
@@ -68,6 +70,7 @@ def run(config: Config) -> Outcome:
         asked = config.objective
         for key, columns in (("columns", asked.columns), ("recommend", asked.recommend), ("ties", asked.ties)):
             check_costs(f"objective.{key}", columns, scenario.accelerator)
+        check_confidence(config)
         facts = facts_of(scenario)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
@@ -107,13 +110,16 @@ def run(config: Config) -> Outcome:
             share = hypervolume_share(objectives.costs(tried, found)[found.feasible], costs[front])
             report = StudyReport(report.study, report.trials, report.repeats, share)
         known = coverage_of(scenario, plans, scores)
-        choice = recommend(plans, scores, policy, space.axes, known)
+        sure = config.objective.confidence
+        limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
+        choice = recommend(plans, limited, policy, space.axes, known)
         if choice is not None:  # the plan that it was preferred to may dominate it
             front = np.union1d(front, [choice.recommended])
+    odd = foreign(config, scenario.accelerator, scenario.cluster)
     outcome = Outcome(
-        config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario)),
+        config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario), *odd),
         space, legal, objectives, policy,
-        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
+        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
     )  # fmt: skip
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))

@@ -18,6 +18,7 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
 from search.optimizer.study import export_study
+from search.optimizer.sure import is_sure, kept_limits
 from search.render.document import render_plan
 from search.render.launch.write import launch_files
 from search.render.plan_file import plan_mapping, render
@@ -108,6 +109,8 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "hypervolume_share": study.hypervolume_share if study else None,
         "recommended": outcome.plans.row(best.recommended) if best else None,
         "pinned_by": list(best.pinned_by) if best else [],
+        "sure": is_sure(outcome) if best else None,
+        "limits_kept": {k.limit: {"over_interval": k.surely, "draws": k.share} for k in kept_limits(outcome)},
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {

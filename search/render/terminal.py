@@ -18,8 +18,11 @@ from costmodel.plans import READING_ORDER
 from search.base.escape import one_line, plain
 from search.evidence.measured.intervals import CLASSES, load_intervals
 from search.optimizer.baselines import Baseline
+from search.optimizer.hardened import CONFIDENCE, hardened
 from search.optimizer.outcome import Outcome
-from search.optimizer.recommend import LAYOUT, nearest
+from search.optimizer.recommend import LAYOUT, axis_ends, nearest
+from search.optimizer.sure import is_sure, kept_limits
+from search.render.document.formats import figure
 from search.render.tables import engine_names, front_rows
 
 SHOWN = 15
@@ -38,8 +41,12 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
-    # Quoted where a shell would act on it: people copy this line.
-    console.print(f"Written to {plain(shlex.quote(str(folder)))}", soft_wrap=True)
+    print_written(folder)
+
+
+def print_written(folder: Path) -> None:
+    """Where the run lies, on standard output; quoted where a shell would act on it: people copy this line."""
+    print(f"Written to {plain(shlex.quote(str(folder)))}")
 
 
 # Figures of the table, and how wide a console must be to have room for each: numbers are never cut.
@@ -102,6 +109,7 @@ def _recommendation(outcome: Outcome) -> str:
     ]
     lines.append(_interval_line(outcome, row))
     lines += _draws_lines(outcome)
+    lines += _sure_lines(outcome)
     if s.costs:
         lines.append(_cost_line(outcome, row))
     if choice.passed_over is not None:
@@ -145,6 +153,39 @@ def _draws_lines(outcome: Outcome) -> list[str]:
     ]
 
 
+def _sure_lines(outcome: Outcome) -> list[str]:
+    """Each limit beside the interval and the share of draws that keep it; whether that is a coin flip."""
+    lines = []
+    for k in kept_limits(outcome):
+        span = "" if k.low == k.high else f" ({figure(k.figure, k.low)} to {figure(k.figure, k.high)})"
+        share = "" if k.share is None else f", kept in {k.share:.0%} of draws"
+        bound = "at least " if k.limit == "requests" else "at most "
+        lines.append(
+            f"{k.limit} limit, {bound}{figure(k.figure, k.allowed)}: {figure(k.figure, k.predicted)}{span}{share}"
+        )
+    if outcome.choice is not None and not is_sure(outcome):
+        lines.append(f"a coin flip: {coin_flip(outcome)}")
+    return lines
+
+
+def coin_flip(outcome: Outcome) -> str:
+    """What makes the recommended plan unsure, and the best plan that is sure, with its price."""
+    missed = [k.limit for k in kept_limits(outcome) if not k.surely]
+    draws = outcome.sensitivity.draws if outcome.sensitivity is not None else None
+    said = [f"the interval reaches beyond the {' and the '.join(missed)} limit"] if missed else []
+    if draws is not None and draws.feasible < CONFIDENCE:
+        said.append(f"every limit is kept in {draws.feasible:.0%} of draws")
+    if draws is None:
+        return "; ".join(said)
+    if draws.sure is None:
+        return "; ".join(
+            [*said, f"no ranked plan keeps every limit in {CONFIDENCE:.0%} of draws and over the interval"]
+        )
+    sure, name = draws.sure, outcome.policy.first[0]
+    plan = f"{_layout(sure.plan)}, {sure.share:.0%} of draws, {sure.gain:+.1%} in {name}"
+    return "; ".join([*said, f"the best sure plan: {plan}"])
+
+
 def _cost_line(outcome: Outcome, row: int) -> str:
     s, known = outcome.scores, outcome.coverage[[row]]
 
@@ -181,13 +222,30 @@ def _ledger(outcome: Outcome) -> str:
 NEAREST = 3
 
 
+def _unsure(outcome: Outcome) -> str:
+    """Plans keep the limits as predicted, and none with the confidence that was asked for."""
+    s, asked = outcome.scores, outcome.config.objective.confidence
+    over = int(hardened(outcome.scenario, s, outcome.coverage).feasible.sum())
+    return (
+        f"{int(s.feasible.sum()):,} of {len(s):,} legal plans keep every limit as predicted and {over:,} over their "
+        f"80 % intervals, but none of those in {asked:.0%} of the draws (objective.confidence); relax a limit, or ask "
+        "for less confidence"
+    )
+
+
 def infeasible_message(outcome: Outcome) -> str:
-    """One line: the nearest plans, each with the limits that it misses, least first."""
+    """One line: the nearest plans, each with the limits that it misses, least first, and the axes of the space at whose
+    end the nearest one stands: beyond it there may be a feasible plan."""
     s = outcome.scores
 
     def misses(row: int) -> str:
         missed = sorted((v, n) for n, v in zip(s.limits, s.violations[:, row].tolist(), strict=True) if v > 0)
         return f"{_layout(outcome.plans.row(row))} misses " + ", ".join(f"{n} by {v:.1%}" for v, n in missed)
 
+    if s.feasible.any():
+        return _unsure(outcome)
     rows = nearest(outcome.plans, s)[:NEAREST]
-    return f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)
+    text = f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)
+    ends = axis_ends(outcome.plans.row(rows[0]), outcome.space.axes)
+    said = [f"{axis} {value} is the {side} of space.{axis}" for axis, value, side in ends]
+    return text + (f"; of the nearest {' and '.join(said)}" if said else "")

@@ -20,7 +20,7 @@ CLUSTERS = {path.stem: path for path in sorted((CONF / "cluster").glob("*.yaml")
 
 HARDWARE_KEYS = {
     "name", "vendor", "aliases", "memory_bytes", "datasheet_memory_bytes", "memory_bytes_per_s", "peak_flops",
-    "link_bytes_per_s", "power_w", "price_per_hour", "price_as_of", "efficiency", "sources",
+    "link_bytes_per_s", "cluster", "power_w", "price_per_hour", "price_as_of", "efficiency", "sources",
 }  # fmt: skip
 SCALARS = (
     "memory_bytes", "datasheet_memory_bytes", "memory_bytes_per_s", "link_bytes_per_s", "power_w", "price_per_hour",
@@ -187,7 +187,9 @@ def test_worked_case_is_as_given() -> None:
 @pytest.mark.parametrize("key", CLUSTERS)
 def test_cluster(key: str) -> None:
     cluster = read(CLUSTERS[key])
-    assert set(cluster) == {"name", "source", "tiers"} and isinstance(cluster["source"], str)
+    assert set(cluster) - {"vendors"} == {"name", "source", "tiers"} and isinstance(cluster["source"], str)
+    makers = {read(path)["vendor"] for path in HARDWARE.values()}
+    assert set(cluster.get("vendors", [])) <= makers
     sizes = [tier["size"] for tier in cluster["tiers"]]
     assert sizes == sorted(set(sizes)), "tiers go from inside to outside"
     for inner, outer in itertools.pairwise(sizes):
@@ -201,3 +203,10 @@ def test_cluster(key: str) -> None:
         assert set(tier["source"]) == set(tier) - {"name", "source"}
         assert 0 <= tier.get("switch_latency_s", 0.0) < 1e-3
         assert all(isinstance(source, str) and source for source in tier["source"].values())
+
+
+@pytest.mark.parametrize("key", HARDWARE)
+def test_an_accelerators_own_cluster_exists_and_is_its_vendors(key: str) -> None:
+    chip = read(HARDWARE[key])
+    own = read(CLUSTERS[chip["cluster"]])
+    assert chip["vendor"] in own.get("vendors", [chip["vendor"]])

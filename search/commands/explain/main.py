@@ -22,12 +22,16 @@ def main(argv: list[str]) -> int:
 
     try:
         saved = read_run(options.run)
-        plan, name = named_plan(saved, options.plan)
+        nothing = options.plan == "recommended" and saved.recommended is None
+        named = None if nothing else named_plan(saved, options.plan)
         from search.commands.explain.explained import explain
         from search.commands.explain.show import print_verdict
+        from search.optimizer.recommend import nearest
         from search.optimizer.run import run
 
         outcome = run(_config(saved))
+        # A run without a feasible plan recommends none: the plan that comes nearest is what people ask about.
+        plan, name = named or (outcome.plans.take(nearest(outcome.plans, outcome.scores)[:1]), "nearest")
         print_verdict(outcome, explain(outcome, plan, name))
     except InputError as error:
         return fail(str(error), InputError.exit_code)
@@ -43,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         "--plan",
         default="recommended",
         metavar="PLAN",
-        help="recommended (default), a row of pareto.csv (1 is the first), changes to the recommended plan such as "
-        "tp=4,ep=8,batch=128, or the path of a plan.yaml",
+        help="recommended (default; the nearest one where nothing is feasible), a row of pareto.csv (1 is the first), "
+        "changes to the recommended plan such as tp=4,ep=8,batch=128, or the path of a plan.yaml",
     )
     return parser
 

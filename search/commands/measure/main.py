@@ -145,7 +145,8 @@ def write(
     )  # fmt: skip
     documents: dict[Path, str] = {}
     law = law_document(by, fitted, chip, found_links)
-    hardware = hardware_document(by, fitted, chip)
+    linked = "all_reduce" in found_links
+    hardware = hardware_document(by, fitted, chip, options.name if options.folder and linked else None)
     if options.law:
         documents[options.law] = law
     if options.hardware:
@@ -153,7 +154,7 @@ def write(
     if options.folder:
         documents[options.folder / "law" / f"{options.name}.yaml"] = law
         documents[options.folder / "hardware" / f"{options.name}.yaml"] = hardware
-        if "all_reduce" in found_links:
+        if linked:
             text = cluster_document(by, chip, found_links, ranks)
             documents[options.folder / "cluster" / f"{options.name}.yaml"] = text
     if options.timings:

@@ -109,9 +109,9 @@ def halved(fitted: Fitted) -> bool:
     return "gemm" in fitted.reports and bool({"fp8", "int8"} & set(fitted.reports["gemm"].dtypes))
 
 
-def hardware_document(by: Provenance, fitted: Fitted, chip: Accelerator) -> str:
+def hardware_document(by: Provenance, fitted: Fitted, chip: Accelerator, cluster: str | None) -> str:
     """The YAML of one accelerator, in the form of ``conf/hardware``, with its law's constants; what a person must add
-    is null and says so."""
+    is null and says so. ``cluster``: the file beside it that holds the measured links."""
     sources = {
         "memory_bytes": by.measured("the device's total memory as torch reports it"),
         "datasheet_memory_bytes": "unknown: put the printed figure here",
@@ -133,6 +133,7 @@ def hardware_document(by: Provenance, fitted: Fitted, chip: Accelerator) -> str:
         "memory_bytes_per_s": float(f"{chip.memory_bytes_per_s:.5g}"),
         "peak_flops": {dtype: float(f"{peak:.5g}") for dtype, peak in chip.peak_flops.items()},
         "link_bytes_per_s": float(f"{chip.link_bytes_per_s:.5g}") if chip.link_bytes_per_s else None,
+        "cluster": cluster,
         "power_w": None,
         "price_per_hour": None,
         "price_as_of": None,

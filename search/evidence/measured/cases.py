@@ -36,17 +36,11 @@ FORMATS = {
     "fp8_block": "fp8_block", "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "int4": "int4", "int8": "int8",
     "": None,
 }  # fmt: skip
-# The fabric that each accelerator usually comes with; the node tier alone matters within one node.
-CLUSTERS = {"NVIDIA": "hgx8_400g", "AMD": "mi300_8", "Intel": "gaudi_8", "Huawei": "hccs8", "Google": "tpu_torus"}
 FOUR_BITS = ("nvfp4", "mxfp4", "int4")
 BLACKWELL = ("b200_sxm", "b300_sxm", "gb200", "gb300")
-AMPERE = ("a100_40gb_sxm", "a100_80gb_sxm")  # their NVSwitch adds nothing up
-SINGLE_CARDS = ("l40s", "rtx_pro_6000", "h100_pcie", "a100_80gb_pcie")
-OWN_CLUSTERS = {  # those that come with another than their vendor's
-    **dict.fromkeys(BLACKWELL, "hgx8_blackwell_400g"),
-    **dict.fromkeys(AMPERE, "hgx8_200g"),
-    **dict.fromkeys(SINGLE_CARDS, "pcie8"),
-}
+# Measured runs stand in the cluster that their accelerator comes with; the node tier alone matters within one node. The
+# superchips' runs take up to eight GPUs, to which the constants of the HGX board were fitted.
+MEASURED_IN = dict.fromkeys(("gb200", "gb300"), "hgx8_blackwell_400g")
 # Public benchmarks send ten requests for each of the concurrent ones (InferenceX: num_prompts = 10 x concurrency); all
 # begin at once. Where a source does not say, the same is assumed.
 WAVES = 10.0
@@ -147,7 +141,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     option = find_hardware(m.system)
     hardware = load_hardware(option)
     accelerator = read_hardware(hardware)
-    cluster = OWN_CLUSTERS.get(option) or CLUSTERS.get(hardware.vendor, "single8")
+    cluster = MEASURED_IN.get(option) or hardware.cluster or "single8"
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
     engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
     limits = Limits(memory_fraction=_memory_fraction(m, engine_name, accelerator), memory_of=memory_of(m, engine_name))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from costmodel.architecture import Architecture, Setting
+from costmodel.blocks.compressed import CompressedAttention
+from costmodel.blocks.delta_attention import KimiDeltaAttention
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mamba import Mamba2
 from costmodel.blocks.mla import LatentAttention
@@ -76,20 +78,22 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
         limits=Limits(memory_fraction=server.fraction, memory_of=server.share),
         law=in_engine(load_law("class_default"), engine, card, model),
     )
-    if name == "sglang" and model.has_mixer(GatedDeltaNet, Mamba2):
+    if name == "sglang" and model.has_mixer(GatedDeltaNet, KimiDeltaAttention, Mamba2):
         return Case(scenario, plan, *_with_states(row, scenario, plan, server))
     return Case(scenario, plan, server)
 
 
 def _model(row: StartLog, models: Path | None) -> Architecture:
     model = architecture_of(row.model, row.weights, models)
+    if model.has_mixer(CompressedAttention):
+        raise InputError("blocks of compressed attention (DeepSeek V4) are not modelled")
     if "language-model-only" in row.flags.lower():
         model = replace(model, vision_parameters=0)
     if "mm-encoder-tp-mode data" in row.flags.lower():  # whole on every rank
         model = replace(model, vision_parameters=model.vision_parameters * (row.tp or 1))
     text = row.cache_format.lower()
     if "nvfp4" in text:
-        raise InputError(f"cache format {row.cache_format!r} is not modelled")
+        return replace(model, kv_format=FORMATS["nvfp4"])
     if "fp8" in text:
         latent = model.has_mixer(LatentAttention) and ("ds_mla" in text)
         return replace(model, kv_format=DS_MLA if latent else FORMATS["fp8"])

@@ -76,12 +76,11 @@ def _find(forms: list[str], folder: Path | None, wanted: str | None) -> Architec
                 if plain(path.stem) in (plain(form), plain(form.replace("/", "--"))):
                     return read_architecture(load_config_json(path), name=form).architecture
     for form in forms:
-        if plain(form) in _listed():
-            return _entry(plain(form))
         try:
             return _catalog(find_model(form))
         except ConfigError:
-            continue
+            if plain(form) in _listed():
+                return _entry(plain(form))
     raise ConfigError("is not known; give its config.json in --models FOLDER")
 
 
@@ -128,12 +127,12 @@ def _format(weights: str, name: str) -> WeightFormat | None:
     """The format of linear layers as printed; ``None``: the checkpoint's own."""
     text = f"{weights}".lower()
     for words, stored in (
-        (("exl3", "exl2", "below fp4", "deepseek_v4"), ""),
+        (("exl3", "exl2", "below fp4"), ""),
+        (("deepseek_v4", "fp8/fp4"), None),
         (("q8_0",), GGUF_Q8),
         (("gguf", "bnb", "bitsandbytes"), ""),
         (("nvfp4",), FORMATS["nvfp4"]),
         (("mxfp4",), FORMATS["mxfp4"]),
-        (("fp8/fp4",), ""),
         (("awq",), AWQ),
         (("int4", "w4a16", "gptq"), FORMATS["int4"]),
         (("int8", "w8a8"), FORMATS["int8"]),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Architecture, Setting
-from costmodel.operations import GroupedGemm
+from costmodel.operations import Gemm, GroupedGemm
 from costmodel.parameters import weight_bytes
 from search.inputs.models.fields import ConfigError, shown
 from search.inputs.models.load import (
@@ -153,10 +153,32 @@ def _sums(config: dict[str, Any], model: Architecture) -> Iterator[float]:
     language = sum(size * (wide if name == "bf16" else 1.0) for name, size in held.items())
     table = 2.0 * wide * model.vocabulary * model.hidden
     stored = model.quantization.default.bytes_per_element
+    beside = {0.0, _beside_integers(config, model)}
     for mtp in {0.0, 2.0 * model.mtp_parameters, stored * model.mtp_parameters}:
         for vision in {0.0, 2.0 * wide * model.vision_parameters}:
             for tables in (0, 1, 2) if mtp or model.tied_embeddings else (0,):
-                yield language + mtp + vision + tables * table
+                for extra in beside:
+                    yield language + mtp + vision + tables * table + extra
+
+
+def _beside_integers(config: dict[str, Any], model: Architecture) -> float:
+    """Bytes that files with whole numbers may hold and engines drop: zero points of symmetric weights, and GPTQ's int32
+    group of every row (``qzeros`` and ``g_idx``; AutoGPTQ/auto_gptq/nn_modules/qlinear). Every matrix of one input
+    has rows of its own."""
+    tree = tree_of(str(config.get("model_type")))
+    setting = Setting.single(model)
+    total = 0.0
+    for index, kind in enumerate(model.kinds):
+        for operation in kind.operations(setting):
+            if isinstance(operation, Gemm | GroupedGemm) and operation.format.name.startswith("int"):
+                ways = spellings(tree, operation.name, kind)
+                matrices = len(ways[0]) if ways else 1
+                local = np.sum(operation.local) if isinstance(operation, GroupedGemm) else 1.0
+                stored = operation.format
+                zeros = np.sum(operation.weights) * stored.scale_bytes_per_element * stored.bits / 16
+                rows = 4.0 * matrices * float(local) * float(np.sum(operation.k))
+                total += model.sequence.count(index) * (float(zeros) + rows)
+    return total
 
 
 def _same_modules(folder: Path, sizes: dict[str, int], config: dict[str, Any], model: Architecture) -> int:

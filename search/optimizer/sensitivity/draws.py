@@ -9,12 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from costmodel.columns import column
+from costmodel.evaluate import evaluate
 from costmodel.plans import Array
 from costmodel.scenario import Scenario
 from search.base.progress import track
+from search.evidence.measured.intervals import coverage_of
+from search.optimizer.hardened import CONFIDENCE, hardened
+from search.optimizer.recommend import best_feasible
 from search.optimizer.sensitivity.inputs import scaled
 from search.optimizer.sensitivity.pool import Pool, same_layout
-from search.optimizer.sensitivity.records import FIGURES, SAFE, Draws, Range
+from search.optimizer.sensitivity.records import FIGURES, SAFE, Draws, Range, Sure
 from search.optimizer.sensitivity.situations import gain
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -58,6 +62,7 @@ def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float, c
         quantiles={f: tuple(np.quantile(np.array(mine)[:, i], QUANTILES).tolist()) for i, f in enumerate(FIGURES)},
         rivals=_rivals(pool, [w for w in winners if w is not None and not alike[w]], count),
         robust=_robust(pool, scenario, base, np.mean(feasible, axis=0)),
+        sure=_sure(pool, scenario, base, np.mean(feasible, axis=0)),
     )
 
 
@@ -86,3 +91,15 @@ def _robust(pool: Pool, scenario: Scenario, base: float, shares: Array) -> tuple
     if best is None:
         return None
     return few.plans.row(best), float(shares[safe[best]]), gain(pool.policy.first, few.plans, scores, best, base)
+
+
+def _sure(pool: Pool, scenario: Scenario, base: float, shares: Array) -> Sure | None:
+    scores = evaluate(scenario, pool.plans)
+    known = coverage_of(scenario, pool.plans, scores)
+    lacking = np.where(shares >= CONFIDENCE, 0.0, 1.0)
+    violations = np.maximum(hardened(scenario, scores, known).violations, lacking)
+    row = best_feasible(pool.plans, replace(scores, violations=violations), pool.policy, known)
+    if row is None:
+        return None
+    price = gain(pool.policy.first, pool.plans, scores, row, base)
+    return Sure(pool.plans.row(row), float(shares[row]), price)

@@ -13,11 +13,13 @@ from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.evidence.measured.intervals import coverage_of
+from search.optimizer.hardened import hardened, likely
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT, Policy, best_feasible, replica_layout
 from search.optimizer.sensitivity.inputs import INPUTS, scaled
 from search.optimizer.sensitivity.records import Range
 
+SHARE_OF_SURE = 3  # one place in so many
 MOST_CORNERED = 100_000  # plans scored in the corners; beyond it those with the best deciding column
 
 
@@ -45,12 +47,15 @@ def pool(outcome: Outcome, ranges: Sequence[Range], most: int) -> Pool:
     """At most ``most`` plans, but always the recommended one. Where not all fit, the layouts that come first in one of
     three corners (as configured, every range at its worse end, every range at its better end), each with the batches
     between its best ones there: what wins in some situation between the corners is near what wins in one of them. Of
-    plans that differ in the number of replicas, those that win there."""
+    plans that differ in the number of replicas, those that win there. A third of the places is for plans that may be
+    the best sure one."""
     assert outcome.choice is not None
     chosen, plans = outcome.choice.recommended, outcome.plans
     if len(plans) <= most:
         return Pool(plans, chosen, outcome.policy, len(plans))
-    rows = np.unique([chosen, *_contenders(outcome, ranges, most - 1)])
+    hard = hardened(outcome.scenario, outcome.scores, outcome.coverage)
+    sure = likely(plans, hard, outcome.policy, most // SHARE_OF_SURE)
+    rows = np.unique([chosen, *sure, *_contenders(outcome, ranges, most - 1 - len(sure))])
     return Pool(plans.take(rows), int(np.searchsorted(rows, chosen)), outcome.policy, len(plans))
 
 

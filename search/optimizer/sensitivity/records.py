@@ -49,13 +49,25 @@ class Situation:
 
 
 @dataclass(frozen=True)
+class Sure:
+    """The best plan that keeps every limit at the unfavourable end of its interval and in a share of the draws of at
+    least ``CONFIDENCE``: its axes, ``share`` and ``gain`` in the deciding column over the recommended plan (below 0:
+    what being sure costs)."""
+
+    plan: dict[str, int]
+    share: float
+    gain: float
+
+
+@dataclass(frozen=True)
 class Draws:
     """Shares of ``count`` draws. ``layout``: the best plan has the recommended layout of a replica, whatever its batch
     and the number of replicas. ``missed`` by limit; ``shortfall``: median and 90th percentile of what the plan lacks
     to the best one of the draw in the deciding column, over draws in which it is feasible; ``quantiles`` by figure;
     ``rivals`` other layouts by the share of draws that they win, each as its most frequent plan. ``robust``: of the
     plans that are feasible in ``SAFE`` of the draws the best as configured, its share and its gain (below 0: what the
-    safety costs) in the deciding column."""
+    safety costs) in the deciding column. ``sure``: the best of the ranked plans that pass both tests of
+    ``search.optimizer.sure``, ``None`` where none does."""
 
     count: int
     feasible: float
@@ -66,6 +78,7 @@ class Draws:
     quantiles: dict[str, tuple[float, ...]]
     rivals: tuple[tuple[dict[str, int], float], ...]
     robust: tuple[dict[str, int], float, float] | None
+    sure: Sure | None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from search.optimizer.sensitivity.inputs import scaled
 from search.optimizer.sensitivity.pool import Pool
 from search.optimizer.sensitivity.records import FIGURES, Best, Range, Situation
 from search.optimizer.sensitivity.units import units
+from search.optimizer.ties import TIED
 
 
 def figures(scores: Scores, row: int) -> dict[str, float]:
@@ -30,6 +31,8 @@ def gain(policy_first: tuple[str, str], plans: Plans, scores: Scores, row: int, 
     """Relative improvement of the deciding column over ``base``."""
     name, direction = policy_first
     change = float(column(name, plans, scores)[row]) / base - 1.0
+    if abs(change) <= TIED:
+        return 0.0
     return change if direction == "max" else -change
 
 

@@ -15,6 +15,7 @@ from costmodel.scenario import Scenario
 from costmodel.scores import FIGURES, PREDICTED, Scores
 from costmodel.stages import split_layers
 from search.evidence.measured.intervals import CLASSES, coverage_of, load_intervals
+from search.optimizer.hardened import bounded
 from search.render.document.account import decode_reading, heaviest_stage, module_weights, scalar, sequence_cache_bytes
 from search.render.document.placement import Rank, place, traffic
 from search.render.document.steady import Steady, steady
@@ -66,18 +67,11 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
 
 def limit_values(scenario: Scenario, scores: Scores) -> Values:
     """The limits that are set: the figure that each bounds, what is allowed, and how far the plan stays from it."""
-    limits = scenario.limits
-    burst = limits.ttft_statistic == "burst"
-    allowed: dict[str, tuple[str, float | None]] = {
-        "memory": ("memory_bytes_per_gpu", limits.memory_fraction * usable_bytes(scenario.accelerator)),
-        "ttft": ("burst_ttft_s" if burst else "ttft_s", limits.ttft_s),
-        "tpot": ("tpot_s", limits.tpot_s),
-        "requests": ("requests_per_s", limits.min_requests_per_s),
-    }
+    allowed = bounded(scenario.limits, usable_bytes(scenario.accelerator))
     values: Values = {}
     for i, name in enumerate(scores.limits):
-        column, bound = allowed[name]
-        if bound is not None:
+        if name in allowed:
+            column, bound = allowed[name]
             values |= {f"limit.{name}.column": column, f"limit.{name}.allowed": bound}
             values[f"limit.{name}.value"] = scalar(getattr(scores, column))
             values[f"limit.{name}.headroom"] = -float(scores.violations[i, 0])

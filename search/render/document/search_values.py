@@ -9,6 +9,7 @@ from costmodel.engine import ENGINES
 from costmodel.plans import IntArray
 from costmodel.scores import COSTS
 from search.optimizer.outcome import Outcome
+from search.optimizer.recommend import axis_ends
 from search.optimizer.ties import settled
 from search.render.document.view import Values
 
@@ -22,7 +23,6 @@ SHOWN = (
     "memory_utilization",
     "share_of_limit",
 )
-SMALLEST = 1  # no degree is below it: standing there is no end that could be moved
 
 
 def search_values(outcome: Outcome) -> Values:
@@ -109,13 +109,10 @@ def ledger_values(outcome: Outcome) -> Values:
 def _ends(outcome: Outcome) -> Values:
     """Axes at whose end the recommended plan stands, where the end could be moved."""
     assert outcome.choice is not None
-    plan = outcome.plans.row(outcome.choice.recommended)
     values: Values = {}
-    ends = [a for a in outcome.choice.at_axis_end if plan[a] > SMALLEST]
-    for i, axis in enumerate(ends):
-        allowed = outcome.space.axes[axis]
-        side = "only" if len(allowed) == 1 else "smallest" if plan[axis] == allowed[0] else "largest"
-        values |= {f"axis_end.{i}.axis": axis, f"axis_end.{i}.value": plan[axis], f"axis_end.{i}.side": side}
+    ends = axis_ends(outcome.plans.row(outcome.choice.recommended), outcome.space.axes)
+    for i, (axis, value, side) in enumerate(ends):
+        values |= {f"axis_end.{i}.axis": axis, f"axis_end.{i}.value": value, f"axis_end.{i}.side": side}
     return values
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from costmodel.columns import column
+from search.optimizer.hardened import CONFIDENCE
 from search.optimizer.outcome import Outcome
 from search.optimizer.sensitivity.inputs import INPUTS
 from search.optimizer.sensitivity.records import FIGURES, SAFE, Draws, Range, Sensitivity, Situation
 from search.optimizer.sensitivity.table import change, label
+from search.optimizer.sure import is_sure, kept_limits
 from search.render.document.view import Values
 
 CHANGES = FIGURES[:4]
@@ -27,6 +29,30 @@ def sensitivity_values(outcome: Outcome) -> Values:
     if found.draws is not None:
         values |= {f"draws.{k}": v for k, v in _draws(found.draws, outcome.config.sensitivity.seed).items()}
     return {f"sensitivity.{key}": value for key, value in values.items()}
+
+
+def kept_values(outcome: Outcome) -> Values:
+    """Keys ``kept.``: each limit that is set, for the recommended plan; and ``flip.``, where that is not sure."""
+    values: Values = {}
+    for i, k in enumerate(kept_limits(outcome)):
+        values |= {f"kept.{i}.limit": k.limit, f"kept.{i}.bound": "at least" if k.limit == "requests" else "at most"}
+        values |= {f"kept.{i}.figure": k.figure, f"kept.{i}.allowed": k.allowed, f"kept.{i}.predicted": k.predicted}
+        if k.low != k.high:
+            values |= {f"kept.{i}.low": k.low, f"kept.{i}.high": k.high}
+            values[f"kept.{i}.surely"] = "keeps it" if k.surely else "misses it"
+        if k.share is not None:
+            values[f"kept.{i}.share"] = k.share
+    if is_sure(outcome):
+        return values
+    values["flip.confidence"] = CONFIDENCE
+    draws = outcome.sensitivity.draws if outcome.sensitivity is not None else None
+    if draws is not None:
+        values["flip.feasible"] = draws.feasible
+        if draws.sure is not None:
+            values |= {f"flip.sure.{axis}": degree for axis, degree in draws.sure.plan.items()}
+            values |= {"flip.sure.share": draws.sure.share, "flip.sure.gain": draws.sure.gain}
+            values["flip.column"] = outcome.policy.first[0]
+    return values
 
 
 def _range(found: Sensitivity, ends: Range) -> Values:

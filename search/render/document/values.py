@@ -18,7 +18,7 @@ from search.optimizer.outcome import Outcome
 from search.render.document.claims import judge
 from search.render.document.plan_values import plan_values
 from search.render.document.search_values import search_values
-from search.render.document.sensitivity_values import sensitivity_values
+from search.render.document.sensitivity_values import kept_values, sensitivity_values
 from search.render.document.spans import COUNTED, ESTIMATED
 from search.render.document.view import Value, Values
 
@@ -41,7 +41,7 @@ def collect(outcome: Outcome) -> Values:
         assert relaxed.row is not None
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
-    values |= search_values(outcome) | sensitivity_values(outcome)
+    values |= search_values(outcome) | sensitivity_values(outcome) | kept_values(outcome)
     if outcome.baselines:
         values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
     for i, baseline in enumerate(outcome.baselines):

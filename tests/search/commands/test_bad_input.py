@@ -2,6 +2,8 @@
 
 import pytest
 
+from search.cli import main
+
 CASES = {
     "+modle=x": "modle: unknown key",
     "+limits.tpot=3": "limits.tpot: unknown key; allowed: memory_fraction",
@@ -40,6 +42,12 @@ CASES = {
     "model.config=absent.json": "absent.json",
     "hydra.run.dir=/proc/nowhere/run": "/proc/nowhere",
     "a==b": "a==b",
+    "limits.tpot_s=40": "limits.tpot_s: 40.0 is not allowed; give a number above 0 to 10; 0.04 if ms were meant",
+    "limits.ttft_s=2000": "0 to 600; 2 if ms were meant",
+    "limits.memory_fraction=90": "0.9 if percent were meant",
+    "workload.prefix_hit=30": "below 1; 0.3 if percent were meant",
+    "hardware.memory_bytes=96": "hardware.memory_bytes: 96.0 is not allowed; give a number from 1e+08 to 1e+14; 9.6e",
+    "cluster.tiers.1.bytes_per_s=400": "4e+11 if GB/s were meant or 5e+10 if Gb/s were meant",
 }
 
 
@@ -71,10 +79,11 @@ def test_unknown_key_inside_a_file(search, tmp_path):
 
 
 def test_limits_that_nothing_meets(search, tmp_path):
-    code, _, err = search("+experiment=qwen3_235b", "limits.ttft_s=0.001", "hydra.run.dir=r")
+    code, out, err = search("+experiment=qwen3_235b", "limits.ttft_s=0.001", "hydra.run.dir=r")
     assert code == 1
     assert len(err.splitlines()) == 1
     assert "misses ttft by" in err
+    assert out.splitlines() == [f"Written to {tmp_path / 'r'}"]
     assert (tmp_path / "r" / "pareto.csv").read_text().count("\n") == 1
     assert not (tmp_path / "r" / "plan.yaml").exists()
 
@@ -87,3 +96,24 @@ def test_a_folder_that_holds_a_run_is_not_written_into(search, tmp_path):
     assert "already holds a run" in err
     assert (tmp_path / "r" / "pareto.csv").read_bytes() == before
     assert not (tmp_path / "r" / "status.json").exists()
+
+
+def test_an_infeasible_run_names_the_ends_where_the_nearest_plan_stands_and_can_be_explained(search, tmp_path, capsys):
+    tight = ("limits.ttft_s=null", "limits.tpot_s=0.001", "space.gpus=[8]", "space.batch=[16,32]")
+    code, _, err = search("+experiment=qwen3_235b", *tight, "strategy=exact", "hydra.run.dir=r")
+    assert code == 1
+    assert "batch 16 is the smallest of space.batch" in err
+    assert "gpus 8 is the only of space.gpus" in err
+    assert main(["explain", str(tmp_path / "r")]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("Plan nearest: gpus 8")
+    assert "batch 16" in told.splitlines()[0]
+    assert "Not recommended: it misses tpot by" in told
+
+
+def test_a_batch_axis_from_one_ends_nowhere(search):
+    tight = ("limits.ttft_s=null", "limits.tpot_s=0.001", "strategy=exact", "hydra.run.dir=r")
+    code, _, err = search("+experiment=qwen3_235b", *tight)
+    assert code == 1
+    assert "batch 1 misses" in err
+    assert "space.batch" not in err

@@ -45,6 +45,24 @@ def test_pins_are_the_limits_without_which_another_plan_wins(outcome):
     assert pin.gain > 0
 
 
+def test_without_the_memory_limit_a_plan_still_fits_the_accelerator():
+    """Of the plans beyond the limit only those that the accelerator holds are proposed."""
+    settings = [
+        "hardware=h100_sxm",
+        "model=qwen3_32b",
+        "strategy=exact",
+        "sensitivity=none",
+        "limits.memory_fraction=0.5",
+    ]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        found = run(typed(compose("config", settings)))
+    (pin,) = [r for r in found.choice.relaxed if r.limit == "memory"]
+    assert found.choice.pinned_by == ("memory",)
+    assert 0.5 < found.scores.memory_utilization[pin.row] <= 1.0
+    speed = found.scores.output_tokens_per_s_per_gpu
+    assert speed[found.scores.memory_utilization > 1.0].max() > speed[pin.row]  # or the test shows nothing
+
+
 def test_a_layout_nobody_measured_is_not_preferred_inside_its_interval(outcome):
     """Make the best pipelined plan a little faster than the best covered one, then far faster."""
     layout = CLASSES.index("layout")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from costmodel.plans import READING_ORDER
 from search.render.document import formats
 from search.render.document.formats import bullets, listed, table
+from search.render.document.sureness import kept_lines
 from search.render.document.view import View
 
 
@@ -24,6 +25,7 @@ def summary(v: View) -> str:
         f"every {r.s('tpot_s')}.",
         f"{r.gb('memory_bytes_per_gpu')} a GPU, {r.pct('memory_utilization')} of its memory.",
     ]
+    lines += kept_lines(v)
     pinned = [x.text("limit") for x in v.each("relaxed")]
     lines.append(f"Pinned by: {listed(pinned)}." if pinned else "No limit pins it.")
     law = v.at("hardware").text("law")

@@ -127,8 +127,8 @@ def memory_check(v: View) -> str:
             table(["part", "a GPU", "made of"], rows, text=(0, 2)),
             f"Allowed: {i.pct('memory_fraction')} of the memory, {i.gb('usable_bytes')}: {x.pct('headroom')} of "
             "that is "
-            f"left. An attention group can cache {r.n('kv_capacity_tokens')} tokens beside the weights (80 %: "
-            f"{r.n('kv_capacity_tokens_low')} to {r.n('kv_capacity_tokens_high')}), and starts with a probability of "
+            f"left. An attention group can cache {r.n('kv_capacity_tokens')} tokens beside the weights (between "
+            f"{r.n('kv_capacity_tokens_low')} and {r.n('kv_capacity_tokens_high')}), and starts with a probability of "
             f"{r.pct('starts_probability')}; the replica "
             f"admits {r.n('admitted_batch')} of {r.n('batch')} sequences.",
         ]

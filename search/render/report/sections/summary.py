@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costmodel.plans import READING_ORDER
 from search.render.document import formats
+from search.render.document.sureness import kept_lines
 from search.render.report.columns import describe, is_bound, ordered
 from search.render.report.html import Html, bullets, details, join, table, tag
 from search.render.report.view import PageView
@@ -77,6 +78,7 @@ def _reasons(v: PageView) -> list[Html | str]:
             f"Runner-up with another layout: {layout(v.at('runner_up'))}, "
             f"{formats.figure(name, d.number('runner_up'))}, a lead of {d.change('lead')}; {d.text('apart')}."
         )
+    lines += kept_lines(v)
     for x in v.each("relaxed"):
         lines.append(
             f"Pinned by the {x.text('limit')} limit: without it {layout(x.at('plan'))} would be recommended, "

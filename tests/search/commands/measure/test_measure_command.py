@@ -124,7 +124,7 @@ def test_the_law_has_the_form_of_the_catalog_and_loads() -> None:
 def test_the_accelerator_has_the_keys_of_the_catalog_and_is_read() -> None:
     chip = replace(CHIP, link_bytes_per_s=None)
     found = fit.fit(timed(shapes(("bf16",)), noise=0.05), CHIP, class_default())
-    body = yaml.safe_load(write.hardware_document(BY, found, chip))
+    body = yaml.safe_load(write.hardware_document(BY, found, chip, None))
     catalog = yaml.safe_load((conf_dir() / "hardware" / "h100_sxm.yaml").read_text())
     law = yaml.safe_load(write.law_document(BY, found, CHIP, LINKS))
     assert list(body) == list(catalog) and body["efficiency"] == {"law": "mychip", "constants": law["constants"]}
@@ -144,7 +144,7 @@ def test_a_search_takes_the_accelerator_from_a_folder(tmp_path: Path) -> None:
     found = fit.fit(timed(shapes(("bf16",)), noise=0.05), CHIP, class_default())
     (tmp_path / "hardware").mkdir()
     chip = replace(CHIP, link_bytes_per_s=200e9)
-    (tmp_path / "hardware" / "mychip.yaml").write_text(write.hardware_document(BY, found, chip))
+    (tmp_path / "hardware" / "mychip.yaml").write_text(write.hardware_document(BY, found, chip, None))
     config = composed(["hardware=mychip", "model=qwen3_32b"], tmp_path)
     law = read_law(config.hardware.efficiency)
     assert isinstance(law, ShapedLaw) and law.name == "mychip"

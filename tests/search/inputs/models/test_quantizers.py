@@ -220,6 +220,19 @@ def test_quark_layers_and_cache() -> None:
     assert read({**quantization, "export": {"kv_cache_group": []}}).kv_format.name == "bf16"
 
 
+def test_torchao_by_name() -> None:
+    four = {"_type": "Int4WeightOnlyConfig", "_data": {"group_size": 128}}
+    named = {
+        "_default": four,
+        "re:.*self_attn.*": None,
+        "model.layers.0.mlp.down_proj": {"_type": "Int8WeightOnlyConfig"},
+    }
+    said = {"_type": "FqnToConfig", "_data": {"fqn_to_config": named}}
+    model = read({"quant_method": "torchao", "quant_type": {"default": said}})
+    bits = 0.5 + 4 / 128
+    assert size(model) == 2 * (REST + 4 * (QKV + OUT)) + bits * (4 * UP + 3 * DOWN) + DOWN
+
+
 def test_mlx_quantises_embeddings_too() -> None:
     group = {"group_size": 64, "bits": 4}
     said = {**group, "model.layers.0.mlp.down_proj": {"group_size": 64, "bits": 8}, "lm_head": False}
