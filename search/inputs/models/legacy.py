@@ -252,7 +252,22 @@ def _minimax_m3(config: Config, fields: Fields) -> Config:
     return config | {"n_shared_experts": fields.integer("n_shared_experts", default=1, low=0)}
 
 
+def _mpt(config: Config, fields: Fields) -> Config:
+    """An FFN of so many widths; no biases anywhere (transformers 5.24 modeling_mpt.py). Its own code's norms of queries
+    and keys and fewer heads of keys are not in that class."""
+    attention = fields.object("attn_config")
+    if attention is not None:
+        attention.expect("qk_ln", False)
+        attention.expect("kv_n_heads", fields.integer("num_attention_heads"))
+        attention.expect("attn_type", "multihead_attention")
+    inner = fields.integer("expansion_ratio", default=4, high=64) * fields.integer("hidden_size")
+    return {k: v for k, v in config.items() if k not in ("attn_config", "expansion_ratio")} | {
+        "intermediate_size": inner
+    }
+
+
 TRANSLATORS: dict[str, Translator] = {
+    "mpt": _mpt,
     "step3p7": _step,
     "bloom": _bloom,
     "dbrx": _dbrx,
