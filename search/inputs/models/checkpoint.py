@@ -33,7 +33,12 @@ MODULE_DIFFERENCE = 1.3  # the nearest formats, FP8 and NVFP4, are 1.8 apart; ze
 
 
 def read_checkpoint(
-    path: str | Path, *, name: str | None = None, weights: str | None = None, kv_cache: str | None = None
+    path: str | Path,
+    *,
+    name: str | None = None,
+    weights: str | None = None,
+    kv_cache: str | None = None,
+    text_only: bool = False,
 ) -> ReadModel:
     """The model in a folder or a config.json, compared with the files beside it; ``ReadModel.files`` says what was read
     from which. ``ConfigError`` in one line, also where they contradict each other by more than ``DIFFERENCE``."""
@@ -45,11 +50,26 @@ def read_checkpoint(
     if other is not None:
         files.append(f"{QUANTIZATION}: formats")
     files += _lengths(found)
-    model = read_architecture(config, name=called, weights=weights, kv_cache=kv_cache)
+    model = read_architecture(config, name=called, weights=weights, kv_cache=kv_cache, text_only=text_only)
     model = replace(model, assumptions=(*model.assumptions, *_only_by_name(found, called, config)))
-    published = model if weights is None else read_architecture(config, name=called)
-    files += _compared(found, config, published.architecture)
+    published: ReadModel | None = model
+    if weights is not None or text_only:
+        published = _whole(config, called, text_only)
+    if published is None:
+        files.append("bytes not compared: the towers are not counted")
+    else:
+        files += _compared(found, config, published.architecture)
     return replace(model, files=tuple(files))
+
+
+def _whole(config: dict[str, Any], called: str, text_only: bool) -> ReadModel | None:
+    """The model as its files hold it, towers and all; ``None`` where its language model alone can be read."""
+    try:
+        return read_architecture(config, name=called)
+    except ConfigError:
+        if text_only:
+            return None
+        raise
 
 
 def checkpoint_files(path: str | Path) -> str:
