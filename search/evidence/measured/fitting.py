@@ -31,6 +31,7 @@ from search.inputs.schema import EngineConfig
 TTFT_WEIGHT = 0.3
 PRIOR_SIGMA = 1.0  # a factor e either way is one standard deviation
 OWNER_WEIGHT = 0.05  # what one standard deviation from the typical value, or of a firm prior, costs, as a residual
+SETTLED = 0.005  # a round that moves no logarithm by more was the last
 SOFT = 0.05  # residuals beyond 5 % count less than squared
 SHARED = "all"
 
@@ -162,7 +163,7 @@ def fit(read: Read, keep: NDArray[np.bool_], *, rounds: int = 3, start: Fitted |
     return _solve(inside, wanted(inside), rounds, start or {}).values
 
 
-def fit_around(read: Read, keep: NDArray[np.bool_], centres: Fitted, *, rounds: int = 3) -> Posterior:
+def fit_around(read: Read, keep: NDArray[np.bool_], centres: Fitted, *, rounds: int = 10) -> Posterior:
     """The constants that ``centres`` names, with priors around its values."""
     inside = _only(read, keep)
     return _solve(inside, slots_around(centres, _families(inside)), rounds, {})
@@ -215,7 +216,10 @@ def _solve(read: Read, sought: list[Slot], rounds: int, start: Fitted) -> Poster
     values = {s.key: float(np.clip(start.get(s.key, _first(s)), s.constant.low, s.constant.high)) for s in sought}
     found = Posterior(values, dict.fromkeys(values, 0.0))
     for _ in range(rounds):
-        found = _step(read, linearise(read, errors, found.values, _touches), sought)
+        before = found.values
+        found = _step(read, linearise(read, errors, before, _touches), sought)
+        if max(abs(float(np.log(found.values[key] / before[key]))) for key in before) < SETTLED:
+            break
     return found
 
 
