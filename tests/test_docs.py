@@ -145,7 +145,7 @@ def test_defaults_in_the_configuration_page_are_those_of_the_schema() -> None:
         value: object = schema.Config()
         for part in key.split("."):
             value = getattr(value, part)
-        written = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        written = "null" if value is None else str(value)
         assert shown == written, key
 
 
