@@ -35,6 +35,7 @@ from search.inputs.models.hybrid import read_hybrid, read_hybrid_mtp
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
+from search.inputs.models.positions import longest_context
 from search.inputs.models.quantizers import read_quantization
 from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut, read_state_space
 from search.inputs.models.towers import (
@@ -101,6 +102,7 @@ def read_architecture(
     if family.attention == "compressed":
         formats = experts_apart(formats, fields, cast is None, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
+    position = longest_context(fields.config, kind, position)
     head_bias = fields.flag("lm_head_bias", default=family.head_bias)
     if found.above and not nested:
         fields.seen |= outer.seen
