@@ -21,7 +21,7 @@ class Server:
     spread (decode context parallelism); ``draft_bytes`` of a
     speculator, which proposes ``draft_tokens`` at a time; ``taken_bytes``: held by other programs;
     ``encoder_bytes``: the vision encoder's peak where it is known; ``shortens``: starts with a shorter context where
-    the longest request does not fit, as SGLang and TensorRT-LLM do."""
+    the longest request does not fit, as SGLang and TensorRT-LLM do; ``host_bytes`` of the weights in host memory."""
 
     fraction: float
     share: Literal["all", "free", "static"] = "all"
@@ -39,6 +39,7 @@ class Server:
     taken_bytes: float = 0.0
     encoder_bytes: float | None = None
     shortens: bool = False
+    host_bytes: float = 0.0
 
     @classmethod
     def of(cls, scenario: Scenario, sequences: Any) -> Server:

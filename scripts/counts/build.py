@@ -1,11 +1,12 @@
 """What transformers builds, in numbers: every causal and image-text class of the installed release with its default
 config, and every config.json of the folders named, on the meta device (no weights, no accelerator).
 
-    python scripts/counts/build.py OUT.jsonl [FOLDER ...] [--only WORD]
+    python scripts/counts/build.py OUT.jsonl [FOLDER ...] [--only WORD] [--vary]
 
 Needs transformers and torch (CPU), and nothing of ours. One line a model: its config in two forms, ``published`` (the
 file, or the class's whole default config) and ``saved`` (as this transformers writes it again), and the parameters of
-the language model and of all the rest, or the error that building it raised.
+the language model and of all the rest, or the error that building it raised. ``--vary`` builds each class again with
+the keys of ``VARIED`` changed, a group at a time: a default config hides what its sizes have in common.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,28 @@ MAPPINGS = {
     "image-text": modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     "multimodal": modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
     "causal": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+}
+# Keys that decide counts, and how each is changed, some together; a class that refuses a change is passed over.
+VARIED: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "widths": {
+        "vocab_size": lambda v: v + 13,
+        "intermediate_size": lambda v: v + 64,
+        "moe_intermediate_size": lambda v: v + 32,
+        "num_hidden_layers": lambda v: 6,
+    },
+    "heads": {
+        "num_hidden_layers": lambda v: 4,
+        "num_attention_heads": lambda v: v * 2,
+        "head_dim": lambda v: v + 16,
+        "n_shared_experts": lambda v: v + 1,
+    },
+    "flags": {
+        "num_hidden_layers": lambda v: 4,
+        "tie_word_embeddings": lambda v: not v,
+        "attention_bias": lambda v: not v,
+        "mlp_bias": lambda v: not v,
+        "use_qk_norm": lambda v: not v,
+    },
 }
 MOST_SECONDS = 120
 # Names below which the language model of a wrapper stands; everything else is a tower or a projector.
@@ -52,10 +75,35 @@ def subjects(folders: list[Path]) -> Iterator[dict[str, Any]]:
             yield {"group": f"files {folder.name}", "subject": subject, "path": str(path)}
 
 
+def variations(subject: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The same class once for each group of keys, changed in its language model where that is nested."""
+    config = configuration_auto.CONFIG_MAPPING[subject["model_type"]]()
+    text = config.get_text_config(decoder=True)
+    for name, changes in VARIED.items():
+        values = {key: getattr(text, key, None) for key in changes}
+        new = {key: changes[key](v) for key, v in values.items() if isinstance(v, int)}
+        if new:
+            change = {"change": new, "nested": text is not config}
+            yield {**subject, "group": f"varied {name}", "subject": f"{subject['subject']} {name}", **change}
+
+
+def changed(subject: dict[str, Any]) -> Any:
+    """The class's config with the changes of a variation."""
+    kind = configuration_auto.CONFIG_MAPPING[subject["model_type"]]
+    if "change" not in subject:
+        return kind()
+    if not subject["nested"]:
+        return kind(**subject["change"])
+    outer = {key: value for key, value in subject["change"].items() if key == "tie_word_embeddings"}
+    # Lists and widths that follow from the changed keys are left for the class to make again.
+    kept = {k: v for k, v in kind().text_config.to_dict().items() if not isinstance(v, list)}
+    return kind(text_config={**kept, **subject["change"]}, **outer)
+
+
 def config_of(subject: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """transformers' config and the published form. The quantisation of a checkpoint is left out of what is built."""
     if "path" not in subject:
-        config = configuration_auto.CONFIG_MAPPING[subject["model_type"]]()
+        config = changed(subject)
         return config, config.to_dict()
     published = json.loads(Path(subject["path"]).read_text(encoding="utf-8"))
     subject["model_type"] = str(published.get("model_type"))
@@ -68,7 +116,7 @@ def config_of(subject: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 def model_class(subject: dict[str, Any], config: Any) -> Any:
     """The class that the config names, else the first mapping's."""
     if "path" not in subject:
-        return getattr(transformers, subject["subject"])
+        return getattr(transformers, subject["subject"].split()[0])
     for name in config.architectures or []:
         if hasattr(transformers, name):
             return getattr(transformers, name)
@@ -129,6 +177,14 @@ def attempt(subject: dict[str, Any]) -> dict[str, Any]:
         signal.alarm(0)
 
 
+def attempt_variations(subject: dict[str, Any]) -> list[dict[str, Any]]:
+    """A class's variations, none where it has no default config."""
+    try:
+        return list(variations(subject))
+    except Exception:
+        return []
+
+
 def _too_long(*_: Any) -> None:
     raise TimeoutError(f"more than {MOST_SECONDS} s")
 
@@ -138,11 +194,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("folders", type=Path, nargs="*")
     parser.add_argument("--only", default="", help="only subjects whose name or type has this word")
+    parser.add_argument("--vary", action="store_true", help="classes with keys changed, in their place")
     options = parser.parse_args()
     signal.signal(signal.SIGALRM, _too_long)
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     wanted = [s for s in subjects(options.folders) if options.only.lower() in json.dumps(s).lower()]
+    if options.vary:
+        wanted = [v for s in wanted if "path" not in s for v in attempt_variations(s)]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", encoding="utf-8") as file:
         file.write(json.dumps({"transformers": transformers.__version__, "torch": torch.__version__}) + "\n")

@@ -12,6 +12,11 @@ _PAIRS = (
     "vision-encoder-decoder florence2 t5gemma2 pix2struct udop pp_formulanet kosmos-2.5"
 )
 _SOUND = "musicgen musicgen_melody moshi kyutai_speech_to_text"
+# Not in vLLM's list of models (vllm/model_executor/models/registry.py, 2026) and of a time before it, or of research.
+_UNSERVED = (
+    "biogpt codegen ctrl gpt_neo gpt_neox_japanese openai-gpt recurrent_gemma rwkv xglm xlstm jetmoe diffllama doge "
+    "zamba blt modernbert-decoder"
+)
 _OTHER = {
     "git": "a captioner on a BERT decoder",
     "blip": "a captioner on a BERT decoder",
@@ -26,5 +31,6 @@ OUT_OF_SCOPE = {
     **dict.fromkeys(_ENCODERS.split(), "an encoder's language head"),
     **dict.fromkeys(_PAIRS.split(), "half of an encoder-decoder"),
     **dict.fromkeys(_SOUND.split(), "speaks or plays audio codes"),
+    **dict.fromkeys(_UNSERVED.split(), "in no engine's list of models"),
     **_OTHER,
 }

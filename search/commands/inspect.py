@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     """Read, describe, print; returns the exit code."""
     options = _parser().parse_args(argv)
     try:
-        model = read_model(options.model, options.weights, options.kv_cache, options.name)
+        model = read_model(options.model, options.weights, options.kv_cache, options.name, options.text_only)
         report = describe(model)
     except InputError as error:
         from search.commands.search import fail
@@ -68,26 +68,35 @@ def _parser() -> argparse.ArgumentParser:
     known = ", ".join(FORMATS)
     parser.add_argument("--weights", metavar="FORMAT", help=f"cast linear layers to one of {known}")
     parser.add_argument("--kv-cache", metavar="FORMAT", help="keep the cache in this format, one of the same")
+    parser.add_argument("--text-only", action="store_true", help="the language model alone: towers are not loaded")
     parser.add_argument("--name", help="what to call the model (default: the path, or the catalog's name)")
     return parser
 
 
 def read_model(
-    source: str, weights: str | None = None, kv_cache: str | None = None, name: str | None = None
+    source: str,
+    weights: str | None = None,
+    kv_cache: str | None = None,
+    name: str | None = None,
+    text_only: bool = False,
 ) -> ReadModel:
     """A folder or a config.json where ``source`` is a path that exists, else the catalog's model. A format that is not
     given is the published one. ``ConfigError`` in one line."""
     path = Path(source)
     if path.exists() or path.suffix == ".json":
-        return read_checkpoint(path, name=name or source, weights=weights, kv_cache=kv_cache)
+        return read_checkpoint(path, name=name or source, weights=weights, kv_cache=kv_cache, text_only=text_only)
     try:
         entry = load_entry(find_model(source))
     except ConfigError as error:
         raise ConfigError(f"{source}: there is no such file, and {error}") from None
-    weights, kv_cache = weights or entry["weights"], kv_cache or entry["kv_cache"]
+    cast: Any = {
+        "weights": weights or entry["weights"],
+        "kv_cache": kv_cache or entry["kv_cache"],
+        "text_only": text_only,
+    }
     if entry["config"]:
-        return read_checkpoint(entry["config"], name=name or entry["name"], weights=weights, kv_cache=kv_cache)
-    return read_architecture(entry["published"], name=name or entry["name"], weights=weights, kv_cache=kv_cache)
+        return read_checkpoint(entry["config"], name=name or entry["name"], **cast)
+    return read_architecture(entry["published"], name=name or entry["name"], **cast)
 
 
 def describe(model: ReadModel) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from search.base.errors import InputError
 from search.inputs.config import read_model, read_scenario
+from search.inputs.own_engine import as_launched
 from search.inputs.saved_run import SavedRun, named_plan, read_run
+from search.inputs.schema import Config
 from search.optimizer.rules.facts import Facts, facts_of
 from search.render.launch.engines import LAUNCHED
 from search.render.launch.refusals import Refusal, layout_refusal, start_refusal
@@ -60,16 +62,17 @@ def main(argv: list[str]) -> int:
 
 
 def _starts(run: SavedRun, names: list[str], engine: str) -> list[Start]:
-    scenario = read_scenario(run.config, read_model(run.config.model).architecture)
+    config = as_launched(run.config, engine)
+    scenario = read_scenario(config, read_model(config.model).architecture)
     facts = facts_of(scenario)
-    return [_start(run, *named_plan(run, name), scenario, facts, engine) for name in names]
+    return [_start(config, *named_plan(run, name), scenario, facts, engine) for name in names]
 
 
-def _start(run: SavedRun, plan: Plans, name: str, scenario: Scenario, facts: Facts, engine: str) -> Start:
+def _start(config: Config, plan: Plans, name: str, scenario: Scenario, facts: Facts, engine: str) -> Start:
     refused = layout_refusal(plan, facts, engine)
     if refused is not None:  # the layout may not even exist: nothing to score
         return Start(name, None, refused)
-    server = server_of(run.config, scenario, plan, evaluate(scenario, plan), 0)
+    server = server_of(config, scenario, plan, evaluate(scenario, plan), 0)
     refused = start_refusal(server, engine)
     return Start(name, None if refused else server, refused)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from costmodel.architecture import Architecture
 from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
@@ -32,9 +34,10 @@ from search.inputs.schema import (
 def read_model(config: ModelConfig) -> ReadModel:
     """From a ``config.json`` if one is named, else from the fields in the catalog file."""
     try:
+        cast: Any = {"weights": config.weights, "kv_cache": config.kv_cache, "text_only": config.text_only}
         if config.config:
-            return read_checkpoint(config.config, name=config.name, weights=config.weights, kv_cache=config.kv_cache)
-        return read_architecture(config.published, name=config.name, weights=config.weights, kv_cache=config.kv_cache)
+            return read_checkpoint(config.config, name=config.name, **cast)
+        return read_architecture(config.published, name=config.name, **cast)
     except ConfigError as error:
         raise InputError(f"model: {error}") from error
 

@@ -39,5 +39,6 @@ def own_model(config: Config, option: str | None, overrides: Sequence[str]) -> C
         config=model.config,
         weights=kept("weights"),
         kv_cache=kept("kv_cache"),
+        text_only=model.text_only,
     )
     return replace(config, model=mine)

@@ -12,6 +12,7 @@ from costmodel.plans import AXES, Plans
 from search.base.errors import InputError
 from search.base.escape import literal
 from search.inputs.models import ConfigError, load_config_json
+from search.inputs.models.load import compacted
 from search.inputs.plan_reader import read_plan_file
 from search.inputs.schema import Config
 from search.inputs.typed import typed
@@ -44,7 +45,7 @@ def config_text(config: Config) -> str:
     model = config.model
     if model.config is not None:
         try:
-            model = replace(model, published=load_config_json(model.config), config=None)
+            model = replace(model, published=compacted(load_config_json(model.config)), config=None)
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
     return OmegaConf.to_yaml(OmegaConf.create(literal(asdict(replace(config, model=model)))))

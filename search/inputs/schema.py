@@ -28,6 +28,7 @@ class ModelConfig:
     config: str | None = None  # path to a config.json; wins over ``published``
     weights: str | None = None  # format to cast linear layers to; null: as published
     kv_cache: str | None = None  # format of the cache; null: as published
+    text_only: bool = False  # plan the language model alone: vision and audio towers are not loaded
     published: dict[str, Any] = field(default_factory=dict)
 
 

@@ -84,7 +84,7 @@ def _count_refused(removed: dict[str, int], verdicts: dict[str, IntArray]) -> No
     combinations, counts = np.unique(table, axis=0, return_counts=True)
     for combination, n in zip(combinations, counts, strict=True):
         names = [engine_rules(e)[i].name for e, i in zip(verdicts, combination, strict=True)]
-        key = " + ".join(names)
+        key = " + ".join(dict.fromkeys(names))
         removed[key] = removed.get(key, 0) + int(n)
 
 

@@ -31,6 +31,7 @@ from search.optimizer.legal import Legal, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport
 from search.optimizer.recommend import Policy, recommend
 from search.optimizer.rules.facts import facts_of
+from search.optimizer.rules.registry import general_rules
 from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
 from search.optimizer.sensitivity.study import sensitivity
@@ -77,9 +78,14 @@ def run(config: Config) -> Outcome:
         legal = legal_plans(space, facts, config.engine.name)
         if len(legal) == 0:
             most = max(legal.removed.items(), key=lambda item: item[1])
+            # The layouts that exist say more than those that do not: their own rule is named too.
+            general = {rule.name for rule in general_rules()}
+            taken = {name: n for name, n in legal.removed.items() if name not in general}
+            last = max(taken.items(), key=lambda item: item[1], default=None)
+            refused = f"; of those that exist {last[0]} refuses {last[1]}" if last and last != most else ""
             raise InputError(
                 f"space: none of its {space.size} points is a legal plan for engine {config.engine.name!r} and "
-                f"model {scenario.model.name!r}; rule {most[0]} removed most ({most[1]})"
+                f"model {scenario.model.name!r}; rule {most[0]} removed most ({most[1]}){refused}"
             )
         baselines = score_baselines(config.baselines, scenario, facts)
 

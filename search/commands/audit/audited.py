@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
+from costmodel.memory.start import Start as Memory
+from costmodel.memory.start import starting
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
+from costmodel.scores import Scores
 from search.base.errors import InputError
 from search.commands.audit.command import Command
-from search.commands.audit.settings import Launched
+from search.commands.audit.judged import NOT_JUDGED, Measured, judged, measured
+from search.commands.audit.reader import Launched
+from search.commands.audit.starting import (
+    Starting,
+    capacity_tokens,
+    is_start_rule,
+    of_command,
+    of_layout,
+    of_plan,
+    room_bytes,
+    server_of,
+)
 from search.inputs.config import read_model, read_scenario
 from search.inputs.costs import check_costs
 from search.inputs.fallbacks import fallbacks
@@ -21,7 +38,8 @@ from search.optimizer.legal import why_not
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.rules.registry import engine_rules, general_rules
 from search.optimizer.rules.rule import Rule
-from search.render.document.claims import judge
+from search.render.document.case import Case
+from search.render.document.claims import HIGHER, LOWER, judge
 from search.render.document.verdict import Verdict
 
 
@@ -43,22 +61,28 @@ class Audit:
     relations: tuple[Verdict, ...]
     findings: tuple[str, ...]
     notes: tuple[str, ...]
+    starting: Starting
     command: Command | None = None
     launched: Launched | None = None
+    measured: tuple[Measured, ...] = ()
 
     @property
     def bad(self) -> list[Verdict]:
         """Claims that do not hold and relations that contradict."""
-        return [v for v in (*self.verdicts, *self.relations) if not v.good]
+        return [v for v in (*self.verdicts, *self.relations) if not v.good and v.verdict != NOT_JUDGED]
 
     @property
     def passed(self) -> bool:
-        """Whether every claim holds, nothing contradicts and the plan runs."""
-        return not self.bad and not self.findings and self.broken is None
+        """Whether every claim holds, nothing measured is far off, nothing contradicts and the plan starts and runs."""
+        off = [m for m in self.measured if m.flagged]
+        return not (self.bad or off or self.findings or self.broken is not None or self.starting.known_not_to)
 
 
-def audit_plan(config: Config, plan: PlanConfig, notes: tuple[str, ...] = ()) -> Audit:
-    """A plan as ``plan.yaml`` and ``baselines`` have it."""
+def audit_plan(
+    config: Config, plan: PlanConfig, notes: tuple[str, ...] = (), adjust: Callable[[Scores], Scores] = lambda s: s
+) -> Audit:
+    """A plan as ``plan.yaml`` and ``baselines`` have it. ``adjust`` changes scores where a command says more than a
+    plan can."""
     model = read_model(config.model)
     scenario = read_scenario(config, model.architecture)
     check_costs("claims", plan.claims, scenario.accelerator)
@@ -67,14 +91,16 @@ def audit_plan(config: Config, plan: PlanConfig, notes: tuple[str, ...] = ()) ->
     refused = why_not(plans, facts_of(scenario))[0]
     broken = _rule(refused["layout"], general_rules())
     if broken is not None:
-        return Audit(plan.name, config, scenario, assumptions, plans, broken, {}, None, (), (), (), notes)
+        never = of_layout(broken, broken.comes_out(plans, facts_of(scenario)))
+        return Audit(plan.name, config, scenario, assumptions, plans, broken, {}, None, (), (), (), notes, never)
     refusals = {e: rule for e in ENGINES if (rule := _rule(refused[e], engine_rules(e))) is not None}
-    scored = Baseline(plan.name, plans, evaluate(scenario, plans), dict(plan.claims), {e: refused[e] for e in ENGINES})
+    scores = adjust(evaluate(scenario, plans))
+    scored = Baseline(plan.name, plans, scores, dict(plan.claims), {e: refused[e] for e in ENGINES})
     found = judge(scored, scenario)
     return Audit(
         plan.name, config, scenario, assumptions, plans, None, refusals, scored,
         tuple(v for v in found if not v.is_relation), tuple(v for v in found if v.is_relation),
-        tuple(_findings(config, scenario, scored, refusals)), notes,
+        tuple(_findings(config, scenario, scored, refusals)), notes, of_plan(plans, scenario, refusals),
     )  # fmt: skip
 
 
@@ -82,9 +108,9 @@ def audit_command(
     command: Command, found: Launched, claims: dict[str, float], batch: int | None, notes: tuple[str, ...]
 ) -> Audit:
     """A launch command. Without ``batch`` it runs as many sequences as it admits, in whole ones a replica."""
-    config, wanted = found.config, batch or found.batch
+    wanted = batch or found.batch
     plan = PlanConfig(name=f"{command.engine} {command.model}", layout=found.layout, batch=wanted, claims=claims)
-    audit = audit_plan(_with_static_share(config, found, plan), plan)
+    audit, memory = _as_told(found, plan)
     if audit.scored is not None and batch is None:
         admitted = max(int(audit.scored.scores.admitted_batch[0]), 1)
         if admitted < wanted:
@@ -94,24 +120,60 @@ def audit_command(
                 + (", of all ages; memory counts each at its full length" if _ages(audit.scenario) else ""),
             )
             plan = replace(plan, batch=admitted)
-            audit = audit_plan(_with_static_share(config, found, plan), plan)
+            audit, memory = _as_told(found, plan)
+    engine = command.engine
+    refusals = {e: r for e, r in audit.refusals.items() if e != engine or not is_start_rule(r)}
+    start = audit.starting
+    findings = [*found.findings]
+    if audit.scored is not None:
+        findings += _findings(audit.config, audit.scenario, audit.scored, refusals)
+        if engine in refusals:
+            start = of_layout(refusals[engine], refusals[engine].comes_out(audit.plan, facts_of(audit.scenario)))
+        elif memory is not None:
+            start = of_command(found, engine, audit.scenario, memory, room_bytes(found, audit.scenario, audit.plan))
+    verdicts, relations = judged(audit.verdicts, audit.relations, found.open_figures)
     return replace(
-        audit, findings=(*found.findings, *audit.findings), notes=(*command.notes, *notes), command=command,
-        launched=found,
+        audit, refusals=refusals, verdicts=verdicts, relations=relations, findings=tuple(findings), starting=start,
+        notes=(*command.notes, *notes), command=command, launched=found,
     )  # fmt: skip
 
 
-def _with_static_share(config: Config, found: Launched, plan: PlanConfig) -> Config:
-    """SGLang's ``--mem-fraction-static`` is the share of weights and cache: activations and reserve come on top."""
-    if found.static is None:
-        return config
+def with_measured(audit: Audit, given: dict[str, float]) -> Audit:
+    """The same with figures that somebody measured."""
+    if audit.scored is None or not given:
+        return audit
+    case = Case(audit.scenario, audit.plan, audit.scored.scores)
+    open_figures = audit.launched.open_figures if audit.launched else {}
+    return replace(audit, measured=measured(given, case, LOWER, HIGHER, open_figures))
+
+
+def _as_told(found: Launched, plan: PlanConfig) -> tuple[Audit, Memory | None]:
+    """The plan with the memory that the command's server has: whatever the command's share is of, what is left for the
+    cache is what a share of everything would leave."""
+    config = found.config
     first = audit_plan(config, plan)
     if first.scored is None:
-        return config
-    scores = first.scored.scores
-    beside = float(scores.activation_bytes_per_gpu[0] + scores.reserve_bytes_per_gpu[0])
-    share = min(found.static + beside / usable_bytes(first.scenario.accelerator), 1.0)
-    return replace(config, limits=replace(config.limits, memory_fraction=share))
+        return first, None
+    scores, usable = first.scored.scores, usable_bytes(first.scenario.accelerator)
+    memory = starting(first.scenario, first.plan, server_of(found, first.scenario))
+    told = found.told
+    as_given = told.memory_of == "all" and told.cache_bytes is None and told.cache_blocks is None
+    if as_given and not told.host_bytes:
+        return _with_capacity(config, plan, found, memory), memory
+    held = scores.weights_bytes_per_gpu + scores.activation_bytes_per_gpu + scores.reserve_bytes_per_gpu
+    share = float(held[0] + memory.available_kv_bytes[0]) / usable
+    config = replace(config, limits=replace(config.limits, memory_fraction=min(max(share, 1e-3), 1.0)))
+    return _with_capacity(config, plan, found, memory), memory
+
+
+def _with_capacity(config: Config, plan: PlanConfig, found: Launched, memory: Memory) -> Audit:
+    """The plan with the tokens that the server logs: by the command's longest sequence, not the workload's."""
+
+    def adjust(scored: Scores) -> Scores:
+        tokens = capacity_tokens(found, memory)
+        return replace(scored, kv_capacity_tokens=np.full_like(scored.kv_capacity_tokens, tokens))
+
+    return audit_plan(config, plan, adjust=adjust)
 
 
 def _ages(scenario: Scenario) -> bool:

@@ -6,42 +6,61 @@ Values of flags that are passed over are never shown: there may be keys among th
 
 from __future__ import annotations
 
+import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from search.base.errors import InputError
-from search.commands.audit.passed import is_harmless, is_switch, unmodelled
-from search.render.launch.flags import SGLANG, VLLM, Flag
+from search.commands.audit.passed import is_harmless, is_switch, touched, unmodelled
+from search.commands.audit.servers import Server, servers
+from search.render.launch.flags import SGLANG, TRTLLM, VLLM, Flag
 
-MAX_CHARACTERS = 100_000
 # Settings that no other command of ours writes.
 FLAGS: Mapping[str, Mapping[str, Flag]] = {
-    "vllm": {**VLLM, "prefix": Flag(("--enable-prefix-caching",), "prompts share a cache", switch=True)},
+    "vllm": {
+        **VLLM,
+        "prefix": Flag(("--enable-prefix-caching",), "prompts share a cache", switch=True),
+        "chunked": Flag(("--enable-chunked-prefill",), "a prompt may take several passes", switch=True),
+        "exchange": Flag(("--all2all-backend",), "how tokens reach their experts"),
+        "offload": Flag(("--cpu-offload-gb",), "GiB of the weights in host memory"),
+        "eager": Flag(("--enforce-eager",), "no captured graphs", switch=True),
+        "overrides": Flag(("--hf-overrides",), "keys of config.json"),
+        "text_only": Flag(("--language-model-only",), "no encoder of pictures", switch=True),
+        "pictures": Flag(("--limit-mm-per-prompt",), "pictures and so on of a prompt"),
+        "rope": Flag(("--rope-scaling",), "rope_scaling of config.json (vLLM to 0.11)"),
+    },
     "sglang": {
         **SGLANG,
         "no_prefix": Flag(("--disable-radix-cache",), "prompts share no cache", switch=True),
         "exchange": Flag(("--moe-a2a-backend",), "how tokens reach their experts"),
+        "old_ep": Flag(("--enable-ep-moe",), "ep is the stage width (SGLang to 0.4)", switch=True),
+        "old_exchange": Flag(("--enable-deepep-moe",), "--moe-a2a-backend deepep (SGLang to 0.5)", switch=True),
+        "offload": Flag(("--cpu-offload-gb",), "GiB of the weights in host memory"),
+        "eager": Flag(("--disable-cuda-graph",), "no captured graphs", switch=True),
+        "overrides": Flag(("--json-model-override-args",), "keys of config.json"),
     },
+    "trtllm": {
+        name: Flag(tuple(option.replace("_", "-") for option in key.options), key.counts)
+        for name, key in TRTLLM.items()
+        if key.options
+    }
+    | {"kv_cache": Flag(("--kv-cache-dtype",), "cache format")},
 }
-ALIASES = {"vllm": {"--device-memory-utilization": "memory"}, "sglang": {}}
-# How each server is started: words in a row that its flags follow.
-STARTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "vllm": (("vllm", "serve"), ("-m", "vllm.entrypoints.openai.api_server")),
-    "sglang": (("-m", "sglang.launch_server"), ("sglang", "serve"), ("-m", "sglang", "serve")),
-}
-IMAGES = {"vllm": re.compile(r"(^|/)vllm-openai(:|@|$)"), "sglang": re.compile(r"$^")}
-MODEL_FLAGS = {"vllm": ("--model",), "sglang": ("--model-path", "--model")}
-REFUSED = {"--config": "its settings stand in a file; give them as flags"}
-OPERATOR = re.compile(r"^[();<>|&]+$")
+ALIASES = {"vllm": {"--device-memory-utilization": "memory"}, "sglang": {}, "trtllm": {}}
+# Flags that are read, and yet change figures that the model has no term for.
+READ_AND_OPEN = ("offload", "eager", "overrides")
+MODEL_FLAGS = {"vllm": ("--model",), "sglang": ("--model-path", "--model"), "trtllm": ("--model", "--model-path")}
+REFUSED = {("vllm", "--config"): "its settings stand in a file; give them as flags"}
 
 
 @dataclass(frozen=True)
 class Command:
     """``given`` values by the names of ``search/render/launch/flags.py``, "" for a switch that is on and "no" for one
     that is off; ``ignored`` flags that change nothing; ``unmodelled`` flags that may change the figures, with the
-    reason; ``notes`` on what else was passed over."""
+    reason; ``open_figures`` those that they change by more than the model can say, with the flag; ``notes`` on what
+    else was passed over; ``variables`` that the text gives the server's environment."""
 
     engine: str
     model: str
@@ -49,6 +68,8 @@ class Command:
     ignored: tuple[str, ...]
     unmodelled: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    open_figures: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def flag(self, name: str) -> str:
         """How the engine spells a setting, for messages."""
@@ -71,87 +92,79 @@ class Command:
             raise InputError(f"{self.flag(name)}: {text[:60]!r} is not allowed; give a share above 0 and up to 1")
         return value
 
+    def amount(self, name: str, most: float = 1e15) -> float | None:
+        """A number of 0 and more, with a letter as ``whole`` takes it; ``None`` where it is not given."""
+        if name not in self.given:
+            return None
+        value = _amount(self.given[name])
+        if value is None or not 0.0 <= value <= most:
+            raise InputError(f"{self.flag(name)}: {self.given[name][:60]!r} is not allowed; give 0 to {most:g}")
+        return value
+
+    def on(self, name: str) -> bool:
+        """Whether a switch stands there and is not turned off."""
+        return self.given.get(name, "no") != "no"
+
+    def set_in_environment(self, name: str) -> bool:
+        """Whether the text sets a variable of the server's to something other than 0."""
+        return self.variables.get(name, "0").lower() not in ("0", "", "false")
+
+    def overridden(self) -> Mapping[str, Any]:
+        """Keys of config.json that the command gives another value; empty where it is no JSON object."""
+        found: dict[str, Any] = {}
+        for name in ("overrides", "rope"):
+            try:
+                value = json.loads(self.given[name]) if name in self.given else {}
+            except (ValueError, RecursionError):
+                value = {}
+            if isinstance(value, dict):
+                found |= {"rope_scaling": value} if name == "rope" and value else value
+        return found
+
+
+def _amount(text: str) -> float | None:
+    found = re.fullmatch(r"(\d{1,16}(?:\.\d{1,9})?)([kKmMgGtT]?)", text)
+    if not found:
+        return None
+    letter = found[2]
+    unit = (1000 if letter.islower() else 1024) ** ("kmgt".index(letter.lower()) + 1) if letter else 1
+    return float(found[1]) * unit
+
 
 def whole(flag: str, text: str) -> int:
     """A count as both engines take it: k, m, g are powers of 1000, K, M, G of 1024 (human_readable_int)."""
-    found = re.fullmatch(r"(\d{1,8}(?:\.\d{1,6})?)([kKmMgG]?)", text)
-    if found:
-        letter = found[2]
-        unit = (1000 if letter.islower() else 1024) ** ("kmg".index(letter.lower()) + 1) if letter else 1
-        value = float(found[1]) * unit
-        if value.is_integer() and 1 <= value <= 10_000_000:
-            return int(value)
+    value = _amount(text)
+    if value is not None and value.is_integer() and 1 <= value <= 10_000_000:
+        return int(value)
     raise InputError(f"{flag}: {text[:60]!r} is not allowed; give a whole number from 1 to 10000000")
 
 
-def read_command(engine: str, text: str) -> Command:
-    """The command of ``engine`` in ``text``; ``InputError`` in one line."""
-    tokens, notes = _server(engine, words(text))
-    return _read(engine, tokens, notes)
-
-
-def words(text: str) -> list[str]:
-    """The words of a shell command. Lines continued with a backslash are joined, comment lines left out."""
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(f"command: {len(text)} characters are too many; give at most {MAX_CHARACTERS}")
-    joined = re.sub(r"\\\r?\n", " ", text)
-    joined = re.sub(r"(?<=\s)[012](?=>)", "", joined)  # the number of a stream that is redirected
-    lines = [line for line in joined.splitlines() if not line.lstrip().startswith("#")]
-    lexer = shlex.shlex("\n".join(lines), posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        return list(lexer)
-    except ValueError as error:
-        raise InputError(f"command: cannot be split into words: {error}") from error
-
-
-def _server(engine: str, tokens: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words after the server's name, up to the next shell operator; what was passed over before and after."""
-    start = _start(engine, tokens)
-    assigned = dict(t.split("=", 1) for t in tokens[: start[0]] if re.match(r"^[A-Za-z_]\w*=", t))
-    rest = [_filled_in(t, assigned) for t in tokens[start[1] :]]
-    used = {name for name in assigned if any(re.search(rf"\$\{{?{name}\b", t) for t in tokens[start[1] :])}
+def read_command(engine: str, text: str, number: int | None = None) -> Command:
+    """The command of ``engine`` in ``text``, the first or the ``number``-th of several; ``InputError`` in one line."""
+    found = servers(engine, text)
+    which = 1 if number is None else number
+    if not 1 <= which <= len(found):
+        raise InputError(f"--command: {number} is not allowed; the text starts {len(found)} {engine} server(s)")
+    server = found[which - 1]
     notes = []
-    if set(assigned) - used:
-        notes.append(f"variables passed over: {', '.join(name for name in assigned if name not in used)}")
-    end = next((i for i, t in enumerate(rest) if OPERATOR.match(t)), len(rest))
-    if end < len(rest):
-        notes.append(f"what follows {rest[end]!r} is not read")
-    return rest[:end], notes
+    if len(found) > 1:
+        listed = "; ".join(f"{i}: {s.shown}" for i, s in enumerate(found, 1))
+        notes.append(f"{len(found)} servers in the text ({listed}): this is {which}, --command N takes another")
+    if server.unused:
+        notes.append(f"variables passed over: {', '.join(server.unused)}")
+    if server.rest:
+        shown = "the line" if server.rest == "\n" else repr(server.rest)
+        notes.append(f"what follows {shown} is not read")
+    return replace(_read(engine, server, notes), variables=server.variables)
 
 
-def _filled_in(token: str, assigned: Mapping[str, str]) -> str:
-    """A word with the variables that the same text assigns, ``X=${X:-default}`` as its default. The environment of
-    whoever runs the audit is not looked at."""
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
-        text = assigned.get(name, found[0])
-        default = re.fullmatch(rf"\$\{{{name}:?-(.*)\}}", text)
-        return default[1] if default else text
-
-    return re.sub(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", value, token)
-
-
-def _start(engine: str, tokens: Sequence[str]) -> tuple[int, int]:
-    """Where the server's name begins and where its arguments do."""
-    for i, token in enumerate(tokens):
-        for names in STARTS[engine]:
-            found = [token.rsplit("/", 1)[-1] if names[0] != "-m" else token, *tokens[i + 1 : i + len(names)]]
-            if tuple(found) == names:
-                return i, i + len(names)
-        if IMAGES[engine].search(token):
-            return i, i + 1
-    starts = " or ".join(repr(" ".join(names)) for names in STARTS[engine])
-    raise InputError(f"command: starts no {engine} server that is known; give one with {starts}")
-
-
-def _read(engine: str, tokens: Sequence[str], notes: list[str]) -> Command:
+def _read(engine: str, server: Server, notes: list[str]) -> Command:
+    tokens: Sequence[str] = server.words
     spellings = {s: (name, flag.switch) for name, flag in FLAGS[engine].items() for s in flag.spellings}
     spellings |= {s: (name, False) for s, name in ALIASES[engine].items()}
     given: dict[str, str] = {}
     models: list[str] = []
+    eaten: list[str] = []
     ignored: dict[str, None] = {}
     open_ends: dict[str, str] = {}
     i = 0
@@ -166,24 +179,36 @@ def _read(engine: str, tokens: Sequence[str], notes: list[str]) -> Command:
         off = flag.startswith("--no-") and "--" + flag.removeprefix("--no-") in spellings
         if off:
             name, switch = spellings["--" + flag.removeprefix("--no-")]
-        if flag in REFUSED:
-            raise InputError(f"{flag}: {REFUSED[flag]}")
-        if value is None and not switch and i < len(tokens) and not _is_flag(tokens[i]):
+        if (engine, flag) in REFUSED:
+            raise InputError(f"{flag}: {REFUSED[engine, flag]}")
+        if (value is None and not switch and i < len(tokens) and not _is_flag(tokens[i])) or (
+            switch and value is None and i < len(tokens) and tokens[i].lower() in ("true", "false")
+        ):
             value = tokens[i]
             i += 1
         if flag in MODEL_FLAGS[engine]:
             models.insert(0, _needed(flag, value))
         elif name is not None:
-            given[name] = ("no" if off else "") if switch else _needed(flag, value)
+            given[name] = _switched(off, value) if switch else _needed(flag, value)
         elif is_harmless(engine, flag):
             ignored[flag] = None
         else:
             open_ends[flag] = unmodelled(engine, flag) or _unknown(flag, spellings)
+            if unmodelled(engine, flag) is None and value is not None:
+                eaten.append(value)
+    if not models:
+        # A switch that is not known here takes the word after it for its value.
+        models = [word for word in eaten if re.fullmatch(r"[\w.-]+/[\w.-]+|/[\w./-]+", word, re.ASCII)][:1]
     if not models:
         raise InputError(f"command: names no model; {engine} takes it {_where(engine)}")
     if models[1:]:
         notes = [*notes, f"words passed over: {len(models) - 1}"]
-    return Command(engine, models[0], given, tuple(ignored), tuple(open_ends.items()), tuple(notes))
+    for name in READ_AND_OPEN:
+        reason = unmodelled(engine, FLAGS[engine][name].name) if name in FLAGS[engine] else None
+        if reason and name in given and given[name] != "no":
+            open_ends[FLAGS[engine][name].name] = reason
+    figures = {figure: flag for flag in reversed(open_ends) for figure in touched(flag)}
+    return Command(engine, models[0], given, tuple(ignored), tuple(open_ends.items()), tuple(notes), figures)
 
 
 def _is_flag(token: str) -> bool:
@@ -191,9 +216,19 @@ def _is_flag(token: str) -> bool:
 
 
 def _flag(token: str) -> tuple[str, str | None]:
-    """A flag with dashes for underscores, and the value behind ``=``."""
+    """A flag with dashes for underscores, and the value behind ``=``. ``--compilation-config.mode`` is a key of the
+    flag before the point, ``-O3`` a value of ``-O`` (vllm/utils/argparse_utils.py, 0.33)."""
     flag, equals, value = token.partition("=")
-    return flag.replace("_", "-") if flag.startswith("--") else flag, value if equals else None
+    if re.match(r"-O[\d.]", flag):
+        return "-O", flag[2:]
+    if flag.startswith("--"):
+        flag = flag.partition(".")[0].replace("_", "-")
+    return flag, value if equals else None
+
+
+def _switched(off: bool, value: str | None) -> str:
+    """A switch may be given its value (``--x true``, ``--x=false``)."""
+    return "no" if off != ((value or "true").lower() in ("false", "0", "no")) else ""
 
 
 def _unknown(flag: str, spellings: Mapping[str, object]) -> str:
@@ -214,4 +249,4 @@ def _needed(flag: str, value: str | None) -> str:
 
 
 def _where(engine: str) -> str:
-    return "after `serve`" if engine == "vllm" else "as --model-path"
+    return {"vllm": "after `serve`", "sglang": "as --model-path", "trtllm": "after `trtllm-serve`"}[engine]

@@ -52,15 +52,66 @@ def with_model(config: Config, command: Command, overrides: Sequence[str]) -> tu
     path = Path(command.model)
     try:
         if (path / "config.json").is_file():
-            model = ModelConfig(name=path.name, config=str(path / "config.json"))
+            model = ModelConfig(name=path.resolve().name, config=str(path / "config.json"))
             return replace(config, model=model), f"model {command.model}: its config.json"
         names = [config.model.name, *config.model.aliases]
-        if plain(command.model.rsplit("/", 1)[-1]) in {plain(name.rsplit("/", 1)[-1]) for name in names}:
-            return config, f"model {config.model.name}: the scenario's"
-        option = find_model(command.model)
+        for name in published_names(command.model):
+            if plain(name.rsplit("/", 1)[-1]) in {plain(known.rsplit("/", 1)[-1]) for known in names}:
+                return config, f"model {config.model.name}: the scenario's"
+        option, cast = _found(published_names(command.model))
     except (ConfigError, OSError, ValueError) as error:
         raise InputError(
             f"command: {' '.join(str(error).split())}; give model=OPTION, or model.name=... model.config=config.json"
         ) from error
     entry: dict[str, Any] = load_entry(option)
-    return replace(config, model=ModelConfig(**entry)), f"model {entry['name']}: model={option} of the catalog"
+    told = f"model {entry['name']}: model={option} of the catalog"
+    if cast is None:
+        return replace(config, model=ModelConfig(**entry)), told
+    told += f", weights={cast} as the name {command.model.rstrip('/').rsplit('/', 1)[-1]!r} says"
+    return replace(config, model=ModelConfig(**{**entry, "weights": cast})), told
+
+
+def published_names(model: str) -> list[str]:
+    """What a model is called where a command gives a folder: the part of a Hugging Face cache that names it
+    (``models--ORG--NAME/snapshots/...``, huggingface_hub/file_download.py repo_folder_name), else the folder's own name
+    and then those of the folders around it."""
+    parts = [p for p in model.strip().split("/") if p not in ("", ".", "..")]
+    for part in parts:
+        if part.startswith("models--") and part.count("--") >= 2:
+            return ["/".join(part.split("--")[1:3])]
+    if len(parts) <= 2 and not model.startswith(("/", ".", "~")):
+        return ["/".join(parts) or model]
+    return list(reversed(parts))[:4] or [model]
+
+
+def _found(names: Sequence[str]) -> tuple[str, str | None]:
+    """The option of the first name that the catalog knows, and the format that a name says its weights are cast to
+    where only the model without it is known; the error of the first name where it knows none."""
+    errors = []
+    for name in names:
+        for tried, cast in _spellings(name):
+            try:
+                return find_model(tried), cast
+            except ConfigError as error:
+                errors.append(error)
+    raise errors[0]
+
+
+# How published checkpoints say that their linear layers are quantised.
+_QUANTISED = re.compile(
+    r"[-_.](?:(?P<fp8>fp8(?:[-_](?:dynamic|block))?|w8a8[-_]fp8)|(?P<int4>awq(?:[-_](?:int4|4bit))?|(?:gptq[-_])?int4"
+    r"|gptq|w4a16)|(?P<int8>(?:gptq[-_])?int8|w8a8)|(?P<nvfp4>nvfp4|fp4)|(?P<mxfp4>mxfp4))$",
+    re.IGNORECASE,
+)
+# Makers whose own FP8 checkpoints have a scale for each block of 128 x 128 (their config.json: weight_block_size).
+_IN_BLOCKS = ("qwen", "deepseek-ai", "zai-org", "minimaxai", "xiaomimimo", "stepfun-ai")
+
+
+def _spellings(name: str) -> list[tuple[str, str | None]]:
+    found = _QUANTISED.search(name)
+    if found is None:
+        return [(name, None)]
+    cast = next(kind for kind, text in found.groupdict().items() if text)
+    if cast == "fp8" and (name.partition("/")[0].lower() in _IN_BLOCKS or "block" in found[0].lower()):
+        cast = "fp8_block"
+    return [(name, None), (name[: found.start()], cast)]

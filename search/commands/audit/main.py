@@ -1,8 +1,8 @@
 """``servefront audit PLAN.yaml`` or ``--vllm "vllm serve ..."``: a plan that somebody wrote, or a command that
 somebody runs, against the model.
 
-Exit 0: every claim holds. 1: some claim fails, claims contradict each other or the layout, or it does not run. 2: some
-input could not be used.
+Exit 0: every claim holds. 1: some claim fails, claims contradict each other or the layout, something measured is far
+from what is predicted, or it does not start or run. 2: some input could not be used.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from costmodel.engine import ENGINES
 from search.base.errors import InputError
-from search.commands.audit.audited import Audit, audit_command, audit_plan
+from search.commands.audit.audited import Audit, audit_command, audit_plan, with_measured
 from search.commands.audit.command import read_command
 from search.commands.audit.inputs import read_config, split_words, with_model
 from search.commands.audit.settings import launched
@@ -46,21 +47,22 @@ def main(argv: list[str]) -> int:
 def run(options: argparse.Namespace) -> tuple[list[Audit], str]:
     """The audits of what the options name, and where the configuration comes from."""
     path, overrides = split_words(options.words)
-    commands = [(engine, text) for engine in ("vllm", "sglang") if (text := getattr(options, engine)) is not None]
+    commands = [(engine, text) for engine in ENGINES if (text := getattr(options, engine)) is not None]
     if len(commands) + (path is not None) > 1:
-        raise InputError("PLAN: give one of a plan, --vllm and --sglang")
-    if options.batch is not None and not commands:
-        raise InputError("--batch: a plan says its own; it is for --vllm and --sglang")
-    claims = _claims(options.claim)
+        raise InputError("PLAN: give one of a plan, --vllm, --sglang and --trtllm")
+    for name in ("batch", "command"):
+        if getattr(options, name) is not None and not commands:
+            raise InputError(f"--{name}: a plan says its own; it is for --vllm, --sglang and --trtllm")
+    claims, measurements = _figures("--claim", options.claim), _figures("--measured", options.measured)
     config, origin = read_config(path, options.run, options.experiment, overrides, options.config_dir)
     if commands:
-        command = read_command(*commands[0])
+        command = read_command(*commands[0], options.command)
         config, model = with_model(config, command, overrides)
         found = launched(command, config, _whole("--replicas", options.replicas, 1))
         batch = None if options.batch is None else _whole("--batch", options.batch, 1)
-        return [audit_command(command, found, claims, batch, (model,))], origin
+        return [with_measured(audit_command(command, found, claims, batch, (model,)), measurements)], origin
     if options.replicas is not None:
-        raise InputError("--replicas: a plan says its own, layout.dp; it is for --vllm and --sglang")
+        raise InputError("--replicas: a plan says its own, layout.dp; it is for --vllm, --sglang and --trtllm")
     from search.inputs.plan_reader import read_plan_file
 
     plans = [read_plan_file(path)] if path is not None else list(config.baselines)
@@ -70,10 +72,11 @@ def run(options: argparse.Namespace) -> tuple[list[Audit], str]:
             raise InputError(f"--baseline: there is no plan {options.baseline!r}")
     if not plans:
         raise InputError("PLAN: no plan is given, and the configuration has no baselines")
-    return [audit_plan(config, replace(p, claims={**p.claims, **claims})) for p in plans], origin
+    audits = [audit_plan(config, replace(p, claims={**p.claims, **claims})) for p in plans]
+    return [with_measured(audit, measurements) for audit in audits], origin
 
 
-def _claims(given: Sequence[str]) -> dict[str, float]:
+def _figures(option: str, given: Sequence[str]) -> dict[str, float]:
     from costmodel.columns import COLUMNS
 
     claims = {}
@@ -84,9 +87,9 @@ def _claims(given: Sequence[str]) -> dict[str, float]:
         except ValueError:
             number = -1.0
         if name not in COLUMNS:
-            raise InputError(f"--claim: unknown figure {name!r}; known: {', '.join(COLUMNS)}")
+            raise InputError(f"{option}: unknown figure {name!r}; known: {', '.join(COLUMNS)}")
         if not 0.0 <= number <= MOST_CLAIMED:
-            raise InputError(f"--claim {name}: {value!r} is not allowed; give a number from 0 to {MOST_CLAIMED:g}")
+            raise InputError(f"{option} {name}: {value!r} is not allowed; give a number from 0 to {MOST_CLAIMED:g}")
         claims[name] = number
     return claims
 
@@ -110,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--vllm", metavar="COMMAND", help='a command, as "vllm serve ..."; it is read, never run')
     parser.add_argument("--sglang", metavar="COMMAND", help='a command, as "python -m sglang.launch_server ..."')
+    parser.add_argument("--trtllm", metavar="COMMAND", help='a command, as "trtllm-serve ..."')
+    parser.add_argument(
+        "--command", type=int, metavar="N", help="of several servers in the text, the N-th (default: 1)"
+    )
     parser.add_argument("--run", type=Path, metavar="RUN", help="folder of a run: its configuration is the scenario")
     parser.add_argument("--experiment", metavar="NAME", help="an experiment of conf/experiment")
     parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help="configuration files of your own")
@@ -117,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--claim", action="append", default=[], metavar="FIGURE=VALUE", help="one more claim, as tpot_s=0.02; SI units"
     )
+    parser.add_argument(
+        "--measured", action="append", default=[], metavar="FIGURE=VALUE",
+        help="what was measured; far from what is predicted, better or worse, it is flagged",
+    )  # fmt: skip
     parser.add_argument("--batch", type=int, help="sequences in flight per replica of a command (default: as admitted)")
     parser.add_argument("--replicas", type=int, help="servers that run the command behind a balancer (default: 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the audit as JSON too")

@@ -25,14 +25,18 @@ HARMLESS = {
         "--trust-request-chat-template --response-role --reasoning-parser --reasoning-parser-plugin --reasoning-config "
         "--tool-call-parser --tool-parser-plugin --enable-auto-tool-choice --exclude-tools-when-tool-choice-none "
         "--tool-server --return-tokens-as-token-ids --enable-prompt-tokens-details --enable-force-include-usage "
-        "--enable-tokenizer-info-endpoint --seed --max-logprobs --logprobs-mode --limit-mm-per-prompt "
+        "--enable-tokenizer-info-endpoint --seed --max-logprobs --logprobs-mode "
         "--mm-processor-kwargs --media-io-kwargs --allowed-local-media-path --allowed-media-domains "
         "--structured-outputs-config --distributed-executor-backend --distributed-timeout-seconds "
-        "--max-parallel-loading-workers --ray-workers-use-nsight --master-port --data-parallel-backend "
+        "--max-parallel-loading-workers --ray-workers-use-nsight --data-parallel-backend "
         "--data-parallel-external-lb --data-parallel-hybrid-lb --data-parallel-rank --api-server-count "
         "--shutdown-timeout --fail-on-environ-validation --enable-sleep-mode --runner --model-impl "
-        "--max-num-queued-reqs --max-num-queued-tokens --enable-chunked-prefill --language-model-only "
-        "--skip-mm-profiling"
+        "--max-num-queued-reqs --max-num-queued-tokens --skip-mm-profiling --swap-space "
+        "--disable-frontend-multiprocessing --use-v2-block-manager --max-seq-len-to-capture --guided-decoding-backend "
+        "--worker-use-ray --engine-use-ray --task --enable-reasoning --max-context-len-to-capture "
+        "--preemption-mode --tokenizer-pool-size --disable-logprobs-during-spec-decoding --scheduling-policy "
+        "--async-scheduling --mm-encoder-tp-mode --mm-processor-cache-gb --disable-mm-preprocessor-cache "
+        "--data-parallel-rpc-ip --num-redundant-experts --interleave-mm-strings --convert --pooler-config"
     ),
     "sglang": (
         "--host --port --api-key --admin-api-key --served-model-name --fastapi-root-path --ssl-keyfile --ssl-certfile "
@@ -45,8 +49,14 @@ HARMLESS = {
         "--tool-call-parser --tool-server --sampling-defaults --preferred-sampling-params --file-storage-path "
         "--enable-cache-report --random-seed --watchdog-timeout --soft-watchdog-timeout --dist-timeout --nccl-port "
         "--skip-server-warmup --warmups --grammar-backend --load-balance-method --max-queued-requests --base-gpu-id "
-        "--gpu-id-step --use-ray --sleep-on-idle --device"
+        "--gpu-id-step --use-ray --sleep-on-idle --device --schedule-policy --stream-output --enable-p2p-check "
+        "--constrained-json-whitespace-pattern --bucket-time-to-first-token --prefill-round-robin-balance "
+        "--disaggregation-bootstrap-port --disaggregation-ib-device --cuda-graph-bs --disable-cuda-graph-padding"
     ),
+    "trtllm": "--host --port --backend --log-level --trust-remote-code --tokenizer --revision --reasoning-parser "
+    "--tool-parser --served-model-name --metadata-server-config-file --server-role --cluster-size --max-beam-width "
+    "--num-postprocess-workers --fail-fast-on-attention-window-too-large --otlp-traces-endpoint --chat-template "
+    "--media-io-kwargs --custom-module-dirs --enable-chunked-prefill",
 }
 
 # What changes a figure in a way that the cost model has no term for.
@@ -59,10 +69,7 @@ UNMODELLED = {
         "--cpu-offload-gb": "weights in host memory",
         "--kv-offloading-size": "cache in host memory",
         "--kv-transfer-config": "prefill and decode apart, or cache that moves",
-        "--kv-cache-memory-bytes": "a cache of that size, whatever the memory fraction",
-        "--num-gpu-blocks-override": "a cache of that size, whatever the memory fraction",
         "--enable-lora": "adapters take memory and time",
-        "--all2all-backend": "how tokens reach their experts: engine.exchange says what is assumed",
         "--enable-dbo": "overlapped micro-batches: engine.comm_overlap says what is assumed",
         "--enable-eplb": "balanced experts: engine.expert_imbalance says what is assumed",
         "--max-num-scheduled-tokens": "a smaller budget a pass",
@@ -70,12 +77,22 @@ UNMODELLED = {
         "--hf-overrides": "another model than its config.json says",
         "--quantization-config": "other weight formats",
         "--calculate-kv-scales": "scales of the cache",
-        "--swap-space": "cache in host memory",
+        "--compilation-config": "other graphs and fused kernels",
+        "-O": "other graphs and fused kernels",
+        "--optimization-level": "other graphs and fused kernels",
+        "--attention-backend": "other kernels than those that the figures take",
+        "--moe-backend": "other kernels than those that the figures take",
+        "--attention-config": "other kernels than those that the figures take",
+        "--num-scheduler-steps": "several steps at a time (vLLM 0.6 to 0.8)",
+        "--speculative-model": "speculative decoding",
+        "--num-speculative-tokens": "speculative decoding",
+        "--lora-modules": "adapters take memory and time",
+        "--disable-custom-all-reduce": "slower sums over ranks",
+        "--additional-config": "settings of a platform's own",
     },
     "sglang": {
         "--disable-cuda-graph": "without captured graphs a step takes longer",
         "--speculative-algorithm": "speculative decoding",
-        "--max-total-tokens": "a cache of that size, whatever the memory fraction",
         "--disaggregation-mode": "prefill and decode apart",
         "--enable-hierarchical-cache": "cache in host memory",
         "--cpu-offload-gb": "weights in host memory",
@@ -87,8 +104,49 @@ UNMODELLED = {
         "--json-model-override-args": "another model than its config.json says",
         "--lora-paths": "adapters take memory and time",
         "--enable-mixed-chunk": "prefill and decode in one pass",
+        "--enable-lora": "adapters take memory and time",
+        "--speculative-draft-model-path": "speculative decoding",
+        "--speculative-num-steps": "speculative decoding",
+        "--speculative-eagle-topk": "speculative decoding",
+        "--speculative-num-draft-tokens": "speculative decoding",
+        "--attention-backend": "other kernels than those that the figures take",
+        "--moe-runner-backend": "other kernels than those that the figures take",
+        "--enable-flashinfer-mla": "other kernels than those that the figures take",
+        "--deepep-mode": "how tokens reach their experts: engine.exchange says what is assumed",
+        "--ep-num-redundant-experts": "copies of experts take memory",
+        "--enable-dp-lm-head": "the head is copied over attention groups",
+        "--disable-custom-all-reduce": "slower sums over ranks",
+    },
+    "trtllm": {
+        "--extra-llm-api-options": "its settings stand in a file that is not here",
+        "--config": "its settings stand in a file that is not here",
     },
 }
+
+# Figures that a flag changes by more than the model can say: these are not judged.
+TIMES: tuple[str, ...] = (
+    "ttft_s", "burst_ttft_s", "tpot_s", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s",
+    "decode_mfu", "decode_bandwidth_utilization", "prefill_mfu", "limit_ttft_s", "limit_burst_ttft_s", "limit_tpot_s",
+    "limit_output_tokens_per_s", "share_of_limit", "usd_per_million_output_tokens", "joules_per_output_token",
+)  # fmt: skip
+BYTES: tuple[str, ...] = (
+    "weights_bytes_per_gpu", "kv_cache_bytes_per_gpu", "activation_bytes_per_gpu", "reserve_bytes_per_gpu",
+    "memory_bytes_per_gpu", "memory_utilization", "kv_capacity_tokens", "admitted_batch",
+)  # fmt: skip
+# Where ranks share a cache, so many bytes a sequence are no longer what a rank holds.
+CACHE: tuple[str, ...] = ("kv_cache_bytes_per_gpu", "memory_bytes_per_gpu", "memory_utilization", "admitted_batch")
+_SLOWER = (
+    "--enforce-eager --disable-cuda-graph --kv-offloading-size --kv-transfer-config --disaggregation-mode "
+    "--enable-hierarchical-cache --performance-mode --num-scheduler-steps --max-num-scheduled-tokens "
+    "--compilation-config -O --optimization-level --disable-overlap-schedule --disable-custom-all-reduce"
+)
+_OTHER = (
+    "--speculative-config --spec-method --spec-model --speculative-model --num-speculative-tokens "
+    "--speculative-algorithm --speculative-draft-model-path --speculative-num-steps --speculative-eagle-topk "
+    "--speculative-num-draft-tokens --cpu-offload-gb --enable-lora --lora-modules --lora-paths --hf-overrides "
+    "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config"
+)
+TOUCHED = dict.fromkeys(_SLOWER.split(), TIMES) | dict.fromkeys(_OTHER.split(), (*TIMES, *BYTES))
 
 # Known switches: they take no value, so what follows them is something else.
 SWITCHES = {
@@ -97,24 +155,43 @@ SWITCHES = {
         "--disable-log-stats --disable-log-requests --enable-log-requests --enable-auto-tool-choice --enable-eplb "
         "--enable-dbo --enable-lora --enable-sleep-mode --disable-custom-all-reduce --disable-sliding-window "
         "--disable-uvicorn-access-log --enable-server-load-tracking --enable-request-id-headers --headless "
-        "--data-parallel-external-lb --data-parallel-hybrid-lb --calculate-kv-scales --language-model-only"
+        "--data-parallel-external-lb --data-parallel-hybrid-lb --calculate-kv-scales "
+        "--disable-frontend-multiprocessing --use-v2-block-manager --worker-use-ray --engine-use-ray "
+        "--enable-reasoning --disable-mm-preprocessor-cache --allow-credentials --enable-ssl-refresh "
+        "--disable-fastapi-docs --enable-prompt-tokens-details --enable-force-include-usage --enable-log-outputs "
+        "--enable-log-deltas --return-tokens-as-token-ids --use-tqdm-on-load --skip-mm-profiling "
+        "--enable-tokenizer-info-endpoint --trust-request-chat-template --kv-cache-metrics --cudagraph-metrics "
+        "--enable-mfu-metrics --interleave-mm-strings --exclude-tools-when-tool-choice-none "
+        "--ray-workers-use-nsight --enable-offline-docs --enable-per-request-metrics --aggregate-engine-logging"
     ),
     "sglang": (
         "--trust-remote-code --enable-metrics --log-requests --disable-radix-cache --disable-cuda-graph "
         "--enable-torch-compile --disable-overlap-schedule --enable-mixed-chunk --enable-two-batch-overlap "
-        "--enable-eplb --skip-server-warmup --enable-cache-report --enable-hierarchical-cache --show-time-cost"
+        "--enable-eplb --skip-server-warmup --enable-cache-report --enable-hierarchical-cache --show-time-cost "
+        "--enable-dp-lm-head --enable-flashinfer-mla --enable-lora --enable-p2p-check --disable-custom-all-reduce "
+        "--disable-cuda-graph-padding --enable-ep-moe --enable-deepep-moe --use-ray --sleep-on-idle --stream-output "
+        "--enable-trace --enable-mfu-metrics --enable-request-time-stats-logging --enable-nccl-nvls "
+        "--enable-symm-mem --enable-torch-symm-mem --enable-mscclpp --disable-shared-experts-fusion "
+        "--enable-memory-saver --enable-metrics-for-all-schedulers --enable-multimodal --disable-fast-image-processor "
+        "--enable-custom-logit-processor --prefill-round-robin-balance --disable-outlines-disk-cache"
     ),
+    "trtllm": "--trust-remote-code --enable-chunked-prefill --fail-fast-on-attention-window-too-large",
 }
 
 
 def is_harmless(engine: str, flag: str) -> bool:
     """Whether a flag cannot change a figure; a switch may be written as ``--no-...``."""
-    return _plain(flag) in HARMLESS[engine].split() and flag != "--no-enable-chunked-prefill"
+    return _plain(flag) in HARMLESS[engine].split()
 
 
 def unmodelled(engine: str, flag: str) -> str | None:
     """Why a known flag changes the figures, or ``None``."""
     return UNMODELLED[engine].get(flag)
+
+
+def touched(flag: str) -> tuple[str, ...]:
+    """The figures that a known flag changes by more than the model can say."""
+    return tuple(TOUCHED.get(flag, ()))
 
 
 def is_switch(engine: str, flag: str) -> bool:

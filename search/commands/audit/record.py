@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,16 @@ def record(audit: Audit) -> dict[str, Any]:
         "layout": audit.plan.row(0),
         "passed": audit.passed,
         "conclusion": conclusion(audit),
+        "starts": audit.starting.starts,
+        "starts_probability": audit.starting.probability,
+        "why_not": [{"rule": w.rule, "text": w.text, "arithmetic": w.arithmetic} for w in audit.starting.why_not],
         "broken_rule": audit.broken.name if audit.broken else None,
         "findings": list(audit.findings),
         "notes": list(audit.notes),
         "assumptions": list(audit.assumptions),
         "claims": [_verdict(v) for v in audit.verdicts],
         "relations": [_verdict(v) | {"concerns": list(v.concerns)} for v in audit.relations],
+        "measured": [asdict(m) | {"flagged": m.flagged} for m in audit.measured],
         "engines": {},
         "figures": {},
     }
@@ -64,12 +69,13 @@ def record(audit: Audit) -> dict[str, Any]:
             "settings": list(audit.launched.settings),
             "ignored": list(audit.command.ignored),
             "unmodelled": [{"flag": flag, "reason": reason} for flag, reason in audit.launched.unmodelled],
+            "not_judged": dict(audit.launched.open_figures),
         }
     return found
 
 
 def _verdict(v: Verdict) -> dict[str, Any]:
-    """``verdict`` is ``holds``, ``fails`` or ``contradicts``; the rest says how."""
+    """``verdict`` is ``holds``, ``fails``, ``contradicts`` or ``not judged``; the rest says how."""
     short = "fails" if v.verdict == OTHERWISE else v.verdict.split(",")[0]
     holds_as = {"reading": v.reading, "value": v.otherwise} if v.verdict == OTHERWISE else None
     return {

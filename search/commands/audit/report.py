@@ -21,7 +21,7 @@ from search.render.document.engine_words import NAMES, beware, engine_words
 from search.render.document.formats import count, figure, gb, percent, plural, span
 from search.render.document.plan_values import plan_values
 from search.render.document.spans import known
-from search.render.document.verdict import CONTRADICTS, OTHERWISE, Verdict
+from search.render.document.verdict import CONTRADICTS, NOT_JUDGED, OTHERWISE, Verdict
 from search.render.document.view import View
 
 WIDTH_WITHOUT_TERMINAL = 150
@@ -32,7 +32,7 @@ FIGURES = (
     "memory_bytes_per_gpu", "memory_utilization", "kv_capacity_tokens", "admitted_batch",
     "decode_bandwidth_utilization", "share_of_limit",
 )  # fmt: skip
-STYLES = {"holds": "green", "holds, with room": "green", CONTRADICTS: "red bold"}
+STYLES = {"holds": "green", "holds, with room": "green", CONTRADICTS: "red bold", NOT_JUDGED: "yellow"}
 
 
 def print_audits(audits: Sequence[Audit], origin: str) -> None:
@@ -59,6 +59,8 @@ def blocks(audit: Audit, origin: str) -> Iterator[Block]:
         yield from _arithmetic("Arithmetic", audit.verdicts)
         yield from _arithmetic("Claims against each other, the layout and the hardware", audit.relations)
         yield from _limits(audit)
+        yield from _measured(audit)
+    yield from _starting(audit)
     for finding in audit.findings:
         yield Text(f"Does not work: {one_line(finding)}.", style="red bold")
     yield Text(conclusion(audit), style="bold")
@@ -67,14 +69,15 @@ def blocks(audit: Audit, origin: str) -> Iterator[Block]:
 
 def conclusion(audit: Audit) -> str:
     """How many claims hold, in a sentence."""
-    good = sum(v.good for v in audit.verdicts)
+    judged = [v for v in audit.verdicts if v.verdict != NOT_JUDGED]
+    good = sum(v.good for v in judged)
     broken = sum(not v.good for v in audit.relations)
     if audit.broken is not None:
         return "Nothing can be said of a layout that does not exist."
     hold = "holds" if good == 1 else "hold"
-    claims = (
-        f"{good} of {plural(count(len(audit.verdicts)), 'claim')} {hold}" if audit.verdicts else "No claim was made"
-    )
+    claims = f"{good} of {plural(count(len(judged)), 'claim')} {hold}" if judged else "No claim was made"
+    if len(judged) < len(audit.verdicts):
+        claims = f"{claims if judged else 'No claim is judged'}; {len(audit.verdicts) - len(judged)} not judged"
     return f"{claims}; {plural(count(broken), 'contradiction')}." if broken else f"{claims}; no contradiction."
 
 
@@ -172,6 +175,32 @@ def _arithmetic(title: str, verdicts: Sequence[Verdict]) -> Iterator[Block]:
     for v in verdicts:
         style = STYLES.get(v.verdict, "red")
         yield Padding(Text.assemble(f"{v.claim}: ", (_full(v), style), f". {v.arithmetic}"), (0, 0, 0, 2))
+
+
+def _measured(audit: Audit) -> Iterator[Text]:
+    if audit.measured:
+        yield Text("Measured", style="bold")
+    for m in audit.measured:
+        ends = span(figure(m.figure, m.low), figure(m.figure, m.high))
+        told = m.side if not m.flagged else f"far {m.side} than predicted: look for what differs before either is used"
+        line = f"  {m.figure} {figure(m.figure, m.value)}, predicted {figure(m.figure, m.derived)} ({ends}): {told}"
+        yield Text(line, style="red" if m.flagged else "")
+
+
+def _starting(audit: Audit) -> Iterator[Text]:
+    """Whether it starts; a rule that keeps it from that in a line of its own."""
+    found = audit.starting
+    if found.starts == "close":
+        yield Text(
+            f"Starts: close; memory suffices with a chance of {found.probability or 0.0:.0%}", style="yellow bold"
+        )
+    elif found.starts:
+        chance = "" if found.probability is None else f" (memory suffices with a chance of {found.probability:.0%})"
+        yield Text(f"Starts: yes{chance}", style="green")
+    elif audit.broken is None:
+        yield Text("Starts: no", style="red bold")
+    for why in found.why_not if audit.broken is None else ():
+        yield Text(f"  {why.rule}: {one_line(why.text)}; {one_line(why.arithmetic)}", style="red")
 
 
 def _limits(audit: Audit) -> Iterator[Text]:

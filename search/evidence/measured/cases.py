@@ -67,10 +67,12 @@ def scenario_key(m: Measurement, case: Case) -> tuple[object, ...]:
 
 @cache
 def read_named_model(name: str, weights: str | None, folder: Path | None) -> ReadModel:
-    """A model of the catalog by any of its names, or a ``config.json`` in ``folder`` whose file name it is."""
+    """A model of the catalog by any of its names, or a ``config.json`` in ``folder`` whose file name it is,
+    or its folder's."""
     if folder is not None:
-        for path in sorted(folder.glob("*.json")):
-            if plain(path.stem) in (plain(name), plain(name.rsplit("/", 1)[-1])):
+        for path in [*sorted(folder.glob("*.json")), *sorted(folder.glob("*/config.json"))]:
+            own = path.parent.name if path.parent != folder else path.stem
+            if plain(own) in (plain(name), plain(name.rsplit("/", 1)[-1])):
                 return read_architecture(load_config_json(path), name=name, weights=weights)
     entry = load_entry(find_model(name))
     published = entry["published"]
@@ -83,13 +85,15 @@ def read_named_model(name: str, weights: str | None, folder: Path | None) -> Rea
 
 def _in_format(read: ReadModel, weights: str) -> ReadModel:
     """A four-bit checkpoint in another four-bit format: the same modules are quantised, the others are left alone."""
-    before = read.architecture.quantization
+    before, runs = read.architecture.quantization, read.architecture.runs
 
     def changed(kept: WeightFormat) -> WeightFormat:
         return weight_format(weights) if kept.name in FOUR_BITS else kept
 
     after = replace(before, default=changed(before.default), modules={m: changed(f) for m, f in before.modules.items()})
-    return replace(read, architecture=replace(read.architecture, quantization=after))
+    own = [replace(run.layer, formats=tuple((m, changed(f)) for m, f in run.layer.formats)) for run in runs]
+    runs = tuple(replace(run, layer=layer) for run, layer in zip(runs, own, strict=True))
+    return replace(read, architecture=replace(read.architecture, quantization=after, runs=runs))
 
 
 def _same_bits(published: dict, weights: str | None) -> bool:  # type: ignore[type-arg]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Architecture, Setting
-from costmodel.operations import GroupedGemm
+from costmodel.operations import Gemm, GroupedGemm
 from costmodel.parameters import weight_bytes
 from search.inputs.models.fields import ConfigError, shown
 from search.inputs.models.load import (
@@ -33,7 +33,12 @@ MODULE_DIFFERENCE = 1.3  # the nearest formats, FP8 and NVFP4, are 1.8 apart; ze
 
 
 def read_checkpoint(
-    path: str | Path, *, name: str | None = None, weights: str | None = None, kv_cache: str | None = None
+    path: str | Path,
+    *,
+    name: str | None = None,
+    weights: str | None = None,
+    kv_cache: str | None = None,
+    text_only: bool = False,
 ) -> ReadModel:
     """The model in a folder or a config.json, compared with the files beside it; ``ReadModel.files`` says what was read
     from which. ``ConfigError`` in one line, also where they contradict each other by more than ``DIFFERENCE``."""
@@ -45,11 +50,26 @@ def read_checkpoint(
     if other is not None:
         files.append(f"{QUANTIZATION}: formats")
     files += _lengths(found)
-    model = read_architecture(config, name=called, weights=weights, kv_cache=kv_cache)
+    model = read_architecture(config, name=called, weights=weights, kv_cache=kv_cache, text_only=text_only)
     model = replace(model, assumptions=(*model.assumptions, *_only_by_name(found, called, config)))
-    published = model if weights is None else read_architecture(config, name=called)
-    files += _compared(found, config, published.architecture)
+    published: ReadModel | None = model
+    if weights is not None or text_only:
+        published = _whole(config, called, text_only)
+    if published is None:
+        files.append("bytes not compared: the towers are not counted")
+    else:
+        files += _compared(found, config, published.architecture)
     return replace(model, files=tuple(files))
+
+
+def _whole(config: dict[str, Any], called: str, text_only: bool) -> ReadModel | None:
+    """The model as its files hold it, towers and all; ``None`` where its language model alone can be read."""
+    try:
+        return read_architecture(config, name=called)
+    except ConfigError:
+        if text_only:
+            return None
+        raise
 
 
 def checkpoint_files(path: str | Path) -> str:
@@ -133,10 +153,32 @@ def _sums(config: dict[str, Any], model: Architecture) -> Iterator[float]:
     language = sum(size * (wide if name == "bf16" else 1.0) for name, size in held.items())
     table = 2.0 * wide * model.vocabulary * model.hidden
     stored = model.quantization.default.bytes_per_element
+    beside = {0.0, _beside_integers(config, model)}
     for mtp in {0.0, 2.0 * model.mtp_parameters, stored * model.mtp_parameters}:
         for vision in {0.0, 2.0 * wide * model.vision_parameters}:
             for tables in (0, 1, 2) if mtp or model.tied_embeddings else (0,):
-                yield language + mtp + vision + tables * table
+                for extra in beside:
+                    yield language + mtp + vision + tables * table + extra
+
+
+def _beside_integers(config: dict[str, Any], model: Architecture) -> float:
+    """Bytes that files with whole numbers may hold and engines drop: zero points of symmetric weights, and GPTQ's int32
+    group of every row (``qzeros`` and ``g_idx``; AutoGPTQ/auto_gptq/nn_modules/qlinear). Every matrix of one input
+    has rows of its own."""
+    tree = tree_of(str(config.get("model_type")))
+    setting = Setting.single(model)
+    total = 0.0
+    for index, kind in enumerate(model.kinds):
+        for operation in kind.operations(setting):
+            if isinstance(operation, Gemm | GroupedGemm) and operation.format.name.startswith("int"):
+                ways = spellings(tree, operation.name, kind)
+                matrices = len(ways[0]) if ways else 1
+                local = np.sum(operation.local) if isinstance(operation, GroupedGemm) else 1.0
+                stored = operation.format
+                zeros = np.sum(operation.weights) * stored.scale_bytes_per_element * stored.bits / 16
+                rows = 4.0 * matrices * float(local) * float(np.sum(operation.k))
+                total += model.sequence.count(index) * (float(zeros) + rows)
+    return total
 
 
 def _same_modules(folder: Path, sizes: dict[str, int], config: dict[str, Any], model: Architecture) -> int:

@@ -50,7 +50,8 @@ def _no_experts(fields: Fields, family: Family) -> None:
 
 def _dense(fields: Fields, family: Family) -> DenseFfn:
     names = (family.dense_key or "intermediate_size", *(() if family.gated_ffn else ("n_inner",)))
-    bias = fields.flag("mlp_bias", default=False) or family.ffn_bias
+    said = fields.flag("mlp_bias", default=False) and not (family.attention == "mla" and family.experts == "fields")
+    bias = said or family.ffn_bias
     return DenseFfn(fields.integer(*names), gated=gated(fields, family), bias=bias)
 
 
@@ -99,7 +100,7 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
         count,
         top_k,
         inner,
-        shared_inner=_shared_width(fields, family, inner),
+        shared_inner=_without_bias(fields, family, _shared_width(fields, family, inner)),
         gated=gated(fields, family),
         router_bias=family.router_bias,
         expert_bias=family.expert_bias,
@@ -109,6 +110,13 @@ def read_experts(fields: Fields, family: Family) -> MoeFfn:
         corrected=corrected,
         zero_experts=zero,
     )
+
+
+def _without_bias(fields: Fields, family: Family, shared: int) -> int:
+    """DeepSeek's and GLM-5's FFNs have no bias, whatever ``mlp_bias`` says; that of other shared experts is refused."""
+    if shared and fields.flag("mlp_bias", default=False) and family.attention != "mla":
+        raise ConfigError(f"{fields.key('mlp_bias')} = True is not modelled beside shared experts; allowed: False")
+    return shared
 
 
 def _shared_width(fields: Fields, family: Family, inner: int) -> int:

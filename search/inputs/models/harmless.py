@@ -54,7 +54,7 @@ def is_harmless(name: str) -> bool:
 # cut into tokens and which features are taken. Those that change a projector's shape are read with the tower.
 _BESIDE = re.compile(
     r"^(image|video|audio|vision|mm|projector|downsample|select|dynamic|force|min_dynamic|max_dynamic|use_thumbnail)_?"
-    r".*(seq_length|grid_pinpoints|aspect_ratio|strategy|hidden_act|tokens_per_.*|per_image|token|start|end|_eps|mode"
+    r".*(seq_length|grid_pinpoints|aspect_ratio|strategy|hidden_act|tokens_per_.*|per_image|token|index|start|end|_eps|mode"
     r"|layer|image_size|thumbnail|patch|dropout|splits)$|^(position_id_per_seconds|seconds_per_chunk|ps_version|template"
     r"|system_message|pad2square|enable_audio_output|adapter_layer_norm_eps|_?commit_hash|image_size|patch_size"
     r"|insert_layer_id|merged_hidden_size|num_reward_heads|projector_hidden_size|drop_vision_last_layer|use_backbone_lora|use_llm_lora|output_attentions|hidden_size"

@@ -14,6 +14,13 @@ Config = dict[str, Any]
 Translator = Callable[[Config, Fields], Config]
 
 
+def _step(config: Config, fields: Fields) -> Config:
+    """Which layers have experts, where the config does not say: all but the first three
+    (configuration_step3p7.py Step3p7TextConfig.__post_init__, transformers 5.24)."""
+    said = fields.has("mlp_layer_types") or fields.has("moe_layers") or fields.has("first_k_dense_replace")
+    return config if said else config | {"first_k_dense_replace": 3}
+
+
 def modern(kind: str, config: Mapping[str, Any], fields: Fields) -> Mapping[str, Any]:
     """``config`` with the keys that the reader knows; other families pass unchanged."""
     translate = TRANSLATORS.get(kind)
@@ -245,7 +252,23 @@ def _minimax_m3(config: Config, fields: Fields) -> Config:
     return config | {"n_shared_experts": fields.integer("n_shared_experts", default=1, low=0)}
 
 
+def _mpt(config: Config, fields: Fields) -> Config:
+    """An FFN of so many widths; no biases anywhere (transformers 5.24 modeling_mpt.py). Its own code's norms of queries
+    and keys and fewer heads of keys are not in that class."""
+    attention = fields.object("attn_config")
+    if attention is not None:
+        attention.expect("qk_ln", False)
+        attention.expect("kv_n_heads", fields.integer("num_attention_heads"))
+        attention.expect("attn_type", "multihead_attention")
+    inner = fields.integer("expansion_ratio", default=4, high=64) * fields.integer("hidden_size")
+    return {k: v for k, v in config.items() if k not in ("attn_config", "expansion_ratio")} | {
+        "intermediate_size": inner
+    }
+
+
 TRANSLATORS: dict[str, Translator] = {
+    "mpt": _mpt,
+    "step3p7": _step,
     "bloom": _bloom,
     "dbrx": _dbrx,
     "ernie4_5": _one_bias,

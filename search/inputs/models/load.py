@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,29 @@ def _same(given: dict[str, Any], said: dict[str, Any], path: Path) -> None:
             f"{path}: quant_algo = {shown(other)} contradicts the config's quantization_config.quant_algo = "
             f"{shown(algorithm)}"
         )
+
+
+_EXPERT = re.compile(r"(?<=experts\.)\d+(?=\.)")
+
+
+def compacted(config: dict[str, Any]) -> dict[str, Any]:
+    """The same model in fewer words: where ``quantized_layers`` names every expert of a layer alike, one name with a
+    star stands for them. For files that are read back; a config that was read once has no layer whose experts
+    differ."""
+    return {key: _compacted(value) if key in _QUANTIZED else value for key, value in config.items()}
+
+
+_QUANTIZED = ("quantization_config", "quantization")
+
+
+def _compacted(said: Any) -> Any:
+    if not isinstance(said, dict):
+        return said
+    kept = {key: _compacted(value) if key in _QUANTIZED else value for key, value in said.items()}
+    layers = kept.get("quantized_layers")
+    if isinstance(layers, dict):
+        kept["quantized_layers"] = {_EXPERT.sub("*", name): value for name, value in layers.items()}
+    return kept
 
 
 def _refuse(constant: str) -> Any:

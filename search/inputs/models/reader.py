@@ -35,9 +35,19 @@ from search.inputs.models.hybrid import read_hybrid, read_hybrid_mtp
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
 from search.inputs.models.mtp import mtp_parameters
+from search.inputs.models.positions import longest_context
 from search.inputs.models.quantizers import read_quantization
 from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut, read_state_space
-from search.inputs.models.towers import INNER, LanguagePart, class_defaults, language_part, rows, tower_parameters
+from search.inputs.models.towers import (
+    INNER,
+    INNER_TRAITS,
+    UNTIED,
+    LanguagePart,
+    class_defaults,
+    language_part,
+    rows,
+    tower_parameters,
+)
 
 MAX_LAYERS = 2000
 
@@ -74,8 +84,7 @@ def read_architecture(
     nested = found.fields is not outer
     kind = _model_type(outer, found)
     family = _family(kind, found.fields, assumptions)
-    # A wrapper's file leaves out what its parts' classes take anyway.
-    defaults = {**class_defaults(found.kind), **family.defaults} if found.above else family.defaults
+    defaults = _defaults(found, family)
     theirs = found.fields.renamed(family.renames, defaults)
     fields = Fields(modern(kind, theirs.config, theirs), theirs.where, defaults, theirs.spelled)
     fields.skip("model_type", *_QUANTISED, *(() if nested else _WRAPPER))
@@ -93,11 +102,12 @@ def read_architecture(
     if family.attention == "compressed":
         formats = experts_apart(formats, fields, cast is None, assumptions)
     position = fields.integer("max_position_embeddings", "n_positions", default=0, low=0, high=10**9)
+    position = longest_context(fields.config, kind, position)
     head_bias = fields.flag("lm_head_bias", default=family.head_bias)
     if found.above and not nested:
         fields.seen |= outer.seen
     _all_understood(fields, kind, assumptions)
-    for above in found.above if nested else ():
+    for above in found.above if nested and not text_only else ():
         # Copies of the language model's keys that an older form of the file leaves behind; its class reads none.
         above.skip(*(fields.seen | set(theirs.spelled.values()) if found.wrapper else ()))
         _all_understood(above, kind, assumptions, wrapper=found.wrapper is not None)
@@ -123,6 +133,16 @@ def read_architecture(
     if architecture.has_mixer(*_RECURRENT) and not fields.has("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
         assumptions.append("mamba_ssm_dtype is absent: the recurrent state is kept in float32")
     return ReadModel(architecture, tuple(assumptions))
+
+
+def _defaults(found: LanguagePart, family: Family) -> Mapping[str, Any]:
+    """What is taken for absent keys. A wrapper's file leaves out what its parts' classes take anyway; a part that has
+    another family's layers has a class, and so a width of heads, of its own."""
+    known = class_defaults(found.kind) if found.above else {}
+    traits = dict(family.defaults)
+    if known and found.kind not in FAMILIES and "head_dim" not in known:
+        traits.pop("head_dim", None)
+    return {**known, **traits, **INNER_TRAITS.get(found.kind or "", {})}
 
 
 _RECURRENT = (GatedDeltaNet, KimiDeltaAttention, LightningAttention, Mamba1, Mamba2, ParallelMixers)
@@ -161,6 +181,10 @@ def _model_type(outer: Fields, found: LanguagePart) -> str:
 _DEMANDED = ("num_attention_heads", "num_key_value_heads", "hidden_act", "tie_word_embeddings")
 
 
+# Gemma 2's logits, with its four norms in most of those that took them over.
+_CAPPED = ("final_logit_softcapping", "attn_logit_softcapping")
+
+
 def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     if kind in REFUSED:
         raise ConfigError(f"model_type = {shown(kind)} is known and refused: {REFUSED[kind]}")
@@ -175,6 +199,12 @@ def _family(kind: str, fields: Fields, assumptions: list[str]) -> Family:
     missing = [k for k in _DEMANDED if k not in fields.config]
     if missing:
         raise ConfigError(f"model_type = {shown(kind)} is unknown and its config does not say {', '.join(missing)}")
+    capped = next((k for k in _CAPPED if fields.config.get(k) is not None), None)
+    if capped and "norms_per_layer" not in fields.config:
+        raise ConfigError(
+            f"model_type = {shown(kind)} is unknown and has {fields.key(capped)}, as models with two and with four "
+            f"norms a layer do; add {fields.key('norms_per_layer')}"
+        )
     parts = "multi-head latent" if family.attention == "mla" else "grouped-query"
     ffn = "dense FFNs" if family.experts == "none" else "experts"
     assumptions.append(
@@ -234,8 +264,10 @@ def _embedding_parameters(fields: Fields, family: Family, hidden: int) -> int:
 def _tied(fields: Fields, found: LanguagePart) -> bool:
     """Whether head and embedding are one matrix. A wrapper's own key decides, else its class (transformers 5.24,
     modeling_utils.py get_expanded_tied_weights_keys: each class goes by its own config); families that tie without
-    saying so have it in their defaults."""
+    saying so have it in their defaults; some classes never tie."""
     own = fields.flag("tie_word_embeddings", default=False)
+    if found.kind in UNTIED or (found.above and found.above[-1].config.get("model_type") in UNTIED):
+        return False
     if not found.above or (found.wrapper and found.wrapper.tied_by_text):
         return own
     wrapper = found.above[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.optimizer.rules.rule import Rule, divides
+from search.optimizer.rules.rule import Rule, divides, quotients
 
 DEFINITION = "docs/words.md: every derived degree is whole"
 
@@ -56,5 +56,13 @@ RULES = [
         "vllm/distributed/utils.py divide, vLLM 0.33; the others likewise",
         "tp divides the dense FFN's width and moe_tp the experts' width",
         lambda p, f: divides(p.tp, f.dense_inner) & divides(p.moe_tp, f.expert_inner),
+        lambda p, f: ", ".join(
+            part
+            for part in (
+                quotients(int(p.tp[0]), f.dense_inner, "tp"),
+                quotients(int(p.moe_tp[0]), f.expert_inner, "moe_tp"),
+            )
+            if part
+        ),
     ),
 ]

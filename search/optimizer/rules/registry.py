@@ -5,9 +5,11 @@ from __future__ import annotations
 from costmodel.engine import ENGINES
 from search.optimizer.rules import general, sglang, trtllm, vllm
 from search.optimizer.rules.rule import Rule
+from search.optimizer.rules.start import before_scoring
 
-_OF = {"vllm": vllm.RULES, "sglang": sglang.RULES, "trtllm": trtllm.RULES}
-assert tuple(_OF) == ENGINES
+_LAYOUT = {"vllm": vllm.RULES, "sglang": sglang.RULES, "trtllm": trtllm.RULES}
+assert tuple(_LAYOUT) == ENGINES
+_OF = {engine: [*rules, *before_scoring(engine)] for engine, rules in _LAYOUT.items()}
 
 
 def general_rules() -> list[Rule]:
@@ -16,5 +18,10 @@ def general_rules() -> list[Rule]:
 
 
 def engine_rules(engine: str) -> list[Rule]:
-    """The rules of ``vllm``, ``sglang`` or ``trtllm``."""
+    """The rules of ``vllm``, ``sglang`` or ``trtllm``: of layouts, then of starts as far as a plan alone tells."""
     return _OF[engine]
+
+
+def layout_rules(engine: str) -> list[Rule]:
+    """Those of layouts alone."""
+    return _LAYOUT[engine]

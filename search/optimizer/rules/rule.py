@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,24 @@ Mask = NDArray[np.bool_]
 @dataclass(frozen=True)
 class Rule:
     """``keeps(plans, facts)`` is True for the plans that the rule allows. ``source`` names the engine's file and
-    version, or the definition that the rule follows from."""
+    version, or the definition that the rule follows from; ``arithmetic`` says how it comes out for one plan."""
 
     name: str
     source: str
     text: str
     keeps: Callable[[Plans, Facts], Mask]
+    arithmetic: Callable[[Plans, Facts], str] | None = None
+
+    def comes_out(self, plan: Plans, facts: Facts) -> str:
+        """The rule's own arithmetic for one plan, else the plan's degrees."""
+        if self.arithmetic is not None:
+            return self.arithmetic(plan, facts)
+        return ", ".join(f"{axis} {value}" for axis, value in plan.row(0).items())
+
+
+def quotients(divisor: int, values: Sequence[int], name: str) -> str:
+    """``25600 / tp 16 = 1600`` for each value."""
+    return ", ".join(f"{value} / {name} {divisor} = {value / max(divisor, 1):.6g}" for value in values)
 
 
 def divides(divisor: IntArray, values: tuple[int, ...]) -> Mask:
@@ -31,6 +43,23 @@ def divides(divisor: IntArray, values: tuple[int, ...]) -> Mask:
     for value in values:
         kept &= value % np.maximum(divisor, 1) == 0
     return kept
+
+
+BLOCK = 128  # rows and columns of a block of FP8 weights in every published checkpoint
+
+
+def whole_blocks(divisor: IntArray, widths: tuple[int, ...]) -> Mask:
+    """True where ``divisor`` cuts every width into whole blocks of ``BLOCK``, or does not cut at all."""
+    kept = np.ones(len(divisor), dtype=bool)
+    for width in widths:
+        kept &= (divisor <= 1) | (width // np.maximum(divisor, 1) % BLOCK == 0)
+    return kept
+
+
+def cut_blocks(divisor: int, widths: Sequence[int], name: str) -> str:
+    """The widths that are not cut into whole blocks."""
+    wrong = [width for width in widths if divisor > 1 and width // divisor % BLOCK]
+    return f"{quotients(divisor, wrong, name)}, no multiple of {BLOCK}" if wrong else ""
 
 
 def kv_heads_fit(plans: Plans, facts: Facts) -> Mask:

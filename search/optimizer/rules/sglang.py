@@ -6,7 +6,7 @@ import numpy as np
 
 from costmodel.plans import Plans
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.rule import Mask, Rule, divides, kv_heads_fit
+from search.optimizer.rules.rule import Mask, Rule, cut_blocks, divides, kv_heads_fit, quotients, whole_blocks
 
 
 def _nodes_divide(plans: Plans, facts: Facts) -> Mask:
@@ -20,7 +20,16 @@ def _blocks_divide(plans: Plans, facts: Facts) -> Mask:
     if facts.weight_block:
         for inner in facts.expert_inner:
             kept &= (inner // np.maximum(plans.moe_tp, 1)) % facts.weight_block == 0
-    return kept
+    dense = plans.stage_width if facts.dense_split == "stage" else plans.tp
+    return kept & whole_blocks(dense, facts.block_dense) & whole_blocks(plans.tp, facts.block_tp)
+
+
+def _blocks_cut(plan: Plans, facts: Facts) -> str:
+    tp, moe_tp = int(plan.tp[0]), int(plan.moe_tp[0])
+    dense = int(plan.stage_width[0]) if facts.dense_split == "stage" else tp
+    experts = cut_blocks(moe_tp, facts.expert_inner if facts.weight_block else (), "moe_tp")
+    parts = (experts, cut_blocks(dense, facts.block_dense, "ranks"), cut_blocks(tp, facts.block_tp, "tp"))
+    return "; ".join(part for part in parts if part)
 
 
 RULES = [
@@ -29,6 +38,7 @@ RULES = [
         "sglang/srt/layers/dp_attention.py and model files, 0.5.23",
         "tp divides the attention heads",
         lambda p, f: divides(p.tp, f.heads),
+        lambda p, f: quotients(int(p.tp[0]), f.heads, "tp"),
     ),
     Rule(
         "sglang.kv_heads_divide",
@@ -45,8 +55,9 @@ RULES = [
     Rule(
         "sglang.fp8_blocks_divide",
         "sglang/srt/layers/quantization/fp8.py, 0.5.23 (AITER on AMD excepted)",
-        "the split width of block-FP8 experts is a multiple of the block of 128",
+        "experts, dense FFNs, shared experts and attention in block-FP8 are cut into multiples of the block of 128",
         _blocks_divide,
+        _blocks_cut,
     ),
     Rule(
         "sglang.attention_context_parallel",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.optimizer.rules.rule import Rule, divides, kv_heads_fit
+from search.optimizer.rules.rule import Rule, divides, kv_heads_fit, quotients
 
 RULES = [
     Rule(
@@ -12,6 +12,7 @@ RULES = [
         "tensorrt_llm/_torch/modules/attention.py, 1.x",
         "tp divides the attention heads",
         lambda p, f: divides(p.tp, f.heads),
+        lambda p, f: quotients(int(p.tp[0]), f.heads, "tp"),
     ),
     Rule(
         "trtllm.kv_heads_divide",

@@ -6,7 +6,7 @@ import numpy as np
 
 from costmodel.plans import Plans
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.rule import Mask, Rule, divides, kv_heads_fit
+from search.optimizer.rules.rule import Mask, Rule, cut_blocks, divides, kv_heads_fit, quotients, whole_blocks
 
 
 def _nodes_divide(plans: Plans, facts: Facts) -> Mask:
@@ -24,6 +24,7 @@ RULES = [
         "vllm/config/model.py verify_with_parallel_config, 0.33.0",
         "tp divides the attention heads",
         lambda p, f: divides(p.tp, f.heads),
+        lambda p, f: quotients(int(p.tp[0]), f.heads, "tp"),
     ),
     Rule(
         "vllm.kv_heads_divide",
@@ -44,10 +45,12 @@ RULES = [
         lambda p, f: (p.sp == 1) | ((p.attn_dp == 1) & (not f.grouped_query)),
     ),
     Rule(
-        "vllm.budget_holds_batch",
-        "vllm/config/scheduler.py, 0.33.0: max_num_batched_tokens >= max_num_seqs",
-        "the sequences of an attention-DP rank fit in its token budget",
-        lambda p, f: -(-p.batch // p.attn_dp) <= f.max_batched_tokens,
+        "vllm.fp8_blocks_divide",
+        "vllm/model_executor/layers/quantization/utils/fp8_utils.py validate_fp8_block_shape, 0.33.0: what a rank of a "
+        "row- or single column-parallel matrix holds is whole blocks; merged ones may be padded (linear.py)",
+        "tp cuts block-FP8 FFNs, shared experts and attention into multiples of the block of 128",
+        lambda p, f: whole_blocks(p.tp, (*f.block_dense, *f.block_tp)),
+        lambda p, f: cut_blocks(int(p.tp[0]), (*f.block_dense, *f.block_tp), "tp"),
     ),
     Rule(
         "vllm.nodes_divide",

@@ -10,6 +10,7 @@ from search.render.document.view import Values
 
 OTHERWISE: Literal["only under another reading"] = "only under another reading"
 CONTRADICTS: Literal["contradicts"] = "contradicts"
+NOT_JUDGED: Literal["not judged"] = "not judged"
 GOOD = (HOLDS, ROOM)
 
 
@@ -25,7 +26,7 @@ class Verdict:
     claim: str
     claimed: float
     derived: float
-    verdict: Literal["holds", "holds, with room", "fails", "only under another reading", "contradicts"]
+    verdict: Literal["holds", "holds, with room", "fails", "only under another reading", "contradicts", "not judged"]
     reading: str
     arithmetic: str
     figure: str

@@ -15,12 +15,13 @@ _HUB = re.compile(r"https://huggingface\.co/([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-
 class Checkpoint:
     """``hub`` the name of the published checkpoint, ``None`` if it is not known; ``cast`` the format that its linear
     layers are to have instead of their own, ``None`` as they are; ``dtype`` of what is not quantised; ``cache`` the
-    format of the KV cache. Formats are those of ``costmodel.formats``."""
+    format of the KV cache; ``text_only``: towers are left out. Formats are those of ``costmodel.formats``."""
 
     hub: str | None
     cast: str | None
     dtype: str
     cache: str
+    text_only: bool = False
 
     def name(self, casts: tuple[str, ...]) -> str | None:
         """What an engine that casts to the formats ``casts`` while it loads can be given; ``None``: the user has to
@@ -44,4 +45,5 @@ def checkpoint_of(model: ModelConfig, cache: str) -> Checkpoint:
         cast=None if half else model.weights,
         dtype="float16" if model.weights == "fp16" else "bfloat16",
         cache=cache,
+        text_only=model.text_only,
     )

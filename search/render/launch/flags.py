@@ -47,16 +47,20 @@ VLLM = {
     "batch": Flag(("--max-num-seqs",), "ceil(batch / attn_dp)"),
     "tokens": Flag(("--max-num-batched-tokens",), "new tokens a pass of an attention group"),
     "memory": Flag(("--gpu-memory-utilization",), "limits.memory_fraction"),
+    "cache_bytes": Flag(("--kv-cache-memory-bytes", "--kv-cache-memory"), "bytes of the cache, whatever the share"),
+    "blocks": Flag(("--num-gpu-blocks-override",), "blocks of the cache, whatever the share"),
     "length": Flag(("--max-model-len",), "tokens of a sequence"),
     "block": Flag(("--block-size",), "engine.block_tokens"),
     "graphs": Flag(("--max-cudagraph-capture-size",), "engine.captured_tokens, ceil(batch / attn_dp) at least"),
     "stream": Flag(("--stream-interval",), "engine.stream_interval"),
     "dtype": Flag(("--dtype",), "of what is not quantised"),
     "weights": Flag(("--quantization", "-q"), "weight format that the checkpoint does not have"),
+    "text_only": Flag(("--language-model-only",), "model.text_only", switch=True),
     "kv_cache": Flag(("--kv-cache-dtype",), "cache format"),
     "nodes": Flag(("--nnodes", "-n"), "nodes of one attention group and its pipeline"),
     "node_rank": Flag(("--node-rank", "-r"), "0 to nodes - 1"),
     "master": Flag(("--master-addr",), "address of node 0"),
+    "master_port": Flag(("--master-port",), "port on node 0"),
     "local_groups": Flag(("--data-parallel-size-local", "-dpl"), "attention groups on this node"),
     "first_group": Flag(("--data-parallel-start-rank", "-dpr"), "first attention group on this node"),
     "group_address": Flag(("--data-parallel-address", "-dpa"), "address of node 0"),
@@ -81,7 +85,7 @@ SGLANG = {
     "prefill_tokens": Flag(("--max-prefill-tokens",), "new tokens a prefill pass of an attention group"),
     "prefill_cp": Flag(("--enable-prefill-cp",), "given where sp > 1", switch=True),
     "prefill_cp_order": Flag(("--cp-strategy",), "which tokens a rank of sp takes"),
-    "graphs": Flag(("--cuda-graph-max-bs-decode",), "ceil(batch / attn_dp)"),
+    "graphs": Flag(("--cuda-graph-max-bs-decode", "--cuda-graph-max-bs"), "ceil(batch / attn_dp)"),
     "prefill_graphs": Flag(
         ("--cuda-graph-max-bs-prefill", "--piecewise-cuda-graph-max-tokens"), "engine.captured_tokens"
     ),
@@ -89,6 +93,7 @@ SGLANG = {
         ("--disable-prefill-cuda-graph", "--disable-piecewise-cuda-graph"), "engine.captured_tokens 0", switch=True
     ),
     "memory": Flag(("--mem-fraction-static",), "share of the memory for weights and cache"),
+    "cache_tokens": Flag(("--max-total-tokens",), "tokens that the cache holds at most"),
     "length": Flag(("--context-length",), "tokens of a sequence"),
     "block": Flag(("--page-size",), "engine.block_tokens"),
     "stream": Flag(("--stream-interval",), "engine.stream_interval"),
@@ -130,9 +135,6 @@ TRTLLM = {
     "prefill_sizes": Key("torch_compile_config.capture_num_tokens", "sizes up to engine.captured_tokens"),
     "experts": Key("moe_config.backend", "engine.expert_kernels: TRTLLM where generated"),
 }
-
-# What the setting "hold" counts for a step of engine.hold_steps; 0: the engine holds no prompt back.
-HOLDS = {"vllm": 0, "sglang": 2, "trtllm": 1}
 
 SERVERS = {
     "vllm": ("vllm", "serve"),

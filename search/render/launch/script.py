@@ -8,6 +8,13 @@ from search.inputs.schema import Config
 from search.render.launch import trtllm
 from search.render.launch.engines import LAUNCHED
 from search.render.launch.measure import calibrate, predicted, series
+from search.render.launch.nodes import (
+    MEETING_PORT,
+    network_settings,
+    network_usage,
+    remember_process,
+    watching,
+)
 from search.render.launch.refusals import Refusal
 from search.render.launch.server import Server
 from search.render.launch.shell import Command, Expansion, Values, Word, comment, word
@@ -78,8 +85,9 @@ def inline(server: Server, engine: str, options: str = "trtllm.yaml") -> str:
         "HOST": "127.0.0.1",
         "PORT": FIRST_PORT,
         "NODE": Expansion('"${NODE:-0}"'),
-        "HEADLESS[@]": Expansion("${NODE:+--headless}"),
+        "HEADLESS[@]": Expansion('$([ "${NODE:-0}" = 0 ] || echo --headless)'),
         "MASTER_ADDR": Expansion(f'"${{MASTER_ADDR:?{ADDRESS}}}"'),
+        "MASTER_PORT": Expansion(f'"${{MASTER_PORT:-{MEETING_PORT[engine]}}}"'),
         "HOSTFILE": Expansion(f'"${{HOSTFILE:?{HOSTFILE}}}"'),
         "OPTIONS": options,
     }
@@ -96,6 +104,7 @@ def script(server: Server, engine: str, config: Config) -> str:
     """A bash script that starts one server, or one node's part of it."""
     lines = [comment(line) for line in about(server, engine)]
     lines += [comment(line) for line in [*_usage(server, engine), *balancer(server)]]
+    lines += [comment(line) for line in watching(FIRST_PORT)]
     lines += [comment(line) for line in measuring(server, engine, config, bench_values(server, engine))]
     command = _command(server, engine).many_lines()
     return "\n".join(
@@ -104,6 +113,7 @@ def script(server: Server, engine: str, config: Config) -> str:
             *lines,
             "set -euo pipefail",
             *_settings(server, engine),
+            remember_process(),
             f'exec {command} \\\n  "$@"',
             "",
         ]
@@ -152,7 +162,7 @@ def _usage(server: Server, engine: str) -> list[str]:
             "with HOSTFILE, once a server" if engine == "trtllm" else "with NODE and MASTER_ADDR, on each of its nodes"
         )
         lines.append(f"A server takes {server.nodes} nodes of {server.node_size} GPUs: start it {how}")
-    return lines
+    return [*lines, *network_usage(server, engine)]
 
 
 def _settings(server: Server, engine: str) -> list[str]:
@@ -178,8 +188,10 @@ def _settings(server: Server, engine: str) -> list[str]:
         lines += _visible(server)
     if server.nodes > 1 and engine == "trtllm":
         lines.append(f"HOSTFILE=${{HOSTFILE:?{HOSTFILE}}}")
+        lines += network_settings(server, engine)
     elif server.nodes > 1:
         lines += ["NODE=${NODE:-0}", f"MASTER_ADDR=${{MASTER_ADDR:?{ADDRESS}}}"]
+        lines += network_settings(server, engine)
         if engine == "vllm":
             lines += ["HEADLESS=()", 'if [[ "$NODE" != 0 ]]; then HEADLESS=(--headless); fi']
     if engine == "trtllm":

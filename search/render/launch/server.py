@@ -56,6 +56,7 @@ class Server:
     free_share: float
     cache_bytes: float
     capacity_tokens: int
+    state_blocks: int | None
     node_size: int
     captured_tokens: int
     prefill_graphs: str
@@ -125,6 +126,7 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
         free_share=(share - weights - working) / left if left > 0.0 else 0.0,
         cache_bytes=max(share - weights - working, 0.0) * memory_bytes,
         capacity_tokens=capacity,
+        state_blocks=None,
         node_size=scenario.cluster.node_size,
         captured_tokens=engine.captured_tokens,
         prefill_graphs=engine.prefill_graphs,

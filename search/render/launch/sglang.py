@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
-from search.render.launch.flags import HOLDS, SERVERS, SGLANG
-from search.render.launch.refusals import CACHE_DTYPES
+from search.optimizer.rules.start import CACHE_DTYPES, HOLDS
+from search.render.launch.flags import SERVERS, SGLANG
 from search.render.launch.server import Server
-from search.render.launch.shell import Command, Variable, Word
+from search.render.launch.shell import Command, Expansion, Variable, Word
+
+# host:port, as sglang/srt/server_args.py, 0.5.23, wants it.
+MEETING = Expansion('"${MASTER_ADDR}:${MASTER_PORT}"')
 
 CASTS = ("fp8",)  # sglang/srt/layers/quantization/fp8.py: bf16 weights become FP8 while they load
 
@@ -48,7 +51,7 @@ def command(server: Server) -> Command:
         flags += [
             (SGLANG["nodes"].name, server.nodes),
             (SGLANG["node_rank"].name, Variable("NODE")),
-            (SGLANG["master"].name, Variable("MASTER_ADDR")),
+            (SGLANG["master"].name, MEETING),
         ]
     return Command(SERVERS["sglang"], tuple(flags))
 

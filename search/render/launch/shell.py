@@ -20,7 +20,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Expansion:
-    """Shell code written in this package, from fixed text and numbers only."""
+    """Shell code written in this package, from fixed text and numbers only; variables in it stand in double quotes."""
 
     code: str
 
@@ -35,7 +35,11 @@ def word(value: Word, values: Values | None = None) -> str:
         known = (values or {}).get(value.name)
         return f'"${{{value.name}}}"' if known is None else word(known)
     if isinstance(value, Expansion):
-        return value.code
+        code = value.code
+        for name, text in (values or {}).items():
+            if f"${{{name}}}" in code:
+                code = code.replace(f"${{{name}}}", word(text).strip('"'))
+        return code
     return shlex.quote(str(value))
 
 

@@ -8,8 +8,8 @@ import math
 from typing import Any
 
 from costmodel.serving.closed_loop import HELD_FULL
-from search.render.launch.flags import HOLDS, SERVERS, TRTLLM
-from search.render.launch.refusals import CACHE_DTYPES
+from search.optimizer.rules.start import CACHE_DTYPES, HOLDS
+from search.render.launch.flags import SERVERS, TRTLLM
 from search.render.launch.server import Server
 from search.render.launch.shell import Command, Variable, Word
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from search.optimizer.rules.start import CACHE_DTYPES
 from search.render.launch.flags import SERVERS, VLLM
-from search.render.launch.refusals import CACHE_DTYPES
 from search.render.launch.server import Server
 from search.render.launch.shell import Command, Variable, Word
 
@@ -30,6 +30,8 @@ def command(server: Server) -> Command:
     ]
     if server.checkpoint.cast in CASTS:
         flags.append((VLLM["weights"].name, "fp8"))
+    if server.checkpoint.text_only:
+        flags.append((VLLM["text_only"].name,))
     if server.captured_tokens:
         flags.append((VLLM["graphs"].name, graph_tokens(server)))
     if server.stream_interval > 1:
@@ -40,6 +42,7 @@ def command(server: Server) -> Command:
             (VLLM["nodes"].name, server.nodes),
             (VLLM["node_rank"].name, Variable("NODE")),
             (VLLM["master"].name, Variable("MASTER_ADDR")),
+            (VLLM["master_port"].name, Variable("MASTER_PORT")),
             (Variable("HEADLESS[@]"),),
         ]
     return Command((*SERVERS["vllm"], Variable("MODEL")), tuple(flags))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from costmodel.evaluate import evaluate
 from costmodel.plans import Plans
+from costmodel.scenario import Scenario
 from costmodel.scores import Scores
+from search.inputs.config import read_scenario
+from search.inputs.own_engine import as_launched
+from search.inputs.schema import Config
 from search.optimizer.outcome import Outcome
 from search.optimizer.rules.facts import facts_of
+from search.render.launch.compose import compose
 from search.render.launch.engines import LAUNCHED, refusal
-from search.render.launch.script import refused_script, refused_yaml, script
-from search.render.launch.server import server_of
+from search.render.launch.kubernetes import manifest
+from search.render.launch.script import about, refused_script, refused_yaml, script
+from search.render.launch.server import Server, server_of
 from search.render.launch.shell import comment
+from search.render.launch.slurm import slurm
 from search.render.launch.trtllm import yaml_text
 
 
@@ -20,17 +28,37 @@ def launch_files(outcome: Outcome) -> dict[str, str]:
         return {}
     row = outcome.choice.recommended
     plan: Plans = outcome.plans.take([row])
-    scores: Scores = outcome.scores.take([row])
-    facts = facts_of(outcome.scenario)
-    server = server_of(outcome.config, outcome.scenario, plan, scores, 0)
     files = {}
     for engine in LAUNCHED:
-        refused = refusal(server, plan, facts, engine)
+        config, scenario, scores = scored_for(
+            engine, outcome.config, outcome.scenario, plan, outcome.scores.take([row])
+        )
+        server = server_of(config, scenario, plan, scores, 0)
+        refused = refusal(server, plan, facts_of(scenario), engine)
         if refused is None:
-            files[f"{engine}.sh"] = script(server, engine, outcome.config)
+            files[f"{engine}.sh"] = script(server, engine, config)
+            told = about(server, engine)
+            files[f"{engine}.kubernetes.yaml"] = manifest(server, engine, told)
+            files[f"{engine}.compose.yaml"] = compose(server, engine, told)
+            files[f"{engine}.slurm"] = slurm(server, engine, told)
         else:
             files[f"{engine}.sh"] = refused_script(refused, engine, server)
         if engine == "trtllm":
-            head = comment(f"{server.model} on {server.hardware}; plan: {server.words}")
-            files["trtllm.yaml"] = f"{head}\n{yaml_text(server)}" if refused is None else refused_yaml(refused, server)
+            files["trtllm.yaml"] = _options(server) if refused is None else refused_yaml(refused, server)
     return files
+
+
+def scored_for(
+    engine: str, config: Config, scenario: Scenario, plan: Plans, scores: Scores
+) -> tuple[Config, Scenario, Scores]:
+    """A plan as one engine would run it, which its own script predicts."""
+    if scenario.engine.name == engine:
+        return config, scenario, scores
+    config = as_launched(config, engine)
+    scenario = read_scenario(config, scenario.model)
+    return config, scenario, evaluate(scenario, plan)
+
+
+def _options(server: Server) -> str:
+    head = comment(f"{server.model} on {server.hardware}; plan: {server.words}")
+    return f"{head}\n{yaml_text(server)}"

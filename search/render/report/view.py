@@ -52,6 +52,7 @@ def short(number: float) -> str:
 def rounded(values: Any, digits: int) -> list[Any]:
     """Numbers with so many digits that count, for JSON."""
     array = np.asarray(values, dtype=float)
+    array = np.where(np.abs(array) < 1e-280, 0.0, array)  # a chance may be that small, and no power of ten that large
     with np.errstate(divide="ignore"):
         size = np.where(array == 0.0, 0.0, np.floor(np.log10(np.abs(array))))
     power = digits - 1 - size

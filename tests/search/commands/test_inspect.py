@@ -200,6 +200,18 @@ def test_the_command_line(config, capsys):
     assert "--kv-cache" in capsys.readouterr().out
 
 
+def test_the_language_model_alone(config, capsys):
+    assert cli.main(["inspect", config(), "--json", "--text-only"]) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert cli.main(["inspect", "llama_4_scout", "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert cli.main(["inspect", "llama_4_scout", "--json", "--text-only"]) == 0
+    scout = json.loads(capsys.readouterr().out)
+    assert alone["layer_count"] == 36
+    assert whole["vision_parameters"] > 0 == scout["vision_parameters"]
+    assert any(line.startswith("text_only") for line in scout["assumptions"])
+
+
 def test_as_a_module_without_slow_imports(config, repo):
     code = (
         "import sys; from search.commands.inspect import main; code = main(sys.argv[1:]); "

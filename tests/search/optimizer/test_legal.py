@@ -133,11 +133,15 @@ def test_ledger_does_not_depend_on_chunks(scenario, monkeypatch):
 
 
 def test_rules_are_named_once_and_sourced():
-    from search.optimizer.rules.registry import engine_rules, general_rules
+    from search.optimizer.rules.registry import engine_rules, general_rules, layout_rules
+    from search.optimizer.rules.start import START_RULES
 
-    rules = general_rules() + [r for e in ENGINES for r in engine_rules(e)]
-    assert len({r.name for r in rules}) == len(rules)
-    assert all(r.source and r.text for r in rules)
+    rules = general_rules() + [r for e in ENGINES for r in layout_rules(e)]
+    names = [r.name for r in (*rules, *START_RULES)]
+    assert len(set(names)) == len(names)
+    assert all(r.source and r.text for r in (*rules, *START_RULES))
+    for engine in ENGINES:
+        assert {r.name for r in engine_rules(engine)} <= set(names)
 
 
 def test_a_smaller_fabric_removes_larger_plans(scenario):

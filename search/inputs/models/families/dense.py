@@ -55,6 +55,26 @@ DENSE: dict[str, Family] = {
     "arcee": Family(windows="none", gated_ffn=False),
     "biogpt": replace(_GPT, positions=2, skipped=("activation_dropout", "scale_embedding"), defaults=_TIED),
     "bitnet": replace(_LLAMA, sub_norms=True),
+    "mpt": Family(
+        windows="none",
+        gated_ffn=False,
+        renames={
+            "d_model": "hidden_size",
+            "n_heads": "num_attention_heads",
+            "n_layers": "num_hidden_layers",
+            "max_seq_len": "max_position_embeddings",
+        },
+        skipped=(
+            "learned_pos_emb",
+            "init_device",
+            "no_bias",
+            "embedding_fraction",
+            "norm_type",
+            "logit_scale",
+            "emb_pdrop",
+        ),
+        defaults=_TIED,
+    ),
     "bloom": replace(
         _GPT,
         embedding_norm=True,
@@ -122,7 +142,7 @@ DENSE: dict[str, Family] = {
     "gpt_bigcode": replace(_GPT, positions=0, renames=_GPT2_NAMES, skipped=_GPT2_SKIPPED, defaults=_TIED),
     "granite": replace(_LLAMA, skipped=_GRANITE),
     "granite_swa": Family(sinks=True, skipped=(*_GRANITE, "layer_rope_theta")),
-    "helium": Family(windows="none", defaults={"head_dim": 128}),
+    "helium": Family(windows="none", bias="qkv", defaults={"head_dim": 128}),
     "hunyuan_v1_dense": Family(
         windows="none",
         qk_norm="head",

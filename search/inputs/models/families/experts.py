@@ -49,6 +49,7 @@ _MINIMAX_M3 = Family(
 )
 _MIMO_V2 = Family(
     experts="fields",
+    bias="qkv",
     sinks=True,
     sliding_differs=True,
     corrected=True,
@@ -173,6 +174,6 @@ EXPERTS: dict[str, Family] = {
     "minimax_m3_vl": _MINIMAX_M3,
     "olmoe": replace(_MIXTRAL, qk_norm="full", skipped=("clip_qkv",)),
     "phimoe": replace(_MIXTRAL, windows="all", norm_bias=True),
-    "sarvam_moe": Family(experts="fields", qk_norm="head_if_set", windows="none", corrected=True),
-    "solar_open": Family(experts="fields", qk_norm="head_if_set", windows="none", corrected=True),
+    "sarvam_moe": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True),
+    "solar_open": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True),
 }

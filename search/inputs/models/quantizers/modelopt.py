@@ -82,7 +82,7 @@ def modelopt(fields: Fields) -> Scheme:
     where = fields.key(keys[0] if keys else "exclude_modules")
     name = fields.text("quant_algo", default=None)
     if name is None:
-        if cache is BF16:
+        if cache is BF16 and "quant_algo" not in fields.config:
             raise ConfigError(f"{fields.key('quant_algo')} is missing; it names the weights' format")
         return Scheme(BF16, cache=cache)
     if name.upper() == "MIXED_PRECISION":

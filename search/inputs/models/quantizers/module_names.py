@@ -23,7 +23,7 @@ class Tree:
     """Parents of attention, linear attention, state space, dense FFN, routed experts and shared experts."""
 
     attention: tuple[str, ...] = ("self_attn", "attention", "attn", "self_attention", "cross_attn")
-    linear: tuple[str, ...] = ("linear_attn", "self_attn")
+    linear: tuple[str, ...] = ("linear_attn",)
     mamba: tuple[str, ...] = ("mamba", "mixer")
     dense: tuple[str, ...] = ("mlp", "feed_forward", "ffn")
     experts: tuple[str, ...] = ("mlp.experts", "block_sparse_moe.experts", "feed_forward.experts")
@@ -57,7 +57,7 @@ TREES: Mapping[str, Tree] = {
     "gemma4": _GEMMA4,
     "mixtral": _BLOCK_SPARSE,
     "phimoe": _BLOCK_SPARSE,
-    "minimax": _BLOCK_SPARSE,
+    "minimax": replace(_BLOCK_SPARSE, linear=("self_attn",)),
     "kimi_linear": replace(_BLOCK_SPARSE, linear=("self_attn",)),
     "llama4": _FEED_FORWARD,
     "jamba": replace(_FEED_FORWARD, mamba=("mamba",)),
@@ -65,13 +65,15 @@ TREES: Mapping[str, Tree] = {
     "nemotron_h": _MIXER,
     "step3p5": _STEP,
     "step3p7": _STEP,
-    "dbrx": Tree(attention=("norm_attn_norm.attn",), experts=("ffn.experts",)),
+    "dbrx": Tree(attention=("norm_attn_norm.attn",), experts=("ffn.experts.mlp",)),
     "granitemoe": Tree(experts=("block_sparse_moe.experts", "block_sparse_moe"), shared=("shared_mlp",)),
     "deepseek_v4": Tree(
         attention=("self_attn", "attn"),
         experts=("mlp.experts", "ffn.experts"),
         shared=("mlp.shared_experts", "ffn.shared_experts"),
     ),
+    "bailing": Tree(linear=("attention", "self_attn")),
+    "kimi": Tree(linear=("self_attn",)),
     "longcat": Tree(attention=("self_attn.0", "self_attn.1"), dense=("mlps.0", "mlps.1"), experts=("mlp.experts",)),
 }
 
@@ -85,9 +87,9 @@ _UP = (
 _DOWN = (("down_proj",), ("w2",), ("output_linear",), ("fc2",), ("c_proj",), ("dense_4h_to_h",))
 _EACH_UP = (
     ("#.gate_proj", "#.up_proj"), ("#.w1", "#.w3"), ("gate_up_proj",), ("gate_proj", "up_proj"), ("input_linear",),
-    ("mlp.w1", "mlp.v1"),
+    ("w1", "v1"),
 )  # fmt: skip
-_EACH_DOWN = (("#.down_proj",), ("#.w2",), ("down_proj",), ("output_linear",), ("mlp.w2",))
+_EACH_DOWN = (("#.down_proj",), ("#.w2",), ("down_proj",), ("output_linear",), ("w2",))
 _QKV = (
     ("q_proj", "k_proj", "v_proj"), ("qkv_proj",), ("query_key_value",), ("Wqkv",), ("c_attn",), ("qkv",),
 )  # fmt: skip

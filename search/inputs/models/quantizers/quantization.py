@@ -163,7 +163,10 @@ class _Laid:
     def _end(self, names: tuple[str, ...], rest: WeightFormat) -> WeightFormat:
         """The format of the embedding or the head."""
         found = (self.rules.find(name, None, 1, rest) for name in names)
-        return next((hit for hit in found if hit is not None), rest)
+        named = next((hit for hit in found if hit is not None), None)
+        if named is None and rest is not BF16 and rest == self.scheme.linear:
+            self.assumptions.append(f"{names[0]} is not excluded and so taken as {rest.name}, like all linear layers")
+        return rest if named is None else named
 
     def _report(self, weights: Mapping[str, Counter[WeightFormat]]) -> None:
         mixed = sorted(name for name, counted in weights.items() if len(counted) > 1)

@@ -2,10 +2,12 @@
 
 from search.inputs.models.towers.defaults import class_defaults
 from search.inputs.models.towers.language import LanguagePart, language_part, rows, tower_parameters
-from search.inputs.models.towers.wrappers import INNER, WRAPPERS, Wrapper
+from search.inputs.models.towers.wrappers import INNER, INNER_TRAITS, UNTIED, WRAPPERS, Wrapper
 
 __all__ = [
     "INNER",
+    "INNER_TRAITS",
+    "UNTIED",
     "WRAPPERS",
     "LanguagePart",
     "Wrapper",

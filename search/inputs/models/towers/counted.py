@@ -27,6 +27,7 @@ _SHARED: dict[str, Callable[[Fields], int]] = {
     "clip_vision_model": encoders.clip,
     "pixtral": encoders.pixtral,
     "internvl_vision": encoders.internvl,
+    "qianfan_ocr_vision": encoders.internvl,
     "idefics3_vision": encoders.siglip,
     "smolvlm_vision": encoders.siglip,
     "qwen2_5_vl_vision": encoders.qwen2_5,
@@ -83,9 +84,29 @@ def gemma3(parts: Parts) -> int:
     return total + vision_width(vision) * parts.hidden + vision_width(vision)
 
 
+def hyperclovax(parts: Parts) -> int:
+    vision, total = shared_tower(parts, "qwen2_5_vl_vision")
+    return total + linear(vision.integer("out_hidden_size"), parts.hidden)
+
+
+def video_llama(parts: Parts) -> int:
+    vision = part(parts, "vision_config", "video_llama_3_vision")
+    return encoders.rotary_siglip(vision) + _two_layers(parts, vision_width(vision))
+
+
+def lfm2(parts: Parts) -> int:
+    """LFM2-VL: squares of patches through a norm, where it is switched on, and two layers of a width of their own."""
+    vision, total = shared_tower(parts, "siglip2_vision_model")
+    square = vision_width(vision) * parts.outer.integer("downsample_factor", default=2) ** 2
+    inner, bias = parts.outer.integer("projector_hidden_size"), parts.outer.flag("projector_bias", default=True)
+    total += layer_norm(square) if parts.outer.flag("projector_use_layernorm", default=True) else 0
+    return total + linear(square, inner, bias) + linear(inner, parts.hidden, bias)
+
+
 def paligemma(parts: Parts) -> int:
     vision, total = shared_tower(parts, "siglip_vision_model")
-    return total + linear(vision_width(vision), parts.hidden)
+    out = vision.integer("projection_dim", default=None) or parts.outer.integer("projection_dim", default=parts.hidden)
+    return total + linear(vision_width(vision), out)
 
 
 def gemma4(parts: Parts) -> int:
@@ -96,8 +117,16 @@ def gemma4(parts: Parts) -> int:
     return whole.gemma4(part(parts, "vision_config", "gemma4_vision"), parts.hidden)
 
 
-def internvl(parts: Parts) -> int:
-    vision, total = shared_tower(parts, "internvl_vision")
+def without_towers(parts: Parts) -> int:
+    """A wrapper that may stand without any, and whose towers are not modelled."""
+    for key in ("vision_config", "audio_config"):
+        if parts.outer.has(key):
+            raise ConfigError(f"{parts.outer.key(key)}: the tower of this model_type is not modelled; {TEXT_ONLY}")
+    return 0
+
+
+def internvl(parts: Parts, kind: str = "internvl_vision") -> int:
+    vision, total = shared_tower(parts, kind)
     ratio = parts.outer.get("downsample_ratio", default=0.5)[1]
     if ratio not in (0.5, 0.25, 1.0, 1):
         raise ConfigError(f"{parts.outer.key('downsample_ratio')} = {shown(ratio)} must be 0.25, 0.5 or 1")
@@ -157,6 +186,10 @@ def qwen3_asr(parts: Parts) -> int:
     ears = part(parts, "audio_config", "qwen3_asr_encoder")
     width = ears.integer("d_model")
     return audio.convolved(ears) + linear(width, width) + linear(width, ears.integer("output_dim"))
+
+
+def kimi(parts: Parts) -> int:
+    return whole.moonvit(part(parts, "vision_config", "kimi_k25_vision"), parts.outer, parts.hidden)
 
 
 def step(parts: Parts) -> int:

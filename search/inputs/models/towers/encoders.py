@@ -37,6 +37,12 @@ def siglip_head(width: int, inner: int) -> int:
     return attention + layer_norm(width) + linear(width, inner) + linear(inner, width)
 
 
+def rotary_siglip(vision: Fields) -> int:
+    """VideoLLaMA 3's SigLIP: positions are rotated, not learned."""
+    width, inner, layers = sizes(vision)
+    return linear(patch_elements(vision), width) + encoder(width, inner, layers) + layer_norm(width)
+
+
 def siglip2(vision: Fields) -> int:
     """SigLIP 2 for any resolution: a learned grid of positions whose number the config gives."""
     width, inner, layers = sizes(vision)
@@ -93,7 +99,11 @@ def qwen2(vision: Fields) -> int:
 def qwen2_5(vision: Fields) -> int:
     """Qwen2.5-VL's tower with its merger: RMS norms and gated FFNs, all with biases but the patches."""
     width, inner, layers = sizes(vision)
-    total = linear(patch_elements(vision), width, bias=False) + encoder(width, inner, layers, gated=True, rms=True)
+    heads = vision.integer("num_heads")
+    # EXAONE 4.5 has fewer heads of keys and values.
+    fewer = 2 * (heads - vision.integer("num_key_value_heads", default=heads)) * (width // heads) * (width + 1)
+    total = linear(patch_elements(vision), width, bias=False)
+    total += encoder(width, inner, layers, gated=True, rms=True, extra=-fewer)
     square = merged(vision, width)
     return total + width + linear(square, square) + linear(square, vision.integer("out_hidden_size"))
 

@@ -97,8 +97,9 @@ def glm_ocr(vision: Fields) -> int:
     return total + out * out + layer_norm(out) + 3 * out * out * vision.integer("in_channels", default=3)
 
 
-def moonvit(vision: Fields, hidden: int) -> int:
-    """Kimi's MoonViT: learned positions in a grid, a final LayerNorm, a patch merger to the language width."""
+def moonvit(vision: Fields, outer: Fields, hidden: int) -> int:
+    """Kimi's MoonViT: learned positions in a grid, a final LayerNorm, a patch merger to the language width, whose norm
+    has a width of its own."""
     width = vision.integer("vt_hidden_size", "hidden_size")
     inner = vision.integer("vt_intermediate_size", "intermediate_size")
     layers = vision.integer("vt_num_hidden_layers", "num_hidden_layers")
@@ -106,7 +107,8 @@ def moonvit(vision: Fields, hidden: int) -> int:
         "init_pos_emb_width", "pos_emb_width"
     )
     square = width * product(vision, "merge_kernel_size")
-    total = linear(patch_elements(vision), width) + cells * width + 2 * layer_norm(width)
+    total = linear(patch_elements(vision), width) + cells * width + layer_norm(width)
+    total += layer_norm(outer.integer("projection_hidden_size", default=width))
     total += encoder(width, inner, layers)
     return total + linear(square, square) + linear(square, vision.integer("text_hidden_size", default=hidden))
 
@@ -126,9 +128,9 @@ def minicpm(vision: Fields, outer: Fields, hidden: int) -> int:
     width, inner, layers = sizes(vision)
     total = linear(patch_elements(vision), width) + grid(vision) * width + layer_norm(width)
     total += encoder(width, inner, layers)
-    window = width * product(vision, "window_kernel_size")
-    total += 4 * linear(width, width) + layer_norm(width) + layer_norm(window)
-    total += linear(window, 4 * window) + linear(4 * window, width)
+    cells = product(vision, "window_kernel_size")
+    total += 4 * linear(width, width) + layer_norm(width) + layer_norm(cells * width)
+    total += linear(cells * width, cells * inner) + linear(cells * inner, width)
     square = width * product(outer, "merge_kernel_size")
     outer.expect("merger_times", 1)
     return total + layer_norm(square) + linear(square, square) + linear(square, hidden)

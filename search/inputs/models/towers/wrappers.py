@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from search.inputs.models.towers import audio, counted, encoders, whole
 from search.inputs.models.towers.counted import of_tower, part, to_width
@@ -38,6 +39,11 @@ WRAPPERS: dict[str, Wrapper] = {
     "qwen3_vl_moe": Wrapper(of_tower(encoders.qwen3, "qwen3_vl_moe_vision"), "qwen3_vl_moe_text"),
     "qwen3_5": Wrapper(of_tower(encoders.qwen3, "qwen3_5_vision"), "qwen3_5_text"),
     "qwen3_5_moe": Wrapper(of_tower(encoders.qwen3, "qwen3_5_moe_vision"), "qwen3_5_moe_text"),
+    "exaone4_5": Wrapper(of_tower(encoders.qwen2_5, "exaone4_5_vision"), "exaone4"),
+    "hyperclovax_vision_v2": Wrapper(counted.hyperclovax, "hyperclovax"),
+    "video_llama_3": Wrapper(counted.video_llama, "qwen2"),
+    "lfm2_vl": Wrapper(counted.lfm2, "lfm2"),
+    "qianfan_ocr": Wrapper(lambda p: counted.internvl(p, "qianfan_ocr_vision"), "qwen3"),
     "cosmos3_omni": Wrapper(of_tower(encoders.qwen3, "qwen3_vl_vision"), "qwen3_vl_text"),
     "qwen2_5_omni_thinker": Wrapper(lambda p: counted.omni(p, "2.5"), "qwen2_5_omni_text"),
     "qwen2_5_omni": Wrapper(lambda p: counted.omni(p, "2.5"), "qwen2_5_omni_text", "thinker_config", note=_THINKER),
@@ -49,6 +55,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "gemma3": Wrapper(counted.gemma3, "gemma3_text"),
     "shieldgemma2": Wrapper(counted.gemma3, "gemma3_text"),
     "gemma4": Wrapper(counted.gemma4, "gemma4_text"),
+    "gemma4_unified": Wrapper(counted.without_towers, "gemma4_unified_text"),
     "paligemma": Wrapper(counted.paligemma, "gemma"),
     "mllama": Wrapper(to_width(whole.mllama, "mllama_vision_model"), "mllama_text_model"),
     "llama4": Wrapper(to_width(whole.llama4, "llama4_vision_model"), "llama4_text"),
@@ -72,8 +79,8 @@ WRAPPERS: dict[str, Wrapper] = {
     "glmga": Wrapper(of_tower(whole.glm4v, "glm4v_vision"), "glm4v_text"),
     "glm4v_moe": Wrapper(of_tower(whole.glm4v, "glm4v_moe_vision"), "glm4v_moe_text"),
     "glm_ocr": Wrapper(of_tower(whole.glm_ocr, "glm_ocr_vision"), "glm_ocr_text"),
-    "kimi_k25": Wrapper(to_width(whole.moonvit, "kimi_k25_vision"), "deepseek_v3"),
-    "kimi_vl": Wrapper(to_width(whole.moonvit, "kimi_k25_vision"), "deepseek_v3", tied_by_text=True),
+    "kimi_k25": Wrapper(counted.kimi, "deepseek_v3"),
+    "kimi_vl": Wrapper(counted.kimi, "deepseek_v3", tied_by_text=True),
     "step3p7": Wrapper(counted.step, "step3p5", flat_rows=128),
     "minimax_m3_vl": Wrapper(
         lambda p: whole.minimax_m3(part(p, "vision_config", "minimax_m3_vl_vision"), p.outer, p.hidden),
@@ -104,4 +111,12 @@ INNER = {
     "glm4v_moe_text": "glm4_moe",
     "step3p5": "step3p7",
     "mllama_text_model": "llama",
+    "gemma4_unified_text": "gemma4_text",
+}
+# Classes without a tied head, whatever the config says (their ``_tied_weights_keys`` are empty in transformers 5.24).
+UNTIED = frozenset({"nemotron_h", "kimi_linear", "bailing_hybrid", "qwen2_audio", "voxtral", "mllama"})
+# What such a type's class fixes where the family's would say otherwise.
+INNER_TRAITS: dict[str, dict[str, Any]] = {
+    "glm_ocr_text": {"attention_bias": False},
+    "gemma4_unified_text": {"hidden_size_per_layer_input": 0},
 }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from costmodel.memory.device import DRIVER_BYTES, DRIVER_SHARE
 from search.cli import main as servefront
 from search.commands.audit.main import main
 from search.commands.search import main as search_main
@@ -149,7 +150,9 @@ def test_a_command(audit: Audit, tmp_path: Path) -> None:
 
 
 def test_a_command_runs_what_its_cache_admits(audit: Audit, tmp_path: Path) -> None:
-    code, out, _ = audit("--vllm", "vllm serve Qwen/Qwen3-32B", "hardware=h100_sxm", "--json", "a.json")
+    code, out, _ = audit(
+        "--vllm", "vllm serve Qwen/Qwen3-32B --max-model-len 4096", "hardware=h100_sxm", "--json", "a.json"
+    )
     (found,) = records(tmp_path / "a.json").values()
     batch = found["layout"]["batch"]
     assert 1 < batch < 1024
@@ -159,14 +162,20 @@ def test_a_command_runs_what_its_cache_admits(audit: Audit, tmp_path: Path) -> N
 
 
 def test_sglangs_static_share_is_weights_and_cache(audit: Audit, tmp_path: Path) -> None:
-    """(capacity × bytes a token + weights) / memory is what --mem-fraction-static says."""
+    """(capacity × bytes a token + weights) / memory is what --mem-fraction-static says, of what the driver and the
+    context of each process leave."""
     command = "python -m sglang.launch_server --model-path Qwen/Qwen3-32B --tp 2 --mem-fraction-static 0.8"
     audit("--sglang", command, "hardware=h100_sxm", "--json", "a.json")
     (found,) = records(tmp_path / "a.json").values()
     figures = {name: f["derived"] for name, f in found["figures"].items()}
     cached = figures["kv_capacity_tokens"] * 64 * 2 * 4 * 128 * 2  # layers × k, v × heads a rank × width × bf16
     memory = figures["memory_bytes_per_gpu"] / figures["memory_utilization"]
-    assert (cached + figures["weights_bytes_per_gpu"]) / memory == pytest.approx(0.8, abs=1e-4)
+    usable = memory * (1 - DRIVER_SHARE) - DRIVER_BYTES  # what CUDA reports as the total
+    assert (cached + figures["weights_bytes_per_gpu"]) / usable == pytest.approx(0.8, abs=1e-4)
+    audit("--sglang", command.replace("0.8", "0.7"), "hardware=h100_sxm", "--json", "b.json")
+    (less,) = records(tmp_path / "b.json").values()
+    fewer = (figures["kv_capacity_tokens"] - less["figures"]["kv_capacity_tokens"]["derived"]) * 64 * 2 * 4 * 128 * 2
+    assert fewer / memory == pytest.approx(0.1, rel=0.03)
 
 
 def test_a_model_of_ones_own(audit: Audit, tmp_path: Path) -> None:
@@ -220,8 +229,8 @@ BAD = {
     ("--vllm", "vllm serve x\x1b[31m\n"): "is not in the catalog",
     ("--vllm", "vllm serve Qwen/Qwen3-32B", "--batch", "0"): "--batch: 0 is not allowed",
     ("--vllm", "vllm serve Qwen/Qwen3-32B", "--replicas", "-1"): "--replicas: -1 is not allowed",
-    ("--vllm", "vllm serve Qwen/Qwen3-32B", "--sglang", "x"): "give one of a plan, --vllm and --sglang",
-    ("--vllm", "vllm serve Qwen/Qwen3-32B", "p.yaml"): "give one of a plan, --vllm and --sglang",
+    ("--vllm", "vllm serve Qwen/Qwen3-32B", "--sglang", "x"): "give one of a plan, --vllm, --sglang and --trtllm",
+    ("--vllm", "vllm serve Qwen/Qwen3-32B", "p.yaml"): "give one of a plan, --vllm, --sglang and --trtllm",
 }  # fmt: skip
 
 

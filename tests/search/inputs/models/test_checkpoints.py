@@ -135,6 +135,16 @@ def test_parts_that_a_checkpoint_may_leave_out(tmp_path: Path) -> None:
     assert read_checkpoint(write(tmp_path, config=wide, index={"metadata": {"total_size": total}})).files
 
 
+def test_files_of_gptq_hold_more_than_engines_keep(tmp_path: Path) -> None:
+    """Groups of 32: a bf16 scale, a zero point of four bits, and an int32 for each row of each matrix."""
+    total = sum(tensors(16).values())
+    for rows, columns in SHAPES.values():
+        total += 2 * round(rows * columns * (0.5 - 2 + 2 / 32 + 0.5 / 32) + 4 * columns)
+    gptq = {"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": True}
+    write(tmp_path, config=CONFIG | {"quantization_config": gptq}, index={"metadata": {"total_size": total}})
+    assert any("+0.000%" in line for line in read_checkpoint(tmp_path).files)
+
+
 def test_headers_are_compared_module_by_module(tmp_path: Path) -> None:
     write(tmp_path, config=CONFIG, hf=MODELOPT)
     safetensors(tmp_path / "model.safetensors", tensors(4))

@@ -171,3 +171,33 @@ def test_worked_case_weighs_what_its_figures_say() -> None:
     sizes = weight_bytes(_model("qwen3_235b_fp8_cast"))
     assert sizes["fp8"] == 94 * (128 * 3 * 4096 * 1536 + 4096 * (64 * 128 + 2 * 512) + 64 * 128 * 4096)
     assert sizes["fp8"] / 1e9 == pytest.approx(227.1 + 6.70, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("option", "per_token", "state"),
+    [
+        # 24 latents of 512 + 64; 69 states of 96 heads of 128 by 128 in fp32 and three tokens of 3 x 12,288 in bf16.
+        ("kimi_k3", 24 * 576 * 2, 69 * (96 * 128 * 128 * 4 + 3 * 3 * 12_288 * 2)),
+        ("kimi_linear_48b", 7 * 576 * 2, 20 * (32 * 128 * 128 * 4 + 3 * 3 * 4096 * 2)),
+        # 21 layers keep an entry and an index key for four tokens, 20 an entry for 128; all 43 their window, and what
+        # waits: two series of values and weights of eight tokens with the index's, one series of 128, in fp32.
+        (
+            "deepseek_v4_flash",
+            21 * (584 + 132) / 4 + 20 * 584 / 128,
+            43 * 128 * 584 + 21 * 8 * 2 * 2 * (512 + 128) * 4 + 20 * 128 * 2 * 512 * 4,
+        ),
+        # Four KV heads of 128 in all 60 layers, an index key in 57.
+        ("minimax_m3", 60 * 2 * 4 * 128 * 2 + 57 * 128 * 2, 0),
+        # Latents in all 78 layers, an index key and its scale where a layer has an indexer of its own.
+        ("glm_5_3", 78 * 576 * 2 + 21 * (128 + 4), 0),
+        # Twice 28 latent attentions.
+        ("longcat_flash", 56 * 576 * 2, 0),
+        # Four layers of eight KV heads; 28 states of 8192 channels by 16 and three inputs.
+        ("jamba_v0_1", 4 * 2 * 8 * 128 * 2, 28 * 8192 * (16 * 4 + 3 * 2)),
+        ("nemotron_3_super", 8 * 2 * 2 * 128 * 2, 40 * (128 * 64 * 128 * 4 + 3 * (8192 + 2 * 8 * 128) * 2)),
+    ],
+)
+def test_cache_and_state_of_new_kinds_by_hand(option: str, per_token: float, state: float) -> None:
+    model = _model(option)
+    assert kv_bytes_per_token(model) == per_token
+    assert state_bytes_per_sequence(model) == state

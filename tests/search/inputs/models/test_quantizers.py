@@ -9,8 +9,7 @@ import pytest
 from costmodel.architecture import Architecture
 from costmodel.parameters import weight_bytes
 from search.inputs.models import ConfigError, read_architecture
-from search.inputs.models.quantizers.patterns import Rule, Rules
-from search.inputs.models.quantizers.schemes import BF16, FP8, INT8
+from search.inputs.models.load import compacted
 
 DENSE: dict[str, Any] = {
     "model_type": "llama", "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4,
@@ -151,6 +150,9 @@ def test_modelopt_names_every_expert() -> None:
         "attention.qkv": "bf16", "attention.output": "bf16", "dense.up": "nvfp4", "dense.down": "nvfp4",
         "experts.up": "nvfp4", "experts.down": "nvfp4",
     }  # fmt: skip
+    short = compacted(MOE | {"quantization_config": quantization})
+    assert len(short["quantization_config"]["quantized_layers"]) == 4 * 3
+    assert read_architecture(short, name="x").architecture == read(quantization, MOE)
     del layers["model.layers.2.mlp.experts.5.up_proj"]
     with pytest.raises(ConfigError, match=r"experts of layers\.2\.mlp\.experts\.#\.up_proj differ"):
         read(quantization, MOE)
@@ -216,6 +218,19 @@ def test_quark_layers_and_cache() -> None:
     assert size(model) == 2 * (REST + 4 * DOWN) + 4 * QKV + 4 * (0.5 + 1 / 32) * (OUT + UP)
     assert model.kv_format.name == "fp8"
     assert read({**quantization, "export": {"kv_cache_group": []}}).kv_format.name == "bf16"
+
+
+def test_torchao_by_name() -> None:
+    four = {"_type": "Int4WeightOnlyConfig", "_data": {"group_size": 128}}
+    named = {
+        "_default": four,
+        "re:.*self_attn.*": None,
+        "model.layers.0.mlp.down_proj": {"_type": "Int8WeightOnlyConfig"},
+    }
+    said = {"_type": "FqnToConfig", "_data": {"fqn_to_config": named}}
+    model = read({"quant_method": "torchao", "quant_type": {"default": said}})
+    bits = 0.5 + 4 / 128
+    assert size(model) == 2 * (REST + 4 * (QKV + OUT)) + bits * (4 * UP + 3 * DOWN) + DOWN
 
 
 def test_mlx_quantises_embeddings_too() -> None:
@@ -288,33 +303,18 @@ def test_refused_by_name(quantization: dict[str, Any], words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "module", "hit"),
-    [
-        ("model.layers.1*", "layers.10.mlp.up_proj", True),
-        ("model.layers.1.*", "layers.10.mlp.up_proj", False),
-        ("model.layers.*.mlp.gate", "layers.3.mlp.gate_proj", False),
-        ("model.layers.*.mlp.gate*", "layers.3.mlp.gate_proj", True),
-        ("*self_attn*", "layers.3.self_attn.q_proj", True),
-        ("backbone.layers.3", "layers.3.mixer.in_proj", True),
-        ("transformer.h.3.attn", "layers.3.attn.c_attn", True),
-        ("language_model", "layers.3.mlp.up_proj", True),
-        ("re:model.layers.3.mlp.*", "layers.3.mlp.up_proj", True),
-        ("re:.*gate$", "layers.3.mlp.gate_proj", False),
-        ("mlp.gate", "layers.3.mlp.gate_proj", False),
-        ("vision_tower*", "layers.3.mlp.up_proj", False),
-        ("model.layers.3.mlp.experts.0.up_proj", "layers.3.mlp.experts.#.up_proj", False),
-    ],
-)
-def test_patterns(pattern: str, module: str, hit: bool) -> None:
-    rules = Rules.of("ignore", [Rule(pattern, BF16)])
-    found = rules.find(module, int(module.split(".")[1]), 1 if hit or "#" not in module else 8, BF16)
-    assert (found is BF16) == (hit or "#" in module)
+def test_a_head_that_no_list_excludes_is_reported() -> None:
+    quantization = {"quant_method": "modelopt", "quant_algo": "FP8", "exclude_modules": ["*self_attn*"]}
+    model = read_architecture(DENSE | {"quantization_config": quantization}, name="x")
+    assert size(model.architecture) == 2 * (REST - HEAD + 4 * (QKV + OUT)) + 4 * (UP + DOWN) + HEAD
+    assert any("lm_head is not excluded" in line for line in model.assumptions)
+    quiet = read_architecture(
+        DENSE | {"quantization_config": {**quantization, "exclude_modules": ["lm_head"]}}, name="x"
+    )
+    assert not quiet.assumptions
 
 
-def test_the_first_rule_decides() -> None:
-    rules = [Rule("re:.*down_proj", INT8), Rule("model.layers.0.mlp.down_proj", FP8), Rule("*", BF16)]
-    found = Rules.of("dynamic", rules).find("layers.0.mlp.down_proj", 0, 1, BF16)
-    assert found is INT8
-    found = Rules.of("dynamic", rules[1:]).find("layers.0.mlp.down_proj", 0, 1, BF16)
-    assert found is FP8
+def test_modelopt_may_say_that_nothing_is_quantised() -> None:
+    assert size(read({"quant_method": "modelopt", "quantization": {"quant_algo": None}})) == 2 * (REST + 4 * EACH)
+    cache = read({"quant_method": "modelopt", "quantization": {"kv_cache_quant_algo": "FP8"}})
+    assert (size(cache), cache.kv_format.name) == (2 * (REST + 4 * EACH), "fp8")

@@ -35,6 +35,7 @@ VLLM: Table = {
     "--nnodes": int,
     "--node-rank": int,
     "--master-addr": str,
+    "--master-port": int,
     "--headless": SWITCH,
 }
 SGLANG: Table = {

@@ -15,7 +15,7 @@ devices = {{k: v for k, v in os.environ.items() if k.endswith("_VISIBLE_DEVICES"
 with open(os.environ["CALLS"], "a") as file:
     file.write(json.dumps([os.path.basename(sys.argv[0]), sys.argv[1:], devices]) + chr(10))
 """
-CLEARED = {"MODEL", "HOST", "PORT", "NODE", "REPLICA", "MASTER_ADDR", "HOSTFILE", "CUDA_VISIBLE_DEVICES"}
+CLEARED = {"MODEL", "HOST", "PORT", "NODE", "REPLICA", "MASTER_ADDR", "MASTER_PORT", "HOSTFILE", "CUDA_VISIBLE_DEVICES"}
 
 
 def stub_folder(folder: Path) -> Path:

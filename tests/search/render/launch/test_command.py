@@ -30,7 +30,7 @@ def test_one_command_line_a_plan(run_of, capsys):
 def test_the_log_line_is_the_capacity_in_the_table(run_of, capsys):
     import csv
 
-    folder = run_of("+experiment=llama_70b_h100")
+    folder = run_of("+experiment=llama_70b_h100", "engine=vllm")
     with (folder / "pareto.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     code, lines, _ = printed(capsys, str(folder), "--plan", "all", "--engine", "vllm")
@@ -66,7 +66,7 @@ REFUSED = [
     ("sp=2,tp=2", "vllm.prefill_context_parallel"),
     ("gpus=20,tp=4,ep=20", "vllm.nodes_divide"),
     ("batch=20000", "vllm.budget_holds_batch"),
-    ("gpus=2,tp=2,ep=2", "launch.cache_holds_a_request"),
+    ("gpus=2,tp=2,ep=2", "start.cache_holds_a_request"),
 ]
 
 
@@ -106,7 +106,7 @@ def test_how_prompts_are_held_and_tokens_are_sent(run_of, capsys):
             assert words in lines[-1]
         else:
             assert (code, lines) == (1, [])
-            assert "rule launch.held_prompts:" in err
+            assert "rule start.held_prompts:" in err
         code, lines, err = printed(capsys, str(plain), "--plan", plan, "--engine", engine)
         assert (code, err) == (0, "")
         assert "interval" not in lines[-1]
@@ -159,22 +159,28 @@ def test_expert_kernels_of_tensorrt_llm(run_of, hardware, kernels, written):
 
 
 def test_what_does_not_start_beside_its_layout(run_of, capsys):
-    """Longer than the model can, no cache left, an accelerator without the engine, a cache format without a name."""
-    cases = [
-        (
-            "launch.context_fits",
-            ["model=llama_2_7b", "workload.isl=4000", "workload.osl=1000", "space.gpus=[1,2]"],
-            "vllm",
-        ),
-        ("launch.accelerator", ["model=qwen3_8b", "hardware=mi300x", "cluster=mi300_8"], "trtllm"),
-        ("launch.cache_format", ["model=qwen3_8b", "model.kv_cache=int8"], "sglang"),
-    ]
-    for rule, overrides, engine in cases:
-        folder = run_of(*overrides)
-        code, lines, err = printed(capsys, str(folder), "--engine", engine)
-        assert (code, lines) == (1, []), rule
-        assert f"rule {rule}:" in err
-        assert f"rule {rule}:" in (folder / "launch" / f"{engine}.sh").read_text()
+    """An accelerator without the engine: the run keeps the plan for the engines that start it."""
+    folder = run_of("model=qwen3_8b", "hardware=mi300x", "cluster=mi300_8")
+    code, lines, err = printed(capsys, str(folder), "--engine", "trtllm")
+    assert (code, lines) == (1, [])
+    assert "rule start.accelerator:" in err
+    assert "rule start.accelerator:" in (folder / "launch" / "trtllm.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rule", "overrides"),
+    [
+        ("start.context_fits", ["model=llama_2_7b", "workload.isl=4000", "workload.osl=1000", "space.gpus=[1,2]"]),
+        ("start.cache_format", ["model=qwen3_8b", "model.kv_cache=int8"]),
+        ("start.accelerator", ["model=qwen3_8b", "engine=trtllm", "hardware=mi300x", "cluster=mi300_8"]),
+        ("start.held_prompts", ["model=qwen3_8b", "engine=vllm", "engine.hold_steps=2"]),
+    ],
+)
+def test_what_no_engine_starts_is_no_plan(search, tmp_path, rule, overrides):
+    """Longer than the model can, a cache format without a name, prompts held: the search names the rule."""
+    code, out, err = search(*overrides, "strategy=exact", "hydra.run.dir=run")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert rule in err
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from search.cli import main as servefront
 from search.commands.search import main as search
+from search.optimizer.rules.start import START_RULES
 from search.render.launch.flags import SGLANG, TRTLLM, VLLM
-from search.render.launch.refusals import START_RULES
 
 # Read by search.commands.audit, not written: no axis of a plan, deprecated, or left to the engine.
 NOT_WRITTEN = {
     "local_groups", "first_group", "group_address", "group_port", "block", "old_attn_dp", "dense_tp", "moe_dp", "dp",
-    "model",
+    "model", "cache_bytes", "blocks", "cache_tokens",
 }  # fmt: skip
 
 

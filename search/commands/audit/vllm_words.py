@@ -1,0 +1,79 @@
+"""vLLM's words (0.33.0, ``vllm/engine/arg_utils.py``): what is given, and what it takes where nothing is said."""
+
+from __future__ import annotations
+
+from search.commands.audit.reader import Launched, Reader
+from search.inputs.engine_defaults import VLLM_MEMORY, vllm_budgets, vllm_graphs
+
+# Backends that send a token to the ranks of its experts (vllm/config/parallel.py All2AllBackend, 0.33).
+SPREADING = (
+    "deepep_high_throughput", "deepep_low_latency", "pplx", "flashinfer_all2allv", "flashinfer_nvlink_one_sided",
+    "flashinfer_nvlink_two_sided", "mori", "mori_high_throughput", "mori_low_latency", "nixl_ep",
+)  # fmt: skip
+GATHERING = ("allgather_reducescatter", "naive")
+
+
+class VllmReader(Reader):
+    """``vllm serve`` and its older forms."""
+
+    def read(self, replicas: int) -> Launched:
+        """``replicas`` servers of the command."""
+        c = self.command
+        tp, pp, sp, groups = (c.whole(name, 1) for name in ("tp", "pp", "sp", "attn_dp"))
+        self._nodes(tp * pp * sp)
+        spread = c.given.get("ep") == ""
+        if not self.model.has_experts:
+            # Data-parallel ranks of a dense model have nothing to do with each other.
+            if spread:
+                self._refuse("experts_for_expert_parallel", f"{c.flag('ep')}: refused for a model without experts")
+            replicas, groups, spread = replicas * groups, 1, False
+        width = tp * sp * groups
+        layout = {"gpus": width * pp * replicas, "tp": tp, "ep": width if spread else 1}
+        layout |= {"dp": replicas, "pp": pp, "sp": sp}
+        self._common()
+        sequences = self._budgets()
+        graphs = self._count("graphs", vllm_graphs(self.accelerator, sequences), "rows of the largest captured graph")
+        self._engine(captured_tokens=graphs)
+        self._tell(captured=graphs)
+        self._backend(spread, groups)
+        self._memory(c.share("memory"), VLLM_MEMORY)
+        self._cache()
+        self._context_parallel(tp)
+        self._formats()
+        return self.launched(layout, sequences * groups)
+
+    def _budgets(self) -> int:
+        """New tokens a pass and sequences. Where only the tokens are given, so many sequences at most are taken;
+        without chunked prefill a pass holds the longest sequence (get_batch_defaults and _set_default_args)."""
+        c = self.command
+        tokens, sequences = vllm_budgets(self.accelerator)
+        chunked = c.given.get("chunked") != "no"
+        if not chunked and "tokens" not in c.given:
+            tokens = max(tokens, self.told.length or 0)
+        if "tokens" in c.given:
+            sequences = min(sequences, c.whole("tokens", tokens))
+        sequences = self._count("batch", sequences, "sequences an attention group")
+        tokens = self._count("tokens", tokens, "new tokens a pass")
+        self._tokens(tokens)
+        self._tell(sequences=sequences, budget=tokens, chunked=chunked)
+        return sequences
+
+    def _backend(self, spread: bool, groups: int) -> None:
+        backend = self.command.given.get("exchange", "")
+        if not backend or backend in GATHERING or not spread or groups == 1:
+            return
+        if not self._exchange(backend, SPREADING):
+            self.unmodelled.append(
+                (self.command.flag("exchange"), f"engine.exchange {self.config.engine.exchange} is assumed")
+            )
+
+    def _cache(self) -> None:
+        c = self.command
+        given = c.amount("cache_bytes")
+        if given is not None:
+            self._tell(cache_bytes=given)
+            self.settings.append(f"{given / 2**30:.4g} GiB of cache, whatever the share ({c.flag('cache_bytes')})")
+        if "blocks" in c.given:
+            blocks = c.whole("blocks", 1)
+            self._tell(cache_blocks=blocks)
+            self.settings.append(f"{blocks} blocks of cache, whatever the share ({c.flag('blocks')})")

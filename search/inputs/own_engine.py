@@ -1,0 +1,28 @@
+"""A configuration with the constants of another engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from search.inputs.hardware_catalog import load_engine
+from search.inputs.schema import Config
+
+# What a server is told whichever engine it is: kept where somebody set it.
+TOLD = ("max_batched_tokens", "block_tokens", "stream_interval", "hold_steps")
+
+
+def with_engine(config: Config, engine: str) -> Config:
+    """The engine's own constants, unless the configuration has some of the same engine."""
+    if config.engine.name == engine:
+        return config
+    return replace(config, engine=load_engine(engine))
+
+
+def as_launched(config: Config, engine: str) -> Config:
+    """The same for a plan of a run: settings of ``TOLD`` that differ from the file of the run's own engine were set by
+    somebody, and go with it."""
+    if config.engine.name == engine:
+        return config
+    usual = load_engine(config.engine.name)
+    asked = {k: getattr(config.engine, k) for k in TOLD if getattr(config.engine, k) != getattr(usual, k)}
+    return replace(config, engine=replace(load_engine(engine), **asked))
