@@ -114,9 +114,9 @@ def report(
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
     show("accelerator's kernels unknown (class_default law)", read, unmeasured)
-    factors, said = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), published_bounds(printed))
+    factors = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), published_bounds(printed))
     if write:
-        write_intervals(factors, len(read.cases), said)
+        write_intervals(factors, len(read.cases))
 
 
 Five = tuple[Figures, Figures, Figures, Figures, Figures]
@@ -124,19 +124,17 @@ Five = tuple[Figures, Figures, Figures, Figures, Figures]
 
 def intervals(
     read: Read, keep: NDArray[np.bool_], found_by: Five, published: Mapping[str, Bounds]
-) -> tuple[dict[str, Bounds], str]:
-    """Factors by figure and situation, and how they were widened. ``found_by``: predictions with model, system and
+) -> dict[str, Bounds]:
+    """Factors by figure and situation. ``found_by``: predictions with model, system and
     version left out, with terms and constants of the other half of the families, with everything in the fit, with the
     engine unknown and with the accelerator's kernels unknown. Rows outside ``keep`` give no width."""
     strict, others, fitted, unknown, unmeasured = found_by
     factors: dict[str, Bounds] = {}
-    said = []
     for column, figure in enumerate(FIGURES):
         usual = strict.only(np.array([keep[i] for i in strict.places]))
         table = known_bounds(read, usual, residuals(read, usual, column))
         by = inflation(read, others.only(np.array([keep[i] for i in others.places])), column, table)
         told = ", ".join(f"{key} {value:.2f}" for key, value in by.items() if key.startswith("covered"))
-        said.append(f"{NAMES[figure]}: {told} times in logarithms")
         table = {key: stretched(value, by[key]) for key, value in table.items()}
         table["waiting"] = hull(table["waiting"], table["covered"])
         print(f"80 % intervals of {NAMES[figure]}, as many times as wide as the left-out residuals: {told}; they hold")
@@ -157,7 +155,7 @@ def intervals(
         factors[figure] = table
     for figure, table in factors.items():
         print(NAMES[figure], {c: tuple(round(v, 3) for v in table[c]) for c in KEYS})
-    return factors, "; ".join(said)
+    return factors
 
 
 def present(read: Read) -> Fitted:

@@ -180,13 +180,12 @@ def _held(values: Array, labels: NDArray[np.str_], label: str) -> float:
     return float(np.mean((values[mine] >= min(low, 0.0)) & (values[mine] <= max(high, 0.0))))
 
 
-def write_intervals(factors: dict[str, Bounds], rows: int, said: str) -> None:
-    """``conf/intervals.yaml``; ``said``: what the nested procedure found."""
+def write_intervals(factors: dict[str, Bounds], rows: int) -> None:
+    """``conf/intervals.yaml``."""
     source = (
         f"residuals of {rows} closed-loop rows, each predicted without its model, system and engine version in the "
-        f"fit, widened for the choice of terms ({said}); layout: the widest of the others, its logarithm times "
-        f"{WIDENED} (assumption: no such row is in the data); accelerator, accelerator_amd, published, offline: "
-        "residuals of published figures of engines of today (docs/published.md says what was read off them)"
+        "fit, widened for the choice of terms (docs/fidelity.md); accelerators and published figures: docs/published.md; "
+        f"layout: assumption, the widest of the others, its logarithm times {WIDENED}"
     )
     lines = [
         "# Written by `python -m search fidelity FILE --published FILE --write`: docs/fidelity.md.",

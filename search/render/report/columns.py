@@ -33,7 +33,7 @@ LABELS = {
     "usd_per_million_output_tokens": "cost per million output tokens",
     "joules_per_output_token": "energy per output token, at most",
 }
-INTERVALS = (*PREDICTED, *COSTS)
+INTERVALS = (*PREDICTED, *COSTS, "kv_capacity_tokens")
 # (end of the name, unit, SI times this); the first that fits.
 UNITS = (
     ("tpot_s", "ms", 1e3),

@@ -76,7 +76,7 @@ def test_an_entry_of_ones_own_stays_whole(config: Path, tmp_path: Path) -> None:
 
 def test_without_a_config_the_entry_stays(config: Path) -> None:
     entry = load_entry("qwen3_235b_fp8_cast")
-    assert vars(composed(["+experiment=qwen3_235b"]).model) == entry
+    assert vars(composed(["+experiment=qwen3_235b"]).model) == {**entry, "text_only": False}
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

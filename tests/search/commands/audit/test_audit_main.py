@@ -171,7 +171,8 @@ def test_sglangs_static_share_is_weights_and_cache(audit: Audit, tmp_path: Path)
     cached = figures["kv_capacity_tokens"] * 64 * 2 * 4 * 128 * 2  # layers × k, v × heads a rank × width × bf16
     memory = figures["memory_bytes_per_gpu"] / figures["memory_utilization"]
     usable = memory * (1 - DRIVER_SHARE) - DRIVER_BYTES  # what CUDA reports as the total
-    assert (cached + figures["weights_bytes_per_gpu"]) / usable == pytest.approx(0.8, abs=1e-4)
+    # The process's own context comes off the share besides, a few per cent.
+    assert 0.8 * 0.95 < (cached + figures["weights_bytes_per_gpu"]) / usable < 0.8
     audit("--sglang", command.replace("0.8", "0.7"), "hardware=h100_sxm", "--json", "b.json")
     (less,) = records(tmp_path / "b.json").values()
     fewer = (figures["kv_capacity_tokens"] - less["figures"]["kv_capacity_tokens"]["derived"]) * 64 * 2 * 4 * 128 * 2

@@ -156,8 +156,8 @@ def test_folders_name_their_model(path: str, names: list[str]) -> None:
         ("Qwen/Qwen3-14B-AWQ", "Qwen3-14B", "int4"),
         ("someone/Qwen3-8B-FP8-dynamic", "Qwen3-8B", "fp8"),
         ("someone/Qwen3-8B-GPTQ-Int8", "Qwen3-8B", "int8"),
-        ("Qwen/Qwen3-4B-FP8", "Qwen3-4B", "fp8_block"),
-        ("/models/Qwen3-8B-NVFP4/", "Qwen3-8B", "nvfp4"),
+        ("Qwen/Qwen2.5-72B-FP8", "Qwen2.5-72B", "fp8_block"),
+        ("/models/Qwen3-4B-NVFP4/", "Qwen3-4B", "nvfp4"),
     ],
 )
 def test_a_name_says_how_weights_are_stored(audited: Audited, name: str, base: str, weights: str) -> None:

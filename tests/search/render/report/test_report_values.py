@@ -28,7 +28,7 @@ from search.render.tables import columns, front_rows, header
 
 # Texts that choose how something is drawn, or which column is meant, and are not shown themselves.
 CHOOSING = re.compile(
-    r"axes\.|better\.|(.*\.)?(role|bound|phase|standing|column|sampled|exact|ttft_statistic|direction)$|cloud\.|plans\."
+    r"axes\.|better\.|(.*\.)?(role|bound|phase|standing|column|figure|sampled|exact|ttft_statistic|direction)$|cloud\.|plans\."
 )
 
 
@@ -130,7 +130,8 @@ def test_every_column_of_pareto_csv_joins_the_page(priced: Outcome) -> None:
     for outcome in (priced, replace(priced, front=priced.front[:0], choice=None)):
         data = front_data(PageView(collect(outcome)))
         names = {c["name"] for c in data["columns"]}
-        assert {n for n in header() if not n.endswith(("_low", "_high"))} - unknown == names
+        bounds = {n for n in header() if n.endswith(("_low", "_high"))}
+        assert set(header()) - bounds - unknown == names
         assert {f"{c['name']}_low" for c in data["columns"] if c["interval"]} <= set(data["front"])
 
 
