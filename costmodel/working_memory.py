@@ -10,6 +10,8 @@ from costmodel.fields import Choice, Quantity
 GIB = 2.0**30
 PAGING = ("plain", "unified", "whole")  # costmodel.memory.cache.request
 
+COMPRESSED = ("packed", "tuples")  # costmodel.memory.compressed.paged
+
 
 @dataclass(frozen=True)
 class WorkingMemory:
@@ -46,6 +48,12 @@ class WorkingMemory:
             "unified: all kinds of layers take blocks of one size; whole: layers with a window keep everything", PAGING
         ),
     ] = "plain"
+    passes_in_flight: Annotated[
+        float, Quantity("passes whose new tokens layers with a window keep beside it, when requests are counted", 0, 16)
+    ] = 1.0
+    compressed_blocks: Annotated[
+        str, Choice("blocks of DeepSeek-V4: packed group by group, or a place for each size of page", COMPRESSED)
+    ] = "packed"
     state_blocks: Annotated[int, Quantity("blocks of a recurrent layer for a request, where they are unified")] = 1
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from costmodel.architecture import Architecture, Setting
-from costmodel.blocks.compressed import CompressedAttention
 from costmodel.blocks.delta_attention import KimiDeltaAttention
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mamba import Mamba2
@@ -44,12 +43,13 @@ ASSUMED_LENGTH = 8192
 @dataclass(frozen=True)
 class Case:
     """What predicts a log. ``cache_share``: the part of the free memory that is for cached tokens (the rest for
-    recurrent states, where an engine keeps them apart)."""
+    recurrent states, where an engine keeps them apart). ``drafter_bytes``: loaded beside the model, of one rank."""
 
     scenario: Scenario
     plan: Plans
     server: Server
     cache_share: float = 1.0
+    drafter_bytes: float = 0.0
 
 
 def case_of(row: StartLog, models: Path | None = None) -> Case:
@@ -79,14 +79,12 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
         law=in_engine(load_law("class_default"), engine, card, model),
     )
     if name == "sglang" and model.has_mixer(GatedDeltaNet, KimiDeltaAttention, Mamba2):
-        return Case(scenario, plan, *_with_states(row, scenario, plan, server))
-    return Case(scenario, plan, server)
+        return Case(scenario, plan, *_with_states(row, scenario, plan, server), server.draft_bytes)
+    return Case(scenario, plan, server, drafter_bytes=server.draft_bytes)
 
 
 def _model(row: StartLog, models: Path | None) -> Architecture:
     model = architecture_of(row.model, row.weights, models)
-    if model.has_mixer(CompressedAttention):
-        raise InputError("blocks of compressed attention (DeepSeek V4) are not modelled")
     if "language-model-only" in row.flags.lower():
         model = replace(model, vision_parameters=0)
     if "mm-encoder-tp-mode data" in row.flags.lower():  # whole on every rank
@@ -129,10 +127,12 @@ def _draft(row: StartLog, model: Architecture) -> float:
     """Bytes of a drafter: the checkpoint's own module for predicting further tokens."""
     if re.search(r"\bno (mtp|speculation)", row.flags, re.I):
         return 0.0
-    if re.search(r"\bmtp\b|eagle|dspark|speculative", row.flags, re.I):
-        # Quantisers to four bits leave the module in bf16.
+    if re.search(r"\bmtp\b|eagle|dspark|speculative", row.flags, re.I) or _draft_layers(row):
+        # Quantisers to four bits leave the module in bf16; experts released in four bits are so there too.
         stored = model.quantization.default
-        return model.mtp_parameters * (stored if stored.bits > 4 else BF16).bytes_per_element
+        kept = model.quantization.of("experts.down") if model.has_experts and stored.bits > 4 else stored
+        parameters = model.mtp_parameters * max(_draft_layers(row), 1)
+        return parameters * (kept if stored.bits > 4 else BF16).bytes_per_element
     if re.search(r"dflash", row.flags, re.I):
         raise InputError("a drafter of its own is not modelled")
     return 0.0
@@ -160,6 +160,7 @@ def _vllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, ve
         cache_ranks=int(ranks[1]) if ranks else 1,
         draft_bytes=_draft(row, model) / float(plan.tp[0]),
         draft_tokens=_drafted(row),
+        draft_layers=_draft_layers(row),
         encoder_bytes=encoder_bytes_of(row.model),
         shortens=row.length is None,  # a flag that the log does not show may have set it
     )
@@ -217,6 +218,16 @@ def _paged(memory: WorkingMemory, model: Architecture, version: tuple[int, int])
     setting = Setting.single(model)
     sizes = {float(np.sum(k.mixer.cache_bytes(setting, 1.0))) for k in model.kinds if k.mixer is not None} - {0.0}
     return replace(memory, paging="whole") if version < (0, 21) and len(sizes) > 1 else memory
+
+
+def _draft_layers(row: StartLog) -> int:
+    """Layers of a drafter whose windows share DeepSeek-V4's pool: DSpark has three (its 46 windows are dealt by 23, as
+    1.93 GiB for 262,144 tokens and 143,599 tokens of 8.07 GiB in start logs say), a module for further tokens one."""
+    if re.search(r"\bno (mtp|speculation)", row.flags, re.I):
+        return 0
+    if re.search(r"dspark", f"{row.flags} {row.model}", re.I):
+        return 3
+    return int(re.search(r"\bmtp\b", row.flags, re.I) is not None)
 
 
 def _drafted(row: StartLog) -> int:

@@ -36,7 +36,7 @@ def architecture_of(name: str, weights: str, folder: Path | None) -> Architectur
     stored = _format(weights, name)
     forms = _spellings(name)
     try:
-        return _in_format(_find(forms, folder, None if stored is None else stored.name), stored)
+        return _in_format(_find(forms, folder, None if stored is None else stored.name), stored, name)
     except ConfigError as error:
         raise InputError(f"model {name!r}: {error}") from error
 
@@ -147,9 +147,12 @@ def _format(weights: str, name: str) -> WeightFormat | None:
     return None
 
 
-def _in_format(model: Architecture, stored: WeightFormat | None) -> Architecture:
+def _in_format(model: Architecture, stored: WeightFormat | None, name: str) -> Architecture:
     """The checkpoint's own modules in the printed format where it is quantised already, else all linear layers."""
     own = model.quantization
+    if stored is not None and stored.bits == 8 and own.default.bits == 8 and "fp8" in plain(name):
+        modules = {m: own.default if f.bits == 4 else f for m, f in own.modules.items()}  # experts too
+        return replace(model, quantization=replace(own, modules=modules))
     if stored is None or own.default.name == stored.name:
         return model
     if stored is BF16:

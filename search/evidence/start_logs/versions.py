@@ -14,6 +14,10 @@ SORTING_SAMPLER = 9.47
 V0_SAMPLER = 8.0  # 7.2 to 9.0 of the two V0 logs with 256 sequences
 GRAPHS_COUNTED = (0, 21)  # CUDA graphs are profiled by default since (the log's own words)
 SHARE_092 = (0, 20)  # vllm/config/cache.py gpu_memory_utilization: 0.92 in 0.25 and 0.30, 0.9 in 0.19
+# New tokens of two passes are counted beside a window (max_in_flight_tokens): 1.93 GiB of DeepSeek-V4 follow from one
+# pass in July 2026, 143,599 tokens from two in August.
+IN_FLIGHT = (0, 26)
+PACKED = (0, 27)  # _get_packed_kv_cache_layout in vllm/v1/core/kv_cache_utils.py
 LATEST = (99, 0)
 
 
@@ -45,6 +49,10 @@ def vllm_of(printed: str) -> tuple[int, int]:
 
 def vllm_memory(memory: WorkingMemory, version: tuple[int, int]) -> WorkingMemory:
     """vLLM's constants as a version had them."""
+    if version < IN_FLIGHT:
+        memory = replace(memory, passes_in_flight=1.0)
+    if version < PACKED:
+        memory = replace(memory, compressed_blocks="tuples")
     if version < GRAPHS_COUNTED:
         memory = replace(memory, graphs_counted=0.0)
     if version < (0, 17):
