@@ -23,7 +23,7 @@ from costmodel.scenario import Limits, Scenario
 from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
 from search.evidence.start_logs.cards import card_of, shared_memory
-from search.evidence.start_logs.models import architecture_of, encoder_bytes_of
+from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of
 from search.evidence.start_logs.rows import StartLog
 from search.evidence.start_logs.versions import LATEST, version_of, vllm_memory, vllm_of, vllm_share
 from search.inputs.config import read_cluster, read_engine
@@ -38,6 +38,7 @@ DS_MLA = replace(
 )  # 656 bytes a token: fp8_ds_mla's scales and bf16 keys
 MAMBA_RATIO = 0.9  # sglang --mamba-full-memory-ratio: states' share of the pool over that of tokens (0.5.23)
 ASSUMED_LENGTH = 8192
+UNPRINTED, UNIFIED_SPREAD = 0.02, 0.04
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
     if name == "trtllm":
         engine = replace(engine, memory=replace(engine.memory, paging="whole"))
     server = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[name](row, card, model, plan, version)
+    drafter = server.draft_bytes
+    server = replace(server, draft_bytes=drafter + _table(row), unsure_bytes=_unsure(row, card))
     scenario = Scenario(
         model=model,
         accelerator=card,
@@ -79,8 +82,8 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
         law=in_engine(load_law("class_default"), engine, card, model),
     )
     if name == "sglang" and model.has_mixer(GatedDeltaNet, KimiDeltaAttention, Mamba2):
-        return Case(scenario, plan, *_with_states(row, scenario, plan, server), server.draft_bytes)
-    return Case(scenario, plan, server, drafter_bytes=server.draft_bytes)
+        return Case(scenario, plan, *_with_states(row, scenario, plan, server), drafter)
+    return Case(scenario, plan, server, drafter_bytes=drafter)
 
 
 def _model(row: StartLog, models: Path | None) -> Architecture:
@@ -138,8 +141,21 @@ def _draft(row: StartLog, model: Architecture) -> float:
     return 0.0
 
 
+def _table(row: StartLog) -> float:
+    """Bytes of a table of embeddings a layer, whole on every rank, which is in host memory unless a log says that it is
+    not."""
+    return table_bytes_of(row.model) if re.search(r"table on the GPU", row.flags) else 0.0
+
+
+def _unsure(row: StartLog, card: Accelerator) -> float:
+    """One standard deviation of what lies outside of any term: a share that the log does not show (2 % of the memory),
+    a host in the same memory (4 %, of the starts of DeepSeek-V4 and Qwen3 on GB10)."""
+    unprinted, shared = row.fraction is None, shared_memory(row.gpu)
+    return float(np.hypot(UNPRINTED * unprinted, UNIFIED_SPREAD * shared) * card.memory_bytes)
+
+
 def _offloaded(row: StartLog) -> None:
-    if re.search(r"offload", row.flags, re.I) and not re.search(r"kv.offload", row.flags, re.I):
+    if re.search(r"(?<!kv.)(?<!ple.cpu.)offload", row.flags, re.I):
         raise InputError("weights in host memory are not modelled")
 
 
