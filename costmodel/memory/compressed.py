@@ -5,8 +5,8 @@ backends/mla/sparse_swa.py and ``group_and_unify_kv_cache_specs`` of vllm/v1/cor
 
 - compressed entries and index keys: a page holds 256 tokens, so ``256 / rate`` entries;
 - every layer's window: a page holds 64 tokens;
-- what the compressors keep in fp32 while an entry fills: pages of 4 tokens at rate 4 (window 8), of 8 tokens at rate 128
-  (window 128), padded to the size of an entry page.
+- what the compressors keep in fp32 while an entry fills: pages of 4 tokens at rate 4 (window 8), of 8 tokens at rate
+  128 (window 128), padded to the size of an entry page.
 
 Layers are dealt into groups of as many as waste least; a block has room for the fullest group.
 """
@@ -37,8 +37,8 @@ class Paged:
 
 
 def pages_of(scenario: Scenario, stages: Stages, tokens: float, pending: float, drafters: int) -> tuple[Any, Any]:
-    """Bytes of a request of ``tokens`` tokens and of one block, on the fullest stage, shape (n,). ``pending``: new tokens
-    in flight, for which windows and states keep pages; ``drafters``: further layers with a window alone."""
+    """Bytes of a request of ``tokens`` tokens and of one block, on the fullest stage, shape (n,). ``pending``: new
+    tokens in flight, for which windows and states keep pages; ``drafters``: further layers with a window alone."""
     found = [_of_plan(scenario, stages, n, tokens, pending, drafters) for n in range(stages.counts.shape[-1])]
     return np.array([p.blocks * p.block_bytes for p in found]), np.array([p.block_bytes for p in found])
 
@@ -108,7 +108,7 @@ def _states(mixer: CompressedAttention) -> list[float]:
 
 
 def _window_pages(reach: int, pending: float, tokens: float, page: int) -> int:
-    """``SlidingWindowSpec.max_memory_usage_bytes``: the window and the new tokens, and one page that both ends share."""
+    """The window, the new tokens, and one page that both ends share (``SlidingWindowSpec.max_memory_usage_bytes``)."""
     return ceil(min(reach - 1 + pending, tokens) / page) + 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from costmodel.architecture import Architecture, Setting
+from costmodel.architecture import Architecture
 from costmodel.blocks.delta_attention import KimiDeltaAttention
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mamba import Mamba2
@@ -20,15 +20,15 @@ from costmodel.lengths import FixedLengths
 from costmodel.memory import Server
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
-from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
 from search.evidence.start_logs.cards import card_of, shared_memory
 from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of
 from search.evidence.start_logs.rows import StartLog
-from search.evidence.start_logs.versions import LATEST, version_of, vllm_memory, vllm_of, vllm_share
+from search.evidence.start_logs.versions import vllm_of
 from search.inputs.config import read_cluster, read_engine
 from search.inputs.efficiency_laws import load_law
 from search.inputs.engine_defaults import TRTLLM_MEMORY, sglang_chunk, sglang_graphs, sglang_static, vllm_budgets
+from search.inputs.engine_versions import LATEST, unlike_blocks, version_of, vllm_memory, vllm_share
 from search.inputs.hardware_catalog import load_cluster, load_engine
 from search.inputs.models.catalog import plain
 
@@ -66,7 +66,7 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
     plan = _plan(row, model, name)
     engine = read_engine(load_engine(name))
     if name == "vllm":
-        engine = replace(engine, memory=_paged(vllm_memory(engine.memory, version), model, version))
+        engine = replace(engine, memory=unlike_blocks(vllm_memory(engine.memory, version), model, version))
     if name == "trtllm":
         engine = replace(engine, memory=replace(engine.memory, paging="whole"))
     server = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[name](row, card, model, plan, version)
@@ -226,14 +226,6 @@ def _with_states(row: StartLog, scenario: Scenario, plan: Plans, server: Server)
         return replace(server, draft_bytes=server.draft_bytes + int(slots[1]) * held), 1.0
     found = re.search(r"mamba_full_memory_ratio (\d+(?:\.\d+)?)", row.flags)
     return server, 1.0 / (1.0 + (float(found[1]) if found else MAMBA_RATIO))
-
-
-def _paged(memory: WorkingMemory, model: Architecture, version: tuple[int, int]) -> WorkingMemory:
-    """Before 0.21, blocks of layers with other heads could not be made equal, and windows were kept whole (vLLM issue
-    43308: the tokens of Gemma 4 rise 9.5 times with 0.21)."""
-    setting = Setting.single(model)
-    sizes = {float(np.sum(k.mixer.cache_bytes(setting, 1.0))) for k in model.kinds if k.mixer is not None} - {0.0}
-    return replace(memory, paging="whole") if version < (0, 21) and len(sizes) > 1 else memory
 
 
 def _draft_layers(row: StartLog) -> int:

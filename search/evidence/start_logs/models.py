@@ -30,9 +30,9 @@ SUFFIXES = (
     "2507", "2508", "2512", "0528", "0324", "0731", "qat", "bnb", "unsloth", "thinking", "exl3", "marlin", "block",
     "w4a4", "w8a8", "w8a16", "int3", "g32", "g128", "gs128", "group", "mixed", "modelopt", "compressed", "tensors",
     "torchao", "turbo", "sehyo", "autofp8", "redhat", "preview", "text", "only", "reap", "mtp", "eagle3", "dflash",
-    "dflash2", "dspark", "6bit", "3bit", "2bit", "q4_0", "q5_k_m", "q6_k", "q4", "q8", "mixed", "smoothquant", "asym",
+    "dflash2", "dspark", "6bit", "3bit", "2bit", "q4_0", "q5_k_m", "q6_k", "q4", "q8", "smoothquant", "asym",
     "sym", "heretic", "abliterated", "uncensored", "2410", "2411", "2407", "2409", "2505", "2509", "2510", "2511",
-    "2601", "2602", "2603", "bnb-4bit", "nf4", "official", "original", "published", "release", "tp1", "tp2", "tp4", "tp8",
+    "2601", "2602", "2603", "bnb-4bit", "nf4", "official", "original", "published", "release", "marlin24",
 )  # fmt: skip
 AWQ_32 = FORMATS["int4"].grouped(2.0, 32)  # llm-compressor's, symmetric, in the groups that experts' widths ask for
 AWQ = FORMATS["int4"].grouped(2.5, 128)  # a bf16 scale and a four-bit zero point for 128 elements
@@ -44,7 +44,7 @@ def architecture_of(name: str, weights: str, folder: Path | None) -> Architectur
     stored = _format(weights, name)
     forms = _spellings(name)
     try:
-        return _in_format(_find(forms, folder, None if stored is None else stored.name), stored, name)
+        return _in_format(_find(forms, folder, None if stored is None else stored.name), stored, name, weights.lower())
     except ConfigError as error:
         raise InputError(f"model {name!r}: {error}") from error
 
@@ -178,7 +178,7 @@ def _format(weights: str, name: str) -> WeightFormat | None:
     return None
 
 
-def _in_format(model: Architecture, stored: WeightFormat | None, name: str) -> Architecture:
+def _in_format(model: Architecture, stored: WeightFormat | None, name: str, weights: str) -> Architecture:
     """The checkpoint's own modules in the printed format where it is quantised already, else all linear layers."""
     own = model.quantization
     if stored is not None and stored.bits == 8 and own.default.bits == 8 and "fp8" in plain(name):
@@ -192,16 +192,20 @@ def _in_format(model: Architecture, stored: WeightFormat | None, name: str) -> A
         return model if own.default.name in ("fp8_block", "mxfp4") or stored.bits == 8 else _swapped(model, stored)
     if stored is GGUF_Q8:
         return replace(model, quantization=Quantization(stored))  # its tables too
-    return replace(model, quantization=Quantization.linear_layers(stored, **_left_out(model, stored)))
+    return replace(model, quantization=Quantization.linear_layers(stored, **_left_out(model, stored, weights)))
 
 
-def _left_out(model: Architecture, stored: WeightFormat) -> dict[str, WeightFormat]:
-    """Modules that quantisers to four bits store otherwise, by the kind of model, as the lists of exclusions in released
+def _left_out(model: Architecture, stored: WeightFormat, weights: str) -> dict[str, WeightFormat]:
+    """Modules that quantisers to four bits store otherwise, by the kind of model, as lists of exclusions in released
     checkpoints say (``quantization_config`` of the catalog's entries in NVFP4, docs/memory.md)."""
     if stored.name == "nvfp4" and model.has_mixer(LatentAttention):  # NVIDIA's checkpoints of DeepSeek and GLM
         return {"attention": BF16, "shared": BF16, "ffn": BF16, **_linear(BF16)}
-    if stored.name == "nvfp4" and model.has_mixer(GatedDeltaNet):  # of Qwen3.6
-        return {"attention": FORMATS["fp8"], **_linear(FORMATS["fp8"])}
+    if stored.name == "nvfp4" and model.has_mixer(GatedDeltaNet) and model.has_experts:  # experts alone
+        return {"attention": BF16, "shared": BF16, **_linear(BF16)}
+    if stored.name == "nvfp4" and model.has_mixer(GatedDeltaNet) and "modelopt" in weights:  # of Qwen3.6
+        return {"attention": FORMATS["fp8"], "head": stored, **_linear(FORMATS["fp8"])}
+    if stored.name == "nvfp4" and model.has_mixer(GatedDeltaNet):  # llm-compressor's recipes for such models
+        return _linear(BF16)
     if stored.name == "nvfp4" and plain(model.name).startswith(("gemma4", "googlegemma4")):  # of Gemma 4
         return {"attention": BF16, **({"ffn": BF16, "shared": BF16} if model.has_experts else {})}
     if stored in (AWQ, AWQ_32) and model.has_experts:  # llm-compressor's recipes for experts
