@@ -21,6 +21,7 @@ SHARE_092 = (0, 20)  # vllm/config/cache.py gpu_memory_utilization: 0.92 in 0.25
 # New tokens of two passes are counted beside a window (max_in_flight_tokens): 1.93 GiB of DeepSeek-V4 follow from one
 # pass in July 2026, 143,599 tokens from two in August.
 IN_FLIGHT = (0, 26)
+TRITON_MXFP4 = (0, 12)  # gpt-oss-120b: 65.97 GiB as loaded by 0.10 and 0.11, 64.38 by 0.14
 PACKED = (0, 27)  # _get_packed_kv_cache_layout in vllm/v1/core/kv_cache_utils.py
 LATEST = (99, 0)
 
@@ -49,6 +50,8 @@ def vllm_memory(memory: WorkingMemory, version: tuple[int, int]) -> WorkingMemor
         )  # fmt: skip
     if version < (0, 9):
         memory = replace(memory, logits_copies=V0_SAMPLER, libraries_bytes=0.05 * GIB, parallel_bytes=0.9 * GIB)
+    if version < TRITON_MXFP4:
+        memory = replace(memory, mxfp4_kernels="marlin")
     if version < (0, 11):
         memory = replace(memory, paging="plain")
     return memory

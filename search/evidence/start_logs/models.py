@@ -51,7 +51,7 @@ def architecture_of(name: str, weights: str, folder: Path | None) -> Architectur
 
 def _spellings(name: str) -> list[str]:
     """The name as printed, then without its quantiser's and tuner's suffixes, one after the other."""
-    named = name.split(" + ")[0].rstrip("/ ")  # a drafter is named beside
+    named = re.sub(r"[-_.]quantized[-_.]", "-", name.split(" + ")[0].rstrip("/ "))  # a drafter is named beside
     cached = re.search(r"models--(.+?)--(.+?)(?:/|$)", named)  # a path in Hugging Face's cache
     named = f"{cached[1]}/{cached[2]}" if cached else named
     short = re.sub(r"\(.*?\)", "", named).strip().rsplit("/", 1)[-1].split(" ")[0].removesuffix(".gguf")
