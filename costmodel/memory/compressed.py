@@ -35,12 +35,19 @@ class Paged:
     block_bytes: float
     blocks: float
 
+    @property
+    def bytes(self) -> float:
+        """Of that request."""
+        return self.blocks * self.block_bytes
+
 
 def pages_of(scenario: Scenario, stages: Stages, tokens: float, pending: float, drafters: int) -> tuple[Any, Any]:
     """Bytes of a request of ``tokens`` tokens and of one block, on the fullest stage, shape (n,). ``pending``: new
     tokens in flight, for which windows and states keep pages; ``drafters``: further layers with a window alone."""
-    found = [_of_plan(scenario, stages, n, tokens, pending, drafters) for n in range(stages.counts.shape[-1])]
-    return np.array([p.blocks * p.block_bytes for p in found]), np.array([p.block_bytes for p in found])
+    _, first, which = np.unique(stages.pp, return_index=True, return_inverse=True)  # layers of a stage follow from pp
+    found = [_of_plan(scenario, stages, int(n), tokens, pending, drafters) for n in first]
+    taken, blocks = (np.array([getattr(p, name) for p in found]) for name in ("bytes", "block_bytes"))
+    return taken[which], blocks[which]
 
 
 def _of_plan(scenario: Scenario, stages: Stages, plan: int, tokens: float, pending: float, drafters: int) -> Paged:
@@ -55,7 +62,7 @@ def _of_plan(scenario: Scenario, stages: Stages, plan: int, tokens: float, pendi
         ]
         packed = scenario.engine.memory.compressed_blocks == "packed"
         one = paged(layers, tokens, pending, drafters if stage == last else 0, packed)
-        best = max(best, one, key=lambda p: p.blocks * p.block_bytes)
+        best = max(best, one, key=lambda p: p.bytes)
     return best
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from worked_case import worked_case
 
-from costmodel.blocks import CompressedAttention, CompressedIndexer
+from costmodel.architecture import Architecture, Layer, LayerRun
+from costmodel.blocks import CompressedAttention, CompressedIndexer, DenseFfn
+from costmodel.engine import Engine
+from costmodel.memory import WorkingMemory
+from costmodel.memory.cache import request
 from costmodel.memory.compressed import Paged, paged
+from costmodel.plans import Plans, concatenate
+from costmodel.stages import Stages
 
 GIB = 2**30
 V4: dict[str, Any] = {
@@ -53,6 +60,19 @@ def test_the_longest_request_is_what_vllm_says_it_needs(
 def test_the_longest_request_that_fits_is_what_vllm_estimates() -> None:
     """5.44 GiB: 13,528 tokens on GH200, as printed to two digits."""
     assert needed(of_flash(13528.0, 16384.0, packed=False)) == pytest.approx(5.44, abs=0.006)
+
+
+def test_plans_of_one_depth_are_alike_and_stages_hold_less() -> None:
+    runs = (LayerRun(Layer(LOCAL, DenseFfn(1024)), 2),)
+    runs += (LayerRun(Layer(SPARSE, DenseFfn(1024)), 1), LayerRun(Layer(HEAVY, DenseFfn(1024)), 1)) * 20
+    runs += (LayerRun(Layer(SPARSE, DenseFfn(1024)), 1),)
+    model = Architecture("flash", 4096, 129280, runs, False)
+    memory = WorkingMemory(paging="unified", passes_in_flight=2)
+    case = worked_case(model=model, engine=Engine("vllm", memory=memory))
+    plans = concatenate([Plans.of(gpus=pp, dp=1, pp=pp, tp=1, ep=1, batch=1) for pp in (1, 2, 1)])
+    one = request(case, case.setting(case.layout(plans)), Stages.of(model, plans.pp), 30000.0, 8192.0)
+    assert one.bytes[0] == one.bytes[2] == of_flash(30000.0, 16384.0).bytes
+    assert one.bytes[1] < one.bytes[0]
 
 
 def test_layers_without_entries_have_windows_alone() -> None:
