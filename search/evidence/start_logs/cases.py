@@ -20,6 +20,7 @@ from costmodel.lengths import FixedLengths
 from costmodel.memory import Server
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
+from costmodel.working_memory import GIB
 from search.base.errors import InputError
 from search.evidence.start_logs.cards import card_of, shared_memory
 from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of
@@ -38,6 +39,9 @@ DS_MLA = replace(
 )  # 656 bytes a token: fp8_ds_mla's scales and bf16 keys
 MAMBA_RATIO = 0.9  # sglang --mamba-full-memory-ratio: states' share of the pool over that of tokens (0.5.23)
 ASSUMED_LENGTH = 8192
+# assumption: a DFlash drafter has five layers as wide as the model (12 width^2 parameters each), its tables and head
+# being the model's; 1.0 billion beside a width of 4096.
+DFLASH_LAYERS = 5
 UNPRINTED, UNIFIED_SPREAD = 0.02, 0.04
 
 
@@ -137,7 +141,7 @@ def _draft(row: StartLog, model: Architecture) -> float:
         parameters = model.mtp_parameters * max(_draft_layers(row), 1)
         return parameters * (kept if stored.bits > 4 else BF16).bytes_per_element
     if re.search(r"dflash", row.flags, re.I):
-        raise InputError("a drafter of its own is not modelled")
+        return DFLASH_LAYERS * 12.0 * model.hidden**2 * BF16.bytes_per_element
     return 0.0
 
 
@@ -154,13 +158,15 @@ def _unsure(row: StartLog, card: Accelerator) -> float:
     return float(np.hypot(UNPRINTED * unprinted, UNIFIED_SPREAD * shared) * card.memory_bytes)
 
 
-def _offloaded(row: StartLog) -> None:
-    if re.search(r"(?<!kv.)(?<!ple.cpu.)offload", row.flags, re.I):
+def _offloaded(row: StartLog) -> float:
+    """Bytes of the weights in host memory, of one rank (``--cpu-offload-gb``)."""
+    given = re.search(r"cpu.offload.gb[= ](\d+(?:\.\d+)?)", row.flags, re.I)
+    if given is None and re.search(r"(?<!kv.)(?<!ple.cpu.)offload", row.flags, re.I):
         raise InputError("weights in host memory are not modelled")
+    return float(given[1]) * GIB if given else 0.0
 
 
 def _vllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, version: tuple[int, int]) -> Server:
-    _offloaded(row)
     tokens, sequences = vllm_budgets(card)
     length = float(row.length or model.max_position or ASSUMED_LENGTH)
     if version < (0, 9):
@@ -178,6 +184,7 @@ def _vllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, ve
         draft_tokens=_drafted(row),
         draft_layers=_draft_layers(row),
         encoder_bytes=encoder_bytes_of(row.model),
+        host_bytes=_offloaded(row),
         shortens=row.length is None,  # a flag that the log does not show may have set it
     )
 
