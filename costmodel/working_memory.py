@@ -10,6 +10,9 @@ from costmodel.fields import Choice, Quantity
 GIB = 2.0**30
 PAGING = ("plain", "unified", "whole")  # costmodel.memory.cache.request
 
+MXFP4 = ("triton", "marlin")  # costmodel.memory.weights
+COMPRESSED = ("packed", "tuples")  # costmodel.memory.compressed.paged
+
 
 @dataclass(frozen=True)
 class WorkingMemory:
@@ -33,6 +36,9 @@ class WorkingMemory:
     ] = 0.0
     latent_tokens: Annotated[int, Quantity("cached tokens whose keys and values an MLA prefill expands at once")] = 0
     folded_copies: Annotated[float, Quantity("copies of MLA's up-projections in bf16 beside the weights", 0, 10)] = 0.0
+    mxfp4_kernels: Annotated[
+        str, Choice("of experts in MXFP4 on Hopper, which pad them: vLLM has Marlin's on older accelerators", MXFP4)
+    ] = "triton"
     graph_bytes: Annotated[float, Quantity("captured graphs of decode batches, once")] = 0.0
     graph_each_bytes: Annotated[float, Quantity("and for each batch size")] = 0.0
     graph_experts: Annotated[float, Quantity("times as much in models with experts", 0, 100)] = 1.0
@@ -46,6 +52,12 @@ class WorkingMemory:
             "unified: all kinds of layers take blocks of one size; whole: layers with a window keep everything", PAGING
         ),
     ] = "plain"
+    passes_in_flight: Annotated[
+        float, Quantity("passes whose new tokens layers with a window keep beside it, when requests are counted", 0, 16)
+    ] = 1.0
+    compressed_blocks: Annotated[
+        str, Choice("blocks of DeepSeek-V4: packed group by group, or a place for each size of page", COMPRESSED)
+    ] = "packed"
     state_blocks: Annotated[int, Quantity("blocks of a recurrent layer for a request, where they are unified")] = 1
 
 

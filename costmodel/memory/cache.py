@@ -9,6 +9,7 @@ import numpy as np
 
 from costmodel.architecture import Mixer, Setting
 from costmodel.blocks.compressed import CompressedAttention
+from costmodel.memory.compressed import pages_of
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 
@@ -28,14 +29,22 @@ class Request:
 
 
 def request(
-    scenario: Scenario, setting: Setting, stages: Stages, tokens: float, pending: float = 0.0, drafted: int = 0
+    scenario: Scenario,
+    setting: Setting,
+    stages: Stages,
+    tokens: float,
+    pending: float = 0.0,
+    drafted: int = 0,
+    draft_layers: int = 0,
 ) -> Request:
     """A request of ``tokens`` cached tokens. ``pending``: new tokens of a pass, for which layers with a window keep
     room beside it when the longest request is counted; ``drafted``: tokens proposed at a time, of which recurrent
-    layers keep a state each."""
+    layers keep a state each, by ``draft_layers`` layers of a drafter."""
     mixers = list(dict.fromkeys(k.mixer for k in scenario.model.kinds if k.mixer is not None))
-    compressed = scenario.model.has_mixer(CompressedAttention)  # how engines page it is not modelled
-    if scenario.engine.memory.paging == "unified" and len(mixers) > 1 and not compressed:
+    pending = pending * scenario.engine.memory.passes_in_flight
+    if scenario.engine.memory.paging == "unified" and scenario.model.has_mixer(CompressedAttention):
+        return Request(*pages_of(scenario, stages, tokens, pending, draft_layers))
+    if scenario.engine.memory.paging == "unified" and len(mixers) > 1:
         found = [
             _unified(scenario, setting, stages, s, mixers, tokens, pending, drafted) for s in range(len(stages.counts))
         ]

@@ -19,7 +19,8 @@ class Server:
     twice the sequences, at most 512); ``eager``: no graphs; ``vision``: the encoder is loaded; ``cache_bytes``: given
     instead of a share; ``cache_blocks``: their number given; ``cache_ranks``: ranks over which a sequence's cache is
     spread (decode context parallelism); ``draft_bytes`` of a
-    speculator, which proposes ``draft_tokens`` at a time; ``taken_bytes``: held by other programs;
+    speculator of ``draft_layers`` layers, which proposes ``draft_tokens`` at a time; ``taken_bytes``: held by other
+    programs, ``unsure_bytes``: one standard deviation of that;
     ``encoder_bytes``: the vision encoder's peak where it is known; ``shortens``: starts with a shorter context where
     the longest request does not fit, as SGLang and TensorRT-LLM do; ``host_bytes`` of the weights in host memory."""
 
@@ -36,7 +37,9 @@ class Server:
     cache_ranks: int = 1
     draft_bytes: float = 0.0
     draft_tokens: int = 0
+    draft_layers: int = 0
     taken_bytes: float = 0.0
+    unsure_bytes: float = 0.0
     encoder_bytes: float | None = None
     shortens: bool = False
     host_bytes: float = 0.0

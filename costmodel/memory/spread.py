@@ -16,7 +16,7 @@ from costmodel.working_memory import GIB
 FARTHEST = 8.0  # standard deviations beyond which a normal's tail says nothing more
 CENTRAL_80 = 1.2816  # standard deviations on either side of a normal's middle 80 %
 # How far each term is off, as a share of it (one standard deviation), and what is off whatever it is: docs/memory.md.
-SPREAD = {"activations": 0.3, "encoder": 0.5, "libraries": 0.3, "graphs": 0.8}
+SPREAD = {"activations": 0.2, "encoder": 0.5, "libraries": 0.3, "graphs": 0.8}
 SPREAD_WEIGHTS = 0.012
 SPREAD_FOUR_BITS = 0.04  # which modules a quantiser to four bits leaves alone differs from checkpoint to checkpoint
 SPREAD_BYTES = 0.25 * GIB
@@ -38,7 +38,7 @@ def spread_bytes(scenario: Scenario, server: Server, weights: Any, needs: Workin
     grows with the accelerator."""
     total = usable_bytes(scenario.accelerator)
     loose = SPREAD_FOUR_BITS if scenario.model.quantization.default.bits <= 4 else SPREAD_WEIGHTS
-    squares = (loose * weights) ** 2 + SPREAD_BYTES**2 + (SPREAD_SHARE * total) ** 2
+    squares = (loose * weights) ** 2 + SPREAD_BYTES**2 + (SPREAD_SHARE * total) ** 2 + server.unsure_bytes**2
     for name in ("activations", "encoder", "libraries", "graphs"):
         squares = squares + (SPREAD[name] * getattr(needs, name)) ** 2
     return np.sqrt(squares)

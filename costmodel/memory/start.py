@@ -47,7 +47,7 @@ def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> 
     needs = working(scenario, layout, setting, server)
     available = available_bytes(scenario, server, weights, needs)
     length = blocks(server.length, scenario.engine.block_tokens) / server.cache_ranks
-    one = request(scenario, setting, stages, length, server.tokens, server.draft_tokens)
+    one = request(scenario, setting, stages, length, server.tokens, server.draft_tokens, server.draft_layers)
     given = np.floor(np.maximum(available, 0.0) / one.block_bytes)
     if server.cache_blocks is not None:
         given = np.full_like(given, float(server.cache_blocks))

@@ -17,21 +17,28 @@ from costmodel.stages import Stages
 # 3072 (vllm/model_executor/layers/quantization/mxfp4.py, create_weights rounds up to 256 for Triton and CUTLASS
 # kernels alike, 0.14). 64.38 GiB of gpt-oss-120b as loaded by 0.14 and 13.47 of gpt-oss-20b follow from it.
 MXFP4_TILE = 256
+# Marlin takes experts of which the model's width is a multiple of 256 and the inner one of 128 (the same function):
+# 2880 by 2880 become 3072 by 2944. 65.97 GiB of gpt-oss-120b as loaded by 0.10 follow within 0.2 %.
+MARLIN_TILE, MARLIN_WIDTH = 128, 256
 
 
 def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
     """Bytes of weights on the fullest accelerator."""
     twice = scenario.engine.memory.folded_copies
-    layers = [layer_bytes(kind, setting) + twice * folded_bytes(kind, setting) for kind in scenario.model.kinds]
+    card = scenario.accelerator
+    marlin = scenario.engine.name == "vllm" and not (
+        card.blackwell or (card.hopper and scenario.engine.memory.mxfp4_kernels == "triton")
+    )
+    layers = [layer_bytes(kind, setting, marlin) + twice * folded_bytes(kind, setting) for kind in scenario.model.kinds]
     return stages.largest(layers, *end_bytes(scenario, setting, stages))
 
 
-def layer_bytes(kind: Layer, setting: Setting) -> Any:
-    """Bytes of one layer on one rank."""
+def layer_bytes(kind: Layer, setting: Setting, marlin: bool = False) -> Any:
+    """Bytes of one layer on one rank. ``marlin``: its kernels compute experts in MXFP4."""
     total: Any = 0.0
     for op in kind.operations(setting):
         padded = isinstance(op, GroupedGemm) and op.format.name == "mxfp4"
-        total = total + op.weight_bytes * (_padding(kind, setting) if padded else 1.0)
+        total = total + op.weight_bytes * (_padding(kind, setting, marlin) if padded else 1.0)
     return total
 
 
@@ -44,9 +51,11 @@ def folded_bytes(kind: Layer, setting: Setting) -> Any:
     return m.heads / setting.layout.tp * (m.nope_dim + m.v_dim) * m.kv_rank * BF16.bytes_per_element
 
 
-def _padding(kind: Layer, setting: Setting) -> Any:
+def _padding(kind: Layer, setting: Setting, marlin: bool) -> Any:
     inner = getattr(kind.ffn, "inner", 0) / setting.layout.moe_tp
-    return np.ceil(inner / MXFP4_TILE) * MXFP4_TILE / inner
+    tile = MARLIN_TILE if marlin else MXFP4_TILE
+    wide = np.ceil(setting.hidden / MARLIN_WIDTH) * MARLIN_WIDTH / setting.hidden if marlin else 1.0
+    return np.ceil(inner / tile) * tile / inner * wide
 
 
 def end_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> tuple[Any, Any]:

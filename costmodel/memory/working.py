@@ -9,12 +9,16 @@ import numpy as np
 
 from costmodel.architecture import Setting
 from costmodel.blocks.mla import LatentAttention
+from costmodel.blocks.residual import HyperConnections
 from costmodel.layout import Layout
 from costmodel.memory.server import Server, graph_sizes
 from costmodel.operations import ACTIVATION_BYTES, Collective, GroupedGemm
 from costmodel.scenario import Scenario
 from costmodel.step import Step
 
+# Residual streams of hyper-connections alive at once, which are mixed in fp32: 3.91 GiB more of a pass with 8224 tokens
+# than with 2048 in start logs of DeepSeek-V4-Flash are 0.68 MB a token, of which streams of 65 kB are all but 0.1.
+HYPER_COPIES, HYPER_BYTES = 8.0, 4.0
 LOGIT_BYTES = 4.0  # samplers work on fp32 logits (vllm/v1/sample/sampler.py, vLLM 0.33)
 
 
@@ -80,6 +84,8 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
             greediest = greediest + _expanded(kind.mixer, layout, constants.latent_tokens)
             break
     residual = 2.0 * step.tokens * model.hidden * ACTIVATION_BYTES
+    streams = max((k.residual.streams for k in model.kinds if isinstance(k.residual, HyperConnections)), default=0)
+    residual = residual + HYPER_COPIES * step.tokens * streams * model.hidden * HYPER_BYTES
     logits = constants.logits_copies * server.sequences * model.vocabulary * LOGIT_BYTES
     return residual + np.maximum(greediest, logits + constants.held_workspaces * experts)
 

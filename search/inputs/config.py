@@ -16,6 +16,8 @@ from search.base.errors import InputError
 from search.inputs.checks import choice, number
 from search.inputs.derived import checked, not_empty
 from search.inputs.efficiency_laws import read_law
+from search.inputs.engine_versions import of_version
+from search.inputs.hardware_catalog import load_engine
 from search.inputs.meant import meant
 from search.inputs.models import ConfigError, ReadModel, read_architecture, read_checkpoint
 from search.inputs.schema import (
@@ -115,6 +117,9 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
     """Everything that a plan is scored against."""
     accelerator = read_hardware(config.hardware)
     engine = read_engine(config.engine)
+    if engine.name == "vllm" and config.engine.version:
+        usual = read_engine(load_engine("vllm")).memory
+        engine = of_version(engine, config.engine.version, model, usual)
     return Scenario(
         model=model,
         accelerator=accelerator,

@@ -12,10 +12,13 @@ TOLD = ("max_batched_tokens", "block_tokens", "stream_interval", "hold_steps")
 
 
 def with_engine(config: Config, engine: str) -> Config:
-    """The engine's own constants, unless the configuration has some of the same engine."""
+    """The engine's own constants, unless the configuration has some of the same engine; a version that somebody set
+    stays."""
     if config.engine.name == engine:
         return config
-    return replace(config, engine=load_engine(engine))
+    own, set_ = load_engine(engine), config.engine.version
+    usual = load_engine(config.engine.name).version
+    return replace(config, engine=own if set_ in ("", usual) else replace(own, version=set_))
 
 
 def as_launched(config: Config, engine: str) -> Config:

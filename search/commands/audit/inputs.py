@@ -13,6 +13,7 @@ from search.commands.audit.command import Command
 from search.inputs.compose import composed
 from search.inputs.models import ConfigError, find_model
 from search.inputs.models.catalog import load_entry, plain
+from search.inputs.own_engine import with_engine
 from search.inputs.saved_run import CONFIG_FILE, read_run
 from search.inputs.schema import Config, ModelConfig
 
@@ -69,6 +70,24 @@ def with_model(config: Config, command: Command, overrides: Sequence[str]) -> tu
         return replace(config, model=ModelConfig(**entry)), told
     told += f", weights={cast} as the name {command.model.rstrip('/').rsplit('/', 1)[-1]!r} says"
     return replace(config, model=ModelConfig(**{**entry, "weights": cast})), told
+
+
+# Where a text names the engine's version: an image's tag, a pinned package, the flag of a start script.
+_VERSIONS = {
+    "vllm": r"(?:vllm-openai[\w.-]*:v?|\bvllm==|--engine-version[= ]v?|\bengine\.version=v?)(\d+\.\d+(?:\.\d+)?)",
+    "sglang": r"(?:/sglang:v?|\bsglang(?:\[\w+\])?==|--engine-version[= ]v?|\bengine\.version=v?)(\d+\.\d+(?:\.\d+)?)",
+}
+
+
+def with_version(config: Config, engine: str, text: str, overrides: Sequence[str]) -> tuple[Config, tuple[str, ...]]:
+    """The configuration with the version that the command's text names, unless an override does; and a line that says
+    so."""
+    found = re.search(_VERSIONS[engine], text) if engine in _VERSIONS else None
+    if found is None or any(re.match(r"^[+]{0,2}engine\.version=", o) for o in overrides):
+        return config, ()
+    config = with_engine(config, engine)
+    config = replace(config, engine=replace(config.engine, version=found[1]))
+    return config, (f"engine.version {found[1]}: as the command names it",)
 
 
 def published_names(model: str) -> list[str]:

@@ -16,7 +16,7 @@ from costmodel.engine import ENGINES
 from search.base.errors import InputError
 from search.commands.audit.audited import Audit, audit_command, audit_plan, with_measured
 from search.commands.audit.command import read_command
-from search.commands.audit.inputs import read_config, split_words, with_model
+from search.commands.audit.inputs import read_config, split_words, with_model, with_version
 from search.commands.audit.settings import launched
 from search.inputs.plan_reader import MOST_CLAIMED
 
@@ -58,9 +58,10 @@ def run(options: argparse.Namespace) -> tuple[list[Audit], str]:
     if commands:
         command = read_command(*commands[0], options.command)
         config, model = with_model(config, command, overrides)
+        config, version = with_version(config, *commands[0], overrides)
         found = launched(command, config, _whole("--replicas", options.replicas, 1))
         batch = None if options.batch is None else _whole("--batch", options.batch, 1)
-        return [with_measured(audit_command(command, found, claims, batch, (model,)), measurements)], origin
+        return [with_measured(audit_command(command, found, claims, batch, (model, *version)), measurements)], origin
     if options.replicas is not None:
         raise InputError("--replicas: a plan says its own, layout.dp; it is for --vllm, --sglang and --trtllm")
     from search.inputs.plan_reader import read_plan_file

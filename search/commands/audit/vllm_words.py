@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from search.commands.audit.reader import Launched, Reader
 from search.inputs.engine_defaults import VLLM_MEMORY, vllm_budgets, vllm_graphs
+from search.inputs.engine_versions import version_of, vllm_share
 
 # Backends that send a token to the ranks of its experts (vllm/config/parallel.py All2AllBackend, 0.33).
 SPREADING = (
@@ -36,7 +37,8 @@ class VllmReader(Reader):
         self._engine(captured_tokens=graphs)
         self._tell(captured=graphs)
         self._backend(spread, groups)
-        self._memory(c.share("memory"), VLLM_MEMORY)
+        version = version_of(self.config.engine.version)
+        self._memory(c.share("memory"), VLLM_MEMORY if version is None else vllm_share(version))
         self._cache()
         self._context_parallel(tp)
         self._formats()

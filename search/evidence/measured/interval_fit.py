@@ -184,8 +184,8 @@ def write_intervals(factors: dict[str, Bounds], rows: int) -> None:
     """``conf/intervals.yaml``."""
     source = (
         f"residuals of {rows} closed-loop rows, each predicted without its model, system and engine version in the "
-        "fit, widened for the choice of terms (docs/fidelity.md); accelerators and published figures: docs/published.md; "
-        f"layout: assumption, the widest of the others, its logarithm times {WIDENED}"
+        "fit, widened for the choice of terms (docs/fidelity.md); accelerators and published figures: "
+        f"docs/published.md; layout: assumption, the widest of the others, its logarithm times {WIDENED}"
     )
     lines = [
         "# Written by `python -m search fidelity FILE --published FILE --write`: docs/fidelity.md.",

@@ -36,6 +36,7 @@ CARDS: dict[str, tuple[int, str]] = {
     "rtx 5090": (32607, "rtx_pro_6000"), "rtx 5090 laptop": (24463, "rtx_pro_6000"),
     "rtx pro 5000": (48935, "rtx_pro_6000"), "rtx pro 4500": (32623, "rtx_pro_6000"),
     "rtx pro 4000": (24467, "rtx_pro_6000"), "rtx pro 6000": (97887, "rtx_pro_6000"),
+    "arc pro b70": (32768, "mi300x"), "arc pro b60": (24576, "mi300x"),
     "gb10": (124600, "rtx_pro_6000"), "dgx spark": (124600, "rtx_pro_6000"),
 }  # fmt: skip
 UNIFIED = ("gb10", "dgx spark", "jetson", "strix halo", "thor")  # memory shared with the host

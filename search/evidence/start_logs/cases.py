@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from costmodel.architecture import Architecture, Setting
-from costmodel.blocks.compressed import CompressedAttention
+from costmodel.architecture import Architecture
 from costmodel.blocks.delta_attention import KimiDeltaAttention
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mamba import Mamba2
@@ -21,15 +20,16 @@ from costmodel.lengths import FixedLengths
 from costmodel.memory import Server
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
-from costmodel.working_memory import WorkingMemory
+from costmodel.working_memory import GIB
 from search.base.errors import InputError
 from search.evidence.start_logs.cards import card_of, shared_memory
-from search.evidence.start_logs.models import architecture_of, encoder_bytes_of
+from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of
 from search.evidence.start_logs.rows import StartLog
-from search.evidence.start_logs.versions import LATEST, version_of, vllm_memory, vllm_of, vllm_share
+from search.evidence.start_logs.versions import vllm_of
 from search.inputs.config import read_cluster, read_engine
 from search.inputs.efficiency_laws import load_law
 from search.inputs.engine_defaults import TRTLLM_MEMORY, sglang_chunk, sglang_graphs, sglang_static, vllm_budgets
+from search.inputs.engine_versions import LATEST, unlike_blocks, version_of, vllm_memory, vllm_share
 from search.inputs.hardware_catalog import load_cluster, load_engine
 from search.inputs.models.catalog import plain
 
@@ -39,17 +39,22 @@ DS_MLA = replace(
 )  # 656 bytes a token: fp8_ds_mla's scales and bf16 keys
 MAMBA_RATIO = 0.9  # sglang --mamba-full-memory-ratio: states' share of the pool over that of tokens (0.5.23)
 ASSUMED_LENGTH = 8192
+# assumption: a DFlash drafter has five layers as wide as the model (12 width^2 parameters each), its tables and head
+# being the model's; 1.0 billion beside a width of 4096.
+DFLASH_LAYERS = 5
+UNPRINTED, UNIFIED_SPREAD = 0.02, 0.04
 
 
 @dataclass(frozen=True)
 class Case:
     """What predicts a log. ``cache_share``: the part of the free memory that is for cached tokens (the rest for
-    recurrent states, where an engine keeps them apart)."""
+    recurrent states, where an engine keeps them apart). ``drafter_bytes``: loaded beside the model, of one rank."""
 
     scenario: Scenario
     plan: Plans
     server: Server
     cache_share: float = 1.0
+    drafter_bytes: float = 0.0
 
 
 def case_of(row: StartLog, models: Path | None = None) -> Case:
@@ -65,10 +70,12 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
     plan = _plan(row, model, name)
     engine = read_engine(load_engine(name))
     if name == "vllm":
-        engine = replace(engine, memory=_paged(vllm_memory(engine.memory, version), model, version))
+        engine = replace(engine, memory=unlike_blocks(vllm_memory(engine.memory, version), model, version))
     if name == "trtllm":
         engine = replace(engine, memory=replace(engine.memory, paging="whole"))
     server = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[name](row, card, model, plan, version)
+    drafter = server.draft_bytes
+    server = replace(server, draft_bytes=drafter + _table(row), unsure_bytes=_unsure(row, card))
     scenario = Scenario(
         model=model,
         accelerator=card,
@@ -79,14 +86,12 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
         law=in_engine(load_law("class_default"), engine, card, model),
     )
     if name == "sglang" and model.has_mixer(GatedDeltaNet, KimiDeltaAttention, Mamba2):
-        return Case(scenario, plan, *_with_states(row, scenario, plan, server))
-    return Case(scenario, plan, server)
+        return Case(scenario, plan, *_with_states(row, scenario, plan, server), drafter)
+    return Case(scenario, plan, server, drafter_bytes=drafter)
 
 
 def _model(row: StartLog, models: Path | None) -> Architecture:
     model = architecture_of(row.model, row.weights, models)
-    if model.has_mixer(CompressedAttention):
-        raise InputError("blocks of compressed attention (DeepSeek V4) are not modelled")
     if "language-model-only" in row.flags.lower():
         model = replace(model, vision_parameters=0)
     if "mm-encoder-tp-mode data" in row.flags.lower():  # whole on every rank
@@ -129,22 +134,39 @@ def _draft(row: StartLog, model: Architecture) -> float:
     """Bytes of a drafter: the checkpoint's own module for predicting further tokens."""
     if re.search(r"\bno (mtp|speculation)", row.flags, re.I):
         return 0.0
-    if re.search(r"\bmtp\b|eagle|dspark|speculative", row.flags, re.I):
-        # Quantisers to four bits leave the module in bf16.
+    if re.search(r"\bmtp\b|eagle|dspark|speculative", row.flags, re.I) or _draft_layers(row):
+        # Quantisers to four bits leave the module in bf16; experts released in four bits are so there too.
         stored = model.quantization.default
-        return model.mtp_parameters * (stored if stored.bits > 4 else BF16).bytes_per_element
+        kept = model.quantization.of("experts.down") if model.has_experts and stored.bits > 4 else stored
+        parameters = model.mtp_parameters * max(_draft_layers(row), 1)
+        return parameters * (kept if stored.bits > 4 else BF16).bytes_per_element
     if re.search(r"dflash", row.flags, re.I):
-        raise InputError("a drafter of its own is not modelled")
+        return DFLASH_LAYERS * 12.0 * model.hidden**2 * BF16.bytes_per_element
     return 0.0
 
 
-def _offloaded(row: StartLog) -> None:
-    if re.search(r"offload", row.flags, re.I) and not re.search(r"kv.offload", row.flags, re.I):
+def _table(row: StartLog) -> float:
+    """Bytes of a table of embeddings a layer, whole on every rank, which is in host memory unless a log says that it is
+    not."""
+    return table_bytes_of(row.model) if re.search(r"table on the GPU", row.flags) else 0.0
+
+
+def _unsure(row: StartLog, card: Accelerator) -> float:
+    """One standard deviation of what lies outside of any term: a share that the log does not show (2 % of the memory),
+    a host in the same memory (4 %, of the starts of DeepSeek-V4 and Qwen3 on GB10)."""
+    unprinted, shared = row.fraction is None, shared_memory(row.gpu)
+    return float(np.hypot(UNPRINTED * unprinted, UNIFIED_SPREAD * shared) * card.memory_bytes)
+
+
+def _offloaded(row: StartLog) -> float:
+    """Bytes of the weights in host memory, of one rank (``--cpu-offload-gb``)."""
+    given = re.search(r"cpu.offload.gb[= ](\d+(?:\.\d+)?)", row.flags, re.I)
+    if given is None and re.search(r"(?<!kv.)(?<!ple.cpu.)offload", row.flags, re.I):
         raise InputError("weights in host memory are not modelled")
+    return float(given[1]) * GIB if given else 0.0
 
 
 def _vllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, version: tuple[int, int]) -> Server:
-    _offloaded(row)
     tokens, sequences = vllm_budgets(card)
     length = float(row.length or model.max_position or ASSUMED_LENGTH)
     if version < (0, 9):
@@ -160,7 +182,9 @@ def _vllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, ve
         cache_ranks=int(ranks[1]) if ranks else 1,
         draft_bytes=_draft(row, model) / float(plan.tp[0]),
         draft_tokens=_drafted(row),
+        draft_layers=_draft_layers(row),
         encoder_bytes=encoder_bytes_of(row.model),
+        host_bytes=_offloaded(row),
         shortens=row.length is None,  # a flag that the log does not show may have set it
     )
 
@@ -211,12 +235,14 @@ def _with_states(row: StartLog, scenario: Scenario, plan: Plans, server: Server)
     return server, 1.0 / (1.0 + (float(found[1]) if found else MAMBA_RATIO))
 
 
-def _paged(memory: WorkingMemory, model: Architecture, version: tuple[int, int]) -> WorkingMemory:
-    """Before 0.21, blocks of layers with other heads could not be made equal, and windows were kept whole (vLLM issue
-    43308: the tokens of Gemma 4 rise 9.5 times with 0.21)."""
-    setting = Setting.single(model)
-    sizes = {float(np.sum(k.mixer.cache_bytes(setting, 1.0))) for k in model.kinds if k.mixer is not None} - {0.0}
-    return replace(memory, paging="whole") if version < (0, 21) and len(sizes) > 1 else memory
+def _draft_layers(row: StartLog) -> int:
+    """Layers of a drafter whose windows share DeepSeek-V4's pool: DSpark has three (its 46 windows are dealt by 23, as
+    1.93 GiB for 262,144 tokens and 143,599 tokens of 8.07 GiB in start logs say), a module for further tokens one."""
+    if re.search(r"\bno (mtp|speculation)", row.flags, re.I):
+        return 0
+    if re.search(r"dspark", f"{row.flags} {row.model}", re.I):
+        return 3
+    return int(re.search(r"\bmtp\b", row.flags, re.I) is not None)
 
 
 def _drafted(row: StartLog) -> int:

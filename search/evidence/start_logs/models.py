@@ -12,8 +12,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from costmodel.architecture import Architecture, LayerRun, Quantization
+from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mla import LatentAttention
 from costmodel.blocks.moe import MoeFfn
+from costmodel.blocks.residual import HyperConnections
 from costmodel.formats import BF16, FORMATS, WeightFormat
 from search.base.errors import InputError
 from search.base.paths import conf_dir
@@ -26,7 +28,13 @@ SUFFIXES = (
     "w4a16",
     "nvfp4", "mxfp4", "fp4", "gguf", "q8_0", "q4_k_m", "autoround", "dynamic", "quantized", "2501", "2503", "2506",
     "2507", "2508", "2512", "0528", "0324", "0731", "qat", "bnb", "unsloth", "thinking", "exl3", "marlin", "block",
+    "w4a4", "w8a8", "w8a16", "int3", "g32", "g128", "gs128", "group", "mixed", "modelopt", "compressed", "tensors",
+    "torchao", "turbo", "sehyo", "autofp8", "redhat", "preview", "text", "only", "reap", "mtp", "eagle3", "dflash",
+    "dflash2", "dspark", "6bit", "3bit", "2bit", "q4_0", "q5_k_m", "q6_k", "q4", "q8", "smoothquant", "asym",
+    "sym", "heretic", "abliterated", "uncensored", "2410", "2411", "2407", "2409", "2505", "2509", "2510", "2511",
+    "2601", "2602", "2603", "bnb-4bit", "nf4", "official", "original", "published", "release", "marlin24",
 )  # fmt: skip
+AWQ_32 = FORMATS["int4"].grouped(2.0, 32)  # llm-compressor's, symmetric, in the groups that experts' widths ask for
 AWQ = FORMATS["int4"].grouped(2.5, 128)  # a bf16 scale and a four-bit zero point for 128 elements
 GGUF_Q8 = replace(FORMATS["int8"], scale_bytes_per_element=2 / 32)  # one half a block of 32 (llama.cpp, Q8_0)
 
@@ -36,17 +44,20 @@ def architecture_of(name: str, weights: str, folder: Path | None) -> Architectur
     stored = _format(weights, name)
     forms = _spellings(name)
     try:
-        return _in_format(_find(forms, folder, None if stored is None else stored.name), stored)
+        return _in_format(_find(forms, folder, None if stored is None else stored.name), stored, name, weights.lower())
     except ConfigError as error:
         raise InputError(f"model {name!r}: {error}") from error
 
 
 def _spellings(name: str) -> list[str]:
     """The name as printed, then without its quantiser's and tuner's suffixes, one after the other."""
-    short = re.sub(r"\(.*?\)", "", name).strip().rsplit("/", 1)[-1].split(" ")[0].removesuffix(".gguf")
-    words = re.sub(r"\(.*?\)|'.*?'", "", name).strip().rsplit("/", 1)[-1].split()
-    quoted = re.findall(r"'([^']+)'", name)
-    forms = [name, short]
+    named = re.sub(r"[-_.]quantized[-_.]", "-", name.split(" + ")[0].rstrip("/ "))  # a drafter is named beside
+    cached = re.search(r"models--(.+?)--(.+?)(?:/|$)", named)  # a path in Hugging Face's cache
+    named = f"{cached[1]}/{cached[2]}" if cached else named
+    short = re.sub(r"\(.*?\)", "", named).strip().rsplit("/", 1)[-1].split(" ")[0].removesuffix(".gguf")
+    words = re.sub(r"\(.*?\)|'.*?'", "", named).strip().rsplit("/", 1)[-1].split()
+    quoted = re.findall(r"'([^']+)'", named)
+    forms = [name, named, short]
     for whole in ("-".join(words), *quoted):
         forms += _shorter(whole)
     return list(dict.fromkeys([*forms, *_shorter(short)]))
@@ -107,7 +118,26 @@ def _entry(key: str) -> Architecture:
     else:
         base = read_architecture(entry["published"], name=key).architecture
     base = replace(base, vision_parameters=entry.get("vision", base.vision_parameters))
-    return _changed(base, entry.get("experts"), entry.get("indexers"))
+    return _streamed(_changed(base, entry.get("experts"), entry.get("indexers")), entry.get("streams"))
+
+
+def _streamed(model: Architecture, streams: int | None) -> Architecture:
+    """With so many residual streams, and latents whose rotary part is no more than the rest of a head's query."""
+    if streams is None:
+        return model
+    runs = []
+    for run in model.runs:
+        mixer = run.layer.mixer
+        if isinstance(mixer, LatentAttention):
+            mixer = replace(mixer, nope_dim=mixer.nope_dim + mixer.rope_dim, rope_dim=0)
+        runs.append(replace(run, layer=replace(run.layer, mixer=mixer, residual=HyperConnections(streams))))
+    return replace(model, runs=tuple(runs))
+
+
+def table_bytes_of(name: str) -> float:
+    """A table of embeddings a layer, which an engine may keep in host memory, where the list of models has one."""
+    entries = [_listed()[plain(form)] for form in _spellings(name) if plain(form) in _listed()]
+    return float(entries[0].get("table", 0.0)) if entries else 0.0
 
 
 def _changed(model: Architecture, experts: int | None, indexers: int | None) -> Architecture:
@@ -133,6 +163,7 @@ def _format(weights: str, name: str) -> WeightFormat | None:
         (("gguf", "bnb", "bitsandbytes"), ""),
         (("nvfp4",), FORMATS["nvfp4"]),
         (("mxfp4",), FORMATS["mxfp4"]),
+        (("awq int4 (compressed", "awq (compressed"), AWQ_32),
         (("awq",), AWQ),
         (("int4", "w4a16", "gptq"), FORMATS["int4"]),
         (("int8", "w8a8"), FORMATS["int8"]),
@@ -147,9 +178,12 @@ def _format(weights: str, name: str) -> WeightFormat | None:
     return None
 
 
-def _in_format(model: Architecture, stored: WeightFormat | None) -> Architecture:
+def _in_format(model: Architecture, stored: WeightFormat | None, name: str, weights: str) -> Architecture:
     """The checkpoint's own modules in the printed format where it is quantised already, else all linear layers."""
     own = model.quantization
+    if stored is not None and stored.bits == 8 and own.default.bits == 8 and "fp8" in plain(name):
+        modules = {m: own.default if f.bits == 4 else f for m, f in own.modules.items()}  # experts too
+        return replace(model, quantization=replace(own, modules=modules))
     if stored is None or own.default.name == stored.name:
         return model
     if stored is BF16:
@@ -158,10 +192,29 @@ def _in_format(model: Architecture, stored: WeightFormat | None) -> Architecture
         return model if own.default.name in ("fp8_block", "mxfp4") or stored.bits == 8 else _swapped(model, stored)
     if stored is GGUF_Q8:
         return replace(model, quantization=Quantization(stored))  # its tables too
-    kept = {}
+    return replace(model, quantization=Quantization.linear_layers(stored, **_left_out(model, stored, weights)))
+
+
+def _left_out(model: Architecture, stored: WeightFormat, weights: str) -> dict[str, WeightFormat]:
+    """Modules that quantisers to four bits store otherwise, by the kind of model, as lists of exclusions in released
+    checkpoints say (``quantization_config`` of the catalog's entries in NVFP4, docs/memory.md)."""
     if stored.name == "nvfp4" and model.has_mixer(LatentAttention):  # NVIDIA's checkpoints of DeepSeek and GLM
-        kept = {"attention": BF16, "shared": BF16, "ffn": BF16}
-    return replace(model, quantization=Quantization.linear_layers(stored, **kept))
+        return {"attention": BF16, "shared": BF16, "ffn": BF16, **_linear(BF16)}
+    if stored.name == "nvfp4" and model.has_mixer(GatedDeltaNet) and model.has_experts:  # experts alone
+        return {"attention": BF16, "shared": BF16, **_linear(BF16)}
+    if stored.name == "nvfp4" and model.has_mixer(GatedDeltaNet) and "modelopt" in weights:  # of Qwen3.6
+        return {"attention": FORMATS["fp8"], "head": stored, **_linear(FORMATS["fp8"])}
+    if stored.name == "nvfp4" and model.has_mixer(GatedDeltaNet):  # llm-compressor's recipes for such models
+        return _linear(BF16)
+    if stored.name == "nvfp4" and plain(model.name).startswith(("gemma4", "googlegemma4")):  # of Gemma 4
+        return {"attention": BF16, **({"ffn": BF16, "shared": BF16} if model.has_experts else {})}
+    if stored in (AWQ, AWQ_32) and model.has_experts:  # llm-compressor's recipes for experts
+        return {"attention": BF16, "shared": BF16, "ffn": BF16, **_linear(BF16)}
+    return {}
+
+
+def _linear(stored: WeightFormat) -> dict[str, WeightFormat]:
+    return dict.fromkeys(("linear_attention", "mamba"), stored)
 
 
 def _swapped(model: Architecture, stored: WeightFormat) -> Architecture:

@@ -70,7 +70,7 @@ def _predict(row: StartLog, models: Path | None) -> Prediction:
     share = case.server.fraction * usable_bytes(case.scenario.accelerator) / GIB
     return Prediction(
         row,
-        weights_gib=gib(start.weights_bytes),
+        weights_gib=gib(start.weights_bytes + case.drafter_bytes),
         cache_gib=gib(start.available_kv_bytes) * part,
         low_gib=gib(start.low) * part,
         high_gib=gib(start.high) * part,

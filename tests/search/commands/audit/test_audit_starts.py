@@ -156,8 +156,8 @@ def test_folders_name_their_model(path: str, names: list[str]) -> None:
         ("Qwen/Qwen3-14B-AWQ", "Qwen3-14B", "int4"),
         ("someone/Qwen3-8B-FP8-dynamic", "Qwen3-8B", "fp8"),
         ("someone/Qwen3-8B-GPTQ-Int8", "Qwen3-8B", "int8"),
-        ("Qwen/Qwen2.5-72B-FP8", "Qwen2.5-72B", "fp8_block"),
-        ("/models/Qwen3-4B-NVFP4/", "Qwen3-4B", "nvfp4"),
+        ("Qwen/Qwen3.5-9B-FP8", "Qwen3.5-9B", "fp8_block"),
+        ("/models/SmolLM3-3B-NVFP4/", "SmolLM3-3B", "nvfp4"),
     ],
 )
 def test_a_name_says_how_weights_are_stored(audited: Audited, name: str, base: str, weights: str) -> None:
@@ -175,3 +175,17 @@ def test_states_of_recurrent_layers_take_blocks(audited: Audited) -> None:
     found = audited("vllm", f"{command} --max-num-seqs 8000 --max-num-batched-tokens 8192", H100)
     assert (found["starts"], found["rules"], found["code"]) == (False, ["vllm.state_blocks"], 1)
     assert audited("vllm", f"{command} --max-num-seqs 64", H100)["starts"] is True
+
+
+TUNED = "--model openai/gpt-oss-120b --gpu-memory-utilization 0.95 --max-num-batched-tokens 1024"
+
+
+def test_the_version_that_a_command_names(audited: Audited) -> None:
+    """vLLM 0.11 left 1.71 GiB on one H100 (vLLM issue 27508); the sampler and Marlin's padding take less since."""
+    now = audited("vllm", f"docker run vllm/vllm-openai:latest {TUNED}", H100)
+    then = audited("vllm", f"docker run vllm/vllm-openai:v0.11.0 {TUNED}", H100)
+    assert then["starts"] is False and then["rules"] == ["start.cache_holds_a_request"]
+    assert now["starts"] is not False
+    told = audited("vllm", f"docker run vllm/vllm-openai:v0.30.0 {TUNED}", H100, "engine.version=0.11.0")
+    assert told["starts"] is False
+    assert audited("vllm", f"pip install vllm==0.11.0 && vllm serve {TUNED}", H100)["starts"] is False
