@@ -19,9 +19,10 @@ import numpy as np
 from costmodel.engine import ENGINES
 from costmodel.laws import ShapedLaw
 from costmodel.plans import Array
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
-from search.base.whole_file import put_text
+from search.base.whole_file import put_text, usable_out
 from search.evidence.measured.fitting import SHARED, Fitted, Posterior, apply, centred, fit_around, generation
 from search.evidence.measured.grouped import Read, measured, predict, read_cases
 from search.evidence.measured.rows import Measurement
@@ -57,8 +58,10 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_
         )
     engine = engines[0]
     for flag, path in (("--out", out), ("--hardware-out", hardware_out)):
-        if path is not None and path.exists():
-            raise InputError(f"{flag} {path}: exists; give a file that does not")
+        if path is not None:
+            usable_out(flag, path, new=True)
+    if hardware_out is not None and hardware_out.resolve() == out.resolve():
+        raise InputError(f"--hardware-out {hardware_out}: is --out too; give another file")
     centres: Fitted = {**centred(load_engine(engine)), **(_accelerator(read) if hardware_out else {})}
     everything = np.array([i in read.cases for i in range(len(rows))])
     posterior = fit_around(read, everything, centres)
@@ -170,9 +173,7 @@ def _deployment(options: argparse.Namespace) -> Deployment | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="servefront calibrate", description="Fit an engine's constants to your own benchmark runs."
-    )
+    parser = Parser(prog="servefront calibrate", description="Fit an engine's constants to your own benchmark runs.")
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUNS", help="JSON, JSONL or CSV files")
     parser.add_argument("--out", type=Path, required=True, metavar="ENGINE.yaml", help="the engine file to write")
     parser.add_argument("--hardware-out", type=Path, metavar="HARDWARE.yaml", help="fit the accelerator's constant too")

@@ -8,8 +8,6 @@ on a family with the quantiles of the others. ``--write`` puts them into ``conf/
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from costmodel.launches import in_engine
 from costmodel.scenario import Scenario
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.evidence.measured.cases import Case
 from search.evidence.measured.families import option, ranking, regret
@@ -48,9 +47,7 @@ from search.inputs.hardware_catalog import load_engine, load_hardware
 
 def main(argv: list[str]) -> int:
     """Print the tables of docs/fidelity.md; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="servefront fidelity", description="How far predictions are off where nothing was fitted."
-    )
+    parser = Parser(prog="servefront fidelity", description="How far predictions are off where nothing was fitted.")
     parser.add_argument("file", type=Path, help="measurements in the schema of silicon_dev.csv")
     parser.add_argument("--published", type=Path, help="published figures: intervals of the two classes for them")
     parser.add_argument(
@@ -69,8 +66,9 @@ def main(argv: list[str]) -> int:
         printed = read_rows(options.published) if options.published else []
         peers = {path.name: [p.measurement.id for p in read_peer(path, read.rows)] for path in options.compare}
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return InputError.exit_code
+        from search.commands.search import fail
+
+        return fail(str(error), InputError.exit_code)
     report(read, printed, options.steps, peers, write=options.write)
     return 0
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from search.base.arguments import Parser
 from search.base.errors import InputError
+from search.base.whole_file import usable_out
 from search.evidence.measured.peers import read_peer
 from search.evidence.measured.predict import predict
 from search.evidence.measured.predictions_file import id_column, write_predictions
@@ -33,6 +35,8 @@ def main(argv: list[str]) -> int:
     try:
         if options.models is not None and not options.models.is_dir():
             raise InputError(f"--models {options.models}: not a folder")
+        if options.out is not None:
+            usable_out("--out", options.out)
         if is_start_logs(options.file):
             return _start_logs(options)
         if kind_of(options.file) is not None:
@@ -86,7 +90,7 @@ def _read(path: Path) -> list[Measurement]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="servefront validate", description="Predict measured runs and print how far off the predictions are."
     )
     parser.add_argument(

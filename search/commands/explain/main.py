@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.inputs.saved_run import SavedRun, named_plan, read_run
 from search.inputs.schema import Config
@@ -39,9 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="servefront explain", description="Why a plan is, or is not, what a run recommends."
-    )
+    parser = Parser(prog="servefront explain", description="Why a plan is, or is not, what a run recommends.")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run of python -m search")
     parser.add_argument(
         "--plan",
