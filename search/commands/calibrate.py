@@ -30,6 +30,7 @@ from search.evidence.measured.runs import Deployment, read_runs
 from search.inputs.hardware_catalog import load_engine, load_hardware
 
 FOLDS = 5
+MOST_GPUS = 1_000_000
 UNDETERMINED = 0.2  # certainty below which a constant counts as not determined by the runs
 SUSTAINED = "sustained_share"  # the accelerator's constant
 FIGURES = ("TTFT", "TPOT", "tokens/s/GPU")
@@ -71,10 +72,12 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_
         sure = posterior.certainty[(owner, name)]
         note = "" if sure >= UNDETERMINED else "  not determined by these runs: stays near where it was"
         print(f"{name:24s} {centres[(owner, name)]:9.3g} -> {value:9.3g}   certainty {sure:.0%}{note}")
-    _write(out, _engine_fields(engine, posterior, len(read.cases)))
+    engine_fields = _engine_fields(engine, posterior, len(read.cases))
+    hardware_fields = _hardware_fields(read, posterior) if hardware_out is not None else {}
+    _write(out, engine_fields)
     print(f"\nWritten to {out}: put it into FOLDER/engine/ and run with --config-dir FOLDER engine={out.stem}")
     if hardware_out is not None:
-        _write(hardware_out, _hardware_fields(read, posterior))
+        _write(hardware_out, hardware_fields)
         print(f"Written to {hardware_out}: put it into FOLDER/hardware/ and add hardware={hardware_out.stem}")
     return 0
 
@@ -162,12 +165,17 @@ def _write(out: Path, fields: dict[str, Any]) -> None:
 def _deployment(options: argparse.Namespace) -> Deployment | None:
     if options.model is None or options.hardware is None or options.engine is None:
         return None
-    width = options.tp * options.attn_dp * options.pp
     for name in ("tp", "pp", "attn_dp", "ep"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name.replace('_', '-')}: {getattr(options, name)} is not allowed; give 1 or more")
+    width = options.tp * options.attn_dp * options.pp
+    gpus = width if options.gpus is None else options.gpus
+    if gpus < 1 or gpus > MOST_GPUS or gpus % width:
+        raise InputError(f"--gpus: {gpus} is not allowed; give a multiple of tp x attn-dp x pp = {width}")
+    if (options.tp * options.attn_dp) % options.ep:
+        raise InputError(f"--ep: {options.ep} is not allowed; give a divisor of tp x attn-dp")
     return Deployment(
-        options.model, options.hardware, options.engine, "", options.precision, options.gpus or width,
+        options.model, options.hardware, options.engine, "", options.precision, gpus,
         options.tp, options.pp, options.attn_dp, options.ep,
     )  # fmt: skip
 

@@ -62,7 +62,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--steps", type=int, default=8, help="evaluations of the fit with something left out")
     options = parser.parse_args(argv)
     try:
+        if options.steps < 1:
+            raise InputError(f"--steps: {options.steps} is not allowed; give 1 or more")
         read = read_cases(read_rows(options.file))
+        families = {row.family for i, row in enumerate(read.rows) if i in read.cases}
+        if len(families) < 2:
+            raise InputError(f"{options.file}: {len(families)} families of rows can be used; leaving one out takes two")
         printed = read_rows(options.published) if options.published else []
         peers = {path.name: [p.measurement.id for p in read_peer(path, read.rows)] for path in options.compare}
     except InputError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from search.base.errors import InputError
 from search.base.paths import conf_dir
 from search.inputs.bounded_file import read_bounded
-from search.inputs.plain_yaml import read_yaml
+from search.inputs.plain_yaml import read_yaml, texts
 
 MAX_BYTES = 1_000_000  # the longest file of the catalog has 15,000
 HYDRAS = ("mode", "run", "sweep", "sweeper", "verbose")  # what a file may say to Hydra
@@ -63,14 +62,14 @@ def check_file(path: Path, name: str) -> None:
     defaults = content.get("defaults", [])
     if not isinstance(defaults, list):
         raise InputError(f"{path}: defaults: {defaults!r} is not allowed; give a list of options")
-    for text in _texts(defaults):
+    for text in texts(defaults):
         _, _, target = text.partition("@")
         if _hydras(target) or "hydra/" in text:
             raise InputError(f"{path}: defaults: {text!r} configures Hydra itself, which a file of one's own may not")
     for key in content.get("hydra") or {}:
         if key not in HYDRAS:
             raise InputError(f"{path}: hydra.{key} is not allowed; allowed: {', '.join(HYDRAS)}")
-    for text in _texts(content):
+    for text in texts(content):
         if text in CALLS:
             raise InputError(f"{path}: key {text!r} is not allowed: it would run code")
         if RESOLVER.search(text) and not text.startswith(("${now:", "${run_name:")):
@@ -81,19 +80,6 @@ def check_file(path: Path, name: str) -> None:
 
 def _hydras(package: str) -> bool:
     return package.removeprefix("_global_.").partition(".")[0] == "hydra"
-
-
-def _texts(node: Any) -> Iterator[str]:
-    """Every key and every text in a value."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            yield from _texts(key)
-            yield from _texts(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _texts(value)
 
 
 def parser_line(error: Exception) -> str:

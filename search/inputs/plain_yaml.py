@@ -5,6 +5,8 @@ No tags, no aliases (a few lines of them expand to gigabytes), no key twice, no 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -14,11 +16,11 @@ from search.base.errors import InputError
 DEEPEST = 60  # levels; the deepest file of the catalog has six
 
 
-def read_yaml(key: str, raw: bytes, holder: str) -> Any:
+def read_yaml(key: str, raw: bytes, holder: str, *, floats: bool = False) -> Any:
     """The one document in ``raw``; ``InputError``, begun with ``key``, where it is none that ``holder`` ("a plan") may
-    be."""
+    be. ``floats``: ``1e-5`` is a number, as in configurations, not text, as in YAML 1.1."""
     try:
-        return yaml.load(raw.decode("utf-8"), Loader=_PlainLoader)
+        return yaml.load(raw.decode("utf-8"), Loader=_FloatLoader if floats else _PlainLoader)
     except UnicodeDecodeError as error:
         raise InputError(f"{key}: not utf-8: byte {error.start} is {raw[error.start]:#04x}") from None
     except ValueError as error:
@@ -59,6 +61,37 @@ class _PlainLoader(yaml.SafeLoader):
                 )
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        if ":" in node.value:  # YAML 1.1 counts in sixties
+            said = f"{node.value} would be the number {super().construct_yaml_int(node)}; put it in quotes"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
+
+
+class _FloatLoader(_PlainLoader):
+    """``1e-5`` is a number."""
+
+
+_FloatLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$", re.ASCII), list("-+.0123456789")
+)
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every key and every text in a value."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from texts(key)
+            yield from texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from texts(value)
 
 
 def _shown(value: Any) -> str:
