@@ -81,17 +81,18 @@ _FloatLoader.add_implicit_resolver(
 )
 
 
-def texts(node: Any) -> Iterator[str]:
-    """Every key and every text in a value."""
+def texts(node: Any, *, keys: bool = True) -> Iterator[str]:
+    """Every text in a value, and every key."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, dict):
         for key, value in node.items():
-            yield from texts(key)
-            yield from texts(value)
+            if keys:
+                yield from texts(key)
+            yield from texts(value, keys=keys)
     elif isinstance(node, list):
         for value in node:
-            yield from texts(value)
+            yield from texts(value, keys=keys)
 
 
 def _shown(value: Any) -> str:

@@ -94,7 +94,7 @@ def _check_own(found: dict[str, Any]) -> None:
     for i, plan in enumerate(baselines if isinstance(baselines, list) else ()):
         if isinstance(plan, str):
             raise InputError(f"baselines[{i}]: names a file; a run holds its baselines itself")
-    for text in texts(found):
+    for text in texts(found, keys=False):  # keys are never looked up
         if any(len(slashes) % 2 == 0 for slashes in re.findall(r"(\\*)\$\{", text)):
             raise InputError(f"{shown(text)} is not allowed; a run's values stand for themselves")
 
