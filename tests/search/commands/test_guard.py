@@ -26,7 +26,7 @@ HARDWARE = {
     "vendor: *a": "aliases",
     "defaults: 1": "defaults: 1",
     "vendor: !!python/object:os.x {}": "tag",
-    "vendor: ${oc.env:HOME}": "not to the environment",
+    "vendor: ${oc.env:HOME}": "may refer to its own values",
     "x: {_target_: pathlib.Path.touch}": "run code",
     "hydra: {callbacks: {x: {}}}": "hydra.callbacks",
     "# @package hydra.job_logging\nversion: 1": "Hydra itself",
