@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from costmodel.forward import OperationTime, tally
+from costmodel.forward import OperationTime, host_seconds, tally
 from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
@@ -55,17 +55,18 @@ def breakdown(scenario: Scenario, plan: Plans) -> list[Part]:
     groups += [(1, model.head(setting))]
     tallies = [(calls, tally(ops, step, scenario, detail=True)) for calls, ops in groups]
     parts: list[Part] = []
-    for phase, row in PHASES.items():
+    for phase, passes in PHASES.items():
+        rows = (MIXED, DECODE) if passes == MIXED and scenario.unmixed else (passes,)
         merged: dict[tuple[str, str], Part] = {}
-        for calls, total in tallies:
-            for op in total.operations:
-                part = _part(phase, op, calls, row)
-                key = (part.name, part.kind)
-                merged[key] = _sum(merged[key], part) if key in merged else part
+        host = 0.0
+        for row in rows:
+            for calls, total in tallies:
+                for op in total.operations:
+                    part = _part(phase, op, calls, row)
+                    key = (part.name, part.kind)
+                    merged[key] = _sum(merged[key], part) if key in merged else part
+            host += float(host_seconds(engine, step.at(row))[0]) + engine.layer_overhead_s * model.layer_count
         parts += [p for p in merged.values() if p.seconds > 0.0]
-        samples = float(step.samples[row, 0])
-        host = engine.step_overhead_s + engine.sequence_overhead_s * samples
-        host += engine.layer_overhead_s * model.layer_count
         if host > 0.0:
             parts.append(Part(phase, "host", "overhead", 1, host, 0.0, 0.0, 0.0, 0.0, "overhead"))
     return parts

@@ -11,8 +11,8 @@ from costmodel.working_memory import UNKNOWN_MEMORY, WorkingMemory
 
 ENGINES = ("vllm", "sglang", "trtllm")
 ALL_REDUCE = ("custom", "trtllm", "sglang")  # costmodel.all_reduce.KERNELS
-EXPERT_KERNELS = ("any", "vllm", "sglang", "cutlass", "generated")  # costmodel.launches.EXPERT_KERNELS
-INPUT_QUANTISATION = ("apart", "fused", "fp4_norms_apart")  # costmodel.launches.INPUT_QUANTISATION
+EXPERT_KERNELS = ("any", "vllm", "sglang", "cutlass", "generated", "triton")  # costmodel.launches.EXPERT_KERNELS
+INPUT_QUANTISATION = ("apart", "fused", "fp8", "fp4_norms_apart")  # costmodel.launches.INPUT_QUANTISATION
 FP8_PRODUCTS = ("cutlass", "cublas")  # costmodel.launches.FP8_PRODUCTS
 PREFILL_GRAPHS = ("counted", "breakable", "piecewise")  # costmodel.graphs.captured_tokens
 
@@ -93,7 +93,7 @@ class Engine:
         str,
         Choice(
             "apart: a kernel of its own quantises the input of a product; fused: norms, activations and attention "
-            "write it in FP8 or NVFP4; fp4_norms_apart: norms in FP8 alone",
+            "write it in FP8 or NVFP4; fp8: in FP8 alone; fp4_norms_apart: norms in FP8 alone",
             INPUT_QUANTISATION,
         ),
     ] = "apart"
@@ -138,11 +138,30 @@ class Engine:
         float,
         Quantity("steps that a prompt is held back for, so that others join it", 0, 1000),
     ] = 0.0
+    balance_steps: Annotated[
+        float, Quantity("steps for which a prompt waits at most until every attention group has one", 0, 1000)
+    ] = 0.0
+    prefill_first: Annotated[int, Quantity("1: nobody decodes while a prompt can be prefilled", 0, 1)] = 0
+    drafts: Annotated[
+        int, Quantity("tokens that the model's own prediction module proposes a sequence and pass", 0, 16)
+    ] = 0
+    draft_acceptance: Annotated[float, Quantity("chance that such a token is accepted", 0, 1)] = 0.0
+    fused_latent: Annotated[int, Quantity("1: kernels for DeepSeek-V3's shape run on Blackwell too", 0, 1)] = 1
+    decode_graphs: Annotated[int, Quantity("1: decode steps replay captured graphs", 0, 1)] = 1
+    cdna3_launches: Annotated[
+        float, Quantity("times the kernels' fixed costs on AMD's MI300X and MI325X", 0, 20, above=True)
+    ] = 1.0
     memory: WorkingMemory = UNKNOWN_MEMORY
 
     def request_s(self, prompt_tokens: float) -> float:
         """Seconds that the host spends on one request, beside the passes."""
         return self.request_overhead_s + self.prompt_token_s * prompt_tokens
+
+    @property
+    def tokens_a_step(self) -> float:
+        """Tokens that a decoding sequence gains in a pass: one, and of the drafts those before the first that is
+        rejected, 1 + p + ... + p^drafts (Leviathan et al., arXiv:2211.17192, eq. 1)."""
+        return float(sum(self.draft_acceptance**i for i in range(self.drafts + 1)))
 
     @property
     def routing(self) -> Routing:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.bounds import bounds
 from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
-from costmodel.forward import forward
+from costmodel.forward import PassTime
+from costmodel.layout import Layout
 from costmodel.memory import Memory, memory
 from costmodel.memory.device import usable_bytes
 from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
 from costmodel.scores import Scores, concatenate
-from costmodel.serving.closed_loop import BURST, DECODE, steady_loop
+from costmodel.serving.closed_loop import BURST, DECODE, Loop, steady_loop
 from costmodel.serving.latency import Latency, latencies
+from costmodel.serving.passes import timed
 from costmodel.stages import Stages
 
 CHUNK = 8192  # plans scored together: their arrays stay in the second-level cache
@@ -26,16 +31,36 @@ def evaluate(scenario: Scenario, plans: Plans) -> Scores:
     return parts[0] if len(parts) == 1 else concatenate(parts)
 
 
-def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
+@dataclass(frozen=True)
+class Served:
+    """What serving the plans comes to, before limits and figures: memory, sequences of a group that are ``admitted``,
+    the closed loop in steps, its passes in seconds and the latencies."""
+
+    layout: Layout
+    held: Memory
+    admitted: Any
+    loop: Loop
+    time: PassTime
+    latency: Latency
+
+
+def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Served:
+    """``held`` by the plans, where it is known already: no constant of time changes it."""
     layout = scenario.layout(plans)
     stages = Stages.of(scenario.model, plans.pp)
     wanted = np.ceil(plans.batch / plans.attn_dp)
-    held = memory(scenario, layout, stages, wanted)
+    held = held or memory(scenario, layout, stages, wanted)
     # A plan whose cache holds not even one sequence does not run; it is timed as if it did and fails on memory.
     admitted = np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
     loop, step = steady_loop(scenario, layout, admitted, plans.batch.astype(float))
-    time = forward(scenario, stages, step)
-    latency = latencies(scenario, loop, time, admitted, wanted)
+    time = timed(scenario, stages, step)
+    return Served(layout, held, admitted, loop, time, latencies(scenario, loop, time, admitted, wanted))
+
+
+def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
+    served = serve(scenario, plans)
+    layout, held, admitted, loop = served.layout, served.held, served.admitted, served.loop
+    time, latency = served.time, served.latency
     limit = bounds(scenario, plans, loop.decodes * loop.micro * layout.attn_dp)
 
     answer = scenario.lengths.osl

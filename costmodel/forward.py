@@ -11,6 +11,7 @@ import numpy as np
 from costmodel.all_reduce import does_norms, kernel_of, with_norm_s
 from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
+from costmodel.engine import Engine
 from costmodel.host import eager_seconds
 from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
 from costmodel.scenario import Scenario
@@ -138,6 +139,12 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     return message_seconds(Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus)
 
 
+def host_seconds(engine: Engine, step: Step) -> Any:
+    """What the host does between two passes: a pass and for each sequence in it."""
+    sequences = step.samples - step.decodes * (step.verified - 1.0)
+    return engine.step_overhead_s + engine.sequence_overhead_s * sequences
+
+
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     """Time the passes in ``step`` (leading axis) for all plans at once."""
     setting = scenario.setting(step.layout)
@@ -149,7 +156,7 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     last = tally(scenario.model.head(setting), step, scenario)
     first_s, last_s = first.seconds(overlap), last.seconds(overlap)
     # The scheduler and sampler run once a pass, on the host, before the next one can start.
-    host = engine.step_overhead_s + engine.sequence_overhead_s * step.samples
+    host = host_seconds(engine, step)
     latency = first_s + last_s
     flops, moved = first.flops + last.flops, first.bytes + last.bytes
     for count, seconds, t in zip(stages.totals, per_layer, tallies, strict=True):

@@ -53,6 +53,15 @@ class Accelerator:
         """True for NVIDIA accelerators of compute capability 10 and 12, which have FP4 units."""
         return self.nvidia and self.dependent_launch and "fp4" in self.peak_flops
 
+    @property
+    def amd(self) -> bool:
+        return self.vendor == "AMD"
+
+    @property
+    def cdna3(self) -> bool:
+        """True for AMD accelerators that have FP8 and no FP4 units: MI300X, MI325X."""
+        return self.amd and "fp8" in self.peak_flops and "fp4" not in self.peak_flops
+
     def compute_dtype(self, wanted: str) -> str:
         """The dtype that products of a ``wanted`` format are computed in here; ``ValueError`` if there is none."""
         for dtype in FALLBACK.get(wanted, (wanted, "bf16")):

@@ -33,6 +33,8 @@ def eager_seconds(scenario: Scenario, stages: Stages, step: Step) -> Any:
             launches = engine.eager_launch_s * kind.host_launches(setting)
             host = host + count * (launches + beside * kind.has_experts)
     captured = captured_tokens(engine, scenario.model, scenario.accelerator, step.layout)
+    if not engine.decode_graphs:
+        return host * (step.tokens > 0)
     return host * ((step.prompts > 0) & (step.tokens > captured))
 
 

@@ -33,12 +33,19 @@ EXPERT_KERNELS = {
     "sglang": replace(GENERATED, unpacked=2.2, blocks=1.9),
     "cutlass": ExpertKernels(fp4=1.6, unpacked=2.7, blocks=0.6, block_rows=150.0),
     "generated": GENERATED,
+    # OpenAI's Triton kernel for MXFP4 (moe_config.backend: TRITON; 57 rows each of H100 and H200, vLLM 0.24).
+    "triton": ExpertKernels(unpacked=1.1),
 }
 
 # What ``Engine.input_quantisation`` may be, and which operations then write the inputs of which products.
 FP8: Inputs = frozenset((writer, "fp8") for writer in get_args(Writer))
 ALL: Inputs = FP8 | frozenset((writer, "fp4") for writer in get_args(Writer))
-INPUT_QUANTISATION: dict[str, Inputs] = {"apart": NONE, "fused": ALL, "fp4_norms_apart": ALL - {("norm", "fp4")}}
+INPUT_QUANTISATION: dict[str, Inputs] = {
+    "apart": NONE,
+    "fused": ALL,
+    "fp8": FP8,
+    "fp4_norms_apart": ALL - {("norm", "fp4")},
+}
 # What ``Engine.fp8_products`` may be, and which products then take no whole tiles of rows on Hopper. Weights scaled in
 # blocks are multiplied by DeepGEMM or CUTLASS everywhere.
 FP8_PRODUCTS: dict[str, Inputs] = {"cutlass": NONE, "cublas": FP8}
@@ -52,9 +59,9 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, mode
     programming guide; TensorRT-LLM and SGLang use it by default on those). An accelerator without it keeps all of them.
     """
     if not accelerator.dependent_launch:
-        share = max(engine.launch_share, 1.0)
+        share = max(engine.launch_share, 1.0) * (engine.cdna3_launches if accelerator.cdna3 else 1.0)
     else:
-        share = engine.launch_share * (1.0 if _fused(model, accelerator) else engine.unfused_launches)
+        share = engine.launch_share * (1.0 if _fused(engine, model, accelerator) else engine.unfused_launches)
     return law.with_launches(
         share,
         fused=INPUT_QUANTISATION[engine.input_quantisation],
@@ -71,7 +78,8 @@ def kernels_of_experts(name: str, accelerator: Accelerator) -> ExpertKernels:
     return ExpertKernels(unpacked=kernels.unpacked, blocks=BLOCKS_ON_HOPPER if accelerator.hopper else 1.0)
 
 
-def _fused(model: Architecture, accelerator: Accelerator) -> bool:
-    """True for DeepSeek-V3's shape on Hopper, what sgl-kernel's ``dsv3_fused_a_gemm`` and ``dsv3_router_gemm`` are
-    written for; its descendants (DeepSeek-R1, Kimi K2) have it too."""
-    return model.has_mixer(LatentAttention) and model.hidden == 7168 and accelerator.hopper
+def _fused(engine: Engine, model: Architecture, accelerator: Accelerator) -> bool:
+    """True for DeepSeek-V3's shape on Hopper and later, what sgl-kernel's ``dsv3_fused_a_gemm`` and
+    ``dsv3_router_gemm`` are written for; its descendants (DeepSeek-R1, Kimi K2) have it too."""
+    kernels = accelerator.hopper or (accelerator.dependent_launch and engine.fused_latent == 1)
+    return model.has_mixer(LatentAttention) and model.hidden == 7168 and kernels

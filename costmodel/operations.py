@@ -235,9 +235,9 @@ class Core:
                 kv = kv + step.decodes * self.cache_read_per_decode
                 rows = rows + step.decodes
         else:
-            rows = step.decodes
+            rows = step.decodes * step.verified  # those of a sequence share its cache
             flops = rows * self.flops_per_decode
-            kv = rows * (self.cache_read_per_decode + self.cache_write_per_token)
+            kv = step.decodes * self.cache_read_per_decode + rows * self.cache_write_per_token
         return Work(self.kind, self.dtype, flops, 0.0, kv, rows * self.io_per_token, rows, self.heads, self.context)
 
 

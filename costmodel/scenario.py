@@ -38,7 +38,7 @@ class Scenario:
     ``waves``: requests that a client sends in all, over its concurrency. All begin at once, so the first of the waves
     is a burst; a server in production has seen infinitely many. ``synchronised``: all requests are equally long, as in
     a benchmark with fixed lengths: those that were prefilled together end together, come back together and are
-    prefilled together again."""
+    prefilled together again; ``together``: all of those that are in flight began at once."""
 
     model: Architecture
     accelerator: Accelerator
@@ -49,6 +49,17 @@ class Scenario:
     law: EfficiencyLaw
     waves: float = math.inf
     synchronised: bool = False
+    together: bool = False
+
+    @property
+    def lockstep(self) -> bool:
+        """True where all requests are prefilled before anybody decodes, again and again."""
+        return self.synchronised and self.together and bool(self.engine.prefill_first)
+
+    @property
+    def unmixed(self) -> bool:
+        """True where steps that prefill are passes of prompts alone, each followed by one of decodes."""
+        return bool(self.engine.prefill_first) and not self.lockstep
 
     def layout(self, plans: Plans) -> Layout:
         return Layout.of(plans, self.engine.dense_split, self.engine.routing)

@@ -19,7 +19,8 @@ class Step:
     ``decodes`` sequences of one attention group that each produce a token; ``prompts`` prompts of the busiest group
     that are prefilled in this pass (a chunk is a fraction of a prompt); ``stage_decodes`` and ``stage_prompts`` the
     same summed over all attention groups of the stage, which is what the experts see. ``samples`` is the number of
-    rows that go through the head in one group.
+    rows that go through the head in one group. ``verified``: rows of a sequence that decodes, more than one where
+    drafts are checked.
     """
 
     decodes: Any
@@ -29,16 +30,17 @@ class Step:
     samples: Any
     lengths: FixedLengths
     layout: Layout
+    verified: float = 1.0
 
     @cached_property
     def tokens(self) -> Any:
         """Rows that one rank multiplies outside the experts: prompts are split over sp, decodes are not."""
-        return self.decodes + self.prompts * (self.lengths.new / self.layout.sp)
+        return self.decodes * self.verified + self.prompts * (self.lengths.new / self.layout.sp)
 
     @cached_property
     def stage_tokens(self) -> Any:
         """Different tokens in the stage."""
-        return self.stage_decodes + self.stage_prompts * self.lengths.new
+        return self.stage_decodes * self.verified + self.stage_prompts * self.lengths.new
 
     @cached_property
     def dense_tokens(self) -> Any:
@@ -69,5 +71,9 @@ class Step:
 
     def at(self, index: Any) -> Step:
         """The pass of row ``index`` alone."""
-        pick = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("lengths", "layout")}
-        return Step(**pick, lengths=self.lengths, layout=self.layout)
+        pick = {
+            f.name: getattr(self, f.name)[index]
+            for f in fields(self)
+            if f.name not in ("lengths", "layout", "verified")
+        }
+        return Step(**pick, lengths=self.lengths, layout=self.layout, verified=self.verified)

@@ -45,6 +45,8 @@ def first_wave(scenario: Scenario, burst: Burst, admitted: Any, budget: float) -
     """The burst with those of it beside that are through decode already: none in its first pass, nearly all in its
     last."""
     beside = np.minimum(burst.sequences, admitted) * (burst.passes - 1.0) / burst.passes / 2.0
+    if scenario.engine.prefill_first:
+        beside = 0.0 * beside
     left = np.maximum(budget - beside, float(scenario.engine.block_tokens))
     passes = np.maximum(burst.sequences * scenario.lengths.new / left, burst.passes)
     return FirstWave(passes, burst.sequences / passes, beside)

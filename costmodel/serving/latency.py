@@ -27,6 +27,10 @@ def arrival(loop: Loop, decode_s: Any, mixed_s: Any) -> tuple[Any, Any]:
     return np.minimum(loop.others, 1.0) * hit / 2.0, more * np.maximum(mixed_s - decode_s, 0.0) / loop.prompts
 
 
+# What a draft costs, in layers of the model: one, and the head, which is worth as much (assumption).
+DRAFT_LAYERS = 2.0
+
+
 @dataclass(frozen=True)
 class Latency:
     """Seconds, arrays of shape (n,). The TTFT is the sum of ``arrival_s`` (the rest of the running step, and those that
@@ -58,16 +62,25 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     def round_s(latency: Any, slowest: Any) -> Any:
         return np.maximum(latency, loop.micro * slowest)
 
-    decodes, request = scenario.lengths.decodes, scenario.engine.request_s(scenario.lengths.isl)
+    engine = scenario.engine
+    decodes, request = scenario.lengths.decodes / engine.tokens_a_step, scenario.engine.request_s(scenario.lengths.isl)
     share = loop.disturbed
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
     step = round_s(mean_latency, mean_slowest)
+    if engine.drafts:
+        # The drafts of a pass come one after the other, each from one layer and the head.
+        step = step + engine.drafts * DRAFT_LAYERS / len(scenario.model.sequence) * time.latency_s[DECODE]
     mixed = round_s(time.latency_s[MIXED], time.slowest_stage_s[MIXED])
     until, joining = arrival(loop, round_s(time.latency_s[DECODE], time.slowest_stage_s[DECODE]), mixed)
+    if scenario.lockstep:
+        # All come when a wave has ended; nothing runs.
+        until, joining = 0.0, 0.0
     until = until + np.minimum(loop.others, 1.0) * scenario.engine.steps_ahead * step
-    queue = loop.queue * step
-    own = (loop.prefills - 1.0) * mixed + time.latency_s[MIXED] + joining
+    step = step + loop.stalls_after * mixed / max(decodes, 1)
+    queue = loop.queue * step + loop.stalls_before * mixed
+    alone = time.latency_s[MIXED] - (time.latency_s[DECODE] if scenario.unmixed else 0.0)
+    own = (loop.prefills - 1.0) * mixed + alone + joining
     stay = until + queue + own + request + decodes * step
     stream, later = streaming_wait(scenario, loop.served, stay)
     inside = until + queue + own + request + stream
@@ -80,7 +93,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     return Latency(
         ttft_s=inside + first_wave + outside,
         burst_ttft_s=burst + request,
-        tpot_s=step + later / max(decodes, 1),
+        tpot_s=step / engine.tokens_a_step + later / max(scenario.lengths.decodes, 1),
         arrival_s=until,
         queue_s=queue,
         own_s=own,

@@ -71,7 +71,11 @@ class Passes:
         prompts that see ``seen``, and ``samples``, each of shape (n,) or absent for none; the host's work left out."""
         scenario, step = self._step(parts)
         engine = replace(
-            scenario.engine, eager_launch_s=0.0, eager_experts_s=0.0, step_overhead_s=0.0, sequence_overhead_s=0.0
+            scenario.engine,
+            eager_launch_s=0.0,
+            eager_experts_s=0.0,
+            step_overhead_s=0.0,
+            sequence_overhead_s=0.0,
         )
         return self._latency(replace(scenario, engine=engine), step)
 
@@ -101,7 +105,7 @@ class Passes:
         decodes, prompts = column.get("decodes", zero), (tokens > 0).astype(float)
         step = Parts(
             decodes, prompts, decodes, prompts, column.get("samples", zero), lengths,
-            self.scenario.layout(self.plan), column.get("rows", zero), column.get("stage_rows", zero),
+            self.scenario.layout(self.plan), 1.0, column.get("rows", zero), column.get("stage_rows", zero),
         )  # fmt: skip
         return replace(self.scenario, lengths=lengths), step
 

@@ -101,7 +101,7 @@ def _held_out(read: Read, centres: Fitted) -> Array:
     for fold in range(folds):
         mine = {i for n, i in enumerate(places) if n % folds == fold}
         keep = np.array([i in read.cases and i not in mine for i in range(len(read.rows))])
-        values = fit_around(read, keep, centres, steps=6).values
+        values = fit_around(read, keep, centres, rounds=8).values
         result = predict(Read(read.rows, {i: read.cases[i] for i in places if i in mine}, {}), apply(values))
         columns = [places.index(i) for i in result.places]
         found[:, columns] = [result.ttft_s, result.tpot_s, result.tokens_per_s_per_gpu]

@@ -31,19 +31,22 @@ def test_only_dependent_launches_hide_fixed_costs():
 
 
 def test_a_model_without_fused_kernels_keeps_more_of_them():
-    """DeepSeek-V3's shape on Hopper has them; not on Blackwell, and no other model does. Without dependent launches the
-    fixed costs stay whole either way."""
+    """DeepSeek-V3's shape has them on Hopper, and on Blackwell unless the engine says otherwise; no other model does.
+    Without dependent launches the fixed costs stay whole either way."""
     mla = LatentAttention(128, 1536, 512, 128, 64, 128)
     deepseek = qwen3(hidden=7168, runs=(LayerRun(Layer(mla, DenseFfn(2048)), 61),))
     engine, base, call = Engine("e", launch_share=0.5, unfused_launches=1.6), law(), work("gemm", 1.0, 512.0, 512.0)
 
-    def seconds(chip, model) -> float:
+    def seconds(chip, model, engine=engine) -> float:
         return float(in_engine(base, engine, chip, model).times(call, chip).seconds)
 
     fixed = base.gemm.launch_s
     rest = seconds(CHIP, deepseek) - 0.5 * fixed
     assert seconds(CHIP, qwen3()) - rest == pytest.approx(0.8 * fixed)
-    assert seconds(BLACKWELL, deepseek) == seconds(BLACKWELL, qwen3()) == seconds(CHIP, qwen3())
+    assert seconds(BLACKWELL, deepseek) == seconds(CHIP, deepseek) < seconds(BLACKWELL, qwen3())
+    early = replace(engine, fused_latent=0)
+    assert seconds(BLACKWELL, deepseek, early) == seconds(BLACKWELL, qwen3()) == seconds(CHIP, qwen3())
+    assert seconds(CHIP, deepseek, early) == seconds(CHIP, deepseek)
     assert seconds(CHIP, replace(deepseek, hidden=5120)) == seconds(CHIP, qwen3())
     alone = replace(CHIP, dependent_launch=False)
     assert seconds(alone, qwen3()) - rest == pytest.approx(fixed)

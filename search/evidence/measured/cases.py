@@ -62,7 +62,7 @@ def scenario_key(m: Measurement, case: Case) -> tuple[object, ...]:
     """Equal for measurements whose cases have the same scenario, so that their plans can be evaluated together."""
     s = case.scenario
     named = (m.model, case.hardware, m.precision, m.kv_precision)
-    return (*named, s.engine, s.cluster, s.limits, s.lengths, s.synchronised, s.waves)
+    return (*named, s.engine, s.cluster, s.limits, s.lengths, s.synchronised, s.together, s.waves)
 
 
 @cache
@@ -108,6 +108,14 @@ def _same_bits(published: dict, weights: str | None) -> bool:  # type: ignore[ty
     return weights in ("nvfp4", "mxfp4", "int4") and ("fp4" in text or "'num_bits': 4" in text)
 
 
+def weights_of(m: Measurement) -> str | None:
+    """The format of linear layers. Qwen's own FP8 checkpoints, which are served where a table says Qwen3 and fp8, have
+    scales of blocks of 128 (``quantization_config`` of Qwen/Qwen3-32B-FP8 and its sisters)."""
+    weights = FORMATS[m.precision]
+    qwen = plain(m.model.rsplit("/", 1)[-1]).startswith("qwen3") and "nvidia/" not in m.model.lower()
+    return "fp8_block" if weights == "fp8" and qwen else weights
+
+
 def _complete(m: Measurement) -> None:
     """``InputError`` if the row lacks what its regime needs, or holds a size that no run has."""
     if any(text is None for text in (m.model, m.system, m.engine, m.precision, m.regime)):
@@ -135,7 +143,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     if m.isl < 1 or m.osl < 1 or m.gpus < 1:
         raise InputError("lengths or GPUs are not given")
     try:
-        read = read_named_model(m.model, FORMATS[m.precision], models)
+        read = read_named_model(m.model, weights_of(m), models)
     except ConfigError as error:
         raise InputError(f"model {m.model!r}: {error}") from error
     option = find_hardware(m.system)
@@ -161,6 +169,7 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
         law=in_engine(read_law(hardware.efficiency), engine, accelerator, architecture),
         waves=m.waves or WAVES,
         synchronised=not m.varied,
+        together=m.together,
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))

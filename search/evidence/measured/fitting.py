@@ -13,15 +13,17 @@ family. So it is with generations. The typical values and the shared ones have w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.engine import Engine
 from costmodel.plans import Array
 from search.evidence.measured.cases import Case
 from search.evidence.measured.grouped import Change, Read, measured, predict, with_constants
+from search.evidence.measured.linear import Key, Linear, linearise, solve
 from search.inputs.efficiency_laws import read_law
 from search.inputs.hardware_catalog import load_hardware
 from search.inputs.schema import EngineConfig
@@ -29,6 +31,7 @@ from search.inputs.schema import EngineConfig
 TTFT_WEIGHT = 0.3
 PRIOR_SIGMA = 1.0  # a factor e either way is one standard deviation
 OWNER_WEIGHT = 0.05  # what one standard deviation from the typical value, or of a firm prior, costs, as a residual
+SETTLED = 0.005  # a round that moves no logarithm by more was the last
 SOFT = 0.05  # residuals beyond 5 % count less than squared
 SHARED = "all"
 
@@ -50,6 +53,7 @@ class Constant:
 CONSTANTS = (
     Constant("launch_share", 1.0, 0.1, 3.0),
     Constant("eager_experts_s", 5e-4, 1e-6, 1e-2, sigma=1.0),
+    Constant("stream_token_s", 3e-5, 1e-7, 5e-4, sigma=1.0),
 )
 SHARED_CONSTANTS = (
     Constant("eager_launch_s", 5e-5, 1e-6, 1e-3),
@@ -58,18 +62,19 @@ SHARED_CONSTANTS = (
     # tokenizers read some 200,000 tokens a second.
     Constant("request_overhead_s", 0.01, 1e-3, 1.0, firm=True),
     Constant("prompt_token_s", 5e-6, 1e-8, 1e-4, firm=True),
-    Constant("stream_token_s", 5e-5, 1e-6, 5e-4),
     Constant("expert_skew", 0.5, 0.01, 10.0),
 )
 # For versions of an engine that ``search.evidence.measured.versions`` marks by a value other than 1.
-VERSION_CONSTANTS = (Constant("expert_stretch", 1.2, 0.5, 3.0),)
+VERSION_CONSTANTS = (
+    Constant("expert_stretch", 1.2, 0.5, 3.0),
+    Constant("draft_acceptance", 0.7, 0.2, 0.98),
+)
 ACCELERATOR_CONSTANTS = (Constant("sustained_share", 1.0, 0.4, 1.6, sigma=0.2),)
 # Accelerators that share a constant; any other is a generation of its own.
 GENERATIONS = {
     **dict.fromkeys(("h100_sxm", "h200_sxm", "gh200", "h800"), "hopper"),
     **dict.fromkeys(("b200_sxm", "b300_sxm", "gb200", "gb300"), "blackwell"),
 }
-Key = tuple[str, str]  # (engine, generation or ``all``; constant)
 Fitted = Mapping[Key, float]
 
 
@@ -93,7 +98,7 @@ def apply(fitted: Fitted) -> Change:
         values = {
             c.name: fitted.get((case.engine, c.name), fitted.get((SHARED, c.name), c.centre))
             for c in (*CONSTANTS, *SHARED_CONSTANTS, *VERSION_CONSTANTS)
-            if c not in VERSION_CONSTANTS or getattr(case.scenario.engine, c.name) != 1.0
+            if c not in VERSION_CONSTANTS or marked(case.scenario.engine, c.name)
         }
         law = read_law(load_hardware(case.hardware).efficiency)
         typical = fitted.get((SHARED, "sustained_share"))
@@ -102,12 +107,18 @@ def apply(fitted: Fitted) -> Change:
     return change  # type: ignore[return-value]
 
 
-def residuals(read: Read, fitted: Fitted) -> Array:
-    """Weighted log errors of the rows that have a case."""
+def marked(engine: Engine, name: str) -> bool:
+    """True if a version's or a launch script's constant is in use."""
+    return engine.drafts > 0 if name == "draft_acceptance" else engine.expert_stretch != 1.0
+
+
+def errors(read: Read, fitted: Fitted) -> Array:
+    """Log errors of TPOT and TTFT of the rows that have a case, shape (2, rows); 0 where nothing was measured or, of
+    TTFT, where sequences wait for the cache."""
     found = predict(read, apply(fitted))
     ttft, tpot, _ = measured(read, found.places)
     first = np.where(found.waiting, 0.0, np.clip(np.log(found.ttft_s / ttft), -2.0, 2.0))
-    return np.nan_to_num(np.concatenate([np.log(found.tpot_s / tpot), TTFT_WEIGHT * first]))
+    return np.nan_to_num(np.stack([np.log(found.tpot_s / tpot), first]))
 
 
 @dataclass(frozen=True)
@@ -146,77 +157,91 @@ def slots_around(centres: Fitted, families: int) -> list[Slot]:
     return [Slot(key, constants[key[1]], value, weak) for key, value in centres.items()]
 
 
-def fit(read: Read, keep: NDArray[np.bool_], *, steps: int = 10, start: Fitted | None = None) -> dict[Key, float]:
+def fit(read: Read, keep: NDArray[np.bool_], *, rounds: int = 3, start: Fitted | None = None) -> dict[Key, float]:
     """Constants for the engines and generations of the rows in ``keep`` (a mask over the file), and typical ones."""
-    cases = [case for i, case in read.cases.items() if keep[i]]
-    engines, generations = sorted({c.engine for c in cases}), sorted({generation(c) for c in cases})
-    return _solve(read, keep, slots(engines, generations, _families(read, keep)), steps, start or {}).values
+    inside = _only(read, keep)
+    return _solve(inside, wanted(inside), rounds, start or {}).values
 
 
-def fit_around(read: Read, keep: NDArray[np.bool_], centres: Fitted, *, steps: int = 10) -> Posterior:
+def fit_around(read: Read, keep: NDArray[np.bool_], centres: Fitted, *, rounds: int = 10) -> Posterior:
     """The constants that ``centres`` names, with priors around its values."""
-    return _solve(read, keep, slots_around(centres, _families(read, keep)), steps, {})
+    inside = _only(read, keep)
+    return _solve(inside, slots_around(centres, _families(inside)), rounds, {})
 
 
-def _families(read: Read, keep: NDArray[np.bool_]) -> int:
-    return len({read.rows[i].family for i in read.cases if keep[i]})
+def wanted(read: Read) -> list[Slot]:
+    """What a fit to all of ``read`` finds."""
+    cases = read.cases.values()
+    engines, generations = sorted({c.engine for c in cases}), sorted({generation(c) for c in cases})
+    return slots(engines, generations, _families(read))
 
 
-class _Blocks:
-    """Residuals of the rows in ``keep``, those of one engine and generation together: a step of the fit that changes
-    another's constants need not predict them again."""
-
-    def __init__(self, read: Read, keep: NDArray[np.bool_]) -> None:
-        chosen = {i: case for i, case in read.cases.items() if keep[i]}
-        names = [read.rows[i].family for i in chosen]
-        sizes = {name: names.count(name) for name in set(names)}
-        pairs = sorted({(case.engine, generation(case)) for case in chosen.values()})
-        self.parts = []
-        for pair in pairs:
-            own = {i: case for i, case in chosen.items() if (case.engine, generation(case)) == pair}
-            weight = np.array([sizes[read.rows[i].family] ** -0.5 for i in own])
-            self.parts.append(((*pair, SHARED), Read(read.rows, own, {}), np.concatenate([weight, weight])))
-        self.known: dict[tuple[object, ...], Array] = {}
-
-    def at(self, fitted: Fitted) -> Array:
-        found = []
-        for owners, read, weight in self.parts:
-            # A typical engine's constants matter to no measured one: the engine's own stand before them.
-            names = {name for owner, name in fitted if owner != SHARED and owner in owners}
-            mine = {k: v for k, v in fitted.items() if k[0] in owners and (k[0] != SHARED or k[1] not in names)}
-            place = (owners, *mine.values())
-            if place not in self.known:
-                if len(self.known) > 256:
-                    self.known.clear()
-                self.known[place] = weight * residuals(read, mine)
-            found.append(self.known[place])
-        return np.concatenate([np.zeros(0), *found])  # with nothing kept the priors decide alone
+def linear_around(read: Read, fitted: Fitted) -> Linear:
+    """Slopes for ``fit_linear``, at constants fitted to all of ``read``."""
+    return linearise(read, errors, {s.key: fitted[s.key] for s in wanted(read)}, _touches)
 
 
-def _solve(read: Read, keep: NDArray[np.bool_], wanted: list[Slot], steps: int, start: Fitted) -> Posterior:
-    from scipy.optimize import least_squares
+def fit_linear(read: Read, linear: Linear, keep: NDArray[np.bool_]) -> dict[Key, float]:
+    """``fit`` to the rows in ``keep`` with slopes that were taken around a fit to all."""
+    inside, rows = _only(read, keep), np.array([keep[i] for i in read.cases], dtype=bool)
+    sought = slots(*_owners(linear.keys), _families(inside))
+    return _step(inside, linear.only(rows), sought).values
 
-    keys = [slot.key for slot in wanted]
-    low, high = np.log([s.constant.low for s in wanted]), np.log([s.constant.high for s in wanted])
-    weight = np.array([s.weight for s in wanted])
-    blocks = _Blocks(read, keep)
 
-    def value(logs: Array) -> dict[Key, float]:
-        return dict(zip(keys, np.exp(logs).tolist(), strict=True))
+def _owners(keys: Sequence[Key]) -> tuple[list[str], list[str]]:
+    """Engines and generations that have constants of their own."""
+    engines, others = {c.name for c in CONSTANTS}, {c.name for c in ACCELERATOR_CONSTANTS}
+    return tuple(sorted({o for o, n in keys if n in names and o != SHARED}) for names in (engines, others))  # type: ignore[return-value]
 
-    def towards(logs: Array) -> Array:
-        at = dict(zip(keys, logs.tolist(), strict=True))
-        return np.array([at[s.towards] if isinstance(s.towards, tuple) else np.log(s.towards) for s in wanted])
 
-    def objective(logs: Array) -> Array:
-        return np.concatenate([blocks.at(value(logs)), weight * (logs - towards(logs))])
+def _only(read: Read, keep: NDArray[np.bool_]) -> Read:
+    return Read(read.rows, {i: case for i, case in read.cases.items() if keep[i]}, {})
 
-    first = [start.get(s.key, s.towards if isinstance(s.towards, float) else s.constant.centre) for s in wanted]
-    result = least_squares(
-        objective, np.clip(np.log(first), low + 1e-6, high - 1e-6), bounds=(low, high),
-        loss="soft_l1", f_scale=SOFT, diff_step=0.01, max_nfev=steps,
-    )  # fmt: skip
-    information = result.jac.T @ result.jac  # the priors' rows are in it, so it has an inverse
-    shrunk = np.sqrt(np.diag(np.linalg.inv(information))) * weight
+
+def _families(read: Read) -> int:
+    return len({read.rows[i].family for i in read.cases})
+
+
+def _touches(case: Case, key: Key) -> bool:
+    """True if a constant may change a case's prediction. A typical engine's matter to no measured one."""
+    owner, name = key
+    if any(name == c.name for c in VERSION_CONSTANTS):
+        return marked(case.scenario.engine, name)
+    own = any(name == c.name for c in (*CONSTANTS, *ACCELERATOR_CONSTANTS))
+    return owner in (case.engine, generation(case)) if own else True
+
+
+def _solve(read: Read, sought: list[Slot], rounds: int, start: Fitted) -> Posterior:
+    """Gauss-Newton: slopes where the last round ended."""
+    values = {s.key: float(np.clip(start.get(s.key, _first(s)), s.constant.low, s.constant.high)) for s in sought}
+    found = Posterior(values, dict.fromkeys(values, 0.0))
+    for _ in range(rounds):
+        before = found.values
+        found = _step(read, linearise(read, errors, before, _touches), sought)
+        if max(abs(float(np.log(found.values[key] / before[key]))) for key in before) < SETTLED:
+            break
+    return found
+
+
+def _first(slot: Slot) -> float:
+    return slot.towards if isinstance(slot.towards, float) else slot.constant.centre
+
+
+def _step(read: Read, linear: Linear, sought: list[Slot]) -> Posterior:
+    keys = [slot.key for slot in sought]
+    bounds = np.log([s.constant.low for s in sought]), np.log([s.constant.high for s in sought])
+    names = [read.rows[i].family for i in read.cases]
+    sizes = {name: names.count(name) for name in set(names)}
+    weight = np.array([sizes[name] ** -0.5 for name in names]) * np.array([[1.0], [TTFT_WEIGHT]])
+    matrix, aim = np.zeros((len(keys), len(keys))), np.zeros(len(keys))
+    for row, slot in enumerate(sought):
+        matrix[row, row] = slot.weight
+        if isinstance(slot.towards, tuple):
+            matrix[row, keys.index(slot.towards)] = -slot.weight
+        else:
+            aim[row] = slot.weight * np.log(slot.towards)
+    logs, jacobian = solve(linear, weight, (matrix, aim), bounds, SOFT)
+    information = jacobian.T @ jacobian  # the priors' rows are in it, so it has an inverse
+    shrunk = np.sqrt(np.diag(np.linalg.inv(information))) * np.array([s.weight for s in sought])
     certainty = dict(zip(keys, np.clip(1.0 - shrunk, 0.0, 1.0).tolist(), strict=True))
-    return Posterior(value(result.x), certainty)
+    return Posterior(dict(zip(keys, np.exp(logs).tolist(), strict=True)), certainty)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.efficiency import EfficiencyLaw
-from costmodel.evaluate import evaluate
+from costmodel.evaluate import evaluate, serve
 from costmodel.launches import in_engine
 from costmodel.laws import ShapedLaw
-from costmodel.plans import Array, concatenate
+from costmodel.memory import Memory, memory
+from costmodel.plans import Array, Plans, concatenate
 from costmodel.scenario import Scenario
+from costmodel.stages import Stages
 from search.base.errors import InputError
 from search.evidence.measured.cases import Case, case_of, scenario_key
 from search.evidence.measured.rows import Measurement
@@ -27,6 +30,11 @@ class Read:
     rows: list[Measurement]
     cases: dict[int, Case]
     skipped: dict[int, str]
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """Its cases, those of one scenario together."""
+        return groups_of(self)
 
 
 def read_cases(rows: Sequence[Measurement], models: Path | None = None) -> Read:
@@ -61,22 +69,49 @@ class Figures:
         )
 
 
-def predict(read: Read, change: Change | None = None) -> Figures:
-    """Predict every case; ``change`` may give each scenario other constants first (calibration does)."""
+@dataclass(frozen=True)
+class Group:
+    """Cases of one scenario, at ``members`` of a list, with their ``plans`` as one; what they hold in memory is worked
+    out once."""
+
+    members: list[int]
+    case: Case
+    plans: Plans
+
+    @cached_property
+    def held(self) -> Memory:
+        scenario = self.case.scenario
+        wanted = np.ceil(self.plans.batch / self.plans.attn_dp)
+        return memory(scenario, scenario.layout(self.plans), Stages.of(scenario.model, self.plans.pp), wanted)
+
+
+def groups_of(read: Read) -> list[Group]:
+    """Cases that are evaluated together."""
     places = list(read.cases)
-    groups: dict[tuple[object, ...], list[int]] = {}
+    found: dict[tuple[object, ...], list[int]] = {}
     for n, i in enumerate(places):
         row, case = read.rows[i], read.cases[i]
-        groups.setdefault((*scenario_key(row, case), row.regime), []).append(n)
+        found.setdefault((*scenario_key(row, case), row.regime), []).append(n)
+    return [
+        Group(members, read.cases[places[members[0]]], concatenate([read.cases[places[n]].plan for n in members]))
+        for members in found.values()
+    ]
+
+
+def predict(read: Read, change: Change | None = None, *, other_memory: bool = False) -> Figures:
+    """Predict every case; ``change`` may give each scenario other constants first (calibration does); with
+    ``other_memory`` also such as change what a plan holds in memory."""
+    places = list(read.cases)
     out = np.full((4, len(places)), np.nan)
-    for members in groups.values():
-        case = read.cases[places[members[0]]]
-        scenario = case.scenario if change is None else change(case.scenario, case)
-        scores = evaluate(scenario, concatenate([read.cases[places[n]].plan for n in members]))
-        wanted = np.array([read.cases[places[n]].plan.batch[0] for n in members])
-        out[:, members] = [
-            scores.ttft_s, scores.tpot_s, scores.output_tokens_per_s_per_gpu, scores.admitted_batch < wanted,
-        ]  # fmt: skip
+    for group in read.groups:
+        scenario, plans = group.case.scenario, group.plans
+        if change is not None:
+            scenario = change(scenario, group.case)
+        served = serve(scenario, plans, None if other_memory else group.held)
+        ttft, tpot = served.latency.ttft_s, served.latency.tpot_s
+        speed = plans.dp * plans.batch * scenario.lengths.osl / (ttft + scenario.lengths.decodes * tpot) / plans.gpus
+        waiting = served.admitted * plans.attn_dp < plans.batch
+        out[:, group.members] = [np.broadcast_to(x, len(plans)) for x in (ttft, tpot, speed, waiting)]
     return Figures(places, out[0], out[1], out[2], out[3] > 0)
 
 
@@ -96,3 +131,19 @@ def with_constants(
     if sustained_share is not None and isinstance(law, ShapedLaw):
         law = law.sustained(sustained_share)
     return replace(scenario, engine=new, law=in_engine(law, new, scenario.accelerator, scenario.model))
+
+
+def impossible_families(read: Read) -> set[tuple[str, str, str]]:
+    """Families in which some row measured more tokens a second than the accelerators can make at the best rates of
+    their kernel tables: they measured something else, prompts that the prefix cache held most likely."""
+    places, found = list(read.cases), set()
+    for group in read.groups:
+        if group.case.scenario.engine.drafts:
+            continue
+        scores = evaluate(group.case.scenario, group.plans)
+        limits = scores.limit_output_tokens_per_s / group.plans.gpus
+        for n, limit in zip(group.members, limits.tolist(), strict=True):
+            row = read.rows[places[n]]
+            if (row.tokens_per_s_per_gpu or 0.0) > limit:
+                found.add(row.family)
+    return found

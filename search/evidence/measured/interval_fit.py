@@ -10,13 +10,16 @@ from search.base.paths import conf_dir
 from search.evidence.measured.errors import age
 from search.evidence.measured.errors import measured as actual_value
 from search.evidence.measured.grouped import Figures, Read, measured
-from search.evidence.measured.intervals import CLASSES
-from search.evidence.measured.predict import UNFIT
+from search.evidence.measured.intervals import KEYS
+from search.evidence.measured.predict import UNFIT, Prediction
 from search.evidence.measured.predict import predict as predict_all
 from search.evidence.measured.rows import Measurement
+from search.inputs.hardware_catalog import find_hardware
 
+FEWEST = 3  # families that a class of its own needs; with fewer it borrows the next wider one
 WIDENED = 1.5  # a class without residuals: logarithms of the widest measured class's bounds, times this
 FOREIGN = 1.25  # the measured accelerators are of one vendor: others' logarithms, times this (assumption)
+Bounds = dict[str, tuple[float, float]]
 NAMES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "output_tokens_per_s": "tokens/s/GPU"}
 
 
@@ -33,13 +36,17 @@ def labels_of(read: Read, found: Figures) -> NDArray[np.str_]:
 def quantiles(values: Array, labels: NDArray[np.str_]) -> tuple[float, float]:
     """10th and 90th percentile of ``values``, each label weighing the same."""
     known = np.isfinite(values)
-    values, labels = values[known], labels[known]
+    low, high = (_weighted_quantile(values[known], labels[known], q) for q in (0.1, 0.9))
+    return low, high
+
+
+def _weighted_quantile(values: Array, labels: NDArray[np.str_], q: float) -> float:
+    """The quantile ``q`` of ``values``, each label weighing the same."""
     counts = {label: int((labels == label).sum()) for label in set(labels.tolist())}
     weight = np.array([1.0 / counts[label] for label in labels.tolist()])
     order = np.argsort(values)
     share = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
-    low, high = np.interp([0.1, 0.9], share, values[order])
-    return float(low), float(high)
+    return float(np.interp(q, share, values[order]))
 
 
 def bounds(read: Read, found: Figures, values: Array, rows: NDArray[np.bool_] | None = None) -> tuple[float, float]:
@@ -47,6 +54,22 @@ def bounds(read: Read, found: Figures, values: Array, rows: NDArray[np.bool_] | 
     rows = np.ones(len(values), dtype=bool) if rows is None else rows
     low, high = quantiles(values[rows], labels_of(read, found)[rows])
     return min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0)
+
+
+def known_bounds(read: Read, found: Figures, values: Array) -> Bounds:
+    """Factors of closed loops whose accelerator and engine are known: all together (``covered``), by engine, and where
+    sequences wait for the cache. An engine of fewer than ``FEWEST`` families borrows what all have; rows that wait are
+    never surer than others."""
+    covered = bounds(read, found, values, ~found.waiting)
+    queued = [bounds(read, found, values, found.waiting)] if found.waiting.any() else []
+    table = {"covered": covered, "waiting": hull(covered, *queued)}
+    engines = np.array([read.cases[i].engine for i in found.places])
+    labels = labels_of(read, found)
+    for engine in ("vllm", "sglang", "trtllm"):
+        rows = (engines == engine) & ~found.waiting
+        own = len(set(labels[rows].tolist())) >= FEWEST
+        table[f"covered_{engine}"] = bounds(read, found, values, rows) if own else covered
+    return table
 
 
 def widened(
@@ -61,19 +84,56 @@ def widened(
     return float(np.exp(-np.hypot(inner[0], low))), float(np.exp(np.hypot(inner[1], high)))
 
 
-def own_coverage(read: Read, found: Figures, values: Array) -> float:
-    """Share of rows inside the interval that the other families' residuals give."""
-    labels = labels_of(read, found)
-    hits: list[bool] = []
-    for label in sorted(set(labels.tolist())):
-        for waiting in (False, True):
-            mine = (labels == label) & (found.waiting == waiting)
-            others = (labels != label) & (found.waiting == waiting)
-            if not mine.any() or not others.any():
-                continue
-            low, high = quantiles(values[others], labels[others])
-            hits += ((values[mine] >= min(low, 0.0)) & (values[mine] <= max(high, 0.0))).tolist()
-    return float(np.mean(hits))
+def inflation(read: Read, nested: Figures, column: int, table: Bounds) -> dict[str, float]:
+    """By row of ``table``: how many times wider (in logarithms) its bounds must be for 80 % of the rows whose terms and
+    constants the other families chose to lie inside; one at least. Each family weighs the same. An engine of fewer
+    than ``FEWEST`` families, and rows that wait for the cache, take what all rows need."""
+    values, keys = residuals(read, nested, column), np.array(keys_of(read, nested))
+    labels = labels_of(read, nested)
+    needed = np.array([_needed(v, table[k]) for v, k in zip(values.tolist(), keys.tolist(), strict=True)])
+    known = np.isfinite(needed)
+
+    def times(rows: NDArray[np.bool_]) -> float:
+        return max(_weighted_quantile(needed[rows], labels[rows], 0.8), 1.0)
+
+    found = dict.fromkeys(table, times(known))
+    for key in table:
+        rows = known & (keys == key)
+        if key.startswith("covered_") and len(set(labels[rows].tolist())) >= FEWEST:
+            found[key] = times(rows)
+    return found
+
+
+def _needed(value: float, factors: tuple[float, float]) -> float:
+    """By how much a residual exceeds the bound on its side."""
+    low, high = np.log(factors)
+    bound = high if value > 0 else -low
+    return abs(value) / max(float(bound), 1e-3)
+
+
+def keys_of(read: Read, found: Figures) -> list[str]:
+    """Rows of the table of intervals, of closed loops whose accelerator and engine are known."""
+    engines = [read.cases[i].engine for i in found.places]
+    return [
+        "waiting" if waiting else f"covered_{e}" for e, waiting in zip(engines, found.waiting.tolist(), strict=True)
+    ]
+
+
+def coverages(read: Read, found: Figures, column: int, table: Bounds) -> dict[str, tuple[float, int]]:
+    """Share of rows inside, and their number, over all, by engine, by accelerator and by family size."""
+    values, keys = residuals(read, found, column), keys_of(read, found)
+    inside = np.array([_needed(v, table[k]) <= 1.0 for v, k in zip(values.tolist(), keys, strict=True)])
+    known = np.isfinite(values)
+    groups = {"all": known}
+    for i in range(2):
+        names = np.array([(read.cases[p].engine, read.cases[p].hardware)[i] for p in found.places])
+        groups |= {str(name): known & (names == name) for name in sorted(set(names.tolist()))}
+    return {name: (float(inside[rows].mean()), int(rows.sum())) for name, rows in groups.items()}
+
+
+def stretched(factors: tuple[float, float], by: float) -> tuple[float, float]:
+    """Factors whose logarithms are ``by`` times as large."""
+    return factors[0] ** by, factors[1] ** by
 
 
 def hull(*factors: tuple[float, float]) -> tuple[float, float]:
@@ -90,8 +150,8 @@ def published_bounds(printed: list[Measurement]) -> dict[str, dict[str, tuple[fl
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for figure, name in NAMES.items():
         attribute = "tokens_per_s_per_gpu" if figure == "output_tokens_per_s" else figure
-        for kind in ("published", "offline", "accelerator"):
-            chosen = [p for p in rows if kind in (p.coverage, p.situation)]
+        for kind in ("published", "offline", "accelerator", "accelerator_amd"):
+            chosen = [p for p in rows if kind in (p.coverage, p.situation, _amd(p))]
             pairs = [(getattr(p, attribute).value, actual_value(p.measurement, attribute)) for p in chosen]
             values = np.array([np.log(actual / value) if value > 0 else np.nan for value, actual in pairs])
             good = np.isfinite(values)
@@ -106,6 +166,11 @@ def published_bounds(printed: list[Measurement]) -> dict[str, dict[str, tuple[fl
     return found
 
 
+def _amd(p: Prediction) -> str:
+    known = p.situation == "accelerator" and find_hardware(p.measurement.system).startswith("mi")
+    return "accelerator_amd" if known else ""
+
+
 def _held(values: Array, labels: NDArray[np.str_], label: str) -> float:
     """Share of a family's rows inside the interval of the others."""
     mine = labels == label
@@ -115,19 +180,21 @@ def _held(values: Array, labels: NDArray[np.str_], label: str) -> float:
     return float(np.mean((values[mine] >= min(low, 0.0)) & (values[mine] <= max(high, 0.0))))
 
 
-def write_intervals(factors: dict[str, dict[str, tuple[float, float]]], rows: int) -> None:
-    """``conf/intervals.yaml``."""
+def write_intervals(factors: dict[str, Bounds], rows: int, said: str) -> None:
+    """``conf/intervals.yaml``; ``said``: what the nested procedure found."""
+    source = (
+        f"residuals of {rows} closed-loop rows, each predicted without its model, system and engine version in the "
+        f"fit, widened for the choice of terms ({said}); layout: the widest of the others, its logarithm times "
+        f"{WIDENED} (assumption: no such row is in the data); accelerator, accelerator_amd, published, offline: "
+        "residuals of published figures of engines of today (docs/published.md says what was read off them)"
+    )
     lines = [
-        "# Written by `python -m search fidelity FILE --write`: docs/fidelity.md.",
+        "# Written by `python -m search fidelity FILE --published FILE --write`: docs/fidelity.md.",
         "# Factors on a prediction between which the measured value lies in 80 % of cases, by situation.",
-        f'source: "residuals of {rows} closed-loop rows, each predicted without its family in the fit; layout: the '
-        f"widest of the others, its logarithm times {WIDENED} (assumption: no such row is in the data); "
-        f"accelerator: logarithms times {FOREIGN} (assumption: all measured ones are of one vendor); published, "
-        "offline: residuals of published figures of engines of today, to which two constants of early SGLang are "
-        'fitted"',
+        f'source: "{source}"',
         "factors:",
     ]
     for figure, table in factors.items():
         lines.append(f"  {figure}:")
-        lines += [f"    {name}: [{table[name][0]:.4f}, {table[name][1]:.4f}]" for name in CLASSES]
+        lines += [f"    {name}: [{table[name][0]:.4f}, {table[name][1]:.4f}]" for name in KEYS]
     (conf_dir() / "intervals.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")

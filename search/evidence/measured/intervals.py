@@ -1,12 +1,14 @@
-"""Central 80 % intervals around predictions, learned from residuals of families that were left out of the fit.
+"""Central 80 % intervals around predictions, learned from rows whose model, system and version were left out of the
+fit.
 
 ``conf/intervals.yaml`` holds, for each figure and class of situation, the 10th and 90th percentile of
-log(measured / predicted). Classes, from the best known to the least: ``covered`` (an accelerator whose kernels were
-measured, an engine with fitted constants), ``waiting`` (covered, but the cache admits fewer sequences than are in
-flight), ``engine`` (the engine is unknown), ``accelerator`` (its kernels were not measured) and ``layout`` (pipeline
-or sequence parallelism, or several nodes, which no fitted row has). Two more are for validation only: ``published``
-(somebody's printed figure, whose client, lengths and layout are partly unknown) and ``offline`` (the same for batches
-and backlogs). ``search.commands.fidelity`` says how each is made.
+log(measured / predicted), widened for the choice of terms (``search.evidence.measured.terms``). Classes, from the
+best known to the least: ``covered`` (an accelerator whose kernels were measured, an engine with fitted constants),
+``waiting`` (covered, but the cache admits fewer sequences than are in flight), ``engine`` (the engine is unknown),
+``accelerator`` (its kernels were not measured) and ``layout`` (pipeline or sequence parallelism, or several nodes,
+which no fitted row has). Two more are for validation only: ``published`` (somebody's printed figure, whose client,
+lengths and layout are partly unknown) and ``offline`` (the same for batches and backlogs).
+``search.commands.fidelity`` says how each is made.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from costmodel.scores import COSTS, Scores
 from search.base.errors import InputError
 from search.base.paths import conf_dir
 
-CLASSES = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline")
+SITUATIONS = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline")
+# Rows of the table. A covered plan has that of its engine; its situation is called covered all the same.
+KEYS = (*SITUATIONS, "covered_vllm", "covered_sglang", "covered_trtllm", "accelerator_amd")
+CLASSES = (*SITUATIONS, "covered", "covered", "covered", "accelerator")  # what each of ``KEYS`` is called
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_per_s")
 # Figures that share another's relative interval.
 SAME_AS = {
@@ -37,16 +42,16 @@ SAME_AS = {
 
 @dataclass(frozen=True)
 class Intervals:
-    """``bounds[figure][class]`` is (low, high): factors on the prediction."""
+    """``bounds[figure][key]`` is (low, high): factors on the prediction."""
 
     bounds: Mapping[str, Mapping[str, tuple[float, float]]]
 
     def of(self, figure: str, classes: NDArray[np.int64], values: Array) -> tuple[Array, Array]:
-        """Low and high of ``values``; ``classes`` index into ``CLASSES``. Costs are a rate over the throughput: the
+        """Low and high of ``values``; ``classes`` index into ``KEYS``. Costs are a rate over the throughput: the
         throughput's high is their low."""
         table = self.bounds["output_tokens_per_s" if figure in COSTS else SAME_AS.get(figure, figure)]
-        low = np.array([table[name][0] for name in CLASSES])[classes]
-        high = np.array([table[name][1] for name in CLASSES])[classes]
+        low = np.array([table[name][0] for name in KEYS])[classes]
+        high = np.array([table[name][1] for name in KEYS])[classes]
         return (values / high, values / low) if figure in COSTS else (values * low, values * high)
 
 
@@ -56,7 +61,7 @@ def load_intervals() -> Intervals:
     from omegaconf import OmegaConf
 
     loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "intervals.yaml"))
-    bounds = {f: {c: tuple(loaded["factors"][f][c]) for c in CLASSES} for f in FIGURES}
+    bounds = {f: {c: tuple(loaded["factors"][f][c]) for c in KEYS} for f in FIGURES}
     for figure, table in bounds.items():
         for name, (low, high) in table.items():
             if not 0.0 < low <= 1.0 <= high:
@@ -66,12 +71,13 @@ def load_intervals() -> Intervals:
 
 def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The class of each plan: the least known that applies. An accelerator is measured when its law is its own."""
-    classes = np.zeros(len(plans), dtype=np.int64)
+    own = f"covered_{scenario.engine.name}"
+    classes = np.full(len(plans), KEYS.index(own if own in KEYS else "covered"), dtype=np.int64)
     classes[waiting] = CLASSES.index("waiting")
     if scenario.engine.name == "any":
         classes[:] = CLASSES.index("engine")
     if not getattr(scenario.law, "name", "flat").startswith("measured_"):
-        classes[:] = CLASSES.index("accelerator")
+        classes[:] = KEYS.index("accelerator_amd" if scenario.accelerator.amd else "accelerator")
     replica = plans.gpus // plans.dp
     unusual = (plans.pp > 1) | (plans.sp > 1) | (replica > scenario.cluster.node_size)
     classes[unusual] = CLASSES.index("layout")

@@ -15,7 +15,7 @@ from typing import TypeVar
 from costmodel.engine import Engine
 from costmodel.scenario import Limits
 from search.evidence.measured.rows import Measurement
-from search.evidence.measured.versions import version_of
+from search.evidence.measured.versions import SERIAL_STEP_S, fitted_of_versions, version_of
 from search.inputs.models.catalog import plain
 
 OfRow = Callable[[Measurement], float]
@@ -30,6 +30,8 @@ class Recipe:
     ``since`` the first date of measurement, ``precision`` the beginning of the weights' format. ``budget`` of new
     tokens in a pass, ``held`` steps of a prompt, the ``captured`` rows of the largest pass with prompts that replays a
     graph and the ``expert_kernels`` are functions of the row; ``waves`` of requests over the concurrency.
+    ``balance`` steps that prompts wait for other attention groups; ``drafts`` that the model's module proposes;
+    ``serial_s`` of the host in the open; ``until`` the last date, ``only`` rows that the script can have made.
     ``reduced_norms``: all-reduces do the norm after them; ``tensor_parallel``: the script can pass no other split;
     ``expert_parallel``: it always (never) asks for that, whatever the row says."""
 
@@ -49,6 +51,11 @@ class Recipe:
     held: OfRow | None = None
     waves: float | None = None
     steps_ahead: float | None = None
+    balance: float = 0.0
+    drafts: OfRow | None = None
+    serial_s: float = 0.0
+    only: Callable[[Measurement], bool] | None = None
+    until: str = ""
     reduced_norms: bool = False
     tensor_parallel: bool = False
     expert_parallel: bool | None = None
@@ -62,6 +69,8 @@ class Recipe:
             and plain(m.model.rsplit("/", 1)[-1]).startswith(self.models)
             and first <= (version_of(m) or (0, 0)) <= last
             and m.date >= self.since
+            and (not self.until or m.date <= self.until)
+            and (self.only is None or self.only(m))
             and m.precision.startswith(self.precision)
         )
 
@@ -76,6 +85,10 @@ class Recipe:
             stream_interval=self.stream_interval,
             eager_layers=self.eager_layers,
             expert_kernels=self.expert_kernels(m) if self.expert_kernels else engine.expert_kernels,
+            step_overhead_s=self.serial_s or engine.step_overhead_s,
+            balance_steps=self.balance,
+            drafts=int(self.drafts(m)) if self.drafts else 0,
+            draft_acceptance=fitted_of_versions()["draft_acceptance"] if self.drafts and self.drafts(m) else 0.0,
             hold_steps=self.held(m) if self.held else engine.hold_steps,
             steps_ahead=engine.steps_ahead if self.steps_ahead is None else self.steps_ahead,
         )
@@ -107,6 +120,27 @@ def twice_prompt(m: Measurement) -> int:
 def prompt_and_batch(m: Measurement) -> int:
     """--max_num_tokens for a prompt and the decodes beside it, rounded up to 64, at least 8192."""
     return max((int(m.concurrency or 0) + m.nominal[0] + 127) // 64 * 64, 8192)
+
+
+def one_prompt(m: Measurement) -> int:
+    """MAX_NUM_TOKENS=$(( (CONC+ISL+64+63)/64*64 )) of TensorRT-LLM 1.1: one prompt beside the decodes."""
+    return (int(m.concurrency or 0) + m.nominal[0] + 127) // 64 * 64
+
+
+def one_prompt_of_drafts(m: Measurement) -> int:
+    """The same of the scripts with MTP: the longest prompt of --random-range-ratio 0.8, and the drafts of a batch."""
+    batch = int(m.concurrency or 0) // (m.attn_dp or 1)
+    return int((1 + predicted_ahead(m)) * batch + 1.8 * m.nominal[0] + 127) // 64 * 64
+
+
+def predicted_ahead(m: Measurement) -> float:
+    """num_nextn_predict_layers: 1 with attention data parallelism, else 3."""
+    return 1.0 if (m.attn_dp or 1) > 1 else 3.0
+
+
+def in_one_part(m: Measurement) -> bool:
+    """A tp of 8 and an ep of 1, as the script with --speculative-num-steps 2 is run."""
+    return m.tp == 8 and (m.ep or 1) == 1
 
 
 def held_below_tp8(m: Measurement) -> float:
@@ -151,9 +185,14 @@ def more_from_64(m: Measurement) -> int:
 
 HOPPER, BLACKWELL = ("h100_sxm", "h200_sxm"), ("b200_sxm", "b300_sxm")
 LLAMA, MINIMAX, KIMI = ("llama3170b",), ("minimax",), ("kimi",)
+DEEPSEEK_R1 = ("deepseekr1",)
 DEEPSEEK, GLM, GPT_OSS, QWEN = ("deepseek",), ("glm5",), ("gptoss",), ("qwen35397b",)
 CDNA3 = ("mi300x", "mi325x")
+UP_TO_1_1 = ((0, 0), (1, 1))
 UP_TO_0_17, FROM_0_18, FROM_0_19 = ((0, 0), (0, 17)), ((0, 18), (99, 0)), ((0, 19), (99, 0))
+# Pull request 392 added scripts with multi-token prediction. No row says which script made it: those of DeepSeek-R1 of
+# the days after it have 0.52 to 0.78 of the TPOT of the same layouts and version a month earlier.
+MTP_RUNS = ("2026-01-14", "2026-01-14")
 FLAGS_OF_1047 = "2026-04-15"  # pull request 1047 gave Kimi's script its token budget, cache format and graphs
 
 # The first that fits a row made it.
@@ -191,6 +230,11 @@ RECIPES = (
     Recipe("vllm", KIMI, BLACKWELL, precision="int4", memory_fraction=0.95, reduced_norms=True),
     Recipe("sglang", DEEPSEEK, ("h200_sxm",), budget=fixed(32768), kv_cache="bf16", memory_fraction=0.82,
            stream_interval=10),
+    # EAGLE with MTP's module, two steps (pull request 626), at a tp of 8. SGLANG_ENABLE_SPEC_V2 is set and not
+    # exported, so no step is scheduled ahead.
+    Recipe("sglang", DEEPSEEK_R1, BLACKWELL, since="2026-02-01", precision="fp8", budget=fixed(16384), kv_cache="fp8",
+           memory_fraction=0.82, stream_interval=30, held=polled(10, below=16), drafts=fixed(2.0), only=in_one_part,
+           steps_ahead=0.0, serial_s=SERIAL_STEP_S),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp8", budget=by_tp(8192, 32768), kv_cache="fp8",
            memory_fraction=0.82, stream_interval=30, held=polled(10, below=16)),
     Recipe("sglang", DEEPSEEK, BLACKWELL, precision="fp4", budget=fixed(16384), kv_cache="fp8", memory_fraction=0.85,
@@ -209,19 +253,31 @@ RECIPES = (
     Recipe("sglang", DEEPSEEK, ("mi355x",), budget=fixed(196608), memory_fraction=0.8),
     Recipe("trtllm", LLAMA, ("h200_sxm", *BLACKWELL), budget=fixed(16384), kv_cache="fp8", stream_interval=10,
            held=held_below_tp8),
+    Recipe("trtllm", DEEPSEEK_R1, BLACKWELL, UP_TO_1_1, since=MTP_RUNS[0], until=MTP_RUNS[1], precision="fp8",
+           budget=one_prompt_of_drafts, kv_cache="fp8", memory_fraction=0.8, stream_interval=10, balance=60.0,
+           drafts=predicted_ahead),
+    Recipe("trtllm", DEEPSEEK_R1, BLACKWELL, UP_TO_1_1, since=MTP_RUNS[0], until=MTP_RUNS[1],
+           budget=one_prompt_of_drafts, kv_cache="fp8", memory_fraction=0.8, stream_interval=10, balance=60.0,
+           drafts=predicted_ahead, expert_kernels=generated_in_one_group),
     Recipe("trtllm", DEEPSEEK, BLACKWELL, ((1, 2), (99, 0)), precision="fp8", budget=prompt_and_batch,
            kv_cache="fp8", memory_fraction=0.8, stream_interval=10, held=held_deepseek, captured=graphs_from_64,
-           expert_kernels=fixed("generated")),
-    Recipe("trtllm", DEEPSEEK, BLACKWELL, precision="fp8", budget=prompt_and_batch, kv_cache="fp8",
-           memory_fraction=0.8, stream_interval=10, expert_kernels=fixed("generated")),
-    Recipe("trtllm", DEEPSEEK, BLACKWELL, budget=prompt_and_batch, kv_cache="fp8", memory_fraction=0.8,
-           stream_interval=10, captured=graphs_of_eight, expert_kernels=generated_in_one_group),
-    Recipe("trtllm", DEEPSEEK, ("h200_sxm",), budget=prompt_and_batch, kv_cache="fp8", memory_fraction=0.75,
-           stream_interval=10),
+           balance=60.0, expert_kernels=fixed("generated")),
+    Recipe("trtllm", DEEPSEEK, BLACKWELL, precision="fp8", budget=one_prompt, kv_cache="fp8", memory_fraction=0.8,
+           stream_interval=10, balance=60.0),
+    Recipe("trtllm", DEEPSEEK, BLACKWELL, ((1, 2), (99, 0)), budget=prompt_and_batch, kv_cache="fp8",
+           memory_fraction=0.8, stream_interval=10, captured=graphs_of_eight, balance=60.0,
+           expert_kernels=generated_in_one_group),
+    Recipe("trtllm", DEEPSEEK, BLACKWELL, budget=one_prompt, kv_cache="fp8", memory_fraction=0.8, stream_interval=10,
+           balance=60.0, expert_kernels=generated_in_one_group),
+    Recipe("trtllm", DEEPSEEK_R1, ("h200_sxm",), since=MTP_RUNS[0], until=MTP_RUNS[1], budget=one_prompt_of_drafts,
+           kv_cache="fp8", memory_fraction=0.75, stream_interval=10, balance=60.0, drafts=predicted_ahead),
+    # Rows with an ep of 1 repeat the figures of those with 8: the script's EP_SIZE was that of tp.
+    Recipe("trtllm", DEEPSEEK, ("h200_sxm",), budget=one_prompt, kv_cache="fp8", memory_fraction=0.75,
+           stream_interval=10, balance=60.0, expert_parallel=True),
     Recipe("trtllm", GPT_OSS, BLACKWELL, budget=fixed(20000), kv_cache="fp8", memory_fraction=0.85,
            stream_interval=20, expert_kernels=fixed("generated")),
     Recipe("trtllm", GPT_OSS, ("h200_sxm",), budget=fixed(20000), kv_cache="bf16", memory_fraction=0.85,
-           stream_interval=20),
+           stream_interval=20, expert_kernels=fixed("triton")),
 )  # fmt: skip
 
 

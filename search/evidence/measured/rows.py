@@ -75,6 +75,14 @@ class Measurement:
         return self.drawn or self.isl % 1 > 0 or self.osl % 1 > 0
 
     @property
+    def together(self) -> bool:
+        """True for a sweep over powers of two, whose runs begin with all requests at once. The logs' other runs of
+        fixed length (thousands of tokens, 40 or 112 in flight) look for the highest load that keeps a limit, and their
+        times to first token show nothing of a burst; of printed tables it is not known."""
+        power = self.concurrency is not None and math.log2(max(self.concurrency, 1.0)) % 1.0 == 0.0
+        return not self.printed and not self.varied and power and self.isl % 128 == 0
+
+    @property
     def setting(self) -> tuple[object, ...]:
         """What layouts are compared within."""
         return (*self.family, self.precision, self.nominal)
@@ -163,6 +171,11 @@ def _silicon(row: dict[str, str]) -> Measurement:
         # tp 1 with moe_tp 2 cannot be one GPU: the attention is copied as often as it takes to fill the stage.
         attn_dp, gpus = experts_width // tp, experts_width * pp
         note = "layout contradicts itself; attn_dp inferred from moe_tp and ep"
+    if row.get("origin") == "inferencex" and tp and ep and ep > 1 and (moe_tp, tp) == (ep, ep * ep):
+        # The benchmark asks for an ep of 1 or of tp: tp 4 with an ep of 2 is its tp 2, multiplied once too often. Its
+        # rows repeat the figures of tp 2, not those of tp 4.
+        tp, moe_tp, gpus = ep, 1, gpus // ep
+        note = "tp counted twice in the source"
     speed = None
     if ttft is not None and tpot is not None and concurrency and gpus:
         took = ttft + (osl * factor - 1) * tpot

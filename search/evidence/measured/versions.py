@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
 from costmodel.architecture import Architecture
 from costmodel.blocks.delta_net import GatedDeltaNet
@@ -13,18 +14,33 @@ from costmodel.blocks.mla import LatentAttention
 from costmodel.cluster import Cluster
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
+from search.base.paths import conf_dir
 from search.evidence.measured.rows import Measurement
 from search.inputs.engine_defaults import sglang_chunk
 from search.inputs.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
-BEFORE_0_18 = 1.39  # times as long as later versions' FP8 experts: fitted (docs/fidelity.md)
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
+# Fixed costs of SGLang's kernels on MI300X and MI325X before 0.5.10, as ``engine.cdna3_launches``: read off 24
+# published rows (docs/published.md).
+CDNA3_BEFORE_0_5_10 = 5.0
+# Host seconds an operation of a dense layer that PyTorch launches: read off 114 published rows of vLLM of 2023,
+# which take 43 ms a step on A100 and 30 on H100 whatever the split (docs/published.md).
+EAGER_2023_S = 3.0e-5
 SERIAL_STEP_S = 2.0e-3
 DEEP_GEMM_ROWS = 128  # get_m_alignment_for_contiguous_layout of DeepGEMM (deep_gemm/utils, 2.1)
 
 
 VERSION = r"(?<![\d.-])v?(\d{1,2})\.(\d+)"
+
+
+@cache
+def fitted_of_versions() -> dict[str, float]:
+    """Constants of versions and launch scripts (``conf/versions.yaml``, docs/fidelity.md)."""
+    from omegaconf import OmegaConf
+
+    loaded: Any = OmegaConf.load(conf_dir() / "versions.yaml")
+    return {name: float(loaded[name]) for name in ("expert_stretch", "draft_acceptance")}
 
 
 def version_of(m: Measurement) -> tuple[int, int] | None:
@@ -49,6 +65,10 @@ def _trtllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
     engines of TensorRT, which launch their kernels themselves (PyTorch is the default backend since). So were those
     of NIM 1.x, whose versions are its own, and of tables that print no version."""
     version = version_of(m)
+    if m.drawn and (version is None or version < (1, 2)):
+        engine = replace(engine, input_quantisation="fp8")
+    if plain(model.name.rsplit("/", 1)[-1]).startswith("gptoss") and (version is None or version < (1, 2)):
+        engine = replace(engine, all_reduce="custom", all_reduce_norm="apart")
     recent = "post-1" in m.version or (version >= (1, 0) if version else m.drawn or not m.printed)
     if recent and not plain(m.engine).startswith("nim"):
         return engine
@@ -60,7 +80,7 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
     26197: E8M0 scales by default, which ``triton_deep_gemm_moe.py`` takes as always valid), except at a tp of 8 (pull
     request 29346). Its contiguous layout holds ``DEEP_GEMM_ROWS`` rows for every local expert, hit or not; that all of
     them cost time is read off the runs (docs/fidelity.md). From 0.16 on another kernel is chosen (issue 34249). Before
-    0.18 FP8 experts take ``BEFORE_0_18`` times as long as after, on Hopper and on Blackwell alike.
+    0.18 FP8 experts take ``expert_stretch`` times as long as after, on Hopper and on Blackwell alike.
 
     Before 0.14 a step is scheduled when the one before it has ended, unless told otherwise. From 0.17 on all-reduces
     do the norm after them (pull request 34299, February 2026), with data or pipeline parallelism from 0.21 on (41458);
@@ -71,6 +91,8 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
     if older:
         engine = replace(engine, all_reduce_norm="apart")
     if version is None:
+        if "2023" in m.version:  # graphs of decode steps came with 0.3, January 2024
+            engine = replace(engine, decode_graphs=0, eager_layers="all", steps_ahead=0.0, eager_launch_s=EAGER_2023_S)
         return engine
     if version < (0, 14):
         engine = replace(engine, steps_ahead=0.0)
@@ -78,7 +100,7 @@ def _vllm(engine: Engine, m: Measurement, model: Architecture, accelerator: Acce
     if (0, 11) <= version <= (0, 15) and accelerator.hopper and experts == "fp8_block" and m.tp != 8:
         return replace(engine, expert_tile_rows=DEEP_GEMM_ROWS)
     if version <= (0, 17) and experts.startswith("fp8"):
-        return replace(engine, expert_stretch=BEFORE_0_18)
+        return replace(engine, expert_stretch=fitted_of_versions()["expert_stretch"])
     return engine
 
 
@@ -97,10 +119,12 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
     release = release_of(m) or (version and (*version, 0))
     engine = replace(engine, max_batched_tokens=sglang_chunk(accelerator))
     ungraphed = replace(engine, prefill_graphs="counted", captured_tokens=0)
+    if release is None or release < (0, 5, 7):
+        engine, ungraphed = (replace(e, fused_latent=0) for e in (engine, ungraphed))
     if release is None:
         return ungraphed if m.printed or m.drawn else engine
     if release < (0, 5, 10):
-        engine = ungraphed
+        engine = replace(ungraphed, cdna3_launches=CDNA3_BEFORE_0_5_10)
     elif release < (0, 5, 14):
         engine = replace(engine, prefill_graphs="piecewise")
     if release < (0, 5, 14):

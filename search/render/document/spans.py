@@ -102,7 +102,8 @@ def beats(name: str, claimed: float, limit: float | None) -> bool:
 
 
 def _interval(name: str, value: float, scenario: Scenario, plan: Plans, scores: Scores) -> tuple[float, float]:
-    classes = np.array([CLASSES.index(known(scenario, plan, scores))])
+    name_of, own = known(scenario, plan, scores), int(coverage_of(scenario, plan, scores)[0])
+    classes = np.array([own if CLASSES[own] == name_of else CLASSES.index(name_of)])
     low, high = load_intervals().of(name, classes, np.array([value]))
     return float(low[0]), float(high[0])
 

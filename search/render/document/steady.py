@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from costmodel.forward import forward, handover_seconds
+from costmodel.forward import handover_seconds
 from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
 from costmodel.serving.latency import latencies
+from costmodel.serving.passes import timed
 from costmodel.stages import Stages
 from search.render.document.account import scalar
 
@@ -60,7 +61,7 @@ def steady(scenario: Scenario, plan: Plans) -> Steady:
     seats = memory(scenario, layout, stages, wanted).seats
     admitted = np.where(seats >= 1.0, np.minimum(wanted, seats), wanted)
     loop, step = steady_loop(scenario, layout, admitted, plan.batch.astype(float))
-    time = forward(scenario, stages, step)
+    time = timed(scenario, stages, step)
     found = latencies(scenario, loop, time, admitted, wanted)
     latency, slowest = time.latency_s[:, 0], time.slowest_stage_s[:, 0]
     micro = scalar(loop.micro)

@@ -34,7 +34,7 @@ def test_command_on_two_families(data, tmp_path, capsys):
         writer.writerows(rows[::6])
     peer = tmp_path / "peer.csv"
     peer.write_text("row,pred_ttft_ms,pred_tpot_ms\n" + "".join(f"{r['row']},1,1\n" for r in rows[::12]))
-    assert main([str(path), "--steps", "2", "--compare", str(peer)]) == 0
+    assert main([str(path), "--rounds", "1", "--compare", str(peer)]) == 0
     printed = capsys.readouterr().out
     assert "leave one family out" in printed
     assert "80 % intervals of TPOT" in printed

@@ -107,7 +107,7 @@ def test_prompts_are_held_below_a_tp_of_8_for_short_answers(table):
 
 def test_sglang_looks_for_requests_every_so_many_steps(table):
     deepseek = MINIMAX | {
-        "model": "deepseek-ai/DeepSeek-R1", "engine": "sglang", "engine_version": "0.5.9", "gpus": "8", "tp": "8",
+        "model": "deepseek-ai/DeepSeek-V3", "engine": "sglang", "engine_version": "0.5.9", "gpus": "8", "tp": "8",
         "moe_tp": "8",
     }  # fmt: skip
     few, many, four = cases(
@@ -180,3 +180,54 @@ def test_every_row_of_the_benchmark_has_its_script():
     drawn = [row for row in rows if row.drawn and row.regime != "disaggregated"]
     assert len(drawn) > 500
     assert all(recipe_of(row, row.engine, row.system) is not None for row in drawn)
+
+
+MTP = {
+    "origin": "inferencex", "model": "deepseek-ai/DeepSeek-R1", "system": "h200_sxm", "engine": "trtllm",
+    "engine_version": "1.1.0rc2.post2", "isl": "1024", "osl": "1024", "concurrency": "256", "tp": "1", "attn_dp": "8",
+    "moe_tp": "1", "ep": "8", "measured_on": "2026-01-14",
+}  # fmt: skip
+
+
+def test_sglangs_script_with_drafts(table):
+    """DeepSeek-R1 in FP8 on B200 at a tp of 8, from 0.5.8 on: two steps of drafts, none scheduled ahead."""
+    base = MTP | {"engine": "sglang", "engine_version": "0.5.9", "system": "b200_sxm", "measured_on": "2026-03-25"}
+    split = {"tp": "8", "attn_dp": "1", "moe_tp": "8", "ep": "1"}
+    rows = read_rows(table(SILICON, base | split, base | split | {"moe_tp": "1", "ep": "8"}))
+    drafting, plain = (case_of(row).scenario.engine for row in rows)
+    assert (drafting.drafts, drafting.steps_ahead, drafting.max_batched_tokens) == (2, 0.0, 16384)
+    assert (plain.drafts, plain.steps_ahead) == (0, 1.0)
+
+
+def test_scripts_with_multi_token_prediction(table):
+    """One draft with attention data parallelism, three without; a pass holds the longest prompt and a batch's rows."""
+    wide = {"tp": "8", "attn_dp": "1", "concurrency": "64"}
+    rows = read_rows(table(SILICON, MTP, MTP | wide, MTP | {"measured_on": "2025-12-15"}))
+    groups, one, plain = (case_of(row).scenario.engine for row in rows)
+    assert (groups.drafts, one.drafts, plain.drafts) == (1, 3, 0)
+    assert 0.3 < groups.draft_acceptance < 0.95
+    assert (groups.max_batched_tokens, one.max_batched_tokens) == ((2 * 32 + 1843 + 127) // 64 * 64, 2176)
+    assert plain.max_batched_tokens == 1344
+    assert {engine.balance_steps for engine in (groups, one, plain)} == {60.0}
+
+
+def test_a_split_that_the_source_counted_twice(table):
+    base = {"origin": "inferencex", "model": "openai/gpt-oss-120b", "engine": "trtllm", "precision": "fp4"}
+    twice = {"gpus": "4", "tp": "4", "moe_tp": "2", "ep": "2"}
+    (row,) = read_rows(table(SILICON, base | twice))
+    assert (row.gpus, row.tp, row.moe_tp, row.ep) == (2, 2, 1, 2)
+    (other,) = read_rows(table(SILICON, base | twice | {"origin": "peer_own_runs"}))
+    assert other.tp == 4
+
+
+def test_sweeps_begin_together_and_searches_do_not(table):
+    fixed = {"isl": "1024", "osl": "128"}
+    changes = [fixed | {"concurrency": "64"}, {"isl": "1000", "concurrency": "64"}, fixed | {"concurrency": "40"}]
+    rows = read_rows(table(SILICON, *changes, fixed | {"concurrency": "64", "origin": "inferencex"}))
+    assert [row.together for row in rows] == [True, False, False, False]
+
+
+def test_qwens_own_fp8_has_scales_of_blocks(table):
+    served = {"model": "Qwen/Qwen3-32B", "moe_tp": "8", "ep": "1"}
+    (row,) = read_rows(table(SILICON, served))
+    assert case_of(row).scenario.model.quantization.of("ffn.up").name == "fp8_block"

@@ -20,7 +20,7 @@ QWEN3_SMALL = {
     "hidden_act": "silu",
     "hidden_size": 2048,
     "intermediate_size": 6144,
-    "max_position_embeddings": 2048,
+    "max_position_embeddings": 4096,
     "num_attention_heads": 16,
     "num_hidden_layers": 27,
     "num_key_value_heads": 4,
