@@ -19,7 +19,7 @@ class Tier:
     latency_s: Annotated[float, Quantity("of one pass of a message (alpha)", 0, 1)]
     bytes_per_s: Annotated[float, Quantity("what one accelerator's link carries in one direction", 1e6, 1e14)]
     efficiency: Annotated[float, Quantity("share of bytes_per_s that a collective achieves", 0, 1, above=True)] = 1.0
-    oversubscription: Annotated[float, Quantity("divides the rate", 1)] = 1.0
+    oversubscription: Annotated[float, Quantity("divides the rate", 1, 1e4)] = 1.0
     switch_latency_s: Annotated[
         float, Quantity("of an all-reduce that the switch adds up (NVLink SHARP); 0: it adds up none", 0, 1)
     ] = 0.0

@@ -46,7 +46,7 @@ class Engine:
         str, Choice("how tokens reach experts of other attention groups", ("allgather", "alltoall"))
     ] = "allgather"
     # Of these three: costmodel.layout.Routing.
-    expert_imbalance: Annotated[float, Quantity("rows of the busiest expert-parallel rank over the mean", 1)] = 1.0
+    expert_imbalance: Annotated[float, Quantity("rows of the busiest expert-parallel rank over the mean", 1, 1e4)] = 1.0
     expert_skew: Annotated[float, Quantity("variance of the experts' popularity over its mean squared", 0, 100)] = 0.0
     expert_tile_rows: Annotated[
         float, Quantity("rows to which every local expert is padded; 0: only experts that are hit are touched", 0, 1024)

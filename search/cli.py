@@ -10,6 +10,8 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 
 from search import __version__
 
@@ -66,14 +68,47 @@ def main(arguments: list[str] | None = None) -> int:
         arguments = ["search", *arguments]
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        print(f"error: servefront: unknown command {name!r}; known: {', '.join(COMMANDS)}", file=sys.stderr)
-        return 2
+        return _said(f"servefront: unknown command {name!r}; known: {', '.join(COMMANDS)}", 2)
     collect_rarely()
     module = importlib.import_module(COMMANDS[name][0])
     if name in ("models", "hardware", "clusters"):
         rest = [name, *rest]
+    return guarded(lambda: int(module.main(rest)))
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """The exit code of a command, whatever it meets: what a command itself has no line for gets one here. With
+    ``SERVEFRONT_TRACEBACK`` set, its traceback is shown instead."""
+    if sys.stdout is None:  # closed (`>&-`)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
-        return int(module.main(rest))
+        code = command()
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # the reader of a pipe went away (`| head`): not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return 0
+    except KeyboardInterrupt:
+        return _said("interrupted", 130)
+    except MemoryError:
+        return _said("out of memory; give a smaller space, or fewer draws", 2)
+    except OSError as error:
+        _close_output()
+        return _said(f"{error.filename or 'standard output'}: {error.strerror or error}", 2)
+    except Exception as error:
+        if os.environ.get("SERVEFRONT_TRACEBACK"):
+            raise
+        return _said(f"unexpected {type(error).__name__}: {error}; SERVEFRONT_TRACEBACK=1 shows where", 2)
+
+
+def _said(text: str, code: int) -> int:
+    from search.base.escape import message
+
+    print(f"error: {message(text)}", file=sys.stderr)
+    return code
+
+
+def _close_output() -> None:
+    """Nothing more is written to standard output, not even what waits in its buffer."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,8 @@ import unicodedata
 from typing import Any
 
 LONGEST_NAME = 400  # of a name in a document
+LONGEST_WORD = 260  # of a word in a message: a path fits
+LONGEST_MESSAGE = 2000  # the options of the longest group fit
 # What a spreadsheet takes for the start of a formula, full-width forms included (OWASP, CSV Injection).
 FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -33,6 +35,12 @@ def one_line(text: object) -> str:
     """``plain``; very long names are cut."""
     line = plain(text)
     return line[: LONGEST_NAME - 1] + "…" if len(line) > LONGEST_NAME else line
+
+
+def message(text: object) -> str:
+    """``plain``, for a line about somebody's input: an echoed word or the line is cut to a readable length."""
+    line = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][: LONGEST_WORD // 2]}…", plain(text))
+    return line[: LONGEST_MESSAGE - 1] + "…" if len(line) > LONGEST_MESSAGE else line
 
 
 def markdown(text: object) -> str:

@@ -1,18 +1,27 @@
-"""Files that are there when they are whole, and not before."""
+"""Files that are there when they are whole, and not before; and names that no output may take the place of."""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from search.base.errors import InputError
+
 T = TypeVar("T")
+LONGEST = 240  # bytes of a name that can take a prefix: file systems allow 255
 
 
 def put(path: Path, write: Callable[[Path], T]) -> T:
-    """``write`` a file beside its name, and move it there."""
-    partial = path.with_name(f".partial-{path.name}")
+    """``write`` a file beside its name, and move it there. ``InputError`` where the name is a link, a device, a pipe or
+    a folder: an output takes the place of a regular file or of nothing."""
+    refuse_special(str(path), path)
+    name = path.name if len(os.fsencode(path.name)) <= LONGEST else path.name[-60:]
+    partial = path.with_name(f".partial-{name}")
     try:
+        partial.unlink(missing_ok=True)  # of a run that was killed, or a link that somebody laid there
         result = write(partial)
         partial.replace(path)
     finally:
@@ -23,3 +32,42 @@ def put(path: Path, write: Callable[[Path], T]) -> T:
 def put_text(path: Path, text: str) -> None:
     """``put`` for text, in UTF-8."""
     put(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def put_out(flag: str, path: Path, text: str) -> None:
+    """``put_text`` for the file that ``flag`` names; ``InputError`` in one line where it cannot be written."""
+    usable_out(flag, path)
+    try:
+        put_text(path, text)
+    except (OSError, ValueError) as error:  # a ValueError: text that no file name can be
+        raise InputError(f"{flag} {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def usable_out(flag: str, path: Path, *, new: bool = False) -> None:
+    """``InputError`` for a ``path`` of ``flag`` that no file can be written to: asked before the work, so that none is
+    lost. ``new``: there may be no file yet."""
+    try:
+        if path.name in ("", ".."):
+            raise InputError(f"{flag} {path}: is a folder; give a file")
+        refuse_special(f"{flag} {path}", path)
+        if new and path.exists():
+            raise InputError(f"{flag} {path}: exists; give a file that does not")
+        if not path.parent.is_dir():
+            raise InputError(f"{flag} {path}: cannot be written: there is no folder {path.parent}")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise InputError(f"{flag} {path}: cannot be written: folder {path.parent} is read-only")
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{flag} {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def refuse_special(key: str, path: Path) -> None:
+    """``InputError`` where ``path`` is there and no regular file."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+        raise InputError(f"{key}: is {kind}; give a file")

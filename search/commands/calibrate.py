@@ -19,9 +19,10 @@ import numpy as np
 from costmodel.engine import ENGINES
 from costmodel.laws import ShapedLaw
 from costmodel.plans import Array
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
-from search.base.whole_file import put_text
+from search.base.whole_file import put_text, usable_out
 from search.evidence.measured.fitting import SHARED, Fitted, Posterior, apply, centred, fit_around, generation
 from search.evidence.measured.grouped import Read, measured, predict, read_cases
 from search.evidence.measured.rows import Measurement
@@ -29,6 +30,7 @@ from search.evidence.measured.runs import Deployment, read_runs
 from search.inputs.hardware_catalog import load_engine, load_hardware
 
 FOLDS = 5
+MOST_GPUS = 1_000_000
 UNDETERMINED = 0.2  # certainty below which a constant counts as not determined by the runs
 SUSTAINED = "sustained_share"  # the accelerator's constant
 FIGURES = ("TTFT", "TPOT", "tokens/s/GPU")
@@ -57,8 +59,10 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_
         )
     engine = engines[0]
     for flag, path in (("--out", out), ("--hardware-out", hardware_out)):
-        if path is not None and path.exists():
-            raise InputError(f"{flag} {path}: exists; give a file that does not")
+        if path is not None:
+            usable_out(flag, path, new=True)
+    if hardware_out is not None and hardware_out.resolve() == out.resolve():
+        raise InputError(f"--hardware-out {hardware_out}: is --out too; give another file")
     centres: Fitted = {**centred(load_engine(engine)), **(_accelerator(read) if hardware_out else {})}
     everything = np.array([i in read.cases for i in range(len(rows))])
     posterior = fit_around(read, everything, centres)
@@ -68,10 +72,12 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_
         sure = posterior.certainty[(owner, name)]
         note = "" if sure >= UNDETERMINED else "  not determined by these runs: stays near where it was"
         print(f"{name:24s} {centres[(owner, name)]:9.3g} -> {value:9.3g}   certainty {sure:.0%}{note}")
-    _write(out, _engine_fields(engine, posterior, len(read.cases)))
+    engine_fields = _engine_fields(engine, posterior, len(read.cases))
+    hardware_fields = _hardware_fields(read, posterior) if hardware_out is not None else {}
+    _write(out, engine_fields)
     print(f"\nWritten to {out}: put it into FOLDER/engine/ and run with --config-dir FOLDER engine={out.stem}")
     if hardware_out is not None:
-        _write(hardware_out, _hardware_fields(read, posterior))
+        _write(hardware_out, hardware_fields)
         print(f"Written to {hardware_out}: put it into FOLDER/hardware/ and add hardware={hardware_out.stem}")
     return 0
 
@@ -159,20 +165,23 @@ def _write(out: Path, fields: dict[str, Any]) -> None:
 def _deployment(options: argparse.Namespace) -> Deployment | None:
     if options.model is None or options.hardware is None or options.engine is None:
         return None
-    width = options.tp * options.attn_dp * options.pp
     for name in ("tp", "pp", "attn_dp", "ep"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name.replace('_', '-')}: {getattr(options, name)} is not allowed; give 1 or more")
+    width = options.tp * options.attn_dp * options.pp
+    gpus = width if options.gpus is None else options.gpus
+    if gpus < 1 or gpus > MOST_GPUS or gpus % width:
+        raise InputError(f"--gpus: {gpus} is not allowed; give a multiple of tp x attn-dp x pp = {width}")
+    if (options.tp * options.attn_dp) % options.ep:
+        raise InputError(f"--ep: {options.ep} is not allowed; give a divisor of tp x attn-dp")
     return Deployment(
-        options.model, options.hardware, options.engine, "", options.precision, options.gpus or width,
+        options.model, options.hardware, options.engine, "", options.precision, gpus,
         options.tp, options.pp, options.attn_dp, options.ep,
     )  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="servefront calibrate", description="Fit an engine's constants to your own benchmark runs."
-    )
+    parser = Parser(prog="servefront calibrate", description="Fit an engine's constants to your own benchmark runs.")
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUNS", help="JSON, JSONL or CSV files")
     parser.add_argument("--out", type=Path, required=True, metavar="ENGINE.yaml", help="the engine file to write")
     parser.add_argument("--hardware-out", type=Path, metavar="HARDWARE.yaml", help="fit the accelerator's constant too")

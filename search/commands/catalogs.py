@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import csv_cell, plain
 from search.base.paths import conf_dir
@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 def main(argv: list[str]) -> int:
     """``models``, ``hardware`` or ``clusters``, then options; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="servefront", description="List the catalog.")
+    parser = Parser(prog="servefront", description="List the catalog.")
     commands = parser.add_subparsers(dest="catalog", required=True, metavar="models|hardware|clusters")
     for name, text in (
         ("models", "models of conf/model"),

@@ -9,8 +9,6 @@ choice of terms asks for. ``--write`` puts constants and intervals into ``conf``
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from costmodel.launches import in_engine
 from costmodel.scenario import Scenario
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.evidence.measured.cases import Case
 from search.evidence.measured.fidelity_tables import show, show_choices, show_rows_of
@@ -52,9 +51,7 @@ from search.inputs.hardware_catalog import load_engine, load_hardware
 
 def main(argv: list[str]) -> int:
     """Print the tables of docs/fidelity.md; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="servefront fidelity", description="How far predictions are off where nothing was fitted."
-    )
+    parser = Parser(prog="servefront fidelity", description="How far predictions are off where nothing was fitted.")
     parser.add_argument("file", type=Path, help="measurements in the schema of silicon_dev.csv")
     parser.add_argument("--published", type=Path, help="published figures: intervals of the two classes for them")
     parser.add_argument(
@@ -69,12 +66,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the fit, each with slopes of its own")
     options = parser.parse_args(argv)
     try:
+        if options.rounds < 1:
+            raise InputError(f"--rounds: {options.rounds} is not allowed; give 1 or more")
         read = read_cases(read_rows(options.file))
+        families = {row.family for i, row in enumerate(read.rows) if i in read.cases}
+        if len(families) < 2:
+            raise InputError(f"{options.file}: {len(families)} families of rows can be used; leaving one out takes two")
         printed = read_rows(options.published) if options.published else []
         peers = {path.name: [p.measurement.id for p in read_peer(path, read.rows)] for path in options.compare}
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return InputError.exit_code
+        from search.commands.search import fail
+
+        return fail(str(error), InputError.exit_code)
     report(read, printed, options.rounds, peers, write=options.write)
     return 0
 

@@ -25,6 +25,7 @@ from costmodel.parameters import (
     state_bytes_per_sequence,
     weight_bytes,
 )
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.inputs.models import ConfigError, ReadModel, find_model, read_architecture, read_checkpoint
 from search.inputs.models.catalog import load_entry
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="servefront inspect", description="What the reader makes of a config.json.")
+    parser = Parser(prog="servefront inspect", description="What the reader makes of a config.json.")
     parser.add_argument("model", help="a checkpoint's folder or config.json, else a catalog key, name or alias")
     parser.add_argument("--json", action="store_true", help="print JSON, sizes in bytes")
     known = ", ".join(FORMATS)

@@ -16,6 +16,7 @@ from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.inputs.config import read_model, read_scenario
 from search.inputs.own_engine import as_launched
@@ -92,9 +93,7 @@ def _lines(run: SavedRun, start: Start, engine: str, *, brief: bool) -> list[str
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="servefront launch", description="Print the command that starts a plan of a run on an engine."
-    )
+    parser = Parser(prog="servefront launch", description="Print the command that starts a plan of a run on an engine.")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument(
         "--plan",

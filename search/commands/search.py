@@ -14,24 +14,29 @@ from contextlib import suppress
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from search.base.arguments import Parser
 from search.base.errors import InputError, NoFeasiblePlan
+from search.base.escape import message as readable
 from search.base.escape import plain
 from search.base.paths import conf_dir
+from search.commands.folders import Refused, forget, kept, release, sweeps
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
-from search.inputs.compose import missing_option, one_line
+from search.inputs import config_source
+from search.inputs.compose import PARSERS, missing_option, one_line
 from search.inputs.own_model import own_model
 from search.inputs.run_name import register
 from search.inputs.typed import explain, typed
 
 # What the jobs of this process left behind for ``main``: Hydra itself only knows success and a stack trace.
-_sweeps: list[Path] = []  # the folder of a multirun, once it has started
 _failures: list[tuple[str, int]] = []  # message and exit code
+_unexpected: list[Exception] = []  # what no input should raise: the last guard, in ``search.cli``, has a line for it
 
 
 def main(arguments: list[str]) -> int:
@@ -42,13 +47,20 @@ def main(arguments: list[str]) -> int:
         print(search_help.text(arguments))
         return 0
     register()
+    config_source.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     old = sys.argv
     sys.argv = ["search", *arguments]
-    _sweeps.clear()
+    sweeps.clear()
     _failures.clear()
+    _unexpected.clear()
     try:
+        check_flags(arguments)
         _job()
+    except Refused as error:
+        return fail(str(error), InputError.exit_code)
+    except InputError as error:
+        return fail(str(error), InputError.exit_code)
     except MissingConfigException as error:
         return fail(missing_option(error), InputError.exit_code)
     except OmegaConfBaseException as error:
@@ -57,19 +69,36 @@ def main(arguments: list[str]) -> int:
         return fail(one_line(error), InputError.exit_code)
     except OSError as error:
         return fail(_system(error), InputError.exit_code)
+    except PARSERS as error:
+        return fail(config_source.parser_line(error), InputError.exit_code)
     finally:
         sys.argv = old
+        release()
+    if _unexpected:
+        raise _unexpected[0]
     for message, code in _failures:
         fail(message, code)
-    if _sweeps:
-        return sweep_code(_sweeps[-1])
-    return _failures[-1][1] if _failures else 0
+    worst = max((code for _, code in _failures), default=0)
+    return max(worst, sweep_code(sweeps[-1])) if sweeps else worst
+
+
+def check_flags(arguments: Sequence[str]) -> None:
+    """Hydra's own flags, before Hydra reads them: an error is a line, not its usage."""
+    parser = get_args_parser()
+    parser.__class__ = Parser
+    parser.prog = "servefront search"
+    given = parser.parse_args(list(arguments))
+    if given.experimental_rerun is not None:
+        raise InputError("--experimental-rerun: unpickles a file, which would run code in it; give overrides")
+    for flag in ("config_dir", "config_path"):
+        if "\0" in (getattr(given, flag) or ""):
+            raise InputError(f"--{flag.replace('_', '-')}: is no name of a folder")
 
 
 def fail(message: str, code: int) -> int:
     """Say what went wrong, in one line on standard error."""
     kind = "error" if code == InputError.exit_code else "infeasible"
-    print(f"{kind}: {plain(message)}", file=sys.stderr)
+    print(f"{kind}: {readable(message)}", file=sys.stderr)
     return code
 
 
@@ -79,7 +108,6 @@ def _job(config: DictConfig) -> None:
     folder = Path(hydra_config.runtime.output_dir)
     prefix = ""
     if hydra_config.mode == RunMode.MULTIRUN:
-        _sweeps.append(Path(hydra_config.sweep.dir))
         prefix = f"job {folder.name}: "
     try:
         search_once(config, folder, hydra_config.runtime.choices.get("model"), hydra_config.overrides.task)
@@ -89,7 +117,15 @@ def _job(config: DictConfig) -> None:
         message = _system(error) if isinstance(error, OSError) else str(error)
         _failures.append((f"{prefix}{message}", InputError.exit_code))
         with suppress(OSError):
-            write_status(folder, BROKEN, message)
+            if hydra_config.mode == RunMode.MULTIRUN:
+                write_status(folder, BROKEN, message)
+            else:
+                forget(folder)
+    except Exception as error:  # Hydra would print it, with the overrides
+        _unexpected.append(error)
+    finally:
+        if hydra_config.mode == RunMode.MULTIRUN:
+            release(folder)
 
 
 def search_once(config: DictConfig, folder: Path, model: str | None, overrides: Sequence[str]) -> None:
@@ -97,10 +133,11 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
     that group."""
     settings = own_model(typed(config), model, overrides)
     from search.optimizer.run import run
-    from search.render.run_folder import claim_folder, write_run
+    from search.render.run_folder import write_run
     from search.render.terminal import infeasible_message, print_outcome, print_written
 
-    claim_folder(folder)
+    if kept(folder, settings):
+        return
     outcome = run(settings)
     for warning in outcome.warnings:
         print(f"warning: {plain(warning)}", file=sys.stderr)
@@ -114,6 +151,8 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
 def sweep_code(folder: Path) -> int:
     """The exit code of a sweep: the worst of its jobs."""
     statuses = {job_status(job)["status"] for job in job_folders(folder)}
+    if not statuses:
+        return fail(f"hydra.sweep.dir: {folder}: the sweep has no jobs; its values select none", InputError.exit_code)
     if (folder / "sweep.csv").is_file():
         from search.render.sweep_table import print_sweep
 

@@ -19,6 +19,7 @@ from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.simulation.deployment import serve
 from costmodel.serving.simulation.requests import Requests, Served
+from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
 from search.base.whole_file import put_text
@@ -108,7 +109,7 @@ def _write(folder: Path, title: str, requests: Requests, served: Served) -> None
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="servefront simulate",
         description="Send traffic to a plan of a run, request by request: percentiles of TTFT, TPOT, end to end time.",
     )

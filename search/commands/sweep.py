@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from search.base.errors import InputError
 from search.base.escape import csv_cell
+from search.base.whole_file import put_text
+from search.commands.folders import Refused, claim_run, claim_sweep
+from search.inputs.saved_run import CONFIG_FILE
+from search.inputs.typed import explain
 
 BROKEN = "error"
 
 
 class GatherSweep(Callback):
-    """Registered in ``conf/config.yaml``; Hydra calls it once a sweep."""
+    """Registered in ``conf/config.yaml``: Hydra calls it before a run or a sweep, and once a sweep has ended."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _refusing(claim_run, config)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _refusing(claim_sweep, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         gather(Path(config.hydra.sweep.dir))
+
+
+def _refusing(claim: Callable[[DictConfig], None], config: DictConfig) -> None:
+    try:
+        claim(config)
+    except OSError as error:
+        raise Refused(f"{error.filename or 'folder'}: {error.strerror or error}") from error
+    except (InputError, OmegaConfBaseException) as error:
+        raise Refused(explain(error) if isinstance(error, OmegaConfBaseException) else str(error)) from error
 
 
 def write_status(folder: Path, status: str, message: str) -> None:
@@ -28,7 +52,7 @@ def write_status(folder: Path, status: str, message: str) -> None:
     if (folder / "summary.json").exists():
         return
     text = json.dumps({"status": status, "message": message}, indent=2)
-    (folder / "status.json").write_text(text + "\n", encoding="utf-8")
+    put_text(folder / "status.json", text + "\n")
 
 
 def job_status(folder: Path) -> dict[str, Any]:
@@ -65,14 +89,35 @@ def gather(folder: Path) -> Path:
                 columns = list(reader.fieldnames or columns)
         rows += [lead | plan for plan in plans] or [lead]
     path = folder / "sweep.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["job", "status", *keys, *columns], restval="", lineterminator="\n")
-        writer.writerow({name: csv_cell(name) for name in writer.fieldnames})
-        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["job", "status", *keys, *columns], restval="", lineterminator="\n")
+    writer.writerow({name: csv_cell(name) for name in writer.fieldnames})
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    put_text(path, text.getvalue())
     return path
 
 
 def _overrides(job: Path) -> dict[str, str]:
+    """What the job was asked for, by key; where its saved configuration has another value, that one: Hydra writes its
+    own word of a job before the job is taken on."""
     listed = OmegaConf.load(job / ".hydra" / "overrides.yaml")
     pairs = (str(item).partition("=") for item in listed)
-    return {key.lstrip("+~"): value for key, _, value in pairs}
+    found = {key.lstrip("+~"): value for key, _, value in pairs}
+    if not (job / CONFIG_FILE).is_file():
+        return found
+    saved: Any = yaml.load((job / CONFIG_FILE).read_bytes(), Loader=yaml.CSafeLoader)
+    return {key: _saved(saved, key, value) for key, value in found.items()}
+
+
+def _saved(node: Any, key: str, said: str) -> str:
+    """The number or text under a dotted ``key``; ``said`` where there is none, or the same."""
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return said
+        node = node[part]
+    if isinstance(node, bool) or not isinstance(node, int | float):
+        return str(node) if isinstance(node, str) and "." in key else said
+    try:
+        return said if float(said) == node else str(node)
+    except ValueError:
+        return str(node)

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from search.base.arguments import Parser
 from search.base.errors import InputError
+from search.base.whole_file import usable_out
 from search.evidence.measured.peers import read_peer
 from search.evidence.measured.predict import predict
 from search.evidence.measured.predictions_file import id_column, write_predictions
-from search.evidence.measured.rows import Measurement, read_rows
+from search.evidence.measured.rows import MAX_BYTES, Measurement, read_rows
 from search.evidence.measured.tables import print_report
 from search.evidence.start_logs import predict as start_logs
 from search.evidence.start_logs.rows import is_start_logs, read_start_logs
@@ -23,6 +25,7 @@ from search.evidence.start_logs.tables import print_report as print_starts
 from search.evidence.traffic_runs import predict as traffic_runs
 from search.evidence.traffic_runs.rows import kind_of, read_runs
 from search.evidence.traffic_runs.tables import print_report as print_traffic
+from search.inputs.bounded_file import read_bounded
 
 SEED = 0  # of lengths that a file of runs under traffic does not state one by one
 
@@ -33,6 +36,9 @@ def main(argv: list[str]) -> int:
     try:
         if options.models is not None and not options.models.is_dir():
             raise InputError(f"--models {options.models}: not a folder")
+        if options.out is not None:
+            usable_out("--out", options.out)
+        read_bounded(options.file, MAX_BYTES, "a file of measurements")  # not a pipe, which would wait for ever
         if is_start_logs(options.file):
             return _start_logs(options)
         if kind_of(options.file) is not None:
@@ -86,7 +92,7 @@ def _read(path: Path) -> list[Measurement]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="servefront validate", description="Predict measured runs and print how far off the predictions are."
     )
     parser.add_argument(

@@ -9,18 +9,23 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from search.base.errors import InputError
 from search.base.paths import conf_dir
-from search.inputs import own_cluster
+from search.inputs import config_source, own_cluster
 from search.inputs.own_model import own_model
 from search.inputs.schema import Config
 from search.inputs.typed import explain, typed
+
+# What Hydra's and YAML's parsers raise besides their own exceptions, for a value of a kind that they did not expect.
+PARSERS = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
 
 
 def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
     """``overrides`` as after ``python -m search``; ``folder`` as its ``--config-dir``. ``InputError`` in one line."""
     own_cluster.register(folder)
+    config_source.register()
     if folder is not None:
         if not folder.is_dir():
             raise InputError(f"--config-dir: {folder} is not a folder")
@@ -38,6 +43,8 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
         raise InputError(explain(error)) from error
     except HydraException as error:
         raise InputError(one_line(error)) from error
+    except PARSERS as error:
+        raise InputError(config_source.parser_line(error)) from error
 
 
 def missing_option(error: MissingConfigException) -> str:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from costmodel.cluster import Cluster
 from costmodel.hardware import Accelerator
+from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.bounded_file import read_bounded
+from search.inputs.config_source import MAX_BYTES
+from search.inputs.plain_yaml import read_yaml
 from search.inputs.schema import Config
 
 FALLBACK = "hgx8_400g"  # of an accelerator that names none: eight on NVLink-class links, 400 Gb/s each outside
@@ -49,13 +52,20 @@ def own_cluster(hardware: object) -> str:
 def _read(option: str) -> dict[str, Any]:
     for folder in (conf_dir(), *_searched()):
         path = folder / "hardware" / f"{option}.yaml"
-        if path.is_file():
+        if _is_file(path):
             try:
-                content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, UnicodeError, yaml.YAMLError, RecursionError):
+                content = read_yaml(str(path), read_bounded(path, MAX_BYTES, "a configuration file"), "a configuration")
+            except InputError:
                 return {}
             return content if isinstance(content, dict) else {}
     return {}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _searched() -> list[Path]:

@@ -12,13 +12,12 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from costmodel.columns import COLUMNS
 from costmodel.plans import AXES
 from search.base.errors import InputError
 from search.inputs.bounded_file import read_bounded
 from search.inputs.checks import number
+from search.inputs.plain_yaml import read_yaml
 from search.inputs.schema import PlanConfig
 
 MAX_BYTES = 100_000
@@ -137,32 +136,4 @@ def _shown(value: Any) -> str:
 
 
 def _load(path: Path) -> Any:
-    raw = read_bounded(path, MAX_BYTES, "a plan")
-    try:
-        return yaml.load(raw.decode("utf-8"), Loader=_PlainLoader)
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    except RecursionError:
-        raise InputError(f"{path}: not a plan: nested too deep") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML that a plan may hold: {' '.join(str(error).split())}") from error
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases and without a key that is given twice."""
-
-    def compose_node(self, parent: Any, index: int) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", self.get_mark())
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = getattr(key, "value", None)
-            if not isinstance(name, str) or name in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {_shown(name)} is given twice or is not text", key.start_mark
-                )
-            seen.add(name)
-        return super().construct_mapping(node, deep)
+    return read_yaml(str(path), read_bounded(path, MAX_BYTES, "a plan"), "a plan")

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from costmodel.plans import AXES, Plans
 from search.base.errors import InputError
 from search.base.escape import literal
+from search.inputs.bounded_file import read_bounded
+from search.inputs.checks import shown
 from search.inputs.models import ConfigError, load_config_json
 from search.inputs.models.load import compacted
-from search.inputs.plan_reader import read_plan_file
+from search.inputs.plain_yaml import read_yaml, texts
+from search.inputs.plan_reader import MOST_OF_AN_AXIS, read_plan_file
 from search.inputs.schema import Config
 from search.inputs.typed import typed
 
 CONFIG_FILE = "config.yaml"
+FRONT = "pareto.csv"
+MAX_BYTES = 20_000_000  # of a configuration with its config.json
+MOST_OF_FRONT = 60_000_000  # bytes: some 100,000 plans
 __all__ = ["CONFIG_FILE", "SavedRun", "config_text", "named_plan", "read_plan_file", "read_run"]
 
 
@@ -53,18 +62,67 @@ def config_text(config: Config) -> str:
 
 def read_run(folder: Path) -> SavedRun:
     """The run in ``folder``; ``InputError`` where there is none or it cannot be read."""
+    path = folder / CONFIG_FILE
+    _must_be_there(folder, CONFIG_FILE)
+    found = read_yaml(str(path), read_bounded(path, MAX_BYTES, "a run's configuration"), "a configuration", floats=True)
     try:
-        config = typed(OmegaConf.load(folder / CONFIG_FILE))  # type: ignore[arg-type]
-        with (folder / "pareto.csv").open(newline="", encoding="utf-8") as file:
-            front = tuple(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"RUN: {folder} holds no run of `python -m search`: {reason}") from error
+        if not isinstance(found, dict):
+            raise InputError("holds no configuration")
+        _check_own(found)
+        config = typed(OmegaConf.create(found))
     except InputError as error:
-        raise InputError(f"{folder / CONFIG_FILE}: {error}") from error
-    except Exception as error:  # a YAML parser's own errors have no common base in OmegaConf's interface
-        raise InputError(f"{folder / CONFIG_FILE}: not YAML: {' '.join(str(error).split())}") from error
-    return SavedRun(folder, config, front)
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:  # a parser's own errors have no common base in OmegaConf's interface
+        raise InputError(f"{path}: {error}") from error
+    _must_be_there(folder, FRONT)
+    return SavedRun(folder, config, read_front(folder / FRONT))
+
+
+def _must_be_there(folder: Path, name: str) -> None:
+    try:
+        (folder / name).stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"RUN: {folder} holds no run of `python -m search`: {name}: {reason}") from error
+
+
+def _check_own(found: dict[str, Any]) -> None:
+    """A run stands alone, and may come from anybody: it names no other file, and nothing is looked up for it."""
+    model, baselines = found.get("model"), found.get("baselines")
+    if isinstance(model, dict) and model.get("config") is not None:
+        raise InputError("model.config: names a file; a run holds its model itself, in model.published")
+    for i, plan in enumerate(baselines if isinstance(baselines, list) else ()):
+        if isinstance(plan, str):
+            raise InputError(f"baselines[{i}]: names a file; a run holds its baselines itself")
+    for text in texts(found, keys=False):  # keys are never looked up
+        if any(len(slashes) % 2 == 0 for slashes in re.findall(r"(\\*)\$\{", text)):
+            raise InputError(f"{shown(text)} is not allowed; a run's values stand for themselves")
+
+
+def read_front(path: Path) -> tuple[dict[str, str], ...]:
+    """The rows of a run's ``pareto.csv``, whose degrees are whole numbers from 1 on."""
+    try:
+        text = read_bounded(path, MOST_OF_FRONT, "the front of a run").decode("utf-8")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        rows = tuple(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from error
+    header = list(reader.fieldnames or [])
+    for name in (*AXES, "recommended"):
+        if header.count(name) != 1:
+            raise InputError(f"{path}: column {name!r} is {'missing' if name not in header else 'given twice'}")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header) or None in row.values():
+            raise InputError(f"{path}: row {number} has not {len(header)} cells; the file was cut or changed")
+        for axis in AXES:
+            _degree(f"{path}: row {number}: {axis}", row[axis])
+    return rows
+
+
+def _degree(key: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 8 and 1 <= int(text) <= MOST_OF_AN_AXIS):
+        raise InputError(f"{key}: {shown(text)} is not allowed; give a whole number from 1 to {MOST_OF_AN_AXIS}")
+    return int(text)
 
 
 def named_plan(run: SavedRun, text: str) -> tuple[Plans, str]:
@@ -75,7 +133,9 @@ def named_plan(run: SavedRun, text: str) -> tuple[Plans, str]:
     """
     if text == "recommended":
         return Plans.of(**_wanted(run)), "recommended"
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
+        if len(text) > 9:
+            raise InputError(f"--plan: {shown(text)} is not a row of pareto.csv; give 1 to {len(run.front)}")
         number = int(text)
         if not 1 <= number <= len(run.front):
             raise InputError(f"--plan: {number} is not a row of pareto.csv; give 1 to {len(run.front)}")
@@ -107,7 +167,7 @@ def _changes(text: str) -> dict[str, int]:
         name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in AXES or name in changes:
             raise InputError(f"--plan: {part!r} is not allowed; give each of {', '.join(AXES)} at most once, as tp=4")
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 10_000_000):
-            raise InputError(f"--plan: {part!r} is not allowed; give a whole number from 1 to 10000000")
+        if not (value.isascii() and value.isdigit() and len(value) <= 8 and 1 <= int(value) <= MOST_OF_AN_AXIS):
+            raise InputError(f"--plan: {shown(part)} is not allowed; give a whole number from 1 to {MOST_OF_AN_AXIS}")
         changes[name] = int(value)
     return changes

@@ -8,6 +8,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from search.base.errors import InputError
 from search.base.escape import literal
 from search.inputs import own_cluster
+from search.inputs.kinds import check_kinds
 from search.inputs.plan_reader import read_baselines
 from search.inputs.schema import Config
 
@@ -18,7 +19,9 @@ def typed(config: DictConfig) -> Config:
     """Lay the composed configuration over the schema; an unknown key or a value of the wrong type is an
     ``InputError``. Baselines that are paths are read here, so that what comes out stands alone."""
     try:
-        plain = OmegaConf.create(literal(OmegaConf.to_container(config, resolve=True)))
+        container = OmegaConf.to_container(config, resolve=True)
+        check_kinds(container, Config)
+        plain = OmegaConf.create(literal(container))
         merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
         result = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:

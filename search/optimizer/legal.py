@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from costmodel.engine import ENGINES
 from costmodel.plans import IntArray, Plans
+from search.base.errors import InputError
 from search.base.progress import track
 from search.optimizer.rules.facts import Facts
 from search.optimizer.rules.registry import engine_rules, general_rules
@@ -50,8 +51,9 @@ def first_broken(rules: list[Rule], plans: Plans, facts: Facts) -> IntArray:
     return broken
 
 
-def legal_plans(space: Space, facts: Facts, engine: str) -> Legal:
-    """Go through the space in chunks; ``engine`` is one of ``ENGINES`` or ``any``."""
+def legal_plans(space: Space, facts: Facts, engine: str, most: int | None = None) -> Legal:
+    """Go through the space in chunks; ``engine`` is one of ``ENGINES`` or ``any``. ``InputError`` as soon as there are
+    more than ``most``."""
     removed: dict[str, int] = {}
     kept_index, kept_engines = [], []
     wanted = ENGINES if engine == "any" else (engine,)
@@ -68,6 +70,11 @@ def legal_plans(space: Space, facts: Facts, engine: str) -> Legal:
         _count_refused(removed, {name: verdicts[name][~kept] for name in wanted})
         kept_index.append(index[kept])
         kept_engines.append(takes[:, kept])
+        if most is not None and (found := sum(map(len, kept_index))) > most:
+            raise InputError(
+                f"strategy.exact_limit: {most} is below the {found} legal plans in the first {start + len(broken)} of "
+                f"{space.size} points; raise it or choose another strategy"
+            )
     index = np.concatenate(kept_index)
     return Legal(index, space.plans(index), np.concatenate(kept_engines, axis=1), removed)
 

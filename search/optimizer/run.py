@@ -40,6 +40,7 @@ from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
 
 EXACT_CHUNK = 1 << 16
+MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
 
 @dataclass
@@ -62,7 +63,7 @@ def run(config: Config) -> Outcome:
         check_name(config.name)
         check_strategy(config.strategy)
         check_report(config.report)
-        number("output.max_candidates", config.output.max_candidates, 0, 100_000_000)
+        number("output.max_candidates", config.output.max_candidates, 0, MOST_CANDIDATES)
         model = read_model(config.model)
         scenario = read_scenario(config, model.architecture)
         space = Space.from_config(vars(config.space))
@@ -75,7 +76,8 @@ def run(config: Config) -> Outcome:
         facts = facts_of(scenario)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
-        legal = legal_plans(space, facts, config.engine.name)
+        enough = config.strategy.exact_limit if config.strategy.sampler == "exact" else None
+        legal = legal_plans(space, facts, config.engine.name, enough)
         if len(legal) == 0:
             most = max(legal.removed.items(), key=lambda item: item[1])
             # The layouts that exist say more than those that do not: their own rule is named too.

@@ -16,6 +16,7 @@ from search.base.errors import InputError
 ORDER = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")  # slowest first
 LARGEST = 10_000_000  # of one axis value
 MOST_VALUES = 100_000  # of one axis
+MOST_POINTS = 10**9  # minutes of checking rules
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,11 @@ class Space:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Space:
         """Read every axis; ``InputError`` names the one that cannot be used."""
-        return cls({name: axis_values(f"space.{name}", config[name]) for name in ORDER})
+        found = cls({name: axis_values(f"space.{name}", config[name]) for name in ORDER})
+        if found.size > MOST_POINTS:
+            shape = " x ".join(map(str, found.shape))
+            raise InputError(f"space: {shape} = {found.size:.3g} points; at most {MOST_POINTS:g} are allowed")
+        return found
 
     @property
     def shape(self) -> tuple[int, ...]:

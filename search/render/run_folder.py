@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from search import __version__
 from search.base.errors import InputError
-from search.base.whole_file import put, put_text
+from search.base.whole_file import put, put_text, refuse_special
 from search.inputs.saved_run import CONFIG_FILE, config_text
 from search.optimizer.outcome import Outcome
 from search.optimizer.sensitivity.table import csv_text
@@ -25,13 +26,39 @@ from search.render.plan_file import plan_mapping, render
 from search.render.tables import write_candidates, write_front
 from search.render.tornado import tornado
 
+SUMMARY = "summary.json"
+LAUNCH = "launch"
+STAGE = ".partial"  # holds a run until it is whole
 PACKAGES = ("numpy", "scipy", "optuna", "hydra-core", "moocore")
 
 
 def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
     """Write the run into a folder that holds none yet; returns the summary. Without a feasible plan there is no
-    ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows."""
+    ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows. Nothing stands under its name before everything
+    is written, and ``summary.json``, which makes a folder a run, comes last."""
     claim_folder(folder)
+    stage = folder / STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    try:
+        summary = _write(stage, outcome)
+        for path in sorted(stage.iterdir(), key=lambda p: p.name == SUMMARY):
+            refuse_taken(folder / path.name)
+            path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return summary
+
+
+def refuse_taken(path: Path) -> None:
+    """``InputError`` where an output's name is a link, a device, a pipe or, but for ``launch``, a folder."""
+    if path.name != LAUNCH or path.is_symlink() or path.is_file():
+        refuse_special(str(path), path)
+    elif path.is_dir():
+        shutil.rmtree(path)
+
+
+def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
     put_text(folder / CONFIG_FILE, config_text(outcome.config))
     put(folder / "pareto.csv", lambda path: write_front(outcome, path))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
@@ -40,7 +67,7 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
         put_text(folder / "plan.yaml", render(plan, comment))
         put_text(folder / "plan.md", render_plan(outcome))
-        _put_launch(folder / "launch", launch_files(outcome))
+        _put_launch(folder / LAUNCH, launch_files(outcome))
     if outcome.config.report.kind == "html":
         _put_report(folder, outcome)
     if outcome.sensitivity is not None:
@@ -50,7 +77,7 @@ def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
         study = outcome.study.study
         put(folder / "study.journal", lambda path: export_study(study, path))
     summary = summarise(outcome, *written)
-    put_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    put_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -66,7 +93,7 @@ def _put_report(folder: Path, outcome: Outcome) -> None:
 def claim_folder(folder: Path) -> None:
     """Make the folder, or take an empty one; a folder that holds a run is never written into."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "summary.json").exists():
+    if (folder / SUMMARY).exists():
         raise InputError(f"hydra.run.dir: {folder} already holds a run; give a folder that does not")
 
 

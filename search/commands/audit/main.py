@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from costmodel.engine import ENGINES
+from search.base.arguments import Parser
 from search.base.errors import InputError
+from search.base.whole_file import usable_out
 from search.commands.audit.audited import Audit, audit_command, audit_plan, with_measured
 from search.commands.audit.command import read_command
 from search.commands.audit.inputs import read_config, split_words, with_model, with_version
@@ -29,6 +31,8 @@ def main(argv: list[str]) -> int:
 
     options = _parser().parse_intermixed_args(argv)
     try:
+        if options.json is not None:
+            usable_out("--json", options.json)
         audits, origin = run(options)
         from search.commands.audit.report import print_audits
 
@@ -104,7 +108,7 @@ def _whole(option: str, value: int | None, default: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="servefront audit",
         description="Set a plan that somebody wrote, or a command that somebody runs, against the model.",
     )

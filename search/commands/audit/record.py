@@ -11,8 +11,7 @@ from typing import Any
 from costmodel.engine import ENGINES
 from costmodel.scores import FIGURES
 from search import __version__
-from search.base.errors import InputError
-from search.base.whole_file import put_text
+from search.base.whole_file import put_out
 from search.commands.audit.audited import Audit
 from search.commands.audit.report import conclusion
 from search.render.document.case import Case, Meaning
@@ -89,9 +88,4 @@ def write_records(audits: Sequence[Audit], origin: str, path: Path) -> None:
     """Beside its name first, and there when it is whole."""
     data = {"servefront": __version__, "from": origin, "audits": [record(audit) for audit in audits]}
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
-    if path.is_dir():
-        raise InputError(f"--json: {path} is a folder; give a file")
-    try:
-        put_text(path, text)
-    except OSError as error:
-        raise InputError(f"--json: {path} cannot be written: {error.strerror or error}") from error
+    put_out("--json", path, text)

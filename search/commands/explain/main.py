@@ -10,7 +10,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from search.base.arguments import Parser
 from search.base.errors import InputError
+from search.inputs.bounded_file import read_bounded
 from search.inputs.saved_run import SavedRun, named_plan, read_run
 from search.inputs.schema import Config
 
@@ -39,9 +41,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="servefront explain", description="Why a plan is, or is not, what a run recommends."
-    )
+    parser = Parser(prog="servefront explain", description="Why a plan is, or is not, what a run recommends.")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run of python -m search")
     parser.add_argument(
         "--plan",
@@ -55,9 +55,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _config(saved: SavedRun) -> Config:
     """The search without a study where the run scored every plan; its sensitivity is not asked for again."""
+    path = saved.folder / "summary.json"
     try:
-        exact = json.loads((saved.folder / "summary.json").read_text(encoding="utf-8"))["exact"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{saved.folder / 'summary.json'}: cannot be read: {error}") from error
+        exact = json.loads(read_bounded(path, 10_000_000, "a summary"))["exact"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read: it holds no 'exact' of a run ({type(error).__name__})") from error
     config = saved.exact_config if exact else saved.config
     return replace(config, sensitivity=replace(config.sensitivity, enabled=False))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from search.base.errors import InputError
+from search.base.whole_file import usable_out
 from search.commands.measure.device import KINDS
 
 DTYPES = ("bf16", "fp16", "fp32", "fp8", "int8")
@@ -58,6 +59,7 @@ def parse(argv: Sequence[str]) -> Options:
         if path and path.is_dir():
             raise InputError(f"{flag}: {path} is a folder; give a file")
         _writable(flag, path)
+        _new(flag, path)
     if folder and folder.exists() and not folder.is_dir():
         raise InputError(f"--law-out: {folder} is not a folder")
     _writable("--law-out", folder)
@@ -68,6 +70,8 @@ def parse(argv: Sequence[str]) -> Options:
         raise InputError(f"--name: {name!r} is not the name of {law}; the planner finds a law by its file's name")
     if not 0 <= given.ranks <= 64 or given.ranks == 1:
         raise InputError(f"--ranks: {given.ranks} is not allowed; 0 (no collectives) or 2 to 64")
+    for group in ("law", "hardware", "cluster"):
+        _new("--law-out", folder / group / f"{name}.yaml" if folder else None)
     dtypes = _dtypes(given.dtypes) if given.dtypes else None
     half = "fp16" if dtypes and "fp16" in dtypes else "bf16"
     if dtypes:  # fp16 counts as bf16 from here on, as in the planner
@@ -90,6 +94,12 @@ def _writable(flag: str, path: Path | None) -> None:
     folder = nearest if nearest.is_dir() or nearest != path.absolute() else nearest.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(f"{flag}: {path} cannot be written, {folder} is no folder that takes files")
+
+
+def _new(flag: str, path: Path | None) -> None:
+    """Refuse a file that is there; folders that are not there are made."""
+    if path is not None and path.parent.is_dir():
+        usable_out(flag, path, new=True)
 
 
 def _dtypes(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import yaml
 from costmodel.hardware import Accelerator
 from search.base.errors import InputError
 from search.base.escape import csv_cell
+from search.base.whole_file import refuse_special
 from search.commands.measure.fit import QUANTISING, Fitted
 from search.commands.measure.records import Timing
 
@@ -184,6 +185,7 @@ def write_all(documents: Mapping[Path, str]) -> None:
     try:
         for path, text in documents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_special(str(path), path)
             beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
             partial.append((beside, path))
             beside.write_text(text, encoding="utf-8")

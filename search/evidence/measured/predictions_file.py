@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from search.base.errors import InputError
 from search.base.escape import csv_cell
+from search.base.whole_file import put_out
 from search.evidence.measured.predict import Figure, Prediction
 
 COLUMNS = ("ttft_ms", "tpot_ms", "output_tokens_per_s_per_gpu")
@@ -48,12 +47,4 @@ def write_predictions(predictions: Sequence[Prediction], key: str, path: Path) -
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header(key))
     writer.writerows(line(p) for p in predictions)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            part.write_text(text.getvalue(), encoding="utf-8", newline="")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a path without a name
-        raise InputError(f"--out {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    put_out("--out", path, text.getvalue())

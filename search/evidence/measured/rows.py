@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from search.base.errors import InputError
+from search.inputs.bounded_file import read_bounded
 
+MAX_BYTES = 60_000_000
+MOST_ROWS = 100_000  # minutes of predictions
+SILICON = {"row", "ttft_ms", "tpot_ms", "concurrency", "mode"}
+PUBLISHED = {"id", "regime", "hw", "weight_dtype"}
+NEEDED = {
+    "row": ("model", "system", "engine", "precision", "isl", "osl", "gpus"),
+    "id": ("model", "engine", "isl", "osl", "n_gpus"),
+}
+COUNTS = ("isl", "osl", "concurrency", "gpus", "n_gpus", "tp", "pp", "ep", "attn_dp", "moe_tp")
+# By column, latencies without the statistic behind their unit: zero is what sources write for "not measured".
+RANGES = dict.fromkeys(
+    (*COUNTS, "ttft", "tpot", "itl", "output_tok_s_total", "output_tok_s_per_gpu"), (0.0, 1000000000.0)
+)
 REALISED = 0.9  # of nominal lengths: InferenceX draws them uniformly between 0.8 and 1.0 of the nominal
 
 
@@ -76,19 +91,47 @@ class Measurement:
 def read_rows(path: Path) -> list[Measurement]:
     """Read a file of either schema, told apart by its columns; ``InputError`` for anything else."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            header = set(reader.fieldnames or [])
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_bounded(path, MAX_BYTES, "a file of measurements").decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        names = list(reader.fieldnames or [])
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV: {error}") from error
-    if {"row", "ttft_ms", "tpot_ms", "concurrency", "mode"} <= header:
-        return [_silicon(row) for row in rows]
-    if {"id", "regime", "hw", "weight_dtype"} <= header:
-        return [_published(row) for row in rows]
+    if len(rows) > MOST_ROWS:
+        raise InputError(f"{path}: {len(rows)} rows; at most {MOST_ROWS} are allowed")
+    header = set(names)
+    if len(header) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: column {double!r} is given twice")
+    for needed, key, read in ((SILICON, "row", _silicon), (PUBLISHED, "id", _published)):
+        if needed <= header:
+            missing = sorted({*NEEDED[key]} - header)
+            if missing:
+                raise InputError(f"{path}: column {missing[0]!r} is missing")
+            for number, row in enumerate(rows, 2):
+                _check(path, number, row)
+            return [read(row) for row in rows]
     raise InputError(
         f"{path}: neither the columns of silicon_dev.csv (row, mode, ...) nor of published_dev.csv (id, ...)"
     )
+
+
+def _check(path: Path, number: int, row: dict[str, str]) -> None:
+    """``InputError`` for a row that was cut short, or that has a figure or a count which none can be."""
+    if None in row.values():
+        raise InputError(f"{path}: line {number}: has fewer cells than the header; the file was cut")
+    for name, text in row.items():
+        if name is None:
+            raise InputError(f"{path}: line {number}: has more cells than the header")
+        least, most = RANGES.get(name.partition("_ms")[0] if "_ms" in name else name, (None, 0.0))
+        if least is None:
+            continue
+        try:
+            value = float(text)
+        except ValueError:  # words stand where a source has no number
+            continue
+        if math.isfinite(value) and not least <= value <= most:
+            raise InputError(f"{path}: line {number}: {name} = {text[:40]} is not allowed; give {least:g} to {most:g}")
 
 
 def _float(row: dict[str, str], *names: str) -> float | None:
@@ -135,7 +178,8 @@ def _silicon(row: dict[str, str]) -> Measurement:
         note = "tp counted twice in the source"
     speed = None
     if ttft is not None and tpot is not None and concurrency and gpus:
-        speed = concurrency * osl * factor / (ttft + (osl * factor - 1) * tpot) / gpus
+        took = ttft + (osl * factor - 1) * tpot
+        speed = concurrency * osl * factor / took / gpus if took > 0 else None
     return Measurement(
         id=row["row"], model=row["model"], system=row["system"], engine=row["engine"],
         version=row.get("engine_version") or "", precision=row["precision"],
@@ -176,5 +220,5 @@ def _published(row: dict[str, str]) -> Measurement:
 
 def _requests(notes: str) -> float | None:
     """How many requests a run sent, which the notes hold where the source says it."""
-    found = re.search(r"n_requests=([\d.]+)|(\d+) fixed-length requests|num prompts (\d+)", notes)
+    found = re.search(r"n_requests=(\d+(?:\.\d+)?)(?![\d.])|(\d+) fixed-length requests|num prompts (\d+)", notes)
     return float(next(text for text in found.groups() if text)) if found else None

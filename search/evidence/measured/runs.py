@@ -13,9 +13,16 @@ from typing import Any
 
 from search.base.errors import InputError
 from search.evidence.measured.rows import Measurement, read_rows
+from search.inputs.bounded_file import read_bounded
+from search.inputs.models.catalog import find_model
 
 # Keys as both benchmarks write them (vllm/benchmarks/serve.py, 0.33; sglang/bench_serving.py, 0.5.23).
 NEEDED = ("mean_ttft_ms", "mean_tpot_ms", "completed", "total_input_tokens", "total_output_tokens")
+
+
+MAX_BYTES = 200_000_000  # results with every request's latency are long
+LEAST = 1e-9  # of a figure in its unit
+FAILED = 0.1  # of the requests that were completed
 
 
 @dataclass(frozen=True)
@@ -43,14 +50,32 @@ def read_runs(path: Path, deployment: Deployment | None) -> list[Measurement]:
             f"{path}: benchmark results do not name the layout; give --model, --hardware, --engine, --tp ..."
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, MAX_BYTES, "a file of benchmark results").decode("utf-8")
         try:
-            objects = [json.loads(text)]
+            objects = [_parsed(text)]
         except json.JSONDecodeError:
-            objects = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
+            objects = [_parsed(line) for line in text.splitlines() if line.strip()]
+    except RecursionError:
+        raise InputError(f"{path}: cannot be read as JSON: nested too deep") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: cannot be read as JSON: {error}") from None
     return [_measurement(f"{path.name}:{n + 1}", found, deployment) for n, found in enumerate(objects)]
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a key that is given twice is refused, not resolved in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {double[:60]!r} is given twice")
+    return found
 
 
 def _measurement(name: str, run: Any, d: Deployment) -> Measurement:
@@ -58,6 +83,14 @@ def _measurement(name: str, run: Any, d: Deployment) -> Measurement:
         raise InputError(f"{name}: must be an object, not {type(run).__name__}")
     figures = {key: _number(name, run, key) for key in NEEDED}
     completed = figures["completed"]
+    failed = run.get("failed") or 0
+    if isinstance(failed, bool) or not isinstance(failed, int | float) or not 0 <= failed <= FAILED * completed:
+        raise InputError(
+            f"{name}: failed = {str(failed)[:40]!r} of {completed:g} completed; its figures are not of this load"
+        )
+    served = run.get("model_id")
+    if isinstance(served, str) and not _same_model(served, d.model):
+        raise InputError(f"{name}: model_id = {served[:80]!r} is another model than --model {d.model}")
     concurrency = run.get("max_concurrency") or completed
     concurrency = min(_positive(name, "max_concurrency", concurrency), completed)
     isl, osl = figures["total_input_tokens"] / completed, figures["total_output_tokens"] / completed
@@ -79,6 +112,15 @@ def _number(name: str, run: dict[str, Any], key: str) -> float:
 
 
 def _positive(name: str, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not LEAST < value < 1e15:
         raise InputError(f"{name}: {key} = {value!r} is not allowed; give a number above 0")
     return float(value)
+
+
+def _same_model(served: str, wanted: str) -> bool:
+    """Whether a server's name may be the catalog's model: true unless the catalog knows it as another one, for a name
+    may be a folder or an alias of the server's."""
+    try:
+        return find_model(served) == find_model(wanted)
+    except InputError:
+        return True

@@ -16,7 +16,7 @@ from costmodel.memory.device import usable_bytes
 from costmodel.working_memory import GIB
 from search.base.errors import InputError
 from search.base.escape import csv_cell
-from search.base.whole_file import put_text
+from search.base.whole_file import put_out
 from search.evidence.start_logs.cases import case_of
 from search.evidence.start_logs.rows import StartLog
 
@@ -98,7 +98,4 @@ def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
                 csv_cell(p.skipped),
             ]
         )
-    try:
-        put_text(path, text.getvalue())
-    except (OSError, ValueError) as error:  # ValueError: a path without a name
-        raise InputError(f"--out {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    put_out("--out", path, text.getvalue())

@@ -18,7 +18,7 @@ from costmodel.scenario import Scenario
 from costmodel.serving.simulation.deployment import serve
 from search.base.errors import InputError
 from search.base.escape import csv_cell
-from search.base.whole_file import put_text
+from search.base.whole_file import put_out
 from search.evidence.measured.cases import case_of
 from search.evidence.measured.rows import Measurement
 from search.evidence.traffic_runs.rows import FIGURES, STATISTICS, TrafficRun, measured_of
@@ -115,7 +115,4 @@ def write_predictions(predictions: Sequence[Predicted], key: str, path: Path) ->
         writer.writerow(
             [csv_cell(p.run.name), *(f"{both[n]:.6g}" if n in both else "" for n in columns()), csv_cell(p.skipped)]
         )
-    try:
-        put_text(path, text.getvalue())
-    except (OSError, ValueError) as error:
-        raise InputError(f"--out {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    put_out("--out", path, text.getvalue())
