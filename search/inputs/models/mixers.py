@@ -157,7 +157,9 @@ def grouped_query(fields: Fields, family: Family, hidden: int) -> GroupedQueryAt
     kv_heads = fields.integer("num_key_value_heads", "num_kv_heads", "n_head_kv", default=heads)
     divide(fields, "num_attention_heads", heads, "num_key_value_heads", kv_heads)
     head_dim = fields.integer("head_dim", default=None)
-    if head_dim is None:
+    if head_dim is None and family.uneven_heads:
+        head_dim = hidden // heads
+    elif head_dim is None:
         head_dim = divide(fields, "hidden_size", hidden, "num_attention_heads", heads)
     bias = fields.flag("attention_bias", default=False)
     fields.expect("qk_norm_type", "per_layer")  # MiniMax: one vector over all heads

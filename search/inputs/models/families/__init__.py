@@ -96,7 +96,9 @@ FAMILIES: dict[str, Family] = {
     "gemma4_text": _GEMMA4,
     "gemma4_unified_text": replace(_GEMMA4, experts="none"),
     "gemma4": replace(_GEMMA4, vision="gemma4"),
-    "glm4_moe": Family(experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True),
+    "glm4_moe": Family(
+        experts="fields", bias="qkv", qk_norm="head_if_set", windows="none", corrected=True, uneven_heads=True
+    ),
     "minimax_m2": Family(
         experts="fields", qk_norm="full_if_set", windows="none", expert_key="intermediate_size", dense_key=""
     ),

@@ -19,7 +19,8 @@ class Family:
     Attention. ``bias``: which projections ``attention_bias`` gives a bias (``qkv``, or ``all`` with the output);
     ``forced_bias``: those that always have one. ``qk_norm``: ``_if_set`` follows ``use_qk_norm``. ``gate``: queries
     carry an output gate; ``head_gate``: a gate of one number a head. ``sinks``: a logit a head; ``sliding_differs``:
-    sliding layers have heads and sinks of their own. ``windows``: which layers slide where ``layer_types`` is absent.
+    sliding layers have heads and sinks of their own; ``uneven_heads``: the width need be no multiple of them (an absent
+    ``head_dim`` is rounded down, as the class does). ``windows``: which layers slide where ``layer_types`` is absent.
 
     Norms. ``norms`` a layer, ``sparse_norms`` more where it has experts, with weights or without (``norm_weights``);
     ``norm_bias``: LayerNorms, with a bias; ``sub_norms``: one of attention's output and one of the FFN's inner width;
@@ -47,6 +48,7 @@ class Family:
     head_gate: bool = False
     sinks: bool = False
     sliding_differs: bool = False
+    uneven_heads: bool = False
     norms: int = 2
     norm_bias: bool = False
     norm_weights: bool = True

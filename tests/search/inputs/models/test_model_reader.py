@@ -288,3 +288,18 @@ def test_files_are_data(tmp_path: Path) -> None:
         load_config_json(tmp_path / "none.json")
     path.write_text(json.dumps(LLAMA))
     assert load_config_json(path) == LLAMA
+
+
+def test_a_class_that_rounds_the_head_s_width_down() -> None:
+    """GLM-4 MoE's default has 96 heads of a width of 4096 (transformers 5.24, modeling_glm4_moe.py: hidden // heads); a
+    family whose class does not do so is refused."""
+    entry = dict(load_entry("glm_4_6")["published"])
+    entry.pop("head_dim")
+    whole = read(entry | {"hidden_size": 4096, "num_attention_heads": 96, "num_key_value_heads": 8}).architecture
+    (mixer,) = {kind.mixer for kind in whole.kinds}
+    assert (mixer.heads, mixer.head_dim) == (96, 42)
+    llama = dict(load_entry("llama_3_8b")["published"])
+    with pytest.raises(ConfigError, match="must be a multiple of"):
+        read(
+            {k: v for k, v in llama.items() if k != "head_dim"} | {"num_attention_heads": 24, "num_key_value_heads": 8}
+        )
