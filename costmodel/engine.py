@@ -148,7 +148,7 @@ class Engine:
     draft_acceptance: Annotated[float, Quantity("chance that such a token is accepted", 0, 1)] = 0.0
     fused_latent: Annotated[int, Quantity("1: kernels for DeepSeek-V3's shape run on Blackwell too", 0, 1)] = 1
     decode_graphs: Annotated[int, Quantity("1: decode steps replay captured graphs", 0, 1)] = 1
-    cdna3_launches: Annotated[
+    cdna_launches: Annotated[
         float, Quantity("times the kernels' fixed costs on AMD's MI300X and MI325X", 0, 20, above=True)
     ] = 1.0
     memory: WorkingMemory = UNKNOWN_MEMORY

@@ -59,7 +59,7 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, mode
     programming guide; TensorRT-LLM and SGLang use it by default on those). An accelerator without it keeps all of them.
     """
     if not accelerator.dependent_launch:
-        share = max(engine.launch_share, 1.0) * (engine.cdna3_launches if accelerator.cdna3 else 1.0)
+        share = max(engine.launch_share, 1.0) * (engine.cdna_launches if accelerator.cdna3 else 1.0)
     else:
         share = engine.launch_share * (1.0 if _fused(engine, model, accelerator) else engine.unfused_launches)
     return law.with_launches(

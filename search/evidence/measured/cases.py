@@ -126,6 +126,8 @@ def _complete(m: Measurement) -> None:
     sizes = (m.isl, m.osl, m.gpus, m.tp, m.pp, m.attn_dp, m.ep)
     if any(size is not None and not 0 <= size <= MOST for size in sizes):
         raise InputError(f"a length or degree is not within 0 and {MOST:g}")
+    if m.problem:
+        raise InputError(m.problem)
 
 
 def case_of(m: Measurement, models: Path | None = None) -> Case:

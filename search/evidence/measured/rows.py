@@ -6,7 +6,8 @@ import csv
 import io
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search.base.errors import InputError
@@ -34,7 +35,7 @@ class Measurement:
     where all requests are queued at once; layout degrees are ``None`` where the source does not print them. Measured
     figures are ``None`` where there are none. ``printed``: from somebody's table, not from a log. ``drawn`` is True
     for lengths drawn at random, as the InferenceX benchmark does; ``date`` of the run; ``requests`` in all, where
-    known, and ``waves`` of them over the concurrency."""
+    known, and ``waves`` of them over the concurrency; ``problem`` that keeps it from being predicted."""
 
     id: str
     model: str
@@ -63,6 +64,7 @@ class Measurement:
     requests: float | None = None
     printed: bool = False
     date: str = ""
+    problem: str = ""
 
     @property
     def family(self) -> tuple[str, str, str]:
@@ -108,30 +110,31 @@ def read_rows(path: Path) -> list[Measurement]:
             missing = sorted({*NEEDED[key]} - header)
             if missing:
                 raise InputError(f"{path}: column {missing[0]!r} is missing")
-            for number, row in enumerate(rows, 2):
-                _check(path, number, row)
-            return [read(row) for row in rows]
+            return [_read(path, number, row, read) for number, row in enumerate(rows, 2)]
     raise InputError(
         f"{path}: neither the columns of silicon_dev.csv (row, mode, ...) nor of published_dev.csv (id, ...)"
     )
 
 
-def _check(path: Path, number: int, row: dict[str, str]) -> None:
-    """``InputError`` for a row that was cut short, or that has a figure or a count which none can be."""
-    if None in row.values():
-        raise InputError(f"{path}: line {number}: has fewer cells than the header; the file was cut")
+def _read(path: Path, number: int, row: dict[str, str], read: Callable[[dict[str, str]], Measurement]) -> Measurement:
+    """One row; a figure or a count that none can be is its ``problem``, and stops no other row."""
+    if None in row:
+        raise InputError(f"{path}: line {number}: has more cells than the header")
+    return replace(read(row), problem=_problem(row))
+
+
+def _problem(row: dict[str, str]) -> str:
     for name, text in row.items():
-        if name is None:
-            raise InputError(f"{path}: line {number}: has more cells than the header")
         least, most = RANGES.get(name.partition("_ms")[0] if "_ms" in name else name, (None, 0.0))
         if least is None:
             continue
         try:
             value = float(text)
-        except ValueError:  # words stand where a source has no number
+        except (TypeError, ValueError):  # a row that is cut short; words where a source has no number
             continue
         if math.isfinite(value) and not least <= value <= most:
-            raise InputError(f"{path}: line {number}: {name} = {text[:40]} is not allowed; give {least:g} to {most:g}")
+            return f"{name} = {text[:40]} is not allowed; give {least:g} to {most:g}"
+    return ""
 
 
 def _float(row: dict[str, str], *names: str) -> float | None:

@@ -21,7 +21,7 @@ from search.inputs.models.catalog import plain
 
 VLLM_ON_AMD = 0.285  # share of the links' bytes/s
 # Host seconds a step of SGLang where nothing hides them: read off 11 runs of Qwen3-Next (docs/published.md).
-# Fixed costs of SGLang's kernels on MI300X and MI325X before 0.5.10, as ``engine.cdna3_launches``: read off 24
+# Fixed costs of SGLang's kernels on MI300X and MI325X before 0.5.10, as ``engine.cdna_launches``: read off 24
 # published rows (docs/published.md).
 CDNA3_BEFORE_0_5_10 = 5.0
 # Host seconds an operation of a dense layer that PyTorch launches: read off 114 published rows of vLLM of 2023,
@@ -124,7 +124,7 @@ def _sglang(engine: Engine, m: Measurement, model: Architecture, accelerator: Ac
     if release is None:
         return ungraphed if m.printed or m.drawn else engine
     if release < (0, 5, 10):
-        engine = replace(ungraphed, cdna3_launches=CDNA3_BEFORE_0_5_10)
+        engine = replace(ungraphed, cdna_launches=CDNA3_BEFORE_0_5_10)
     elif release < (0, 5, 14):
         engine = replace(engine, prefill_graphs="piecewise")
     if release < (0, 5, 14):
