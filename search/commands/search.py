@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     except HydraException as error:
         return fail(one_line(error), InputError.exit_code)
     except OSError as error:
-        return fail(_system(error), InputError.exit_code)
+        return fail(system_line(error), InputError.exit_code)
     except PARSERS as error:
         return fail(config_source.parser_line(error), InputError.exit_code)
     finally:
@@ -114,7 +114,7 @@ def _job(config: DictConfig) -> None:
     except NoFeasiblePlan as error:
         _failures.append((f"{prefix}{error}", NoFeasiblePlan.exit_code))
     except (InputError, OSError) as error:
-        message = _system(error) if isinstance(error, OSError) else str(error)
+        message = system_line(error) if isinstance(error, OSError) else str(error)
         _failures.append((f"{prefix}{message}", InputError.exit_code))
         with suppress(OSError):
             if hydra_config.mode == RunMode.MULTIRUN:
@@ -163,5 +163,6 @@ def sweep_code(folder: Path) -> int:
     return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code
 
 
-def _system(error: OSError) -> str:
+def system_line(error: OSError) -> str:
+    """What the system refused, and of which file."""
     return f"{error.filename or 'file'}: {error.strerror or error}"

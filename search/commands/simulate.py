@@ -10,6 +10,7 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -50,17 +51,17 @@ def main(argv: list[str]) -> int:
         scenario = _scenario(run, plan)
         requests = traffic.requests(options.requests, options.seed)
         served = serve(scenario, plan, requests, options.balancer, closed=traffic.process == "closed")
+        found = simulation.summary(requests, served)
         if options.json:
-            print(json.dumps(simulation.summary(requests, served), indent=2))
+            print(json.dumps(found, indent=2))
         else:
-            print(plain(f"{name}: {_words(plan)}") + "\n\n" + simulation.text(requests, served))
+            print(plain(f"{name}: {_words(plan)}") + "\n\n" + simulation.text(found))
         if options.out is not None:
-            _write(options.out, f"{scenario.model.name}: {_words(plan)}", requests, served)
+            _write(options.out, f"{scenario.model.name}: {_words(plan)}", requests, served, found)
     except (InputError, OSError) as error:
-        from search.commands.search import fail
+        from search.commands.search import fail, system_line
 
-        message = f"{error.filename or 'file'}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        return fail(message, InputError.exit_code)
+        return fail(system_line(error) if isinstance(error, OSError) else str(error), InputError.exit_code)
     return 0
 
 
@@ -100,10 +101,10 @@ def _words(plan: Plans) -> str:
     return ", ".join(f"{axis} {value}" for axis, value in plan.row(0).items())
 
 
-def _write(folder: Path, title: str, requests: Requests, served: Served) -> None:
+def _write(folder: Path, title: str, requests: Requests, served: Served, found: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     put_text(folder / "requests.csv", simulation.csv_text(requests, served))
-    put_text(folder / "simulation.json", json.dumps(simulation.summary(requests, served), indent=2) + "\n")
+    put_text(folder / "simulation.json", json.dumps(found, indent=2) + "\n")
     put_text(folder / "simulation.svg", simulation.picture(served, title))
     print(f"Written to {plain(shlex.quote(str(folder)))}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def figures(requests: Requests, served: Served) -> dict[str, dict[str, float]]:
     return {name: statistics(column) for name, column in columns.items()}
 
 
-def summary(requests: Requests, served: Served) -> dict[str, object]:
+def summary(requests: Requests, served: Served) -> dict[str, Any]:
     """What ``--json`` prints: requests, seconds until the last answer, rates, statistics, prefix hits, preemptions."""
     done = np.isfinite(served.e2e_s)
     tokens = int(requests.answer_tokens[done].sum())
@@ -50,21 +51,19 @@ def summary(requests: Requests, served: Served) -> dict[str, object]:
     }
 
 
-def text(requests: Requests, served: Served) -> str:
-    """The same for a terminal."""
-    found = summary(requests, served)
-    rows = []
-    for name, title in FIGURES.items():
-        each = found[name]
-        assert isinstance(each, dict)
-        rows.append([title, *("never" if np.isinf(each[s]) else seconds(each[s]) for s in STATISTICS)])
+def text(found: dict[str, Any]) -> str:
+    """A ``summary`` for a terminal."""
+    rows = [
+        [title, *("never" if np.isinf(found[name][s]) else seconds(found[name][s]) for s in STATISTICS)]
+        for name, title in FIGURES.items()
+    ]
     lines = [table(["", *STATISTICS], rows), ""]
     lines.append(
-        f"{count(len(requests))} requests in {seconds(served.end_s)}: {found['requests_per_s']:.3g} requests/s, "
-        f"{count(float(str(found['output_tokens_per_s'])))} output tokens/s."
+        f"{count(found['requests'])} requests in {seconds(found['seconds'])}: "
+        f"{found['requests_per_s']:.3g} requests/s, {count(found['output_tokens_per_s'])} output tokens/s."
     )
-    if served.hit_tokens.any():
-        lines.append(f"Prefix cache: {percent(float(str(found['prefix_hit'])))} of the prompt tokens were found.")
+    if found["prefix_hit"]:
+        lines.append(f"Prefix cache: {percent(found['prefix_hit'])} of the prompt tokens were found.")
     if found["preemptions"]:
         lines.append(f"Preemptions: {found['preemptions']}; the cache was full and requests were computed again.")
     if found["never_served"]:
