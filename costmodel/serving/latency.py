@@ -31,6 +31,12 @@ def arrival(loop: Loop, decode_s: Any, mixed_s: Any) -> tuple[Any, Any]:
 DRAFT_LAYERS = 2.0
 
 
+def drafted_s(scenario: Scenario, step_s: Any) -> Any:
+    """Seconds that the drafts of a step of ``step_s`` take: they come one after the other, each from one layer and the
+    head."""
+    return scenario.engine.drafts * DRAFT_LAYERS / len(scenario.model.sequence) * step_s
+
+
 @dataclass(frozen=True)
 class Latency:
     """Seconds, arrays of shape (n,). The TTFT is the sum of ``arrival_s`` (the rest of the running step, and those that
@@ -68,9 +74,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
     step = round_s(mean_latency, mean_slowest)
-    if engine.drafts:
-        # The drafts of a pass come one after the other, each from one layer and the head.
-        step = step + engine.drafts * DRAFT_LAYERS / len(scenario.model.sequence) * time.latency_s[DECODE]
+    step = step + drafted_s(scenario, time.latency_s[DECODE])
     mixed = round_s(time.latency_s[MIXED], time.slowest_stage_s[MIXED])
     until, joining = arrival(loop, round_s(time.latency_s[DECODE], time.slowest_stage_s[DECODE]), mixed)
     if scenario.lockstep:

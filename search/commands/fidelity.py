@@ -34,6 +34,7 @@ from search.evidence.measured.interval_fit import (
     known_bounds,
     published_bounds,
     residuals,
+    split_bounds,
     stretched,
     widened,
     write_intervals,
@@ -117,7 +118,9 @@ def report(
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
     show("accelerator's kernels unknown (class_default law)", read, unmeasured)
-    factors = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), published_bounds(printed))
+    apart = split_bounds(read.rows)
+    said = published_bounds(printed)
+    factors = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), said, apart)
     if write:
         write_intervals(factors, len(read.cases))
 
@@ -126,11 +129,16 @@ Five = tuple[Figures, Figures, Figures, Figures, Figures]
 
 
 def intervals(
-    read: Read, keep: NDArray[np.bool_], found_by: Five, published: Mapping[str, Bounds]
+    read: Read,
+    keep: NDArray[np.bool_],
+    found_by: Five,
+    published: Mapping[str, Bounds],
+    split: Mapping[str, tuple[float, float]],
 ) -> dict[str, Bounds]:
     """Factors by figure and situation. ``found_by``: predictions with model, system and
     version left out, with terms and constants of the other half of the families, with everything in the fit, with the
-    engine unknown and with the accelerator's kernels unknown. Rows outside ``keep`` give no width."""
+    engine unknown and with the accelerator's kernels unknown; ``split`` by figure. Rows outside ``keep`` give no
+    width."""
     strict, others, fitted, unknown, unmeasured = found_by
     factors: dict[str, Bounds] = {}
     for column, figure in enumerate(FIGURES):
@@ -155,6 +163,7 @@ def intervals(
         table["layout"] = (float(np.exp(-widest * WIDENED)), float(np.exp(widest * WIDENED)))
         for name in ("published", "offline"):
             table[name] = said_of.get(name, table["accelerator"])
+        table["split"] = split.get(figure, table["layout"])
         factors[figure] = table
     for figure, table in factors.items():
         print(NAMES[figure], {c: tuple(round(v, 3) for v in table[c]) for c in KEYS})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -130,11 +131,15 @@ def _complete(m: Measurement) -> None:
         raise InputError(m.problem)
 
 
-def case_of(m: Measurement, models: Path | None = None) -> Case:
-    """The case of a measurement; ``InputError`` says why there is none."""
+def case_of(
+    m: Measurement, models: Path | None = None, *, scripted: bool = True, clusters: Mapping[str, str] = MEASURED_IN
+) -> Case:
+    """The case of a measurement; ``InputError`` says why there is none. ``scripted``: by a launch script of aggregated
+    servers where one is known (``recipes``); ``clusters``: where accelerators stand, if not where they come with."""
     _complete(m)
     if m.regime == "disaggregated":
-        raise InputError("disaggregated serving is not modelled")
+        known = "predicted by its pools, and in no fit" if m.pools else "and no layout of its pools is given"
+        raise InputError(f"disaggregated, {known}")
     if m.note == "speculative decoding":
         raise InputError("speculative decoding is not modelled")
     engine_name = ENGINES.get(plain(m.engine))
@@ -151,11 +156,11 @@ def case_of(m: Measurement, models: Path | None = None) -> Case:
     option = find_hardware(m.system)
     hardware = load_hardware(option)
     accelerator = read_hardware(hardware)
-    cluster = MEASURED_IN.get(option) or hardware.cluster or "single8"
+    cluster = clusters.get(option) or hardware.cluster or "single8"
     links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
     engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
     limits = Limits(memory_fraction=_memory_fraction(m, engine_name, accelerator), memory_of=memory_of(m, engine_name))
-    recipe = recipe_of(m, engine_name, option)
+    recipe = recipe_of(m, engine_name, option) if scripted else None
     if recipe is not None:
         engine, limits, m = recipe.engine_of(engine, m), recipe.limits_of(limits), recipe.row_of(m)
     architecture, kv_note = with_cache_format(m, read.architecture, engine_name, option)

@@ -166,6 +166,26 @@ def published_bounds(printed: list[Measurement]) -> dict[str, dict[str, tuple[fl
     return found
 
 
+def split_bounds(rows: list[Measurement]) -> dict[str, tuple[float, float]]:
+    """Factors by figure of ``split``, from disaggregated rows, none of which took part in a fit, each family weighing
+    the same; empty without such rows."""
+    apart = [p for p in predict_all([m for m in rows if m.regime == "disaggregated"]) if p.skipped is None]
+    found: dict[str, tuple[float, float]] = {}
+    labels = np.array([str(p.measurement.family) for p in apart])
+    for figure, name in NAMES.items():
+        attribute = "tokens_per_s_per_gpu" if figure == "output_tokens_per_s" else figure
+        values = np.array([
+            np.log((actual_value(p.measurement, attribute) or np.nan) / getattr(p, attribute).value) for p in apart
+        ])  # fmt: skip
+        if not np.isfinite(values).any():
+            continue
+        low, high = quantiles(values, labels)
+        found[figure] = (min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0))
+        own = np.array([_held(values, labels, label) for label in sorted(set(labels.tolist()))])
+        print(f"80 % intervals of {name}, split, hold {np.nanmean(own):.1%} of a left-out family's rows")
+    return found
+
+
 def _amd(p: Prediction) -> str:
     known = p.situation == "accelerator" and find_hardware(p.measurement.system).startswith("mi")
     return "accelerator_amd" if known else ""
@@ -185,7 +205,8 @@ def write_intervals(factors: dict[str, Bounds], rows: int) -> None:
     source = (
         f"residuals of {rows} closed-loop rows, each predicted without its model, system and engine version in the "
         "fit, widened for the choice of terms (docs/fidelity.md); accelerators and published figures: "
-        f"docs/published.md; layout: assumption, the widest of the others, its logarithm times {WIDENED}"
+        "docs/published.md; split: disaggregated rows, docs/split.md; "
+        f"layout: assumption, the widest of the others, its logarithm times {WIDENED}"
     )
     lines = [
         "# Written by `python -m search fidelity FILE --published FILE --write`: docs/fidelity.md.",

@@ -6,8 +6,9 @@ log(measured / predicted), widened for the choice of terms (``search.evidence.me
 best known to the least: ``covered`` (an accelerator whose kernels were measured, an engine with fitted constants),
 ``waiting`` (covered, but the cache admits fewer sequences than are in flight), ``engine`` (the engine is unknown),
 ``accelerator`` (its kernels were not measured) and ``layout`` (pipeline or sequence parallelism, or several nodes,
-which no fitted row has). Two more are for validation only: ``published`` (somebody's printed figure, whose client,
-lengths and layout are partly unknown) and ``offline`` (the same for batches and backlogs).
+which no fitted row has); ``split`` is of pools that prefill and decode apart, from rows that no constant was fitted to.
+Two more are for validation only: ``published`` (somebody's printed figure, whose client, lengths and layout are partly
+unknown) and ``offline`` (the same for batches and backlogs).
 ``search.commands.fidelity`` says how each is made.
 """
 
@@ -27,7 +28,7 @@ from costmodel.scores import COSTS, Scores
 from search.base.errors import InputError
 from search.base.paths import conf_dir
 
-SITUATIONS = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline")
+SITUATIONS = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline", "split")
 # Rows of the table. A covered plan has that of its engine; its situation is called covered all the same.
 KEYS = (*SITUATIONS, "covered_vllm", "covered_sglang", "covered_trtllm", "accelerator_amd")
 CLASSES = (*SITUATIONS, "covered", "covered", "covered", "accelerator")  # what each of ``KEYS`` is called

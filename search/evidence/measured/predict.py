@@ -8,16 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.engine import Engine
 from costmodel.evaluate import evaluate
 from costmodel.plans import Plans, concatenate
 from costmodel.scenario import Scenario
 from costmodel.serving.offline import Offline, max_throughput, static_batch
+from costmodel.serving.split.loop import split_loop
 from search.base.errors import InputError
 from search.evidence.measured.cases import FORMATS, MOST, Case, case_of, scenario_key
 from search.evidence.measured.intervals import CLASSES, coverage, load_intervals
 from search.evidence.measured.rows import Measurement
+from search.evidence.measured.split_cases import split_case_of
 from search.evidence.measured.trtllm_bench import FREE_FRACTION, settings
 
 CLOSED = ("closed_loop_fixed_conc", "latency_bs1")
@@ -68,6 +71,9 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
     groups: dict[tuple[object, ...], list[tuple[int, Case]]] = {}
     for i, m in enumerate(measurements):
         try:
+            if m.regime == "disaggregated":
+                found[i] = _split(m, models)
+                continue
             case = case_of(m, models)
             if m.regime in CLOSED:
                 groups.setdefault(scenario_key(m, case), []).append((i, case))
@@ -85,6 +91,15 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
                 p = replace(p, situation=UNFIT)
             found[i] = p
     return [p for p in found if p is not None]
+
+
+def _split(m: Measurement, models: Path | None) -> Prediction:
+    """A closed loop over two pools."""
+    split = split_case_of(m, models)
+    loop = split_loop(split.prefill, split.decode, split.link, np.array([split.in_flight]))
+    speed = loop.requests_per_s[0] * split.case.scenario.lengths.osl / split.gpus
+    found = _figures((loop.ttft_s[0], loop.tpot_s[0], speed), np.array([CLASSES.index("split")]))
+    return Prediction(m, *found, "split", "split", assumptions=split.assumptions)
 
 
 def _offline(m: Measurement, case: Case) -> Prediction:
@@ -135,10 +150,14 @@ def _with_intervals(m: Measurement, case: Case, figures: tuple[float, float, flo
     situation = CLASSES[int(known[0])]
     if m.printed and situation != "layout":
         known = np.array([CLASSES.index("offline" if m.regime in OFFLINE else "published")])
+    return Prediction(m, *_figures(figures, known), CLASSES[int(known[0])], situation, assumptions=case.assumptions)
+
+
+def _figures(figures: tuple[float, float, float], known: NDArray[np.int64]) -> tuple[Figure, Figure, Figure]:
+    """TTFT, TPOT and throughput with the intervals of one class, of shape (1,)."""
     names = ("ttft_s", "tpot_s", "output_tokens_per_s_per_gpu")
     found = []
     for name, value in zip(names, figures, strict=True):
         low, high = load_intervals().of(name, known, np.array([value], dtype=float))
         found.append(Figure(float(value), float(low[0]), float(high[0])))
-    ttft, tpot, speed = found
-    return Prediction(m, ttft, tpot, speed, CLASSES[int(known[0])], situation, assumptions=case.assumptions)
+    return found[0], found[1], found[2]

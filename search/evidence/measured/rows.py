@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search.base.errors import InputError
+from search.evidence.measured.pools import PoolsOfRow, pools_of, with_counts
 from search.inputs.bounded_file import read_bounded
 
 MAX_BYTES = 60_000_000
@@ -35,7 +36,8 @@ class Measurement:
     where all requests are queued at once; layout degrees are ``None`` where the source does not print them. Measured
     figures are ``None`` where there are none. ``printed``: from somebody's table, not from a log. ``drawn`` is True
     for lengths drawn at random, as the InferenceX benchmark does; ``date`` of the run; ``requests`` in all, where
-    known, and ``waves`` of them over the concurrency; ``problem`` that keeps it from being predicted."""
+    known, and ``waves`` of them over the concurrency; ``problem`` that keeps it from being predicted; ``pools`` of a
+    disaggregated run."""
 
     id: str
     model: str
@@ -65,6 +67,7 @@ class Measurement:
     printed: bool = False
     date: str = ""
     problem: str = ""
+    pools: PoolsOfRow | None = None
 
     @property
     def family(self) -> tuple[str, str, str]:
@@ -110,7 +113,7 @@ def read_rows(path: Path) -> list[Measurement]:
             missing = sorted({*NEEDED[key]} - header)
             if missing:
                 raise InputError(f"{path}: column {missing[0]!r} is missing")
-            return [_read(path, number, row, read) for number, row in enumerate(rows, 2)]
+            return with_counts([_read(path, number, row, read) for number, row in enumerate(rows, 2)])
     raise InputError(
         f"{path}: neither the columns of silicon_dev.csv (row, mode, ...) nor of published_dev.csv (id, ...)"
     )
@@ -179,6 +182,9 @@ def _silicon(row: dict[str, str]) -> Measurement:
         # rows repeat the figures of tp 2, not those of tp 4.
         tp, moe_tp, gpus = ep, 1, gpus // ep
         note = "tp counted twice in the source"
+    pools = pools_of(row) if row["mode"] == "disagg" else None
+    if pools is not None and pools.counted:
+        gpus = pools.gpus
     speed = None
     if ttft is not None and tpot is not None and concurrency and gpus:
         took = ttft + (osl * factor - 1) * tpot
@@ -190,7 +196,7 @@ def _silicon(row: dict[str, str]) -> Measurement:
         isl=isl * factor, osl=osl * factor, nominal=(int(isl), int(osl)), drawn=drawn, concurrency=concurrency,
         gpus=gpus, tp=tp, pp=pp, attn_dp=attn_dp, ep=ep, moe_tp=moe_tp,
         ttft_s=ttft, tpot_s=tpot, tokens_per_s_per_gpu=speed, note=note,
-        date=row.get("measured_on") or "",
+        date=row.get("measured_on") or "", pools=pools,
     )  # fmt: skip
 
 

@@ -43,8 +43,19 @@ def fitted_of_versions() -> dict[str, float]:
     return {name: float(loaded[name]) for name in ("expert_stretch", "draft_acceptance")}
 
 
+# TensorRT-LLM inside a release of Dynamo, whose number disaggregated rows print (Dynamo's support matrix: 0.8.1 holds
+# 1.2.0rc6, 0.9 1.3.0rc1, 1.1 1.3.0rc11).
+TRTLLM_OF_DYNAMO = {(0, 7): (1, 2), (0, 8): (1, 2), (0, 9): (1, 3), (1, 0): (1, 3), (1, 1): (1, 3)}
+
+
 def version_of(m: Measurement) -> tuple[int, int] | None:
     """Major and minor number of the engine's version; ``None`` where none is printed."""
+    printed = _printed(m)
+    inside = m.regime == "disaggregated" and plain(m.engine) == "trtllm" and printed is not None
+    return TRTLLM_OF_DYNAMO.get(printed, (1, 3)) if inside and printed is not None else printed
+
+
+def _printed(m: Measurement) -> tuple[int, int] | None:
     printed = re.search(VERSION, m.version)
     return None if printed is None else (int(printed[1]), int(printed[2]))
 
