@@ -121,6 +121,20 @@ class SpaceConfig:
     tp: Any = MISSING
     ep: Any = 1
     batch: Any = MISSING
+    serving: Any = field(default_factory=lambda: ["aggregated"])  # and split: prefill and decode on pools of their own
+    split: SplitConfig = field(default_factory=lambda: SplitConfig())
+
+
+@dataclass
+class SplitConfig:
+    """Of ``space.serving: [aggregated, split]``."""
+
+    prefill_gpus: Any = None  # of an instance; null: as many as replicas have, and powers of two
+    decode_gpus: Any = None
+    prefill_used: Any = field(default_factory=lambda: [0.3, 0.5, 0.7, 0.8, 0.9, 0.95])  # of its capacity
+    prefill_tokens: Any = None  # new tokens of a pass; null: engine.max_batched_tokens
+    transport: str = "auto"  # auto | rdma | host
+    host_bytes_per_s: float = 5.4e10  # of an accelerator's copies to its host
 
 
 @dataclass

@@ -17,6 +17,8 @@ from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
 from search.optimizer.sensitivity.records import Sensitivity
 from search.optimizer.space import Space
+from search.optimizer.split.search import SplitFound
+from search.optimizer.split.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Outcome:
     legal ones when ``exact``), ``engines`` which engine takes each, ``coverage`` how well measurements cover it (an
     index into ``search.evidence.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them, the
     recommended plan always one of the front. ``warnings``: what is odd about the input, one line each; they stand among
-    the ``assumptions`` too."""
+    the ``assumptions`` too. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
+    recommended one; ``None`` where only aggregated plans were asked for."""
 
     config: Config
     scenario: Scenario
@@ -57,3 +60,5 @@ class Outcome:
     seconds: dict[str, float]
     sensitivity: Sensitivity | None = None
     warnings: tuple[str, ...] = ()
+    split: SplitFound | None = None
+    verdict: Verdict | None = None

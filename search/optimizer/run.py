@@ -36,6 +36,9 @@ from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
 from search.optimizer.sensitivity.study import sensitivity
 from search.optimizer.space import Space
+from search.optimizer.split.asked import Asked, asked_of
+from search.optimizer.split.search import search_split
+from search.optimizer.split.verdict import verdict_of, with_turns
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
 
@@ -74,6 +77,7 @@ def run(config: Config) -> Outcome:
             check_costs(f"objective.{key}", columns, scenario.accelerator)
         check_confidence(config)
         facts = facts_of(scenario)
+        apart = asked_of(config, space)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
         enough = config.strategy.exact_limit if config.strategy.sampler == "exact" else None
@@ -129,8 +133,23 @@ def run(config: Config) -> Outcome:
         space, legal, objectives, policy,
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
     )  # fmt: skip
+    if apart is not None:
+        with watch.stage("split"):
+            outcome = _with_split(outcome, apart)
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))
+
+
+def _with_split(outcome: Outcome, asked: Asked) -> Outcome:
+    """Split plans beside the aggregated ones, and the verdict between the best of each."""
+    o = outcome
+    facts = facts_of(o.scenario)
+    found = search_split(o.scenario, facts, o.space, asked, o.objectives, o.policy)
+    row = o.choice.recommended if o.choice is not None else None
+    verdict = verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
+    if verdict is not None:
+        verdict = with_turns(verdict, o.scenario, facts, o.space, asked, o.objectives, o.policy, o.plans, o.front)
+    return replace(o, split=found, verdict=verdict)
 
 
 def score_all(scenario: Scenario, plans: Plans) -> Scores:

@@ -23,6 +23,7 @@ from search.optimizer.sure import is_sure, kept_limits
 from search.render.document import render_plan
 from search.render.launch.write import launch_files
 from search.render.plan_file import plan_mapping, render
+from search.render.split import split_csv, split_summary
 from search.render.tables import write_candidates, write_front
 from search.render.tornado import tornado
 
@@ -61,6 +62,8 @@ def refuse_taken(path: Path) -> None:
 def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
     put_text(folder / CONFIG_FILE, config_text(outcome.config))
     put(folder / "pareto.csv", lambda path: write_front(outcome, path))
+    if outcome.split is not None:
+        put_text(folder / "split.csv", split_csv(outcome))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
         plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
@@ -139,6 +142,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "sure": is_sure(outcome) if best else None,
         "limits_kept": {k.limit: {"over_interval": k.surely, "draws": k.share} for k in kept_limits(outcome)},
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
+        **split_summary(outcome),
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {
             "servefront": __version__,

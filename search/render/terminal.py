@@ -23,6 +23,7 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT, axis_ends, nearest
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document.formats import figure
+from search.render.split import verdict_lines
 from search.render.tables import engine_names, front_rows
 
 SHOWN = 15
@@ -38,6 +39,8 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     table, panel = (box.HEAVY_HEAD, box.ROUNDED) if console.is_terminal else (box.MARKDOWN, box.ASCII)
     console.print(_front(outcome, table, console.width))
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False, box=panel))
+    for line in verdict_lines(outcome):
+        console.print(plain(line))
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
@@ -248,4 +251,5 @@ def infeasible_message(outcome: Outcome) -> str:
     text = f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)
     ends = axis_ends(outcome.plans.row(rows[0]), outcome.space.axes)
     said = [f"{axis} {value} is the {side} of space.{axis}" for axis, value, side in ends]
-    return text + (f"; of the nearest {' and '.join(said)}" if said else "")
+    text += f"; of the nearest {' and '.join(said)}" if said else ""
+    return " ".join([text, *(f"; {line}" for line in verdict_lines(outcome)[:2])])

@@ -12,10 +12,12 @@ from search.render.document.sections.performance import memory_check, performanc
 from search.render.document.sections.rationale import front, rationale, search
 from search.render.document.sections.risks import assumptions, risks, sign_off
 from search.render.document.sections.sensitivity import sensitivity
+from search.render.document.sections.split import split
 from search.render.document.view import Value, View
 
 SECTIONS: dict[str, Callable[[View], str]] = {
     "Summary": summary,
+    "Split or aggregated": split,
     "Model": model,
     "Hardware": hardware,
     "Input": inputs,
@@ -43,5 +45,6 @@ def render(values: Mapping[str, Value]) -> str:
     """The document as markdown; a function of ``values`` alone."""
     v = View(values)
     parts = [f"# Deployment plan: {v.text('name')}"]
-    parts += [f"## {n}. {title}\n\n{section(v)}" for n, (title, section) in enumerate(SECTIONS.items(), 1)]
+    said = {title: text for title, section in SECTIONS.items() if (text := section(v))}
+    parts += [f"## {n}. {title}\n\n{text}" for n, (title, text) in enumerate(said.items(), 1)]
     return "\n\n".join(parts) + "\n"

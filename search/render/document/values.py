@@ -21,6 +21,7 @@ from search.render.document.search_values import search_values
 from search.render.document.sensitivity_values import kept_values, sensitivity_values
 from search.render.document.spans import COUNTED, ESTIMATED
 from search.render.document.view import Value, Values
+from search.render.split import verdict_lines
 
 
 def collect(outcome: Outcome) -> Values:
@@ -53,6 +54,7 @@ def collect(outcome: Outcome) -> Values:
         for j, verdict in enumerate(judge(baseline, scenario)):
             values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
+    values |= {f"split.line.{i}.text": text for i, text in enumerate(verdict_lines(outcome))}
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
     return {key: plain(value) for key, value in values.items()}

@@ -1,0 +1,101 @@
+"""What a configuration asks of split serving: ``space.serving`` and ``space.split``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from costmodel.serving.split.journey import TRANSPORTS, Transfer
+from search.base.errors import InputError
+from search.inputs.checks import choice, number
+from search.inputs.schema import Config
+from search.optimizer.space import Space, axis_values
+
+SERVING = ("aggregated", "split")
+# Figures that a split plan has. Each is monotone in its pools' own figures, which makes the merge exact.
+FIGURES = (
+    "output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s", "ttft_s", "tpot_s", "gpus",
+    "usd_per_million_output_tokens", "joules_per_output_token",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """``sizes`` of an instance of each pool; ``used``: utilisations of the prefill pool, ascending; ``tokens``: token
+    budgets of its passes, ascending; ``totals``: accelerators of a deployment."""
+
+    prefill_sizes: tuple[int, ...]
+    decode_sizes: tuple[int, ...]
+    used: tuple[float, ...]
+    tokens: tuple[int, ...]
+    totals: tuple[int, ...]
+    transfer: Transfer
+
+
+def serving_of(value: Any) -> tuple[str, ...]:
+    """``space.serving``; ``InputError`` unless it is ``[aggregated]`` or ``[aggregated, split]``."""
+    given = list(value) if isinstance(value, list | tuple) else [value]
+    for item in given:
+        choice("space.serving", item, SERVING)
+    if len(set(given)) < len(given) or "aggregated" not in given:
+        raise InputError(
+            f"space.serving: {given} is not allowed; give [aggregated] or [aggregated, split]: a split plan is set "
+            "beside the best aggregated one"
+        )
+    return tuple(given)
+
+
+def asked_of(config: Config, space: Space) -> Asked | None:
+    """``None`` where only aggregated plans are asked for; ``InputError`` for what split plans have no answer to."""
+    if serving_of(config.space.serving) == ("aggregated",):
+        return None
+    split, totals = config.space.split, space.axes["gpus"]
+    if config.engine.name == "any":
+        raise InputError("space.serving: split needs an engine; engine any is not allowed, give vllm, sglang or trtllm")
+    if config.limits.ttft_s is not None and config.limits.ttft_statistic == "burst":
+        raise InputError("limits.ttft_statistic: burst is not allowed with space.serving=split; give mean")
+    for key, columns in (("columns", config.objective.columns), ("recommend", config.objective.recommend)):
+        _known(f"objective.{key}", columns)
+    largest = max(totals) - 1
+    if largest < 1:
+        raise InputError("space.gpus: split serving needs two accelerators at least")
+    choice("space.split.transport", split.transport, TRANSPORTS)
+    number("space.split.host_bytes_per_s", split.host_bytes_per_s, 1e6, 1e13)
+    budget = config.engine.max_batched_tokens if split.prefill_tokens is None else split.prefill_tokens
+    return Asked(
+        _sizes("space.split.prefill_gpus", split.prefill_gpus, space, largest),
+        _sizes("space.split.decode_gpus", split.decode_gpus, space, largest),
+        _used(split.prefill_used),
+        axis_values("space.split.prefill_tokens", budget),
+        totals,
+        Transfer(split.transport, float(split.host_bytes_per_s)),
+    )
+
+
+def _known(key: str, columns: Mapping[str, str]) -> None:
+    for name in columns:
+        if name not in FIGURES:
+            raise InputError(f"{key}.{name}: split plans have no such figure; with space.serving=split give one of "
+                             f"{', '.join(FIGURES)}")  # fmt: skip
+
+
+def _sizes(key: str, given: Any, space: Space, largest: int) -> tuple[int, ...]:
+    """As given; else the replicas that the space's gpus and dp make, and the powers of two."""
+    if given is not None:
+        sizes = tuple(size for size in axis_values(key, given) if size <= largest)
+        if not sizes:
+            raise InputError(f"{key}: {given} leaves no accelerator for the other pool; give at most {largest}")
+        return sizes
+    made = {g // d for g in space.axes["gpus"] for d in space.axes["dp"] if g % d == 0}
+    made |= {1 << i for i in range(largest.bit_length())}
+    return tuple(sorted(size for size in made if size <= largest))
+
+
+def _used(given: Any) -> tuple[float, ...]:
+    values = list(given) if isinstance(given, list | tuple) else [given]
+    if not values:
+        raise InputError("space.split.prefill_used: [] is empty; give at least one number above 0 and below 1")
+    for value in values:
+        number("space.split.prefill_used", value, 0.0, 0.99)
+    return tuple(sorted(float(value) for value in values))

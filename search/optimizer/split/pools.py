@@ -1,0 +1,139 @@
+"""Instances of one pool: which there are, what each comes to, and which of them can be part of a best plan.
+
+A joint plan's throughput grows with each pool's, its times grow with the pool's times, cargo and load of the links
+(``costmodel.serving.split.joint``), and its accelerators are those of both pools. So an instance that another one of as
+many accelerators equals or beats in all of these never makes a better plan, whatever the other pool and the ratio: each
+pool is cut down to the front of its own figures before the pools meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from costmodel.memory import memory
+from costmodel.memory.device import usable_bytes
+from costmodel.plans import Array, IntArray, Plans, concatenate
+from costmodel.scenario import Scenario
+from costmodel.serving.split.joint import DecodePoint, PrefillPoint, decode_point, prefill_point
+from costmodel.serving.split.journey import Cargo
+from costmodel.serving.split.prefill import prefill_only
+from costmodel.stages import Stages
+from search.optimizer.front import pareto_front
+from search.optimizer.legal import legal_plans
+from search.optimizer.rules.facts import Facts
+from search.optimizer.space import Space
+from search.optimizer.split.asked import Asked
+
+
+@dataclass(frozen=True)
+class PrefillPool:
+    """Instances at working points, arrays of shape (n,): ``plans`` (``dp`` and ``batch`` 1), token ``budget``,
+    utilisation ``used``; ``memory_bytes`` of an accelerator."""
+
+    plans: Plans
+    budget: IntArray
+    used: Array
+    memory_bytes: Array
+    point: PrefillPoint
+
+    def take(self, i: IntArray) -> PrefillPool:
+        return PrefillPool(
+            self.plans.take(i), self.budget[i], self.used[i], self.memory_bytes[i], self.point.take(i)
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    @property
+    def costs(self) -> Array:
+        """Own figures that a joint plan's depend on, each the better the smaller, shape (n, figures), throughput
+        first. A longer own prefill hides more of the journey: it is a figure of its own, the better the larger."""
+        p = self.point
+        unit = p.cargo.total_bytes / p.cargo.ranks  # what a rank sends for every copy that is asked for
+        return np.stack([-p.rate_per_s, p.ttft_s, -p.own_s, unit, p.rate_per_s / p.groups * unit], axis=1)
+
+
+@dataclass(frozen=True)
+class DecodePool:
+    """Instances with their ``plans.batch`` sequences (``dp`` 1), arrays of shape (n,)."""
+
+    plans: Plans
+    memory_bytes: Array
+    point: DecodePoint
+
+    def take(self, i: IntArray) -> DecodePool:
+        return DecodePool(self.plans.take(i), self.memory_bytes[i], self.point.take(i))
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    @property
+    def costs(self) -> Array:
+        """As for ``PrefillPool``."""
+        p = self.point
+        each = p.rate_per_s / p.groups
+        return np.stack(
+            [-p.rate_per_s, p.tpot_s, p.join_s, p.cargo.bytes, p.cargo.copies, each * p.cargo.bytes], axis=1
+        )
+
+
+def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> PrefillPool:
+    """Every legal instance that fits, at every utilisation and token budget."""
+    axes = dict(space.axes) | {"gpus": asked.prefill_sizes, "dp": (1,), "batch": (1,)}
+    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    found = []
+    for tokens in asked.tokens:
+        engine = replace(scenario.engine, max_batched_tokens=tokens)
+        own = replace(scenario, engine=engine, lengths=prefill_only(scenario.lengths))
+        # Prompts of a pass, and as many again whose cache has not left yet.
+        held = 2.0 * max(np.ceil(tokens / max(scenario.lengths.new, 1.0)), 1.0)
+        kept = _fits(own, plans, np.full(len(plans), held))
+        fitting, bytes_each = plans.take(kept[0]), kept[1][kept[0]]
+        for used in asked.used:
+            n = len(fitting)
+            point = prefill_point(replace(scenario, engine=engine), fitting, np.full(n, used))
+            found.append(PrefillPool(fitting, np.full(n, tokens), np.full(n, used), bytes_each, point))
+    return _joined_prefill(found)
+
+
+def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> DecodePool:
+    """Every legal instance whose sequences fit. Prompts are not split in it: ``sp`` is 1."""
+    axes = dict(space.axes) | {"gpus": asked.decode_sizes, "dp": (1,), "sp": (1,)}
+    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    # No more groups than sequences: the others would stand idle.
+    plans = plans.take(plans.batch >= plans.attn_dp)
+    kept, bytes_each = _fits(scenario, plans, np.ceil(plans.batch / plans.attn_dp))
+    fitting = plans.take(kept)
+    return DecodePool(fitting, bytes_each[kept], decode_point(scenario, fitting))
+
+
+def _fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, Array]:
+    """Rows whose groups hold so many sequences within the limit, and bytes of an accelerator of every row."""
+    held = memory(scenario, scenario.layout(plans), Stages.of(scenario.model, plans.pp), sequences)
+    total = np.broadcast_to(held.total_bytes, len(plans))
+    most = scenario.limits.memory_fraction * usable_bytes(scenario.accelerator)
+    return np.flatnonzero((total <= most) & (held.seats >= 1.0)), total
+
+
+def own_front(pool: PrefillPool | DecodePool) -> IntArray:
+    """Rows of a pool that no other row of as many accelerators equals or beats in all of ``costs``; of equal ones the
+    first."""
+    kept = []
+    for size in np.unique(pool.plans.gpus):
+        rows = np.flatnonzero(pool.plans.gpus == size)
+        _, first = np.unique(pool.costs[rows], axis=0, return_index=True)
+        rows = rows[np.sort(first)]
+        kept.append(rows[pareto_front(pool.costs[rows], np.ones(len(rows), dtype=bool))])
+    return np.concatenate(kept).astype(np.int64) if kept else np.zeros(0, dtype=np.int64)
+
+
+def _joined_prefill(parts: list[PrefillPool]) -> PrefillPool:
+    points = [part.point for part in parts]
+    names = ("gpus", "rate_per_s", "ttft_s", "own_s", "passes", "groups")
+    columns = {name: np.concatenate([getattr(p, name) for p in points]) for name in names}
+    held = {n: np.concatenate([getattr(p.cargo, n) for p in points]) for n in ("bytes", "ranks", "total_bytes")}
+    own = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("budget", "used", "memory_bytes")}
+    point = PrefillPoint(**columns, cargo=Cargo(**held))
+    return PrefillPool(concatenate([part.plans for part in parts]), **own, point=point)

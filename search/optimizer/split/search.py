@@ -1,0 +1,172 @@
+"""The exact front of split plans, and the best of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
+from costmodel.plans import Array, IntArray
+from costmodel.scenario import Scenario
+from costmodel.serving.split.joint import Joint, joint
+from costmodel.serving.split.journey import link_of
+from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.recommend import Policy
+from search.optimizer.rules.facts import Facts
+from search.optimizer.space import Space
+from search.optimizer.split.asked import FIGURES, Asked
+from search.optimizer.split.merge import Keeping, pairs, ratios
+from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, own_front, prefill_pool
+from search.optimizer.ties import settled
+
+
+@dataclass(frozen=True)
+class SplitPlans:
+    """Joint plans, arrays of shape (n,): rows ``p`` of ``prefill`` and ``d`` of ``decode``, ``x`` and ``y`` of them."""
+
+    prefill: PrefillPool
+    decode: DecodePool
+    p: IntArray
+    d: IntArray
+    x: IntArray
+    y: IntArray
+    figures: Joint
+    osl: int
+    scenario: Scenario
+
+    def __len__(self) -> int:
+        return len(self.p)
+
+    def take(self, i: IntArray) -> SplitPlans:
+        f = self.figures
+        names = Joint.__dataclass_fields__
+        return SplitPlans(
+            self.prefill, self.decode, self.p[i], self.d[i], self.x[i], self.y[i],
+            Joint(**{name: getattr(f, name)[i] for name in names}), self.osl, self.scenario,
+        )  # fmt: skip
+
+    def column(self, name: str) -> Array:
+        """One of ``FIGURES``, shape (n,)."""
+        f = self.figures
+        tokens = f.requests_per_s * self.osl
+        match name:
+            case "output_tokens_per_s":
+                return np.asarray(tokens)
+            case "output_tokens_per_s_per_gpu":
+                return np.asarray(tokens / f.gpus)
+            case "usd_per_million_output_tokens" | "joules_per_output_token":
+                priced = usd_per_million_output_tokens if name.startswith("usd") else joules_per_output_token
+                found = priced(self.scenario.accelerator, tokens / f.gpus)
+                return np.full(len(self), np.nan) if found is None else found
+        return np.asarray(getattr(f, name), dtype=float)
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """True where every limit is kept; memory is kept by every instance that there is."""
+        limits, f = self.scenario.limits, self.figures
+        kept = np.isfinite(f.ttft_s)
+        for value, most in ((f.ttft_s, limits.ttft_s), (f.tpot_s, limits.tpot_s)):
+            kept &= True if most is None else value <= most
+        if limits.min_requests_per_s is not None:
+            kept &= f.requests_per_s >= limits.min_requests_per_s
+        return kept
+
+
+@dataclass(frozen=True)
+class SplitFound:
+    """``front``: the exact front of split plans, best first by the policy; ``best`` its first, ``None`` without a
+    feasible one. ``instances`` of each pool that fit, ``kept`` of their own fronts, ``pairs`` that were scored."""
+
+    front: SplitPlans
+    best: SplitPlans | None
+    instances: tuple[int, int]
+    kept: tuple[int, int]
+    pairs: int
+    seconds: float
+
+
+def search_split(
+    scenario: Scenario, facts: Facts, space: Space, asked: Asked, objectives: Objectives, policy: Policy
+) -> SplitFound:
+    """Pools, their own fronts, the merge over every ratio that fills the accelerators, the front of all."""
+    start = time.perf_counter()
+    prefill, decode = prefill_pool(scenario, facts, space, asked), decode_pool(scenario, facts, space, asked)
+    p, d = prefill.take(_bounded(prefill, scenario)), decode.take(_bounded(decode, scenario))
+    p, d = p.take(own_front(p)), d.take(own_front(d))
+    joined = merged(scenario, p, d, asked)
+    kept = pareto_front(costs_of(joined, objectives), joined.feasible)
+    front = joined.take(kept)
+    front = front.take(order_of(front, policy))
+    best = front.take(np.zeros(1, dtype=np.int64)) if len(front) else None
+    spent = time.perf_counter() - start
+    return SplitFound(front, best, (len(prefill), len(decode)), (len(p), len(d)), len(joined), spent)
+
+
+def _bounded(pool: PrefillPool | DecodePool, scenario: Scenario) -> IntArray:
+    """Rows that keep the limits on latency by themselves: none that does not can be part of a plan that does."""
+    limits = scenario.limits
+    if isinstance(pool, PrefillPool):
+        return np.flatnonzero(pool.point.ttft_s <= (limits.ttft_s or np.inf))
+    slow = pool.point.tpot_s > (limits.tpot_s or np.inf)
+    return np.flatnonzero(~slow & (pool.point.join_s <= (limits.ttft_s or np.inf)))
+
+
+def merged(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> SplitPlans:
+    """Every pair of ``merge.pairs`` over every ratio, scored."""
+    firsts = {int(n): np.flatnonzero(p.plans.gpus == n) for n in np.unique(p.plans.gpus)}
+    seconds = {int(n): np.flatnonzero(d.plans.gpus == n) for n in np.unique(d.plans.gpus)}
+    keep_p = {n: Keeping(p.costs[rows]) for n, rows in firsts.items()}
+    keep_d = {n: Keeping(d.costs[rows]) for n, rows in seconds.items()}
+    parts = []
+    for total in asked.totals:
+        found = [
+            (firsts[n][a], seconds[m][b], np.full(len(a), x), np.full(len(a), y))
+            for n in firsts
+            for m in seconds
+            for x, y in ratios(total, n, m)
+            for a, b in [pairs(keep_p[n], x, keep_d[m], y)]
+        ]
+        if found:
+            parts.append(scored(scenario, p, d, asked, total, *(np.concatenate(c) for c in zip(*found, strict=True))))
+    return _joined(scenario, p, d, parts)
+
+
+def scored(
+    scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked, total: int,
+    a: IntArray, b: IntArray, x: IntArray, y: IntArray,
+) -> SplitPlans:  # fmt: skip
+    """Given pairs of rows, on ``total`` accelerators."""
+    link = link_of(scenario.cluster, asked.transfer, total)
+    figures = joint(scenario, link, p.point.take(a), x.astype(float), d.point.take(b), y.astype(float))
+    return SplitPlans(p, d, a, b, x, y, figures, scenario.lengths.osl, scenario)
+
+
+def _joined(scenario: Scenario, p: PrefillPool, d: DecodePool, parts: list[SplitPlans]) -> SplitPlans:
+    names = list(Joint.__dataclass_fields__)
+    none = np.zeros(0)
+    figures = {n: np.concatenate([none, *(getattr(part.figures, n) for part in parts)]) for n in names}
+    whole = {
+        n: np.concatenate([none.astype(np.int64), *(getattr(part, n) for part in parts)]) for n in ("p", "d", "x", "y")
+    }
+    return SplitPlans(p, d, **whole, figures=Joint(**figures), osl=scenario.lengths.osl, scenario=scenario)
+
+
+def costs_of(plans: SplitPlans, objectives: Objectives) -> Array:
+    """Shape (n, objectives), every column to be minimised."""
+    signs = {"max": -1.0, "min": 1.0}
+    return np.stack([signs[way] * plans.column(name) for name, way in objectives.directions.items()], axis=1)
+
+
+def order_of(plans: SplitPlans, policy: Policy) -> IntArray:
+    """Indices from the best to the worst: the policy's columns that a split plan has, then fewer instances, then the
+    shorter time to first token."""
+    keys = [
+        settled((-1.0 if way == "max" else 1.0) * plans.column(name))
+        for name, way in policy.columns.items()
+        if name in FIGURES
+    ]
+    keys += [plans.figures.gpus, (plans.x + plans.y).astype(float), plans.figures.ttft_s]
+    return np.lexsort(keys[::-1])
