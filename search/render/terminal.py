@@ -23,7 +23,7 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT, axis_ends, nearest
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document.formats import figure
-from search.render.split import verdict_lines
+from search.render.document.split_words import verdict_lines
 from search.render.tables import engine_names, front_rows
 
 SHOWN = 15

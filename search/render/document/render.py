@@ -40,6 +40,8 @@ SECTIONS: dict[str, Callable[[View], str]] = {
     "Sign-off": sign_off,
 }
 
+OPTIONAL = ("Split or aggregated",)  # where split plans were asked for
+
 
 def render(values: Mapping[str, Value]) -> str:
     """The document as markdown; a function of ``values`` alone."""

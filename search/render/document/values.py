@@ -20,8 +20,8 @@ from search.render.document.plan_values import plan_values
 from search.render.document.search_values import search_values
 from search.render.document.sensitivity_values import kept_values, sensitivity_values
 from search.render.document.spans import COUNTED, ESTIMATED
+from search.render.document.split_words import verdict_lines
 from search.render.document.view import Value, Values
-from search.render.split import verdict_lines
 
 
 def collect(outcome: Outcome) -> Values:

@@ -9,8 +9,9 @@ import pytest
 from search.inputs.compose import composed
 from search.optimizer.run import run
 from search.render.document import render_plan
+from search.render.document.split_words import verdict_lines
 from search.render.run_folder import write_run
-from search.render.split import header, verdict_lines
+from search.render.split import header
 
 BASE = (
     "+experiment=qwen3_32b_h200", "engine=sglang", "strategy=exact", "report=none", "sensitivity=none",
