@@ -42,7 +42,9 @@ class _Seconds:
 def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
     layout = replace(Layout.single(), routing=Routing(skew=scenario.engine.expert_skew))
     setting = scenario.setting(layout)
-    step = Step(decodes, prompts, decodes, prompts, decodes + prompts, scenario.lengths, layout)
+    verified = 1.0 + scenario.engine.drafts
+    samples = decodes * verified + prompts
+    step = Step(decodes, prompts, decodes, prompts, samples, scenario.lengths, layout, verified)
     model = scenario.model
     counts = np.bincount(model.sequence)
     parts = [(1.0, model.embedding(setting)), (1.0, model.head(setting))]
@@ -73,13 +75,15 @@ def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
     decode, step, prompt, burst = (_Seconds(ideal.compute[i], ideal.memory[i]) for i in range(len(passes)))
     token = _ideal(scenario, one[:1], zero[:1]).compute
 
-    cycle_compute = batch * prompt.compute + lengths.decodes * decode.compute
-    cycle_memory = lengths.decodes * decode.memory if lengths.decodes else burst.memory
+    gained = scenario.engine.tokens_a_step  # what drafts cost is not counted, what checking them costs is
+    turns = lengths.decodes / gained
+    cycle_compute = batch * prompt.compute + turns * decode.compute
+    cycle_memory = turns * decode.memory if lengths.decodes else burst.memory
     answer = float(lengths.osl)
     return Bounds(
         ttft_s=np.maximum(prompt.compute, prompt.memory) / gpus,
         burst_ttft_s=np.maximum(burst.compute, burst.memory) / gpus,
-        tpot_s=np.maximum(step.compute, step.memory) / gpus,
+        tpot_s=np.maximum(step.compute, step.memory) / gpus / gained,
         output_tokens_per_s=plans.dp * batch * answer * gpus / np.maximum(cycle_compute, cycle_memory),
-        compute_tokens_per_s=plans.gpus * answer / (prompt.compute + lengths.decodes * token),
+        compute_tokens_per_s=plans.gpus * answer / (prompt.compute + turns * token),
     )

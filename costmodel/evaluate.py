@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from costmodel.bounds import bounds
 from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
+from costmodel.drafts.drafting import drafting_seconds
 from costmodel.forward import PassTime
 from costmodel.layout import Layout
 from costmodel.memory import Memory, memory
@@ -54,7 +55,9 @@ def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Serve
     admitted = np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
     loop, step = steady_loop(scenario, layout, admitted, plans.batch.astype(float))
     time = timed(scenario, stages, step)
-    return Served(layout, held, admitted, loop, time, latencies(scenario, loop, time, admitted, wanted))
+    drafting = drafting_seconds(scenario, step.at(DECODE)) if scenario.drafter else 0.0
+    latency = latencies(scenario, loop, time, admitted, wanted, drafting)
+    return Served(layout, held, admitted, loop, time, latency)
 
 
 def _evaluate(scenario: Scenario, plans: Plans) -> Scores:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from costmodel.architecture import Architecture, Setting
 from costmodel.cluster import Cluster
+from costmodel.drafts.drafter import Drafter
 from costmodel.efficiency import EfficiencyLaw
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
@@ -38,7 +39,8 @@ class Scenario:
     ``waves``: requests that a client sends in all, over its concurrency. All begin at once, so the first of the waves
     is a burst; a server in production has seen infinitely many. ``synchronised``: all requests are equally long, as in
     a benchmark with fixed lengths: those that were prefilled together end together, come back together and are
-    prefilled together again; ``together``: all of those that are in flight began at once."""
+    prefilled together again; ``together``: all of those that are in flight began at once.
+    ``drafter``: what proposes the engine's ``drafts``, where its work is listed (``costmodel.drafts.drafting``)."""
 
     model: Architecture
     accelerator: Accelerator
@@ -50,6 +52,7 @@ class Scenario:
     waves: float = math.inf
     synchronised: bool = False
     together: bool = False
+    drafter: Drafter | None = None
 
     @property
     def lockstep(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from costmodel.drafts.drafting import cache_share, drafter_bytes
 from costmodel.layout import Layout
 from costmodel.memory.cache import blocks, request
 from costmodel.memory.device import usable_bytes
@@ -44,10 +45,12 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     """Memory when every attention group holds ``sequences`` sequences of full length."""
     setting = scenario.setting(layout)
     server = Server.of(scenario, sequences)
-    weights = loaded_bytes(scenario, setting, stages)
+    weights = loaded_bytes(scenario, setting, stages) + drafter_bytes(scenario, layout)
     needs = working(scenario, layout, setting, server)
     length = blocks(server.length, scenario.engine.block_tokens)
     one = request(scenario, setting, stages, length, server.tokens)
+    if scenario.drafter is not None:
+        one = replace(one, bytes=one.bytes * cache_share(scenario, layout))
     available = available_bytes(scenario, server, weights, needs)
     free = np.maximum(available, 0.0)
     deviation = spread_bytes(scenario, server, weights, needs)
@@ -56,7 +59,8 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
         # Sequences of all ages share the cache: on average an answer is half written, or as far as is reserved.
         lengths = scenario.lengths
         occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
-        seats = free / np.maximum(request(scenario, setting, stages, occupied).bytes, 1.0)
+        held = request(scenario, setting, stages, occupied).bytes * cache_share(scenario, layout)
+        seats = free / np.maximum(held, 1.0)
     block = scenario.engine.block_tokens
 
     def tokens(bytes: Any) -> Any:

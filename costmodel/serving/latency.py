@@ -31,9 +31,11 @@ def arrival(loop: Loop, decode_s: Any, mixed_s: Any) -> tuple[Any, Any]:
 DRAFT_LAYERS = 2.0
 
 
-def drafted_s(scenario: Scenario, step_s: Any) -> Any:
+def drafted_s(scenario: Scenario, step_s: Any, listed_s: Any = 0.0) -> Any:
     """Seconds that the drafts of a step of ``step_s`` take: they come one after the other, each from one layer and the
-    head."""
+    head; ``listed_s``: what their operations take, where a drafter lists them."""
+    if scenario.drafter is not None:
+        return listed_s
     return scenario.engine.drafts * DRAFT_LAYERS / len(scenario.model.sequence) * step_s
 
 
@@ -55,12 +57,15 @@ class Latency:
     first_wave_s: Any
 
 
-def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wanted: Any) -> Latency:
+def latencies(
+    scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wanted: Any, drafting: Any = 0.0
+) -> Latency:
     """Turn steps into seconds.
 
     A step of the loop is a round of all micro-batches: as long as one of them takes through the pipeline, or as all
     of them take in the slowest stage (the pipeline's bubble is the difference). A request arrives within a step, sees
     those pass that are scheduled already, waits ``queue`` steps and is prefilled in ``prefills`` mixed ones. Where the
+    ``drafting`` seconds of a step go to drafts. Where the
     cache admits fewer sequences than are ``wanted``, the others wait outside: by Little's law for (wanted / admitted -
     1) times a request's stay.
     """
@@ -74,7 +79,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     mean_latency = (1.0 - share) * time.latency_s[DECODE] + share * time.latency_s[MIXED]
     mean_slowest = (1.0 - share) * time.slowest_stage_s[DECODE] + share * time.slowest_stage_s[MIXED]
     step = round_s(mean_latency, mean_slowest)
-    step = step + drafted_s(scenario, time.latency_s[DECODE])
+    step = step + drafted_s(scenario, time.latency_s[DECODE], drafting)
     mixed = round_s(time.latency_s[MIXED], time.slowest_stage_s[MIXED])
     until, joining = arrival(loop, round_s(time.latency_s[DECODE], time.slowest_stage_s[DECODE]), mixed)
     if scenario.lockstep:

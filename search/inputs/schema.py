@@ -123,6 +123,18 @@ class SpaceConfig:
     batch: Any = MISSING
     serving: Any = field(default_factory=lambda: ["aggregated"])  # and split: prefill and decode on pools of their own
     split: SplitConfig = field(default_factory=lambda: SplitConfig())
+    speculation: Any = field(default_factory=lambda: ["none"])  # and mtp, eagle3, ngram: what drafts tokens
+    draft: DraftConfig = field(default_factory=lambda: DraftConfig())
+
+
+@dataclass
+class DraftConfig:
+    """Of ``space.speculation``: chances of acceptance by position, each once all before were; null: assumed."""
+
+    tokens: Any = field(default_factory=lambda: [1, 2, 3])  # of a sequence and pass
+    mtp: Any = None
+    eagle3: Any = None
+    ngram: Any = None  # to be given
 
 
 @dataclass

@@ -17,6 +17,7 @@ from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
 from search.optimizer.sensitivity.records import Sensitivity
 from search.optimizer.space import Space
+from search.optimizer.speculation.search import SpeculationFound
 from search.optimizer.split.search import SplitFound
 from search.optimizer.split.verdict import Verdict
 
@@ -39,7 +40,8 @@ class Outcome:
     index into ``search.evidence.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them, the
     recommended plan always one of the front. ``warnings``: what is odd about the input, one line each; they stand among
     the ``assumptions`` too. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
-    recommended one; ``None`` where only aggregated plans were asked for."""
+    recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to,
+    ``None`` without any."""
 
     config: Config
     scenario: Scenario
@@ -62,3 +64,4 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     split: SplitFound | None = None
     verdict: Verdict | None = None
+    speculation: SpeculationFound | None = None

@@ -36,6 +36,8 @@ from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
 from search.optimizer.sensitivity.study import sensitivity
 from search.optimizer.space import Space
+from search.optimizer.speculation.asked import drafters_of
+from search.optimizer.speculation.search import search_speculation
 from search.optimizer.split.asked import Asked, asked_of
 from search.optimizer.split.search import search_split
 from search.optimizer.split.verdict import verdict_of, with_turns
@@ -78,6 +80,7 @@ def run(config: Config) -> Outcome:
         check_confidence(config)
         facts = facts_of(scenario)
         apart = asked_of(config, space)
+        drafters = drafters_of(config, scenario.model)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
         enough = config.strategy.exact_limit if config.strategy.sampler == "exact" else None
@@ -133,9 +136,14 @@ def run(config: Config) -> Outcome:
         space, legal, objectives, policy,
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
     )  # fmt: skip
+    if drafters:
+        with watch.stage("speculation"):
+            row = choice.recommended if choice is not None else None
+            drafted = search_speculation(scenario, drafters, plans, policy, row, scores)
+            outcome = replace(outcome, speculation=drafted)
     if apart is not None:
         with watch.stage("split"):
-            outcome = _with_split(outcome, apart)
+            outcome = _with_split(outcome, replace(apart, drafters=drafters))
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))
 

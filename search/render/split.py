@@ -23,7 +23,7 @@ OWN = ("transfer_s", "link_share", "link_bytes_per_s", "in_flight")
 def header() -> list[str]:
     """Columns of ``split.csv``."""
     names = [f"prefill_{n}" for n in OF_POOL] + ["prefill_tokens", "prefill_used"]
-    names += [f"decode_{n}" for n in OF_POOL] + ["decode_batch"]
+    names += [f"decode_{n}" for n in OF_POOL] + ["decode_batch", "decode_drafter", "decode_drafts"]
     for name in FIGURES:
         names += [name, *((f"{name}_low", f"{name}_high") if name in INTERVALS else ())]
     return [*names, *OWN, "joint_front", "recommended"]
@@ -42,6 +42,13 @@ def split_csv(outcome: Outcome) -> str:
     return text.getvalue()
 
 
+def _drafts(front: SplitPlans) -> list[list[Any]]:
+    """Kind and number of the drafts of each plan's decode instances."""
+    known = [None, *front.drafters]
+    chosen = [known[i] for i in front.decode.drafter[front.d].tolist()]
+    return [["none" if c is None else c.kind for c in chosen], [0 if c is None else c.tokens for c in chosen]]
+
+
 def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
     p, d = front.prefill, front.decode
     table: list[list[Any]] = []
@@ -52,7 +59,7 @@ def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
         if pool is p:
             table += [p.budget[rows].tolist(), p.used[rows].tolist()]
         else:
-            table.append(plans.batch.tolist())
+            table += [plans.batch.tolist(), *_drafts(front)]
     known = np.full(len(front), CLASSES.index("split"))
     for name in FIGURES:
         values = front.column(name)

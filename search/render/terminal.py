@@ -23,6 +23,7 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT, axis_ends, nearest
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document.formats import figure
+from search.render.document.speculation_words import speculation_lines
 from search.render.document.split_words import verdict_lines
 from search.render.tables import engine_names, front_rows
 
@@ -39,7 +40,7 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     table, panel = (box.HEAVY_HEAD, box.ROUNDED) if console.is_terminal else (box.MARKDOWN, box.ASCII)
     console.print(_front(outcome, table, console.width))
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False, box=panel))
-    for line in verdict_lines(outcome):
+    for line in (*verdict_lines(outcome), *speculation_lines(outcome)):
         console.print(plain(line))
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))

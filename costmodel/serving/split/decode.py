@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.drafts.drafting import drafting_seconds
 from costmodel.forward import forward
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
@@ -50,9 +51,10 @@ def decode(scenario: Scenario, plans: Plans, decoding: Any) -> Decode:
     micro = np.minimum(layout.pp, group)
     here, verified = group / micro, 1.0 + engine.drafts
     zero = np.zeros_like(here)
-    time = forward(scenario, stages, Step(here, zero, here * groups, zero, here * verified, lengths, layout, verified))
+    held = Step(here, zero, here * groups, zero, here * verified, lengths, layout, verified)
+    time = forward(scenario, stages, held)
     step = np.maximum(time.latency_s, micro * time.slowest_stage_s)
-    step = step + drafted_s(scenario, time.latency_s)
+    step = step + drafted_s(scenario, time.latency_s, drafting_seconds(scenario, held))
     token = step / engine.tokens_a_step
     others = np.minimum(np.maximum(decoding - 1.0, 0.0), 1.0)
     join = step * (others * (0.5 + engine.steps_ahead) + FIRST_STEPS.get(engine.name, 0.0))

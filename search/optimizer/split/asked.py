@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from costmodel.drafts.drafter import Drafter
 from costmodel.serving.split.journey import TRANSPORTS, Transfer
 from search.base.errors import InputError
 from search.inputs.checks import choice, number
@@ -23,7 +24,8 @@ FIGURES = (
 @dataclass(frozen=True)
 class Asked:
     """``sizes`` of an instance of each pool; ``used``: utilisations of the prefill pool, ascending; ``tokens``: token
-    budgets of its passes, ascending; ``totals``: accelerators of a deployment."""
+    budgets of its passes, ascending; ``totals``: accelerators of a
+    deployment; ``drafters`` of the instances that decode, tried beside none."""
 
     prefill_sizes: tuple[int, ...]
     decode_sizes: tuple[int, ...]
@@ -31,6 +33,7 @@ class Asked:
     tokens: tuple[int, ...]
     totals: tuple[int, ...]
     transfer: Transfer
+    drafters: tuple[Drafter, ...] = ()
 
 
 def serving_of(value: Any) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from costmodel.drafts.drafting import with_drafter
 from costmodel.memory import memory
 from costmodel.memory.device import usable_bytes
 from costmodel.plans import Array, IntArray, Plans, concatenate
@@ -24,6 +25,7 @@ from search.optimizer.front import pareto_front
 from search.optimizer.legal import legal_plans
 from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
+from search.optimizer.speculation.asked import drafting
 from search.optimizer.split.asked import Asked
 
 
@@ -57,14 +59,16 @@ class PrefillPool:
 
 @dataclass(frozen=True)
 class DecodePool:
-    """Instances with their ``plans.batch`` sequences (``dp`` 1), arrays of shape (n,)."""
+    """Instances with their ``plans.batch`` sequences (``dp`` 1), arrays of shape (n,); ``drafter``: 0 for none, else
+    one more than the place in ``Asked.drafters``."""
 
     plans: Plans
     memory_bytes: Array
+    drafter: IntArray
     point: DecodePoint
 
     def take(self, i: IntArray) -> DecodePool:
-        return DecodePool(self.plans.take(i), self.memory_bytes[i], self.point.take(i))
+        return DecodePool(self.plans.take(i), self.memory_bytes[i], self.drafter[i], self.point.take(i))
 
     def __len__(self) -> int:
         return len(self.plans)
@@ -104,9 +108,15 @@ def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) ->
     plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
     # No more groups than sequences: the others would stand idle.
     plans = plans.take(plans.batch >= plans.attn_dp)
-    kept, bytes_each = _fits(scenario, plans, np.ceil(plans.batch / plans.attn_dp))
-    fitting = plans.take(kept)
-    return DecodePool(fitting, bytes_each[kept], decode_point(scenario, fitting))
+    found = []
+    for place, drafter in enumerate((None, *asked.drafters)):
+        there = with_drafter(scenario, drafter)
+        able = plans if drafter is None else plans.take(drafting(drafter, plans, scenario.engine.name))
+        kept, bytes_each = _fits(there, able, np.ceil(able.batch / able.attn_dp))
+        fitting = able.take(kept)
+        point = decode_point(there, fitting)
+        found.append(DecodePool(fitting, bytes_each[kept], np.full(len(kept), place), point))
+    return found[0] if len(found) == 1 else _joined_decode(found)
 
 
 def _fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, Array]:
@@ -129,11 +139,23 @@ def own_front(pool: PrefillPool | DecodePool) -> IntArray:
     return np.concatenate(kept).astype(np.int64) if kept else np.zeros(0, dtype=np.int64)
 
 
+def _joined_decode(parts: list[DecodePool]) -> DecodePool:
+    points = [part.point for part in parts]
+    names = ("gpus", "rate_per_s", "tpot_s", "join_s", "stay_s", "groups")
+    columns = {name: np.concatenate([getattr(p, name) for p in points]) for name in names}
+    own = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("memory_bytes", "drafter")}
+    plans = concatenate([part.plans for part in parts])
+    return DecodePool(plans, **own, point=DecodePoint(**columns, cargo=_cargo([p.cargo for p in points])))
+
+
+def _cargo(parts: list[Cargo]) -> Cargo:
+    return Cargo(**{n: np.concatenate([getattr(c, n) for c in parts]) for n in ("bytes", "ranks", "total_bytes")})
+
+
 def _joined_prefill(parts: list[PrefillPool]) -> PrefillPool:
     points = [part.point for part in parts]
     names = ("gpus", "rate_per_s", "ttft_s", "own_s", "passes", "groups")
     columns = {name: np.concatenate([getattr(p, name) for p in points]) for name in names}
-    held = {n: np.concatenate([getattr(p.cargo, n) for p in points]) for n in ("bytes", "ranks", "total_bytes")}
     own = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("budget", "used", "memory_bytes")}
-    point = PrefillPoint(**columns, cargo=Cargo(**held))
+    point = PrefillPoint(**columns, cargo=_cargo([p.cargo for p in points]))
     return PrefillPool(concatenate([part.plans for part in parts]), **own, point=point)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
+from costmodel.drafts.drafter import Drafter
 from costmodel.plans import Array, IntArray
 from costmodel.scenario import Scenario
 from costmodel.serving.split.joint import Joint, joint
@@ -36,6 +37,7 @@ class SplitPlans:
     figures: Joint
     osl: int
     scenario: Scenario
+    drafters: tuple[Drafter, ...] = ()
 
     def __len__(self) -> int:
         return len(self.p)
@@ -45,7 +47,7 @@ class SplitPlans:
         names = Joint.__dataclass_fields__
         return SplitPlans(
             self.prefill, self.decode, self.p[i], self.d[i], self.x[i], self.y[i],
-            Joint(**{name: getattr(f, name)[i] for name in names}), self.osl, self.scenario,
+            Joint(**{name: getattr(f, name)[i] for name in names}), self.osl, self.scenario, self.drafters,
         )  # fmt: skip
 
     def column(self, name: str) -> Array:
@@ -131,7 +133,7 @@ def merged(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> S
         ]
         if found:
             parts.append(scored(scenario, p, d, asked, total, *(np.concatenate(c) for c in zip(*found, strict=True))))
-    return _joined(scenario, p, d, parts)
+    return _joined(scenario, p, d, parts, asked.drafters)
 
 
 def scored(
@@ -141,17 +143,20 @@ def scored(
     """Given pairs of rows, on ``total`` accelerators."""
     link = link_of(scenario.cluster, asked.transfer, total)
     figures = joint(scenario, link, p.point.take(a), x.astype(float), d.point.take(b), y.astype(float))
-    return SplitPlans(p, d, a, b, x, y, figures, scenario.lengths.osl, scenario)
+    return SplitPlans(p, d, a, b, x, y, figures, scenario.lengths.osl, scenario, asked.drafters)
 
 
-def _joined(scenario: Scenario, p: PrefillPool, d: DecodePool, parts: list[SplitPlans]) -> SplitPlans:
+def _joined(
+    scenario: Scenario, p: PrefillPool, d: DecodePool, parts: list[SplitPlans], drafters: tuple[Drafter, ...]
+) -> SplitPlans:
     names = list(Joint.__dataclass_fields__)
     none = np.zeros(0)
     figures = {n: np.concatenate([none, *(getattr(part.figures, n) for part in parts)]) for n in names}
     whole = {
         n: np.concatenate([none.astype(np.int64), *(getattr(part, n) for part in parts)]) for n in ("p", "d", "x", "y")
     }
-    return SplitPlans(p, d, **whole, figures=Joint(**figures), osl=scenario.lengths.osl, scenario=scenario)
+    osl = scenario.lengths.osl
+    return SplitPlans(p, d, **whole, figures=Joint(**figures), osl=osl, scenario=scenario, drafters=drafters)
 
 
 def costs_of(plans: SplitPlans, objectives: Objectives) -> Array:

@@ -12,12 +12,13 @@ from search.render.document.sections.performance import memory_check, performanc
 from search.render.document.sections.rationale import front, rationale, search
 from search.render.document.sections.risks import assumptions, risks, sign_off
 from search.render.document.sections.sensitivity import sensitivity
-from search.render.document.sections.split import split
+from search.render.document.sections.split import speculation, split
 from search.render.document.view import Value, View
 
 SECTIONS: dict[str, Callable[[View], str]] = {
     "Summary": summary,
     "Split or aggregated": split,
+    "Speculation": speculation,
     "Model": model,
     "Hardware": hardware,
     "Input": inputs,
@@ -40,7 +41,7 @@ SECTIONS: dict[str, Callable[[View], str]] = {
     "Sign-off": sign_off,
 }
 
-OPTIONAL = ("Split or aggregated",)  # where split plans were asked for
+OPTIONAL = ("Split or aggregated", "Speculation")  # where they were asked for
 
 
 def render(values: Mapping[str, Value]) -> str:

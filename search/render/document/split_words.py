@@ -11,9 +11,11 @@ from search.render.document.formats import figure
 def plan_in_words(best: SplitPlans) -> str:
     """``2 x prefill (8 GPUs: tp 8 ep 8) and 3 x decode (16 GPUs: tp 2 ep 16, batch 128)``."""
     p, d = best.prefill.plans.row(int(best.p[0])), best.decode.plans.row(int(best.d[0]))
+    which = int(best.decode.drafter[best.d[0]])
+    drafts = f", {best.drafters[which - 1].kind} of {best.drafters[which - 1].tokens}" if which else ""
     return (
         f"{best.x[0]} x prefill ({p['gpus']} GPUs: {layout_of(p)}) and {best.y[0]} x decode ({d['gpus']} GPUs: "
-        f"{layout_of(d)}, batch {d['batch']})"
+        f"{layout_of(d)}, batch {d['batch']}{drafts})"
     )
 
 

@@ -20,6 +20,7 @@ from search.render.document.plan_values import plan_values
 from search.render.document.search_values import search_values
 from search.render.document.sensitivity_values import kept_values, sensitivity_values
 from search.render.document.spans import COUNTED, ESTIMATED
+from search.render.document.speculation_words import speculation_lines
 from search.render.document.split_words import verdict_lines
 from search.render.document.view import Value, Values
 
@@ -55,6 +56,7 @@ def collect(outcome: Outcome) -> Values:
             values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     values |= {f"split.line.{i}.text": text for i, text in enumerate(verdict_lines(outcome))}
+    values |= {f"draft.line.{i}.text": text for i, text in enumerate(speculation_lines(outcome))}
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
     return {key: plain(value) for key, value in values.items()}

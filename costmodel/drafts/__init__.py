@@ -1,0 +1,1 @@
+"""Drafts that a model checks: what proposes them, what is gained, what it costs."""

@@ -1,0 +1,104 @@
+"""The best plan with each drafter beside the best one without, and what drafting gains by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from costmodel.columns import column
+from costmodel.drafts.drafter import Drafter
+from costmodel.drafts.drafting import with_drafter
+from costmodel.evaluate import evaluate
+from costmodel.plans import IntArray, Plans, concatenate
+from costmodel.scenario import Scenario
+from costmodel.scores import Scores
+from costmodel.scores import concatenate as join_scores
+from search.evidence.measured.intervals import coverage_of
+from search.optimizer.recommend import Policy, best_feasible
+from search.optimizer.speculation.asked import RANGE, drafting, scaled
+
+CHUNK = 1 << 16
+BATCHES = tuple(1 << i for i in range(11))  # at which the gain is told
+
+
+@dataclass(frozen=True)
+class Option:
+    """One drafter's best plan, ``None`` where none keeps the limits: its deciding figure, and the same if every chance
+    of acceptance were as low or as high as ``RANGE`` says; ``ratio`` to the best without drafts."""
+
+    drafter: Drafter
+    plan: Plans | None
+    scores: Scores | None
+    value: float
+    low: float
+    high: float
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class SpeculationFound:
+    """``options`` in the order asked for, ``best`` of them (``None``: none is better than not to draft); ``gains`` of
+    the best option, or the first: output tokens a second with over without drafts, by batch of the recommended
+    layout."""
+
+    column: str
+    direction: str
+    without: float | None
+    options: tuple[Option, ...]
+    best: Option | None
+    gains: tuple[tuple[int, float], ...]
+
+
+def search_speculation(
+    scenario: Scenario, drafters: tuple[Drafter, ...], plans: Plans, policy: Policy, row: int | None, scores: Scores
+) -> SpeculationFound:
+    """``plans`` that are legal without drafts; ``row`` of the recommended one."""
+    name, direction = policy.first
+    without = None if row is None else float(column(name, plans, scores)[row])
+    options = tuple(_option(scenario, d, plans, policy, without) for d in drafters)
+    sign = 1.0 if direction == "max" else -1.0
+    known = [o for o in options if o.plan is not None]
+    top = max(known, key=lambda o: sign * o.value, default=None)
+    best = top if top is not None and (without is None or sign * top.value > sign * without) else None
+    layout = plans.take(np.array([row])) if row is not None else top.plan if top is not None else None
+    shown = best or (options[0] if options else None)
+    gains = gains_by_batch(scenario, shown.drafter, layout) if shown and layout is not None else ()
+    return SpeculationFound(name, direction, without, options, best, gains)
+
+
+def _option(scenario: Scenario, drafter: Drafter, plans: Plans, policy: Policy, without: float | None) -> Option:
+    kept = plans.take(drafting(drafter, plans, scenario.engine.name))
+    there = with_drafter(scenario, drafter)
+    scores = scored(there, kept) if len(kept) else None
+    row = None
+    if scores is not None and scores.feasible.any():
+        row = best_feasible(kept, scores, policy, coverage_of(there, kept, scores))
+    if scores is None or row is None:
+        return Option(drafter, None, None, np.nan, np.nan, np.nan, None)
+    name, _ = policy.first
+    at: IntArray = np.array([row])
+    plan = kept.take(at)
+    ends = [
+        float(column(name, plan, evaluate(with_drafter(scenario, scaled(drafter, f)), plan))[0]) for f in RANGE
+    ]  # fmt: skip
+    value = float(column(name, kept, scores)[row])
+    return Option(
+        drafter, plan, scores.take(at), value, min(*ends, value), max(*ends, value),
+        None if without is None else value / without,
+    )  # fmt: skip
+
+
+def scored(scenario: Scenario, plans: Plans) -> Scores:
+    """In chunks."""
+    return join_scores([evaluate(scenario, plans.take(slice(i, i + CHUNK))) for i in range(0, len(plans), CHUNK)])
+
+
+def gains_by_batch(scenario: Scenario, drafter: Drafter, layout: Plans) -> tuple[tuple[int, float], ...]:
+    """Output tokens a second with drafts over those without, at batches of one layout that memory takes."""
+    axes = layout.row(0)
+    plans = concatenate([Plans.of(**(axes | {"batch": b})) for b in BATCHES])
+    plain, drafted = evaluate(scenario, plans), evaluate(with_drafter(scenario, drafter), plans)
+    fits = (drafted.violations[0] <= 0.0) & (plain.violations[0] <= 0.0)
+    ratio = drafted.output_tokens_per_s / plain.output_tokens_per_s
+    return tuple((int(b), float(r)) for b, r, f in zip(plans.batch, ratio, fits, strict=True) if f)
