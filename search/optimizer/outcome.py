@@ -41,7 +41,7 @@ class Outcome:
     recommended plan always one of the front. ``warnings``: what is odd about the input, one line each; they stand among
     the ``assumptions`` too. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
     recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to,
-    ``None`` without any."""
+    and ``drafted`` the verdict where both sides may draft; ``None`` without any."""
 
     config: Config
     scenario: Scenario
@@ -64,4 +64,5 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     split: SplitFound | None = None
     verdict: Verdict | None = None
+    drafted: Verdict | None = None
     speculation: SpeculationFound | None = None

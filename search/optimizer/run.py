@@ -39,8 +39,8 @@ from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafters_of
 from search.optimizer.speculation.search import search_speculation
 from search.optimizer.split.asked import Asked, asked_of
-from search.optimizer.split.search import search_split
-from search.optimizer.split.verdict import verdict_of, with_turns
+from search.optimizer.split.search import SplitFound, search_split
+from search.optimizer.split.verdict import Verdict, verdict_of, with_turns
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
 
@@ -149,15 +149,29 @@ def run(config: Config) -> Outcome:
 
 
 def _with_split(outcome: Outcome, asked: Asked) -> Outcome:
-    """Split plans beside the aggregated ones, and the verdict between the best of each."""
-    o = outcome
-    facts = facts_of(o.scenario)
-    found = search_split(o.scenario, facts, o.space, asked, o.objectives, o.policy)
+    """Split plans beside the aggregated ones, and the verdict between the best of each: like with like, without drafts
+    and, where they were asked for, with them."""
+    o, facts = outcome, facts_of(outcome.scenario)
+    plain = replace(asked, drafters=())
+    found = search_split(o.scenario, facts, o.space, plain, o.objectives, o.policy)
     row = o.choice.recommended if o.choice is not None else None
     verdict = verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
     if verdict is not None:
-        verdict = with_turns(verdict, o.scenario, facts, o.space, asked, o.objectives, o.policy, o.plans, o.front)
-    return replace(o, split=found, verdict=verdict)
+        verdict = with_turns(verdict, o.scenario, facts, o.space, plain, o.objectives, o.policy, o.plans, o.front)
+    if asked.drafters:
+        found = search_split(o.scenario, facts, o.space, asked, o.objectives, o.policy)
+    return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if asked.drafters else None)
+
+
+def _drafted(o: Outcome, found: SplitFound) -> Verdict | None:
+    """The verdict where both sides may draft: the aggregated side's best option, or its best without."""
+    best = o.speculation.best if o.speculation is not None else None
+    if best is not None and best.plan is not None and best.scores is not None:
+        return verdict_of(
+            o.policy, best.plan, best.scores, coverage_of(o.scenario, best.plan, best.scores), 0, found
+        )  # fmt: skip
+    row = o.choice.recommended if o.choice is not None else None
+    return verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
 
 
 def score_all(scenario: Scenario, plans: Plans) -> Scores:

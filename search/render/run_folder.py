@@ -21,6 +21,7 @@ from search.optimizer.sensitivity.table import summary as sensitivity_summary
 from search.optimizer.study import export_study
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document import render_plan
+from search.render.launch.split import split_files
 from search.render.launch.write import launch_files
 from search.render.plan_file import plan_mapping, render
 from search.render.split import split_csv, split_summary
@@ -70,7 +71,7 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
         put_text(folder / "plan.yaml", render(plan, comment))
         put_text(folder / "plan.md", render_plan(outcome))
-        _put_launch(folder / LAUNCH, launch_files(outcome))
+        _put_launch(folder / LAUNCH, launch_files(outcome) | split_files(outcome))
     if outcome.config.report.kind == "html":
         _put_report(folder, outcome)
     if outcome.sensitivity is not None:

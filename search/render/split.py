@@ -70,7 +70,8 @@ def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
     others = outcome.objectives.costs(outcome.plans.take(outcome.front), outcome.scores.take(outcome.front))
     own = costs_of(front, outcome.objectives)
     joint = non_dominated(np.concatenate([own, others]))[: len(front)]
-    wins = outcome.verdict is not None and outcome.verdict.winner == "split"
+    verdict = outcome.drafted or outcome.verdict
+    wins = verdict is not None and verdict.winner == "split"
     table.append([str(bool(j)).lower() for j in joint])
     table.append([str(wins and i == 0).lower() for i in range(len(front))])
     return table
@@ -90,5 +91,6 @@ def split_summary(outcome: Outcome) -> dict[str, Any]:
             "winner": v.winner if v else None,
             "ratio": v.ratio if v else None,
             "sure": v.sure if v else None,
+            "winner_with_drafts": outcome.drafted.winner if outcome.drafted else None,
         }
     }

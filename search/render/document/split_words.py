@@ -24,9 +24,11 @@ def verdict_lines(outcome: Outcome) -> list[str]:
     found, verdict = outcome.split, outcome.verdict
     if found is None:
         return []
-    if verdict is None:
+    if verdict is None and outcome.drafted is None:
         return ["Split or aggregated: neither has a plan that keeps every limit."]
-    lines = [_answer(verdict)]
+    lines = [_answer(verdict, "Split or aggregated")] if verdict is not None else []
+    if outcome.drafted is not None:
+        lines.append(_answer(outcome.drafted, "With drafts on either side"))
     if found.best is not None:
         f = found.best.figures
         lines += [
@@ -35,6 +37,8 @@ def verdict_lines(outcome: Outcome) -> list[str]:
             f"The link must carry {f.link_bytes_per_s[0] / 1e9:.3g} GB/s at one accelerator ({f.link_share[0]:.1%} of "
             f"it); the cache's journey takes {f.transfer_s[0] * 1e3:.3g} ms of the TTFT.",
         ]
+    if verdict is None:
+        return lines
     if verdict.aggregated is not None and verdict.split is not None:
         low, high = sorted([verdict.aggregated.requests_per_s, verdict.split.requests_per_s])
         faster = "split" if verdict.split.requests_per_s > verdict.aggregated.requests_per_s else "aggregated"
@@ -43,12 +47,12 @@ def verdict_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _answer(v: Verdict) -> str:
+def _answer(v: Verdict, what: str) -> str:
     if v.aggregated is None or v.split is None:
-        return f"Split or aggregated: {v.winner}; the other has no plan that keeps every limit."
+        return f"{what}: {v.winner}; the other has no plan that keeps every limit."
     how = "the intervals are apart" if v.sure else "the intervals overlap: not sure"
     return (
-        f"Split or aggregated: {v.winner}, by {v.column}. Best aggregated {_of(v.column, v.aggregated)}, best split "
+        f"{what}: {v.winner}, by {v.column}. Best aggregated {_of(v.column, v.aggregated)}, best split "
         f"{_of(v.column, v.split)}: {v.ratio:.3g} times; {how}."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 
 from search.inputs.schema import Config
 from search.render.launch import trtllm
@@ -100,21 +101,45 @@ def inline(server: Server, engine: str, options: str = "trtllm.yaml") -> str:
     return line
 
 
+@dataclass(frozen=True)
+class Pool:
+    """What a server of a split plan is told beside what any server is: ``flags``, shell ``settings`` before the
+    command, its script's ``name`` and file of ``options``, the first of its ports and what stands in front of it."""
+
+    name: str
+    flags: tuple[tuple[Word, ...], ...]
+    settings: tuple[str, ...]
+    port: int
+    front: tuple[str, ...]
+    options: str = "trtllm.yaml"
+
+
 def script(server: Server, engine: str, config: Config) -> str:
     """A bash script that starts one server, or one node's part of it."""
-    lines = [comment(line) for line in about(server, engine)]
-    lines += [comment(line) for line in [*_usage(server, engine), *balancer(server)]]
-    lines += [comment(line) for line in watching(FIRST_PORT)]
-    lines += [comment(line) for line in measuring(server, engine, config, bench_values(server, engine))]
-    command = _command(server, engine).many_lines()
+    lines = [*_usage(server, engine, f"{engine}.sh"), *balancer(server), *watching(FIRST_PORT)]
+    lines += measuring(server, engine, config, bench_values(server, engine))
+    settings = _settings(server, engine, FIRST_PORT, "trtllm.yaml")
+    return _script([*about(server, engine), *lines], settings, _command(server, engine))
+
+
+def pool_script(server: Server, engine: str, pool: Pool) -> str:
+    """The same for a server of one pool of a split plan."""
+    lines = [*about(server, engine), *_usage(server, engine, pool.name), *pool.front, *watching(pool.port)]
+    command = _command(server, engine)
+    command = replace(command, flags=(*command.flags, *pool.flags))
+    return _script(lines, [*_settings(server, engine, pool.port, pool.options), *pool.settings], command)
+
+
+def _script(told: list[str], settings: list[str], command: Command) -> str:
+    lines = [comment(line) for line in told]
     return "\n".join(
         [
             "#!/usr/bin/env bash",
             *lines,
             "set -euo pipefail",
-            *_settings(server, engine),
+            *settings,
             remember_process(),
-            f'exec {command} \\\n  "$@"',
+            f'exec {command.many_lines()} \\\n  "$@"',
             "",
         ]
     )
@@ -149,8 +174,8 @@ def _model(server: Server, engine: str) -> Word:
     return Expansion(f'"${{MODEL:?{server.checkpoint.wanted}}}"') if known is None else known
 
 
-def _usage(server: Server, engine: str) -> list[str]:
-    name = f"launch/{engine}.sh"
+def _usage(server: Server, engine: str, script: str) -> list[str]:
+    name = f"launch/{script}"
     lines = [
         "MODEL, HOST and PORT in the environment win over what stands below; HOST=0.0.0.0 lets other machines in",
         f"{name}{' REPLICA' if server.dp > 1 else ''} [FLAGS]: FLAGS are handed on, for instance --trust-remote-code",
@@ -165,11 +190,11 @@ def _usage(server: Server, engine: str) -> list[str]:
     return [*lines, *network_usage(server, engine)]
 
 
-def _settings(server: Server, engine: str) -> list[str]:
+def _settings(server: Server, engine: str, first: int, options: str) -> list[str]:
     known = server.checkpoint.name(LAUNCHED[engine].casts)
     model = f":-{word(known)}" if known is not None else f":?{server.checkpoint.wanted}"
     lines = [f"MODEL=${{MODEL{model}}}", "HOST=${HOST:-127.0.0.1}"]
-    port = f"{FIRST_PORT}"
+    port = f"{first}"
     if server.dp > 1:
         last = server.dp - 1
         lines += [
@@ -182,7 +207,7 @@ def _settings(server: Server, engine: str) -> list[str]:
         ]
         if server.per_node > 1:
             lines.append(f"LOCAL=$((10#$REPLICA % {server.per_node}))")
-            port = f"$(({FIRST_PORT} + LOCAL))"
+            port = f"$(({first} + LOCAL))"
     lines.append(f"PORT=${{PORT:-{port}}}")
     if server.per_node > 1:
         lines += _visible(server)
@@ -195,7 +220,7 @@ def _settings(server: Server, engine: str) -> list[str]:
         if engine == "vllm":
             lines += ["HEADLESS=()", 'if [[ "$NODE" != 0 ]]; then HEADLESS=(--headless); fi']
     if engine == "trtllm":
-        lines.append('OPTIONS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/trtllm.yaml')
+        lines.append('OPTIONS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/' + options)
     return lines
 
 

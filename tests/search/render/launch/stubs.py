@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("vllm", "python3", "trtllm-serve", "mpirun", "servefront")
+PROGRAMS = ("vllm", "vllm-router", "python3", "trtllm-serve", "mpirun", "servefront")
 STUB = f"""#!{sys.executable}
 import json, os, sys
 devices = {{k: v for k, v in os.environ.items() if k.endswith("_VISIBLE_DEVICES")}}

@@ -1,0 +1,95 @@
+"""The files of a split plan: bash runs them with programs that only say how they were called."""
+
+import re
+
+import pytest
+import yaml
+from stubs import bash
+
+from search.inputs.compose import composed
+from search.optimizer.run import run
+from search.render.launch.split import split_files
+
+BASE = (
+    "+experiment=deepseek_r1_h200", "strategy=exact", "report=none", "sensitivity=none", "space.gpus=[32]",
+    "space.dp=[1,2,4]", "space.pp=1", "space.sp=1", "space.tp=[1,8]", "space.ep=[8]", "space.batch=[64,256]",
+    "space.split.prefill_gpus=8", "space.split.decode_gpus=8", "space.serving=[aggregated,split]",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["vllm", "sglang", "trtllm"])
+def written(request, tmp_path_factory):
+    found = run(
+        composed([*BASE, f"engine={request.param}", "space.speculation=[none,mtp]", "space.draft.tokens=2"], None)
+    )
+    folder = tmp_path_factory.mktemp(request.param)
+    files = split_files(found)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return request.param, found, folder, files
+
+
+def called(folder, tmp_path, name, **variables):
+    result, calls = bash(tmp_path, str(folder / name), **variables)
+    assert result.returncode == 0, result.stderr
+    return calls
+
+
+def test_each_pool_and_the_router_have_a_script(written):
+    engine, found, _, files = written
+    wanted = {f"split.{name}.sh" for name in ("prefill", "decode", "router")}
+    options = {f"split.{name}.yaml" for name in ("prefill", "decode")} if engine == "trtllm" else set()
+    assert set(files) == wanted | options
+    best = found.split.best
+    tokens = f"{best.column('output_tokens_per_s')[0]:,.0f}"
+    assert f"{tokens} output tokens/s" in files["split.decode.sh"]
+
+
+def test_servers_are_told_their_part(written, tmp_path):
+    engine, found, folder, files = written
+    best = found.split.best
+    instances = {"prefill": int(best.x[0]), "decode": int(best.y[0])}
+    for name, first in (("prefill", "8100"), ("decode", "8200")):
+        if engine == "trtllm":
+            told = yaml.safe_load(files[f"split.{name}.yaml"])
+            assert told["cache_transceiver_config"]["max_tokens_in_buffer"] >= found.scenario.lengths.isl
+            assert told.get("disable_overlap_scheduler", False) is (name == "prefill")
+            drafts = told.get("speculative_config", {}).get("num_nextn_predict_layers")
+            assert drafts == (2 if name == "decode" else None)
+            continue
+        ((_, words, _),) = called(folder, tmp_path, f"split.{name}.sh")
+        text = " ".join(words)
+        assert f"--port {first}" in text
+        if engine == "sglang":
+            assert f"--disaggregation-mode {name}" in text
+            assert ("--speculative-num-steps 2" in text) is (name == "decode")
+        else:
+            assert '"kv_connector": "NixlConnector"' in text
+            assert ('"num_speculative_tokens": 2' in text) is (name == "decode")
+        more = instances[name] > 1
+        assert ("REPLICA is the number of the server" in files[f"split.{name}.sh"]) is more
+
+
+def test_the_router_knows_every_server(written, tmp_path):
+    engine, found, folder, _ = written
+    best = found.split.best
+    x, y = int(best.x[0]), int(best.y[0])
+    ((program, words, _),) = called(folder, tmp_path, "split.router.sh")
+    if engine == "trtllm":
+        told = yaml.safe_load((folder / "split.router.yaml").read_text())
+        assert len(told["context_servers"]["urls"]) == told["context_servers"]["num_instances"] == x
+        assert len(told["generation_servers"]["urls"]) == told["generation_servers"]["num_instances"] == y
+        assert (program, words[0]) == ("trtllm-serve", "disaggregated")
+        return
+    assert words.count("--prefill") == x
+    assert words.count("--decode") == y
+    own = "--pd-disaggregation" if engine == "sglang" else "--vllm-pd-disaggregation"
+    assert own in words
+    ((_, moved, _),) = called(folder, tmp_path, "split.router.sh", PREFILL="a:1 b:2", DECODE="c:3")
+    assert re.findall(r"http://(\S+)", " ".join(moved)) == ["a:1", "b:2", "c:3"]
+
+
+def test_without_split_there_are_no_files(written):
+    from dataclasses import replace
+
+    assert split_files(replace(written[1], split=None)) == {}
