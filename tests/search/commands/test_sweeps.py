@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-
 BARE = ("report=none", "sensitivity=none")  # a job in a second
 
 
