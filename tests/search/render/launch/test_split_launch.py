@@ -1,6 +1,7 @@
 """The files of a split plan: bash runs them with programs that only say how they were called."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -11,8 +12,8 @@ from search.optimizer.run import run
 from search.render.launch.split import split_files
 
 BASE = (
-    "+experiment=deepseek_r1_h200", "strategy=exact", "report=none", "sensitivity=none", "space.gpus=[32]",
-    "space.dp=[1,2,4]", "space.pp=1", "space.sp=1", "space.tp=[1,8]", "space.ep=[8]", "space.batch=[64,256]",
+    "+experiment=deepseek_r1_h200", "strategy=exact", "report=none", "sensitivity=none", "space.gpus=[16]",
+    "space.dp=[1,2]", "space.pp=1", "space.sp=1", "space.tp=[1,8]", "space.ep=[8]", "space.batch=[64,256]",
     "space.split.prefill_gpus=8", "space.split.decode_gpus=8", "space.serving=[aggregated,split]",
 )  # fmt: skip
 
@@ -90,6 +91,4 @@ def test_the_router_knows_every_server(written, tmp_path):
 
 
 def test_without_split_there_are_no_files(written):
-    from dataclasses import replace
-
     assert split_files(replace(written[1], split=None)) == {}
