@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from costmodel.all_reduce import does_norms, kernel_of, with_norm_s
+from costmodel.architecture import Layer, Setting
+from costmodel.blocks.decode_context import dealt
 from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
 from costmodel.engine import Engine
@@ -167,12 +169,17 @@ def host_seconds(engine: Engine, step: Step) -> Any:
     return engine.step_overhead_s + engine.sequence_overhead_s * sequences
 
 
+def _of_layer(kind: Layer, setting: Setting, scenario: Scenario) -> Iterable[Operation]:
+    operations, ranks = kind.operations(setting), scenario.decode_ranks
+    return operations if ranks == 1 else dealt(operations, kind.mixer, ranks, setting.layout.tp)
+
+
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     """Time the passes in ``step`` (leading axis) for all plans at once."""
     setting = scenario.setting(step.layout)
     engine = scenario.engine
     overlap = engine.comm_overlap
-    tallies = [tally(kind.operations(setting), step, scenario) for kind in scenario.model.kinds]
+    tallies = [tally(_of_layer(kind, setting, scenario), step, scenario) for kind in scenario.model.kinds]
     per_layer = [t.seconds(overlap) + engine.layer_overhead_s for t in tallies]
     first = tally(scenario.model.embedding(setting), step, scenario)
     last = tally(scenario.model.head(setting), step, scenario)

@@ -40,7 +40,8 @@ class Scenario:
     is a burst; a server in production has seen infinitely many. ``synchronised``: all requests are equally long, as in
     a benchmark with fixed lengths: those that were prefilled together end together, come back together and are
     prefilled together again; ``together``: all of those that are in flight began at once.
-    ``drafter``: what proposes the engine's ``drafts``, where its work is listed (``costmodel.drafts.drafting``)."""
+    ``drafter``: what proposes the engine's ``drafts``, where its work is listed (``costmodel.drafts.drafting``);
+    ``decode_ranks`` of a tp group share the cache of a sequence that decodes (``costmodel.blocks.decode_context``)."""
 
     model: Architecture
     accelerator: Accelerator
@@ -53,6 +54,7 @@ class Scenario:
     synchronised: bool = False
     together: bool = False
     drafter: Drafter | None = None
+    decode_ranks: int = 1
 
     @property
     def lockstep(self) -> bool:

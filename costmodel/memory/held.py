@@ -49,8 +49,8 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     needs = working(scenario, layout, setting, server)
     length = blocks(server.length, scenario.engine.block_tokens)
     one = request(scenario, setting, stages, length, server.tokens)
-    if scenario.drafter is not None:
-        one = replace(one, bytes=one.bytes * cache_share(scenario, layout))
+    if scenario.drafter is not None or scenario.decode_ranks > 1:
+        one = replace(one, bytes=one.bytes * cache_share(scenario, layout) / scenario.decode_ranks)
     available = available_bytes(scenario, server, weights, needs)
     free = np.maximum(available, 0.0)
     deviation = spread_bytes(scenario, server, weights, needs)
@@ -59,7 +59,9 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
         # Sequences of all ages share the cache: on average an answer is half written, or as far as is reserved.
         lengths = scenario.lengths
         occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
-        held = request(scenario, setting, stages, occupied).bytes * cache_share(scenario, layout)
+        held = (
+            request(scenario, setting, stages, occupied).bytes * cache_share(scenario, layout) / scenario.decode_ranks
+        )
         seats = free / np.maximum(held, 1.0)
     block = scenario.engine.block_tokens
 

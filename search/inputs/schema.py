@@ -125,6 +125,7 @@ class SpaceConfig:
     split: SplitConfig = field(default_factory=lambda: SplitConfig())
     speculation: Any = field(default_factory=lambda: ["none"])  # and mtp, eagle3, ngram: what drafts tokens
     draft: DraftConfig = field(default_factory=lambda: DraftConfig())
+    decode_cp: Any = 1  # ranks of a tp group that share the cache of a sequence that decodes
 
 
 @dataclass

@@ -12,6 +12,7 @@ from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.inputs.schema import Config
 from search.optimizer.baselines import Baseline
+from search.optimizer.decode_context import Dealt
 from search.optimizer.front import Objectives
 from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
@@ -41,7 +42,8 @@ class Outcome:
     recommended plan always one of the front. ``warnings``: what is odd about the input, one line each; they stand among
     the ``assumptions`` too. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
     recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to,
-    and ``drafted`` the verdict where both sides may draft; ``None`` without any."""
+    and ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the
+    best plans with decode context parallelism."""
 
     config: Config
     scenario: Scenario
@@ -66,3 +68,4 @@ class Outcome:
     verdict: Verdict | None = None
     drafted: Verdict | None = None
     speculation: SpeculationFound | None = None
+    dealt: tuple[Dealt, ...] = ()

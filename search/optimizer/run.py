@@ -26,6 +26,7 @@ from search.inputs.run_name import check_name
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
 from search.optimizer.baselines import score_baselines
+from search.optimizer.decode_context import ranks_of, search_decode_context
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
 from search.optimizer.legal import Legal, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport
@@ -81,6 +82,7 @@ def run(config: Config) -> Outcome:
         facts = facts_of(scenario)
         apart = asked_of(config, space)
         drafters = drafters_of(config, scenario.model)
+        degrees = ranks_of(config, scenario)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
         enough = config.strategy.exact_limit if config.strategy.sampler == "exact" else None
@@ -136,6 +138,11 @@ def run(config: Config) -> Outcome:
         space, legal, objectives, policy,
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
     )  # fmt: skip
+    if degrees:
+        with watch.stage("decode_cp"):
+            row = choice.recommended if choice is not None else None
+            dealt = search_decode_context(scenario, degrees, plans, policy, row, scores)
+            outcome = replace(outcome, dealt=dealt)
     if drafters:
         with watch.stage("speculation"):
             row = choice.recommended if choice is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.optimizer.decode_context import Dealt
 from search.optimizer.outcome import Outcome
 from search.optimizer.speculation.asked import RANGE
 from search.optimizer.speculation.search import Option, SpeculationFound
@@ -9,7 +10,24 @@ from search.render.document.formats import figure
 
 
 def speculation_lines(outcome: Outcome) -> list[str]:
-    """Empty where no drafter was asked for."""
+    """Drafts, and decode context parallelism; empty where neither was asked for."""
+    return [*_drafts(outcome), *(_dealt(d) for d in outcome.dealt)]
+
+
+def _dealt(d: Dealt) -> str:
+    what = f"Cache of decodes dealt over {d.ranks} ranks (decode context parallelism)"
+    if d.plan is None or d.scores is None:
+        return f"{what}: no plan keeps every limit."
+    plan = d.plan.row(0)
+    words = " ".join(f"{a} {plan[a]}" for a in ("gpus", "dp", "tp", "ep", "batch"))
+    ratio = "the only one that keeps every limit" if d.ratio is None else f"{d.ratio:.3g} times the best without"
+    return (
+        f"{what}: {words}: {ratio}, TTFT {d.scores.ttft_s[0]:.3g} s, TPOT {d.scores.tpot_s[0] * 1e3:.1f} ms; its cache "
+        f"holds {d.capacity:.3g} times the tokens."
+    )
+
+
+def _drafts(outcome: Outcome) -> list[str]:
     found = outcome.speculation
     if found is None:
         return []

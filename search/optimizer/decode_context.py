@@ -1,0 +1,94 @@
+"""``space.decode_cp``: the cache of decodes dealt over ranks of a tp group, beside plans that do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.blocks.decode_context import widths
+from costmodel.blocks.gqa import GroupedQueryAttention
+from costmodel.blocks.mla import LatentAttention
+from costmodel.blocks.parallel import parts
+from costmodel.columns import column
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from costmodel.scores import Scores
+from search.base.errors import InputError
+from search.evidence.measured.intervals import coverage_of
+from search.inputs.schema import Config
+from search.optimizer.recommend import Policy, best_feasible
+from search.optimizer.space import axis_values
+from search.optimizer.speculation.search import scored
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """``ranks`` that share a sequence's cache: the best plan, its deciding figure over that of the best without, and
+    the tokens that its cache holds over those without. ``None`` where no plan keeps every limit."""
+
+    ranks: int
+    plan: Plans | None
+    scores: Scores | None
+    value: float
+    ratio: float | None
+    capacity: float | None
+
+
+def ranks_of(config: Config, scenario: Scenario) -> tuple[int, ...]:
+    """Degrees above 1 to try; ``InputError`` for an engine or a model whose cache is not dealt so."""
+    values = axis_values("space.decode_cp", config.space.decode_cp)
+    if values == (1,):
+        return ()
+    if 1 not in values:
+        raise InputError(f"space.decode_cp: {list(values)} is not allowed; name 1 too: it is what others stand beside")
+    if config.engine.name not in ("vllm", "sglang"):
+        raise InputError(
+            f"space.decode_cp: engine {config.engine.name} is not allowed; give vllm or sglang (TensorRT-LLM's Helix "
+            "takes ranks of its own, which is not modelled)"
+        )
+    mixers = [p for k in scenario.model.kinds if k.mixer is not None for p in parts(k.mixer)]
+    latent = all(isinstance(m, LatentAttention) for m in mixers)
+    if any(widths(m) is None for m in mixers) or (config.engine.name == "sglang" and not latent):
+        raise InputError(f"space.decode_cp: {config.engine.name} does not deal the cache of {scenario.model.name}")
+    return values[1:]
+
+
+def may_deal(scenario: Scenario, ranks: int, plans: Plans) -> NDArray[np.bool_]:
+    """vLLM's rule (vllm/config/model.py verify_with_parallel_config, 0.33): tp is a multiple of the degree, and with
+    grouped queries the degree at most the copies of a KV head, tp / KV heads. SGLang has it for latent attention
+    alone."""
+    kept = (plans.tp % ranks == 0) & (plans.sp == 1)
+    for kind in scenario.model.kinds:
+        for mixer in parts(kind.mixer) if kind.mixer is not None else ():
+            if isinstance(mixer, GroupedQueryAttention):
+                kept &= plans.tp >= ranks * mixer.kv_heads
+    return kept
+
+
+def search_decode_context(
+    scenario: Scenario, degrees: tuple[int, ...], plans: Plans, policy: Policy, row: int | None, scores: Scores
+) -> tuple[Dealt, ...]:
+    """``plans`` that are legal without; ``row`` of the recommended one."""
+    name, _ = policy.first
+    without = None if row is None else float(column(name, plans, scores)[row])
+    found = []
+    for ranks in degrees:
+        kept = np.flatnonzero(may_deal(scenario, ranks, plans))
+        there = replace(scenario, decode_ranks=ranks)
+        own = plans.take(kept)
+        best = None
+        if len(kept):
+            dealt = scored(there, own)
+            if dealt.feasible.any():
+                best = best_feasible(own, dealt, policy, coverage_of(there, own, dealt))
+        if best is None:
+            found.append(Dealt(ranks, None, None, np.nan, None, None))
+            continue
+        value = float(column(name, own, dealt)[best])
+        ratio = None if without is None else value / without
+        capacity = float(dealt.kv_capacity_tokens[best] / max(scores.kv_capacity_tokens[kept[best]], 1.0))
+        at = np.array([best])
+        found.append(Dealt(ranks, own.take(at), dealt.take(at), value, ratio, capacity))
+    return tuple(found)
