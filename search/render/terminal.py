@@ -253,4 +253,4 @@ def infeasible_message(outcome: Outcome) -> str:
     ends = axis_ends(outcome.plans.row(rows[0]), outcome.space.axes)
     said = [f"{axis} {value} is the {side} of space.{axis}" for axis, value, side in ends]
     text += f"; of the nearest {' and '.join(said)}" if said else ""
-    return " ".join([text, *(f"; {line}" for line in verdict_lines(outcome)[:2])])
+    return text + "".join(f"; {line}" for line in verdict_lines(outcome)[:2])
