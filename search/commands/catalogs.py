@@ -16,6 +16,7 @@ from search.base.errors import InputError
 from search.base.escape import csv_cell, plain
 from search.base.paths import conf_dir
 from search.commands.search import fail
+from search.inputs.catalog_yaml import load
 from search.inputs.config import read_hardware
 from search.inputs.hardware_catalog import hardware_names, load_cluster, load_hardware
 from search.inputs.models import model_names, read_catalog_model, search_models
@@ -81,9 +82,7 @@ def hardware_rows() -> list[Row]:
     rows: list[Row] = []
     for path in sorted((conf_dir() / "hardware").glob("*.yaml")):
         try:
-            config: Any = OmegaConf.to_object(
-                OmegaConf.merge(OmegaConf.structured(HardwareConfig), OmegaConf.load(path))
-            )
+            config: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(HardwareConfig), load(path)))
         except OmegaConfBaseException as error:
             raise InputError(f"{path.name}: {explain(error)}") from error
         part = read_hardware(config)

@@ -15,10 +15,10 @@ from search import __version__
 from search.base.errors import InputError
 from search.base.whole_file import put, put_text, refuse_special
 from search.inputs.saved_run import CONFIG_FILE, config_text
+from search.optimizer.journal import export_study
 from search.optimizer.outcome import Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
-from search.optimizer.study import export_study
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document import render_plan
 from search.render.launch.write import launch_files
