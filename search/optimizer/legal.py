@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from search.optimizer.layouts import BUILT_BY, layouts
 from search.optimizer.rules.facts import Facts
 from search.optimizer.rules.registry import engine_rules, general_rules
 from search.optimizer.rules.rule import Rule
-from search.optimizer.space import Space
+from search.optimizer.space import ORDER, Space
 
 CHUNK = 1 << 18  # points whose batches are judged at once
 BASE = 64  # more than the rules of any engine
@@ -28,13 +30,41 @@ class Legal:
     the order of ``ENGINES``); ``removed`` counts points by the first rule that they break. Where any engine will do, a
     point that all refuse is counted under the first rule broken in each, joined by `` + ``."""
 
+    space: Space
     index: IntArray
-    plans: Plans
     engines: NDArray[np.bool_]
     removed: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """All of them; a few are cheaper by ``at``."""
+        return self.space.plans(self.index)
+
+    def at(self, places: IntArray) -> Plans:
+        """The plans at some places of ``index``."""
+        return self.space.plans(self.index[places])
+
+    def places(self, plan: Plans) -> IntArray:
+        """The place of one plan, where it is legal in this space; else none."""
+        axes = {name: np.asarray(self.space.axes[name]) for name in ORDER}
+        found = [np.flatnonzero(axes[name] == getattr(plan, name)[0]) for name in ORDER]
+        if any(len(f) == 0 for f in found):
+            return np.zeros(0, dtype=np.int64)
+        index = self.space.index(np.array(found))
+        place = np.searchsorted(self.index, index)
+        return place[np.isin(index, self.index)]
+
+    def layout(self, places: Any = slice(None)) -> IntArray:
+        """The number of the layout (all axes but the batch, which is the fastest) of the plans at ``places``."""
+        return self.index[places] // len(self.space.axes["batch"])
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """The place of each layout's first plan."""
+        return np.flatnonzero(np.diff(self.layout(), prepend=-1))
 
 
 def first_broken(rules: list[Rule], plans: Plans, facts: Facts) -> IntArray:
@@ -76,7 +106,7 @@ def legal_plans(space: Space, facts: Facts, engine: str, most: int | None = None
         )
     index = np.concatenate([index for index, _ in pieces])
     removed = {name: n for name, n in general.items() if n} | _names_of(refused, wanted)
-    return Legal(index, space.plans(index), np.concatenate([takes for _, takes in pieces], axis=1), removed)
+    return Legal(space, index, np.concatenate([takes for _, takes in pieces], axis=1), removed)
 
 
 def _judged(

@@ -38,13 +38,10 @@ class LegalPlaces:
 
     def __init__(self, space: Space, legal: Legal) -> None:
         self.space = space
-        places = space.coordinates(legal.index)
-        layouts, batch = places[:-1], places[-1]
-        new = np.any(layouts[:, 1:] != layouts[:, :-1], axis=0)
-        self.start = np.concatenate([[0], np.flatnonzero(new) + 1])
+        self.start = legal.starts
         self.stop = np.concatenate([self.start[1:], [len(legal)]])
-        self.layouts = layouts[:, self.start].T
-        self.batch = batch
+        self.layouts = space.coordinates(legal.index[self.start])[:-1].T
+        self.batch = legal.index % len(space.axes["batch"])
         self.position = {name: {v: i for i, v in enumerate(space.axes[name])} for name in ORDER}
 
     def layout_of(self, place: Any) -> Any:

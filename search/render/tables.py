@@ -88,14 +88,14 @@ def write_front(outcome: Outcome, path: Path) -> None:
 
 def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
     """All scored rows, or, beyond ``most``, the front, the baselines that are among them and a seeded sample of the
-    rest; and whether it is a sample."""
+    rest (of the sample that was drawn where not all are held); and whether it is a sample."""
     total = len(outcome.plans)
-    if total <= most:
+    if outcome.sample is None and total <= most:
         return np.arange(total), False
     kept = np.union1d(outcome.front, [row for b in outcome.baselines for row in rows_of(outcome.plans, b.plan)])
-    rest = np.setdiff1d(np.arange(total), kept)
+    rest = np.setdiff1d(np.arange(total) if outcome.sample is None else outcome.sample, kept)
     rng = np.random.default_rng(outcome.config.strategy.seed)
-    drawn = rng.choice(rest, size=max(most - len(kept), 0), replace=False)
+    drawn = rng.choice(rest, size=min(max(most - len(kept), 0), len(rest)), replace=False)
     return np.sort(np.concatenate([kept, drawn])).astype(np.int64), True
 
 
