@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from costmodel.memory.device import usable_bytes
+from costmodel.memory.normal import normal_cdf
 from costmodel.memory.server import Server
 from costmodel.memory.working import Working
-from costmodel.normal import normal_cdf
 from costmodel.scenario import Scenario
 from costmodel.working_memory import GIB
 

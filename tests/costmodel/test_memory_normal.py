@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.special import ndtr
 
-from costmodel.normal import FARTHEST, normal_cdf
+from costmodel.memory.normal import FARTHEST, normal_cdf
 
 
 def test_it_is_scipys_to_the_last_bit():
