@@ -131,7 +131,13 @@ def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
 
 
 def _safe(column: list[Any]) -> list[Any]:
-    """A column is all text or all numbers, which stay as they are. Long columns hold few different texts."""
+    """A column is all text or all numbers. Long columns hold few different ones, each of which is written out once:
+    numbers as Python writes them."""
+    if column and isinstance(column[0], float):
+        bits, place = np.unique(np.array(column).view(np.int64), return_inverse=True)  # -0.0 is not 0.0
+        if 2 * len(bits) < len(column):
+            texts = [repr(value) for value in bits.view(np.float64).tolist()]
+            return [texts[i] for i in place.tolist()]
     if not column or not isinstance(column[0], str):
         return column
     cells = {text: csv_cell(text) for text in set(column)}

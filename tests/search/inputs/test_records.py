@@ -1,13 +1,15 @@
 """Plain data becomes the same object with OmegaConf and without."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from search.base.escape import literal
 from search.base.paths import conf_dir
 from search.inputs import records
-from search.inputs.catalog_yaml import data, load
+from search.inputs.catalog_yaml import data, load, text_of
 from search.inputs.records import record
 from search.inputs.schema import ClusterConfig, Config, EngineConfig, HardwareConfig, LimitsConfig, ObjectiveConfig
 
@@ -30,6 +32,18 @@ def test_files_of_the_catalog_need_no_omegaconf(monkeypatch):
 @pytest.mark.parametrize("path", sorted(conf_dir().rglob("*.yaml"))[::7], ids=lambda path: path.stem)
 def test_libyaml_reads_what_omegaconf_reads(path):
     assert load(path) == OmegaConf.load(path)
+
+
+WORDS = st.text(st.characters(min_codepoint=9, max_codepoint=130), max_size=12) | st.text(" ab'-:#,{0.", max_size=120)
+KEYS = st.sampled_from(("layers", "q-proj.weight", "_x9", "no", "on")) | WORDS
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)))
+def test_libyaml_writes_what_omegaconf_writes(found):
+    container = {"a": found}
+    assert text_of(container) == OmegaConf.to_yaml(OmegaConf.create(literal(container)))
 
 
 @pytest.mark.parametrize(
