@@ -90,8 +90,8 @@ def _plain(found: Any) -> bool:
 
 
 def text_of(found: Any) -> str:
-    """What ``OmegaConf.to_yaml`` writes of plain data, whose text stands for itself. Where it is not ``_plain``, libyaml
-    breaks lines elsewhere and marks other keys: there PyYAML writes."""
+    """What ``OmegaConf.to_yaml`` writes of plain data, whose text stands for itself. Where that is not ``_plain``,
+    libyaml breaks lines elsewhere and marks other keys: there PyYAML writes."""
     from omegaconf._utils import get_omega_conf_dumper
 
     dumper = _dumper() if _plain(found) else get_omega_conf_dumper()
