@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 
+from costmodel.evaluate import LIMIT_NAMES
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -33,20 +34,29 @@ class StudyReport:
 @dataclass(frozen=True)
 class Tally:
     """Every plan that was scored, counted once: ``feasible``, or under the first limit that it misses (``missed``, in
-    the order of the scores' limits)."""
+    the order of the scores' limits). ``spared``: of them, plans that a bound settled without scoring: more of a
+    layout's sequences never take less memory (``search.optimizer.stream.fitting``)."""
 
     scored: int
     feasible: int
     missed: tuple[int, ...]
+    spared: int = 0
 
     @classmethod
     def of(cls, scores: Scores) -> Tally:
         missed = np.bincount(scores.first_violated() + 1, minlength=len(scores.limits) + 1).tolist()
         return cls(len(scores), missed[0], tuple(missed[1:]))
 
+    @classmethod
+    def beyond(cls, plans: int) -> Tally:
+        """So many that do not fit in the memory."""
+        missed = tuple(plans if limit == "memory" else 0 for limit in LIMIT_NAMES)
+        return cls(plans, 0, missed, plans)
+
     def __add__(self, other: Tally) -> Tally:
         missed = tuple(a + b for a, b in zip(self.missed, other.missed, strict=True))
-        return Tally(self.scored + other.scored, self.feasible + other.feasible, missed)
+        scored, feasible = self.scored + other.scored, self.feasible + other.feasible
+        return Tally(scored, feasible, missed, self.spared + other.spared)
 
 
 @dataclass(frozen=True)

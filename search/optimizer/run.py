@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from costmodel.evaluate import evaluate
+from costmodel.memory.device import usable_bytes
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -34,7 +35,9 @@ from search.optimizer.rules.facts import facts_of
 from search.optimizer.rules.registry import general_rules
 from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
+from search.optimizer.sensitivity.records import Range
 from search.optimizer.sensitivity.study import sensitivity
+from search.optimizer.sensitivity.units import MEMORY_BYTES
 from search.optimizer.space import Space
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
@@ -116,7 +119,7 @@ def run(config: Config, *, whole: bool = False) -> Outcome:
         elif len(legal) <= HELD or whole:
             plans, scores, engines = legal.plans, score_all(scenario, legal.plans), legal.engines
         else:
-            wanted = Wanted(scenario, objectives, policy, config.sensitivity.most_ranked)
+            wanted = Wanted(scenario, objectives, policy, config.sensitivity.most_ranked, _most_bytes(scenario, ranges))
             places, sample, tally = _streamed(wanted, legal, config, baselines)
             plans, engines = legal.at(places), legal.engines[:, places]
             scores = score_all(scenario, plans)
@@ -140,6 +143,15 @@ def run(config: Config, *, whole: bool = False) -> Outcome:
     )  # fmt: skip
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))
+
+
+def _most_bytes(scenario: Scenario, ranges: Sequence[Range]) -> float:
+    """Bytes beyond which no plan fits: under the limit on memory or, where that is left out, in the accelerator's; not
+    with the memory that the sensitivity adds, nor with the shortest requests that it looks at, whose cache is as many
+    times smaller at most (blocks, and a token of rounding, are the rest)."""
+    room = max(scenario.accelerator.memory_bytes, usable_bytes(scenario.accelerator))
+    shortest = min((r.low for r in ranges if r.name in ("isl", "osl")), default=1.0)
+    return 1.05 * (room + MEMORY_BYTES) / shortest
 
 
 def _streamed(

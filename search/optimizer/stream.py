@@ -9,17 +9,19 @@ hold whole layouts, so what is best of a layout in its piece is best of it in th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.columns import column
-from costmodel.evaluate import evaluate
+from costmodel.evaluate import LIMIT_NAMES, evaluate
+from costmodel.memory import memory
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
+from costmodel.stages import Stages
 from search.base.progress import track
 from search.evidence.measured.intervals import CLASSES, coverage_of
 from search.optimizer.front import Objectives, pareto_front
@@ -34,25 +36,39 @@ MOST_NEAR = 100_000  # as the sensitivity's corners take them
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the run asks of its plans; ``drawn``: how many may be the best sure one."""
+    """What the run asks of its plans; ``drawn``: how many may be the best sure one; ``most_bytes`` of an accelerator
+    beyond which a plan fits in nothing that is asked."""
 
     scenario: Scenario
     objectives: Objectives
     policy: Policy
     drawn: int
+    most_bytes: float = np.inf
 
 
 def stream(wanted: Wanted, legal: Legal) -> tuple[IntArray, Tally]:
     """Places in ``legal`` of the plans to keep, ascending, and the tally of all."""
-    front, near, kept = _Front(wanted.objectives), _Nearest(), []
-    tally: Tally | None = None
+    places, tally = _stream(wanted, legal)
+    if tally.feasible == 0 and tally.spared:  # the nearest misses may be among those that were not scored
+        places, tally = _stream(replace(wanted, most_bytes=np.inf), legal)
+    return places, tally
+
+
+def _stream(wanted: Wanted, legal: Legal) -> tuple[IntArray, Tally]:
+    front, near, kept = _Front(wanted.objectives), _Nearest(), [np.zeros(0, dtype=np.int64)]
+    tally = Tally(0, 0, (0,) * len(LIMIT_NAMES))
+    stops = fitting(wanted, legal)
     for start, stop in pieces(legal):
         places = np.arange(start, stop)
+        places = places[places < stops[np.searchsorted(legal.starts, places, side="right") - 1]]
+        tally += Tally.beyond(stop - start - len(places))
+        if len(places) == 0:
+            continue
         plans = legal.at(places)
         scores = evaluate(wanted.scenario, plans)
         known = coverage_of(wanted.scenario, plans, scores)
         hard = hardened(wanted.scenario, scores, known)
-        tally = Tally.of(scores) if tally is None else tally + Tally.of(scores)
+        tally += Tally.of(scores)
         front.add(places, plans, scores)
         name, direction = wanted.policy.first
         cost = column(name, plans, scores) * (-1.0 if direction == "max" else 1.0)
@@ -61,8 +77,29 @@ def stream(wanted: Wanted, legal: Legal) -> tuple[IntArray, Tally]:
         rows = [_best(wanted.policy, plans, scores, cost, layouts, among) for among in _masks(scores, hard, known)]
         rows += [likely(plans, hard, wanted.policy, wanted.drawn), _least(scores, layouts)]
         kept.append(places[np.unique(np.concatenate(rows))])
-    assert tally is not None
     return np.unique(np.concatenate([*kept, front.places, near.places])), tally
+
+
+def fitting(wanted: Wanted, legal: Legal) -> IntArray:
+    """For each layout the place after its last plan within ``most_bytes``: bytes never fall with the batch (weights
+    stay, the cache, the pass and its graphs grow), so bisection finds it."""
+    stops = np.append(legal.starts[1:], len(legal))
+    if not np.isfinite(wanted.most_bytes):
+        return stops
+    low, high = legal.starts.copy(), stops.copy()  # the answer lies between
+    while np.any(open_ := low < high):
+        middle = (low[open_] + high[open_]) // 2
+        fits = held_bytes(wanted.scenario, legal.at(middle)) <= wanted.most_bytes
+        low[open_] = np.where(fits, middle + 1, low[open_])
+        high[open_] = np.where(fits, high[open_], middle)
+    return low
+
+
+def held_bytes(scenario: Scenario, plans: Plans) -> Array:
+    """Bytes of the fullest accelerator of each plan, as scored."""
+    stages = Stages.of(scenario.model, plans.pp)
+    held = memory(scenario, scenario.layout(plans), stages, np.ceil(plans.batch / plans.attn_dp))
+    return np.asarray(held.total_bytes)
 
 
 def pieces(legal: Legal) -> Iterator[tuple[int, int]]:
