@@ -27,7 +27,7 @@ from search.optimizer.rules.facts import Facts, facts_of
 from search.optimizer.rules.registry import engine_rules, general_rules
 from search.optimizer.run import run as search_run
 from search.optimizer.run import score_all
-from search.render.tables import columns, front_rows, header, missed_limits, plan_columns
+from search.render.tables import columns, front_table, header, missed_limits, plan_columns
 
 __all__ = ["InputError", "NoFeasiblePlan", "Result", "evaluate", "run"]
 
@@ -41,22 +41,27 @@ class Result:
     @property
     def recommended(self) -> dict[str, int] | None:
         """The degrees, batch and gpus of the recommended plan, as ``evaluate`` takes them; ``None`` where no plan keeps
-        every limit."""
+        every limit. Whose plan it is says ``engine``."""
         choice = self.outcome.choice
         return None if choice is None else self.outcome.plans.row(choice.recommended)
 
+    @property
+    def engine(self) -> str:
+        """The engine that the plans are scored for; of several that were compared, the recommended plan's."""
+        return self.outcome.engine
+
     def front_table(self) -> pd.DataFrame:
         """The front, one row a plan, the best by the policy first: the columns of ``pareto.csv`` (docs/formats.md)."""
-        rows = front_rows(self.outcome)
-        table = _table(columns(self.outcome, rows))
-        choice = self.outcome.choice
-        return table.assign(recommended=rows == (-1 if choice is None else choice.recommended))
+        table, marks = front_table(self.outcome)
+        return _table(table).assign(recommended=marks)
 
     def candidates_table(self) -> pd.DataFrame:
         """Every plan that was scored: the columns of ``candidates.csv.gz`` (docs/formats.md), never a sample."""
-        scores = self.outcome.scores
-        table = _table(columns(self.outcome, np.arange(len(scores))))
-        return table.assign(feasible=scores.feasible, violated=missed_limits(scores))
+        parts = []
+        for one in self.outcome.each:
+            table = _table(columns(one, np.arange(len(one.scores))))
+            parts.append(table.assign(feasible=one.scores.feasible, violated=missed_limits(one.scores)))
+        return pd.concat(parts, ignore_index=True)
 
     def plan_markdown(self) -> str:
         """``plan.md``. ``NoFeasiblePlan`` where there is none, with the nearest plans."""

@@ -8,6 +8,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from search.base.errors import InputError
 from search.base.escape import literal
 from search.inputs import own_cluster
+from search.inputs.compared import spread
 from search.inputs.kinds import check_kinds
 from search.inputs.plan_reader import read_baselines
 from search.inputs.schema import Config
@@ -20,6 +21,7 @@ def typed(config: DictConfig) -> Config:
     ``InputError``. Baselines that are paths are read here, so that what comes out stands alone."""
     try:
         container = OmegaConf.to_container(config, resolve=True)
+        spread(container)
         check_kinds(container, Config)
         plain = OmegaConf.create(literal(container))
         merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
