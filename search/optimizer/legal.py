@@ -12,7 +12,7 @@ from costmodel.plans import IntArray, Plans
 from search.base.errors import InputError
 from search.base.progress import track
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.registry import engine_rules, general_rules
+from search.optimizer.rules.registry import engine_rules, engines_of, general_rules
 from search.optimizer.rules.rule import Rule
 from search.optimizer.space import Space
 
@@ -56,7 +56,7 @@ def legal_plans(space: Space, facts: Facts, engine: str, most: int | None = None
     more than ``most``."""
     removed: dict[str, int] = {}
     kept_index, kept_engines = [], []
-    wanted = ENGINES if engine == "any" else (engine,)
+    wanted = engines_of(engine)
     for start in track(range(0, space.size, CHUNK), "legality"):
         index = np.arange(start, min(start + CHUNK, space.size), dtype=np.int64)
         general = general_rules()
@@ -93,20 +93,3 @@ def _count_refused(removed: dict[str, int], verdicts: dict[str, IntArray]) -> No
         names = [engine_rules(e)[i].name for e, i in zip(verdicts, combination, strict=True)]
         key = " + ".join(dict.fromkeys(names))
         removed[key] = removed.get(key, 0) + int(n)
-
-
-def why_not(plans: Plans, facts: Facts) -> list[dict[str, str | None]]:
-    """For each plan, the first rule broken: under ``layout`` if it does not exist at all, then by engine; ``None``
-    where it is taken."""
-    layout = _names(general_rules(), plans, facts)
-    refusals = {engine: _names(engine_rules(engine), plans, facts) for engine in ENGINES}
-    return [
-        {"layout": broken, **{engine: broken or names[i] for engine, names in refusals.items()}}
-        for i, broken in enumerate(layout)
-    ]
-
-
-def _names(rules: list[Rule], plans: Plans, facts: Facts) -> list[str | None]:
-    """The first of the rules that each plan breaks."""
-    names = [*(rule.name for rule in rules), None]
-    return [names[i] for i in first_broken(rules, plans, facts)]

@@ -22,8 +22,8 @@ from search.inputs.compared import compared
 from search.inputs.config import check_report, check_strategy, read_model, read_scenario
 from search.inputs.costs import check_costs
 from search.inputs.fallbacks import fallbacks
-from search.inputs.own_engine import as_launched
 from search.inputs.own_cluster import foreign
+from search.inputs.own_engine import as_launched
 from search.inputs.run_name import check_name
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
@@ -63,11 +63,7 @@ def run(config: Config) -> Outcome:
     engines are compared it is that of the best one, with the others beside it."""
     watch = Stopwatch()
     names = compared(config)
-    if names:
-        outcome = _compare(config, names, watch)
-    else:
-        outcome = _searched(config, watch)
-    outcome = _studied(outcome, watch)
+    outcome = _studied(_compare(config, names, watch) if names else _searched(config, watch), watch)
     with watch.stage("sensitivity"):
         ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))

@@ -22,8 +22,8 @@ MOST_NEAREST = 3
 
 
 def point_values(outcome: Outcome) -> ReportValues:
-    """Keys ``plans.<column>`` and ``cloud.<column>`` are columns; ``mark.<n>.<column>`` are scalars. ``plans.row`` is the
-    line in ``pareto.csv``, which has the fronts of all engines that were compared."""
+    """Keys ``plans.<column>`` and ``cloud.<column>`` are columns; ``mark.<n>.<column>`` are scalars. ``plans.row`` is
+    the line in ``pareto.csv``, which has the fronts of all engines that were compared."""
     front, cloud, sampled = _chosen_rows(outcome)
     missed = outcome.scores.first_violated()
     limits = np.array([*outcome.scores.limits, "none"])
