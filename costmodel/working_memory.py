@@ -35,6 +35,13 @@ class WorkingMemory:
         float, Quantity("share of the experts' workspaces that stays alive beside the sampler", 0, 1)
     ] = 0.0
     latent_tokens: Annotated[int, Quantity("cached tokens whose keys and values an MLA prefill expands at once")] = 0
+    indexer_requests: Annotated[
+        int, Quantity("longest requests whose index keys a sparse indexer's workspace holds at once")
+    ] = 0
+    indexer_logits_bytes: Annotated[float, Quantity("scores of a sparse indexer alive at once")] = 0.0
+    gathered_requests: Annotated[
+        int, Quantity("longest requests whose compressed entries a prefill gathers in bf16 (DeepSeek-V4)")
+    ] = 0
     folded_copies: Annotated[float, Quantity("copies of MLA's up-projections in bf16 beside the weights", 0, 10)] = 0.0
     mxfp4_kernels: Annotated[
         str, Choice("of experts in MXFP4 on Hopper, which pad them: vLLM has Marlin's on older accelerators", MXFP4)

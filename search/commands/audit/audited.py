@@ -87,13 +87,8 @@ def audit_plan(
         return Audit(plan.name, config, scenario, assumptions, plans, broken, {}, None, (), (), (), notes, never)
     refusals = {e: rule for e, rule in found.engines.items() if rule is not None}
     scores = adjust(evaluate(scenario, plans))
-    scored = Baseline(
-        plan.name,
-        plans,
-        scores,
-        dict(plan.claims),
-        {e: None if r is None else r.name for e, r in found.engines.items()},
-    )
+    names = {e: None if rule is None else rule.name for e, rule in found.engines.items()}
+    scored = Baseline(plan.name, plans, scores, dict(plan.claims), names)
     verdicts = judge(scored, scenario)
     return Audit(
         plan.name, config, scenario, assumptions, plans, None, refusals, scored,

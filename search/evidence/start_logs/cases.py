@@ -23,7 +23,7 @@ from costmodel.scenario import Limits, Scenario
 from costmodel.working_memory import GIB
 from search.base.errors import InputError
 from search.evidence.start_logs.cards import card_of, shared_memory
-from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of
+from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of, whole_bytes_of
 from search.evidence.start_logs.rows import StartLog
 from search.evidence.start_logs.versions import vllm_of
 from search.inputs.config import read_cluster, read_engine
@@ -48,7 +48,8 @@ UNPRINTED, UNIFIED_SPREAD = 0.02, 0.04
 @dataclass(frozen=True)
 class Case:
     """What predicts a log. ``cache_share``: the part of the free memory that is for cached tokens (the rest for
-    recurrent states, where an engine keeps them apart). ``drafter_bytes``: loaded beside the model, of one rank."""
+    recurrent states, where an engine keeps them apart). ``drafter_bytes``: loaded beside the counted model, of one
+    rank."""
 
     scenario: Scenario
     plan: Plans
@@ -74,7 +75,7 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
     if name == "trtllm":
         engine = replace(engine, memory=replace(engine.memory, paging="whole"))
     server = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[name](row, card, model, plan, version)
-    drafter = server.draft_bytes
+    drafter = server.draft_bytes + whole_bytes_of(row.model)
     server = replace(server, draft_bytes=drafter + _table(row), unsure_bytes=_unsure(row, card))
     scenario = Scenario(
         model=model,
