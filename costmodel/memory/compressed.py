@@ -133,8 +133,8 @@ FINE_RING, COARSE_RING = 8, 128
 
 def token_bytes(mixer: CompressedAttention, constants: WorkingMemory, drafted: bool) -> float:
     """Bytes of a token of SGLang's pools in one layer (DSV4PoolConfigurator, sglang/srt/model_executor/
-    pool_configurator.py, 0.5.23): a share of a window's entry, entries and index keys by their rate, and rings of states
-    for each page of the window. Rings of layers without an indexer belong to requests and are left out, unless
+    pool_configurator.py, 0.5.23): a share of a window's entry, entries and index keys by their rate, and rings of
+    states for each page of the window. Rings of layers without an indexer belong to requests and are left out, unless
     ``coarse_rings`` says otherwise."""
     share, entry = constants.compressed_window_share, mixer.entry_bytes
     size = share * entry + (entry / mixer.rate if mixer.rate else 0.0)

@@ -237,7 +237,7 @@ def _with_states(row: StartLog, scenario: Scenario, plan: Plans, server: Server)
     states = [k.mixer.state_bytes(setting) for k in scenario.model.kinds if k.mixer is not None]
     counts = [scenario.model.sequence.count(i) for i, k in enumerate(scenario.model.kinds) if k.mixer is not None]
     held = sum(n * float(np.sum(state)) for n, state in zip(counts, states, strict=True))
-    if _draft_layers(row):  # states after each token that is verified, of every running request (MambaPool, memory_pool.py)
+    if _draft_layers(row):  # states after each token that is verified (MambaPool, sglang/srt/mem_cache/memory_pool.py)
         running = min(server.sequences, float(server.captured or server.sequences))
         server = replace(server, draft_bytes=server.draft_bytes + running * VERIFIED * held)
     if slots:
