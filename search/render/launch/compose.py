@@ -79,7 +79,8 @@ def _ranks(server: Server, values: dict[str, str | Shell | None]) -> str:
     """The first node starts the ranks of all, the others wait for it."""
     told = {**values, "HOSTFILE": mpi.HOSTS, "OPTIONS": f"{OPTIONS_FOLDER}/trtllm.yaml"}
     first = mpi.leader(server, "$HOSTS", line(_command(server, "trtllm"), told))
-    return f'if [ "$NODE" = 0 ]; then : "${{HOSTS:?names of all nodes, the first one first}}" && {first}; else {mpi.worker()}; fi'
+    asked = ': "${HOSTS:?names of all nodes, the first one first}"'
+    return f'if [ "$NODE" = 0 ]; then {asked} && {first}; else {mpi.worker()}; fi'
 
 
 def _command(server: Server, engine: str) -> Any:
