@@ -144,7 +144,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "scored": len(scores),
         "feasible": int(np.count_nonzero(missed < 0)),
         "front": len(outcome.front),
-        "exact": outcome.exact,
+        "exact": all(one.exact for one in outcome.each),
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
         "candidates_written": candidates,
