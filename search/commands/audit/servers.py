@@ -57,7 +57,7 @@ def servers(engine: str, text: str) -> list[Server]:
     """Those of ``engine`` in ``text``, in order; ``InputError`` where there is none."""
     boxes = containers(text)
     found = list(_of_shell(engine, text, {}, 0)) if boxes is None else list(_of_containers(engine, boxes))
-    files = written(text) if boxes is None else config_files(text)
+    files = {} if boxes is None else config_files(text)
     found = [replace(server, files={**files, **server.files}) for server in found]
     if not found:
         starts = " or ".join(repr(" ".join(names)) for names in STARTS[engine])
@@ -81,11 +81,12 @@ def _of_containers(engine: str, boxes: Sequence[Container]) -> Iterator[Server]:
 
 
 def _of_shell(engine: str, text: str, given: Mapping[str, str], depth: int) -> Iterator[Server]:
-    variables = dict(given)
+    variables, files = dict(given), written(text)
     commands = simple_commands(text)
     for i, command in enumerate(commands):
         rest = command.end if i + 1 < len(commands) or command.end not in ("", "\n", ";") else ""
-        yield from _of_words(engine, command.words, variables, depth, rest=rest)
+        for server in _of_words(engine, command.words, variables, depth, rest=rest):
+            yield replace(server, files={**files, **server.files})
 
 
 def _of_words(

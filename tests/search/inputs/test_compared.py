@@ -33,9 +33,8 @@ def test_every_constant_can_be_set_for_all() -> None:
 
 
 def test_keys_go_to_all_engines_or_to_one() -> None:
-    own = composed(
-        ["engine.output_reserved=1.0", "engine.memory.libraries_bytes=7", "engine.engines.sglang.hold_steps=2", "engine.version=0.16.0"]
-    ).engine.engines  # fmt: skip
+    told = ["engine.output_reserved=1.0", "engine.memory.libraries_bytes=7", "engine.engines.sglang.hold_steps=2"]
+    own = composed([*told, "engine.version=0.16.0"]).engine.engines
     assert {engine.output_reserved for engine in own.values()} == {1.0}  # also where it is the schema's default
     assert {engine.memory.libraries_bytes for engine in own.values()} == {7.0}
     assert [own[name].hold_steps for name in ENGINES] == [0.0, 2.0, 0.0]
@@ -54,9 +53,7 @@ def test_one_engine_comes_out_of_it() -> None:
     config = composed(["engine.max_batched_tokens=4096", "engine.compare=[vllm,sglang]"])
     for take in (as_launched, with_engine):
         assert take(config, "sglang").engine == config.engine.engines["sglang"]
-    assert (
-        as_launched(config, "trtllm").engine.max_batched_tokens == 4096
-    )  # not compared: the catalog's, and what was told
+    assert as_launched(config, "trtllm").engine.max_batched_tokens == 4096  # the catalog's, as told
     assert for_plan(config, "vllm").engine.name == "vllm"
     assert for_plan(config, None).engine.name == "any"
     one = composed(["engine=sglang"])

@@ -1,4 +1,4 @@
-"""Engines compared: each as if it had been searched alone, the best of them recommended, everything written and read."""
+"""Engines compared: each as if it had been searched alone, the best of them recommended, all written and read back."""
 
 from __future__ import annotations
 
@@ -135,7 +135,8 @@ def test_an_engine_that_takes_nothing_says_so() -> None:
     assert "sglang.attention_context_parallel" in refused["sglang"]
     with pytest.raises(InputError) as caught:
         run(composed([*only, "engine.compare=[vllm,sglang]"]))
-    assert "any of the engines vllm, sglang; vllm: rule vllm.prefill_context_parallel" in str(caught.value)
+    assert "any of the engines vllm, sglang; vllm: rule" in str(caught.value)
+    assert "; sglang: rule" in str(caught.value)
 
 
 def test_no_feasible_plan_of_any_engine(tmp_path: Path) -> None:
