@@ -35,7 +35,7 @@ CASES = {
         "space.batch=[64,100]",
     ],
 }
-MOST = 150
+MOST = 50
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -67,7 +67,7 @@ def test_every_plan_is_read_back(outcome: Outcome, engine: str) -> None:
             assert found.config.engine.captured_tokens == min(told, server.tokens)
             assert found.config.limits.memory_fraction == pytest.approx(outcome.config.limits.memory_fraction)
         read += 1
-    assert read >= 40
+    assert read >= 20
 
 
 def test_weights_and_cache_are_read_back() -> None:
