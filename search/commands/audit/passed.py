@@ -146,10 +146,12 @@ _OTHER = (
     "--speculative-num-draft-tokens --cpu-offload-gb --enable-lora --lora-modules --lora-paths --hf-overrides "
     "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config"
 )
-# Keys of TensorRT-LLM's file of options.
-_KEYS = "speculative_config lora_config enable_lora cache_transceiver_config sparse_attention_config"
-TOUCHED = dict.fromkeys((*_SLOWER.split(), "disable_overlap_scheduler"), TIMES)
-TOUCHED |= dict.fromkeys((*_OTHER.split(), *_KEYS.split()), (*TIMES, *BYTES))
+TOUCHED = dict.fromkeys(_SLOWER.split(), TIMES) | dict.fromkeys(_OTHER.split(), (*TIMES, *BYTES))
+# The same of keys of TensorRT-LLM's file of options.
+KEYS_TOUCHED = dict.fromkeys(
+    ("speculative_config", "lora_config", "enable_lora", "cache_transceiver_config", "sparse_attention_config"),
+    (*TIMES, *BYTES),
+) | {"disable_overlap_scheduler": TIMES}
 
 # Known switches: they take no value, so what follows them is something else.
 SWITCHES = {
@@ -194,7 +196,7 @@ def unmodelled(engine: str, flag: str) -> str | None:
 
 def touched(flag: str) -> tuple[str, ...]:
     """The figures that a known flag, or key of a file, changes by more than the model can say."""
-    return tuple(TOUCHED.get(flag if flag.startswith("-") else flag.split(".")[0], ()))
+    return tuple(TOUCHED.get(flag, KEYS_TOUCHED.get(flag.split(".")[0], ())))
 
 
 def is_switch(engine: str, flag: str) -> bool:
