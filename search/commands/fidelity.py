@@ -34,16 +34,18 @@ from search.evidence.measured.interval_fit import (
     known_bounds,
     published_bounds,
     residuals,
-    stretched,
     widened,
+    with_factors,
     write_intervals,
 )
-from search.evidence.measured.intervals import FIGURES, KEYS
+from search.evidence.measured.intervals import FIGURES, KEYS, load_intervals
 from search.evidence.measured.left_out import LeftOut, mask
 from search.evidence.measured.peers import read_peer
+from search.evidence.measured.predict import predict as predict_published
 from search.evidence.measured.rows import Measurement, read_rows
 from search.evidence.measured.terms import nested
 from search.evidence.measured.write_constants import write_constants
+from search.evidence.near.write import of_logs, of_published, write_evidence
 from search.inputs.config import read_engine
 from search.inputs.efficiency_laws import load_law, read_law
 from search.inputs.hardware_catalog import load_engine, load_hardware
@@ -120,6 +122,8 @@ def report(
     factors = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), published_bounds(printed))
     if write:
         write_intervals(factors, len(read.cases))
+        load_intervals.cache_clear()
+        write_evidence([*of_logs(read, strict, factors), *of_published(predict_published(printed))])
 
 
 Five = tuple[Figures, Figures, Figures, Figures, Figures]
@@ -137,9 +141,8 @@ def intervals(
         usual = strict.only(np.array([keep[i] for i in strict.places]))
         table = known_bounds(read, usual, residuals(read, usual, column))
         by = inflation(read, others.only(np.array([keep[i] for i in others.places])), column, table)
-        told = ", ".join(f"{key} {value:.2f}" for key, value in by.items() if key.startswith("covered"))
-        table = {key: stretched(value, by[key]) for key, value in table.items()}
-        table["waiting"] = hull(table["waiting"], table["covered"])
+        told = ", ".join(f"{key} {value:.2f}" for values in by.values() for key, value in values.items())
+        table = with_factors(table, by)
         print(f"80 % intervals of {NAMES[figure]}, as many times as wide as the left-out residuals: {told}; they hold")
         for title, found in (("terms chosen by the other half", others), ("constants alone left out", strict)):
             shares = coverages(read, found, column, table).items()

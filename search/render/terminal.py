@@ -22,6 +22,7 @@ from search.optimizer.hardened import CONFIDENCE, hardened
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT, axis_ends, nearest
 from search.optimizer.sure import is_sure, kept_limits
+from search.render.document.evidence_words import evidence_lines
 from search.render.document.formats import figure
 from search.render.tables import engine_names, front_rows
 
@@ -108,6 +109,7 @@ def _recommendation(outcome: Outcome) -> str:
         f"memory {s.memory_utilization[row]:.1%}",
     ]
     lines.append(_interval_line(outcome, row))
+    lines += evidence_lines(outcome.scenario, outcome.plans.take([row]), int(outcome.coverage[row]))
     lines += _draws_lines(outcome)
     lines += _sure_lines(outcome)
     if s.costs:
