@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from double_tree import double_tree
+
 WIDE = 2.0  # bytes of an activation, and of a weight that is not quantised
 
 
@@ -147,7 +149,7 @@ class Reference:
         carrying its part to the next tier. Inside a node an all-reduce takes one pass, two, or the switch."""
         if size == 1 or not data:
             return 0.0
-        seconds, inner = 0.0, 1
+        seconds, inner, whole = 0.0, 1, data
         for domain, alpha, beta in self.case.networks:
             ways = (reached := together(size, stride, domain, self.gpus)) / inner
             if ways > 1:
@@ -160,7 +162,8 @@ class Reference:
                 seconds += part
                 data /= ways
             inner = reached
-        return seconds
+        nodes = [together(size, stride, network[0], self.gpus) for network in self.case.networks]
+        return double_tree(self.case.networks, nodes, whole) if passes == 2 and nodes[0] < size else seconds
 
     def passes(self, ways: float, data: float, latencies: tuple[float, float]) -> float:
         """Everybody reads all, or a scatter and a gather."""
@@ -224,7 +227,7 @@ class Reference:
         last = self.work(0, c.hidden * WIDE + rows * 4 * c.hidden * WIDE)
         last += self.gemm(samples, c.hidden, c.vocabulary / self.tp, WIDE)
         last += self.message(1, self.tp, 1, samples * c.vocabulary * WIDE)
-        host = c.step_overhead_s + c.sequence_overhead_s * samples
+        host = c.step_overhead_s + c.sequence_overhead_s * samples * (1 + 0.3 * (self.pp - 1))
         hop = self.hop(rows) if self.pp > 1 else 0.0
         stages = [layers * layer + host + hop for layers in self.stages]
         stages[0] += first
