@@ -140,8 +140,8 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
 
 
 # Share of the host's work for a sequence that goes over all that run, those of a pipeline's other micro-batches too:
-# the scheduler asks each whether it can go on (TensorRT-LLM's _executor_loop_pp, vLLM's loop over ``running``). Read off
-# 40 published rows of Llama-70B at a pp of 1 to 8 (docs/published.md).
+# the scheduler asks each whether it can go on (TensorRT-LLM's _executor_loop_pp, vLLM's loop over ``running``). Read
+# off 40 published rows of Llama-70B at a pp of 1 to 8 (docs/published.md).
 SCHEDULED = 0.3
 
 

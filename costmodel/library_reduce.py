@@ -1,15 +1,15 @@
 """An all-reduce over several nodes, as NCCL does it: engines' own kernels end at the node's border.
 
 vLLM leaves its custom kernel where a group spans nodes (``CustomAllreduce``, in_the_same_node_as, 0.33), SGLang and
-TensorRT-LLM do the same without NVLink between the nodes, and all call NCCL; RCCL and HCCL are built alike. The times are
-NCCL's own estimate, by which it chooses a protocol (src/graph/tuning.cc, 2.27: ``ncclTopoTuneModel``): a double tree,
-up and down, over the ranks of a node and the nodes,
+TensorRT-LLM do the same without NVLink between the nodes, and all call NCCL; RCCL and HCCL are built alike. The times
+are NCCL's own estimate, by which it chooses a protocol (src/graph/tuning.cc, ``ncclTopoTuneModel``, as it is since it
+knows Blackwell): a double tree, up and down, over the ranks of a node and the nodes,
 
     base + 2 ((m - 1) hop + log2(N) net) + B / rate
 
-for m ranks in each of N nodes. It prints 25.2 us for 128 bytes on two nodes of eight (issue 1453 of its repository), where
-6.8 + 2 (7 x 0.6 + 5.0) = 25.2. Decode steps of DeepSeek over two nodes are met within 8 % up to ten sequences with it
-(docs/laws.md); nccl-tests of public clusters show up to four times as much for small messages, which is the network's.
+for m ranks in each of N nodes. It prints 25.2 us for 128 bytes on two nodes of eight (issue 1453 of its repository),
+where 6.8 + 2 (7 x 0.6 + 5.0) = 25.2. Decode steps of DeepSeek over two nodes are met within 5 % up to ten sequences
+with it (docs/laws.md); nccl-tests of public clusters show two to five times as much for small messages.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from typing import Any
 import numpy as np
 
 from costmodel.cluster import Cluster
-
-# The network's hop in NCCL's estimate for trees, protocol LL: what a tier's latency_s is a multiple of.
-NCCL_NET_S = 5.0e-6
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,8 @@ def library_all_reduce_s(cluster: Cluster, size: Any, stride: Any, data: Any, gp
     ranks = cluster.members(0, size, stride, gpus)
     net: Any = 0.0
     carried: Any = 2.0 * (1.0 - 1.0 / np.maximum(ranks, 1.0)) * data / node.rate
-    inner, slowest = ranks, np.inf
+    inner: Any = ranks
+    slowest: Any = np.inf
     for t, tier in enumerate(cluster.tiers[1:], 1):
         reached = cluster.members(t, size, stride, gpus)
         ways = np.maximum(reached / inner, 1.0)

@@ -1,8 +1,8 @@
 """The cost model once more, for one plan at a time, in plain floats and loops.
 
-Written from the docstrings and docs/design, for models like Qwen3-235B (one kind of layer: GQA with a norm on each
-head, routed experts, FP8 linear layers and cache, everything else in bf16), engines that gather and scatter tokens,
-and two tiers of network. Group placement is found by placing the ranks, not by the formula of ``Cluster.members``.
+Written from the docs, for models like Qwen3-235B (one kind of layer: GQA with a norm on each head, routed experts, FP8
+linear layers and cache, everything else in bf16), engines that gather and scatter tokens, and two tiers of network.
+Group placement is found by placing the ranks, not by the formula of ``Cluster.members``.
 """
 
 from __future__ import annotations
@@ -149,21 +149,22 @@ class Reference:
         carrying its part to the next tier. Inside a node an all-reduce takes one pass, two, or the switch."""
         if size == 1 or not data:
             return 0.0
-        seconds, inner, whole = 0.0, 1, data
-        for domain, alpha, beta in self.case.networks:
-            ways = (reached := together(size, stride, domain, self.gpus)) / inner
+        near = [together(size, stride, network[0], self.gpus) for network in self.case.networks]
+        if passes == 2 and near[0] < size:
+            return double_tree(self.case.networks, near, data)
+        seconds, inner, switch_s = 0.0, 1, self.case.switch_s
+        for reached, (domain, alpha, beta) in zip(near, self.case.networks, strict=True):
+            node, ways = domain == self.case.networks[0][0], reached / inner
             if ways > 1:
-                part = passes * (alpha + (ways - 1) / ways * data / beta)
-                node, switch_s = domain == self.case.networks[0][0], self.case.switch_s
-                if node and passes == 2 and inner == 1:
+                part = alpha + (ways - 1) / ways * data / beta
+                if passes == 2:
                     part = min(self.passes(ways, data, self.case.latencies), (switch_s or math.inf) + data / beta)
-                elif node and passes == 1 and switch_s:  # NCCL's latency and share of the links
+                elif node and switch_s:  # NCCL's latency and share of the links
                     part = 1.85 * alpha + (ways - 1) / ways * data / (0.74 * beta)
                 seconds += part
                 data /= ways
             inner = reached
-        nodes = [together(size, stride, network[0], self.gpus) for network in self.case.networks]
-        return double_tree(self.case.networks, nodes, whole) if passes == 2 and nodes[0] < size else seconds
+        return seconds
 
     def passes(self, ways: float, data: float, latencies: tuple[float, float]) -> float:
         """Everybody reads all, or a scatter and a gather."""
@@ -186,9 +187,8 @@ class Reference:
         data, worst = rows * self.case.hidden * WIDE / self.tp, 0.0
         for rank in range(self.gpus):
             if (rank // self.width + 1) % self.pp:
-                tiers = [
-                    (a, b) for domain, a, b in self.case.networks if rank // domain == (rank + self.width) // domain
-                ]
+                peer = rank + self.width
+                tiers = [(a, b) for domain, a, b in self.case.networks if rank // domain == peer // domain]
                 worst = max(worst, tiers[0][0] + data / tiers[0][1])
         return worst
 
