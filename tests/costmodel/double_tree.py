@@ -1,4 +1,4 @@
-"""NCCL's double tree over nodes in plain floats, for the scalar reference."""
+"""Ranks placed on nodes one by one, and NCCL's double tree over them in plain floats, for the scalar reference."""
 
 import math
 
@@ -15,3 +15,13 @@ def double_tree(networks: tuple[tuple[int, float, float], ...], inside: list[int
         base + 2 * ((m - 1) * hop + math.log2(nodes) * net * alpha) + on_the_way
         for (base, hop, net), on_the_way in zip(protocols, carried, strict=True)
     )
+
+
+def together(size: int, stride: int, domain: int, gpus: int) -> int:
+    """Ranks of one group that share a domain, for the group that is torn the most."""
+    worst = size
+    for start in range(0, gpus, size * stride):
+        for offset in range(stride):
+            places = [(start + offset + i * stride) // domain for i in range(size)]
+            worst = min(worst, max(places.count(p) for p in places))
+    return worst

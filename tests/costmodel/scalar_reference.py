@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from double_tree import double_tree
+from double_tree import double_tree, together
 
 WIDE = 2.0  # bytes of an activation, and of a weight that is not quantised
 
@@ -50,16 +50,6 @@ class Case:
     latencies: tuple[float, float] = (1.0, 2.0)
     norm_latencies: tuple[float, float] | None = None
     switch_s: float | None = None
-
-
-def together(size: int, stride: int, domain: int, gpus: int) -> int:
-    """Ranks of one group that share a domain, for the group that is torn the most."""
-    worst = size
-    for start in range(0, gpus, size * stride):
-        for offset in range(stride):
-            places = [(start + offset + i * stride) // domain for i in range(size)]
-            worst = min(worst, max(places.count(p) for p in places))
-    return worst
 
 
 class Reference:
