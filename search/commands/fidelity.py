@@ -21,7 +21,7 @@ from costmodel.scenario import Scenario
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.evidence.measured.cases import Case
-from search.evidence.measured.fidelity_tables import show, show_choices, show_rows_of
+from search.evidence.measured.fidelity_tables import show, show_choices, show_pools, show_rows_of
 from search.evidence.measured.fitting import Fitted, apply, centred, fit
 from search.evidence.measured.grouped import Figures, Read, impossible_families, predict, read_cases
 from search.evidence.measured.interval_fit import (
@@ -41,11 +41,12 @@ from search.evidence.measured.interval_fit import (
 from search.evidence.measured.intervals import FIGURES, KEYS, load_intervals
 from search.evidence.measured.left_out import LeftOut, mask
 from search.evidence.measured.peers import read_peer
+from search.evidence.measured.pools import decode_pools
 from search.evidence.measured.predict import predict as predict_published
 from search.evidence.measured.rows import Measurement, read_rows
 from search.evidence.measured.terms import nested
 from search.evidence.measured.write_constants import write_constants
-from search.evidence.near.write import of_logs, of_published, write_evidence
+from search.evidence.near.write import of_logs, of_pools, of_published, write_evidence
 from search.inputs.config import read_engine
 from search.inputs.efficiency_laws import load_law, read_law
 from search.inputs.hardware_catalog import load_engine, load_hardware
@@ -119,11 +120,14 @@ def report(
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
     show("accelerator's kernels unknown (class_default law)", read, unmeasured)
+    pools = decode_pools(read.rows)
+    show_pools(pools)
     factors = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), published_bounds(printed))
     if write:
         write_intervals(factors, len(read.cases))
         load_intervals.cache_clear()
-        write_evidence([*of_logs(read, strict, factors), *of_published(predict_published(printed))])
+        published = of_published(predict_published(printed))
+        write_evidence([*of_logs(read, strict, factors), *of_pools(decode_pools(read.rows)), *published])
 
 
 Five = tuple[Figures, Figures, Figures, Figures, Figures]

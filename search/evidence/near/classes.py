@@ -27,7 +27,7 @@ FILE = "evidence.csv"
 HEADER = (
     "# Written by `servefront fidelity FILE --published FILE --write` (docs/evidence.md): residuals of predictions by",
     "# class of measured runs. Those of logs were predicted without their model, system and engine version in the fit;",
-    "# published ones by the constants as they stand, which are not fitted to them.",
+    "# published ones and decode pools by the constants as they stand, which are not fitted to them.",
 )
 
 
@@ -45,9 +45,9 @@ class Residuals:
 
 @dataclass(frozen=True)
 class RunClass:
-    """Runs of one engine, accelerator, model, precision and layout. ``source``: ``logs`` of closed loops or
-    ``published`` tables; ``in_flight`` a replica (zeros: all requests queued), ``prompt`` and ``answer`` tokens, from
-    the least to the most."""
+    """Runs of one engine, accelerator, model, precision and layout. ``source``: ``logs`` of closed loops, decode
+    ``pools`` of disaggregated runs or ``published`` tables; ``in_flight`` a replica (zeros: all requests queued),
+    ``prompt`` and ``answer`` tokens, from the least to the most."""
 
     source: str
     like: Likeness

@@ -14,6 +14,7 @@ from search.evidence.measured.errors import measured as actual
 from search.evidence.measured.grouped import Figures, Read
 from search.evidence.measured.interval_fit import Bounds, inside
 from search.evidence.measured.intervals import FIGURES as TABLES
+from search.evidence.measured.pools import Pool
 from search.evidence.measured.predict import UNFIT, Prediction
 from search.evidence.measured.rows import Measurement
 from search.evidence.measured.versions import version_of
@@ -64,6 +65,16 @@ def of_published(predictions: Iterable[Prediction]) -> list[Judged]:
                 figures[f] = (figure.value / value, figure.low <= value <= figure.high)
         if figures:
             judged.append(Judged("published", p.measurement, case, figures))
+    return judged
+
+
+def of_pools(pools: Iterable[Pool]) -> list[Judged]:
+    """Decode pools of disaggregated runs: their steps alone."""
+    judged = []
+    for pool in pools:
+        value = actual(pool.row, ATTRIBUTES["tpot"])
+        figures = {"tpot": (pool.step_s / value, pool.low_s <= value <= pool.high_s)}
+        judged.append(Judged("pools", pool.row, pool.case, figures))
     return judged
 
 
