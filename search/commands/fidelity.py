@@ -29,13 +29,12 @@ from search.evidence.measured.interval_fit import (
     WIDENED,
     Bounds,
     coverages,
+    held_by_others,
     hull,
-    inflation,
-    known_bounds,
     published_bounds,
-    residuals,
+    shares,
     widened,
-    with_factors,
+    widths,
     write_intervals,
 )
 from search.evidence.measured.intervals import FIGURES, KEYS, load_intervals
@@ -142,15 +141,16 @@ def intervals(
     strict, others, fitted, unknown, unmeasured = found_by
     factors: dict[str, Bounds] = {}
     for column, figure in enumerate(FIGURES):
-        usual = strict.only(np.array([keep[i] for i in strict.places]))
-        table = known_bounds(read, usual, residuals(read, usual, column))
-        by = inflation(read, others.only(np.array([keep[i] for i in others.places])), column, table)
+        usual, asked = (found.only(np.array([keep[i] for i in found.places])) for found in (strict, others))
+        table, by = widths(read, usual, asked, column)
         told = ", ".join(f"{key} {value:.2f}" for values in by.values() for key, value in values.items())
-        table = with_factors(table, by)
         print(f"80 % intervals of {NAMES[figure]}, as many times as wide as the left-out residuals: {told}; they hold")
-        for title, found in (("terms chosen by the other half", others), ("constants alone left out", strict)):
-            shares = coverages(read, found, column, table).items()
-            print(f"  {title}: " + ", ".join(f"{name} {share:.0%} of {rows}" for name, (share, rows) in shares))
+        for title, found in (
+            ("terms chosen by the other half", coverages(read, others, column, table)),
+            ("constants alone left out", coverages(read, strict, column, table)),
+            ("widths of other families too", shares(read, asked, column, held_by_others(read, usual, asked, column))),
+        ):
+            print(f"  {title}: " + ", ".join(f"{name} {share:.0%} of {rows}" for name, (share, rows) in found.items()))
         covered, said_of = table["covered"], published.get(figure, {})
         table["engine"] = widened(covered, read, unknown, fitted, column)
         unlike = widened(covered, read, unmeasured, fitted, column)

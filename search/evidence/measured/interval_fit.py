@@ -169,9 +169,34 @@ def inside(read: Read, found: Figures, column: int, table: Bounds) -> NDArray[np
     return np.array([_needed(v, table[k]) <= 1.0 for v, k in zip(values, keys_of(read, found), strict=True)])
 
 
+def widths(read: Read, strict: Figures, nested: Figures, column: int) -> tuple[Bounds, Factors]:
+    """The table of closed loops whose accelerator and engine are known, and the factors in it: bounds of what was
+    strictly left out, as much wider as ``nested`` asks for."""
+    table = known_bounds(read, strict, residuals(read, strict, column))
+    by = inflation(read, nested, column, table)
+    return with_factors(table, by), by
+
+
+def held_by_others(read: Read, strict: Figures, nested: Figures, column: int) -> NDArray[np.bool_]:
+    """Whether each row of ``nested`` lies inside the interval that the other families' rows give."""
+    labels, own = labels_of(read, nested), labels_of(read, strict)
+    held = np.zeros(len(nested.places), dtype=bool)
+    for family in sorted(set(labels.tolist())):
+        mine = labels == family
+        if (own != family).any():
+            table, _ = widths(read, strict.only(own != family), nested.only(~mine), column)
+            held[mine] = inside(read, nested.only(mine), column, table)
+    return held
+
+
 def coverages(read: Read, found: Figures, column: int, table: Bounds) -> dict[str, tuple[float, int]]:
     """Share of rows inside, and their number, over all, by engine, by accelerator and by load."""
-    known, held = np.isfinite(residuals(read, found, column)), inside(read, found, column, table)
+    return shares(read, found, column, inside(read, found, column, table))
+
+
+def shares(read: Read, found: Figures, column: int, held: NDArray[np.bool_]) -> dict[str, tuple[float, int]]:
+    """The same of rows that are ``held``."""
+    known = np.isfinite(residuals(read, found, column))
     groups = {"all": known}
     for names in groups_of_rows(read, found).values():
         groups |= {str(name): known & (names == name) for name in sorted(set(names.tolist()))}
