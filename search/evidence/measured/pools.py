@@ -1,113 +1,64 @@
-"""The two pools of a disaggregated run, as a row of ``silicon_dev.csv`` states them or as they are inferred."""
+"""Decode pools of disaggregated runs: nothing is prefilled there, so TPOT is the decode step of the pool's layout.
+
+Rows that state how many workers decode, in which layout, and how many sequences are in flight. A pool of several nodes
+is what tests collectives between nodes (docs/collectives.md).
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from search.evidence.measured.rows import Measurement
+import numpy as np
 
-NAMES = ("prefill", "decode")
-SAME_RUN = 0.001  # relative: two rows with such figures list one run
-REPEATED = 0.03  # relative, of the TPOT: repeats of one configuration differ by 2 % (the data's own README)
+from costmodel.evaluate import serve
+from costmodel.serving.closed_loop import DECODE
+from search.base.errors import InputError
+from search.evidence.measured.cases import Case, case_of
+from search.evidence.measured.intervals import coverage, load_intervals
+from search.evidence.measured.rows import Measurement
 
-
-@dataclass(frozen=True)
-class PoolOfRow:
-    """``workers`` instances (``None`` where the row does not say) of one layout, ``batch`` sequences of an attention
-    group."""
-
-    workers: int | None
-    tp: int
-    pp: int
-    attn_dp: int
-    ep: int | None
-    batch: float | None
-
-    @property
-    def gpus(self) -> int:
-        """Of one instance."""
-        return self.tp * self.pp * self.attn_dp
+REGIME = "disaggregated"
 
 
 @dataclass(frozen=True)
-class PoolsOfRow:
-    prefill: PoolOfRow
-    decode: PoolOfRow
-    inferred: str = ""  # how the counts were found, where the row does not state them
+class Pool:
+    """A run, the case of one of its decode workers, and the step: seconds with the ends of the 80 % interval."""
 
-    @property
-    def counted(self) -> bool:
-        return self.prefill.workers is not None and self.decode.workers is not None
-
-    @property
-    def gpus(self) -> int:
-        """Of the whole deployment; 0 where its instances are not counted."""
-        return (self.prefill.workers or 0) * self.prefill.gpus + (self.decode.workers or 0) * self.decode.gpus
+    row: Measurement
+    case: Case
+    step_s: float
+    low_s: float
+    high_s: float
 
 
-def pools_of(row: dict[str, str]) -> PoolsOfRow | None:
-    """What a row states; ``None`` where it names no layout of two pools."""
-    found = [_pool(row, name) for name in NAMES]
-    if found[0] is None or found[1] is None:
+def as_pool(m: Measurement) -> Measurement | None:
+    """One decode worker with its share of the sequences; ``None`` where the row does not say."""
+    if m.regime != REGIME or m.decode_pool is None or not m.concurrency or m.tpot_s is None:
         return None
-    return PoolsOfRow(found[0], found[1])
-
-
-def _pool(row: dict[str, str], name: str) -> PoolOfRow | None:
-    def number(column: str) -> float | None:
-        try:
-            value = float(row.get(f"{name}_{column}") or "")
-        except ValueError:
-            return None
-        return value if math.isfinite(value) and 0.0 < value <= 1e5 else None
-
-    tp, workers, ep = number("tp"), number("workers"), number("ep")
-    if tp is None:
+    workers, tp, pp, attn_dp, moe_tp, ep = m.decode_pool
+    if min(m.decode_pool) < 1:
         return None
-    return PoolOfRow(
-        None if workers is None else int(workers), int(tp), int(number("pp") or 1), int(number("attn_dp") or 1),
-        None if ep is None else int(ep), number("batch_size"),
+    return replace(
+        m, regime="closed_loop_fixed_conc", concurrency=max(m.concurrency / workers, 1.0), gpus=tp * pp * attn_dp,
+        tp=tp, pp=pp, attn_dp=attn_dp, moe_tp=moe_tp, ep=ep, ttft_s=None, tokens_per_s_per_gpu=None,
     )  # fmt: skip
 
 
-def with_counts(rows: Sequence[Measurement]) -> list[Measurement]:
-    """Rows that state no counts of instances take them, and the layout with them, from a row that does and lists the
-    same run (all figures alike) or a repeat of it (the same setting and concurrency, and a time per output token within
-    ``REPEATED``): two rows of one setting may have been made by different launch scripts, with drafts or without."""
-    stated: dict[tuple[object, ...], list[Measurement]] = {}
-    for m in rows:
-        if m.pools is not None and m.pools.counted:
-            stated.setdefault(_setting(m), []).append(m)
-    return [m if m.pools is None else _counted(m, stated.get(_setting(m), [])) for m in rows]
-
-
-def _setting(m: Measurement) -> tuple[object, ...]:
-    """What two rows of one configuration share. DeepSeek-R1 and -V3 are one architecture under two names."""
-    model = m.model.replace("DeepSeek-R1", "DeepSeek-V3")
-    return (model, m.system, m.engine, m.precision, m.nominal, m.concurrency)
-
-
-def _counted(m: Measurement, others: Sequence[Measurement]) -> Measurement:
-    if m.pools is None or m.pools.counted or m.tpot_s is None or m.ttft_s is None:
-        return m
-    for other in others:
-        if other.pools is None or other.tpot_s is None or other.ttft_s is None:
+def decode_pools(rows: Iterable[Measurement]) -> list[Pool]:
+    """Those whose layout has a case."""
+    found = []
+    for row in rows:
+        pool = as_pool(row)
+        if pool is None:
             continue
-        tpot, ttft = abs(m.tpot_s / other.tpot_s - 1.0), abs(m.ttft_s / other.ttft_s - 1.0)
-        if max(tpot, ttft) <= SAME_RUN or tpot <= REPEATED:
-            how = "which lists the same run" if ttft <= SAME_RUN else "of which it is a repeat"
-            known = replace(other.pools, inferred=f"instances and layouts are those of row {other.id}, {how}")
-            return replace(
-                m, pools=known, gpus=known.gpus, tokens_per_s_per_gpu=_speed(m, known.gpus), note=known.inferred
-            )
-    return m
-
-
-def _speed(m: Measurement, gpus: int) -> float | None:
-    if not m.concurrency or not gpus or m.ttft_s is None or m.tpot_s is None:
-        return None
-    return m.concurrency * m.osl / (m.ttft_s + (m.osl - 1) * m.tpot_s) / gpus
+        try:
+            case = case_of(pool)
+        except InputError:
+            continue
+        served = serve(case.scenario, case.plan)
+        step = served.time.latency_s[DECODE]
+        waiting = np.asarray(served.admitted * case.plan.attn_dp < case.plan.batch)
+        low, high = load_intervals().of("tpot_s", coverage(case.scenario, case.plan, waiting), step)
+        found.append(Pool(pool, case, float(step[0]), float(low[0]), float(high[0])))
+    return found

@@ -14,8 +14,8 @@ from costmodel.serving.split.journey import Link, Transfer, link_of
 from costmodel.serving.split.loop import Pool
 from search.base.errors import InputError
 from search.evidence.measured.cases import BLACKWELL, Case, case_of
-from search.evidence.measured.pools import PoolOfRow
 from search.evidence.measured.rows import Measurement
+from search.evidence.measured.split_pools import PoolOfRow
 from search.evidence.measured.versions import version_of
 from search.inputs.efficiency_laws import read_law
 from search.inputs.hardware_catalog import load_hardware
