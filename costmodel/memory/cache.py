@@ -61,7 +61,9 @@ def request(
 
 
 def _reach(mixer: Mixer) -> int | None:
-    """Tokens that a layer looks back at, where they are bounded."""
+    """Tokens that a layer looks back at, where they are bounded; a recurrent layer's chunk is something else."""
+    if not hasattr(mixer, "keeps_all"):
+        return None
     return getattr(mixer, "window", None) or getattr(mixer, "chunk", None)
 
 
