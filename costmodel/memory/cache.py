@@ -55,7 +55,8 @@ def request(
                 np.where(larger, other.bytes, best.bytes), np.where(larger, other.block_bytes, best.block_bytes)
             )
         return best
-    if scenario.engine.memory.window_share > 0.0 and any(_reach(m) for m in mixers):
+    bounded = any(isinstance(m, CompressedAttention) or _reach(m) for m in mixers)
+    if scenario.engine.memory.window_share > 0.0 and bounded:
         return _pools(scenario, setting, stages, tokens, draft_layers)
     return _plain(scenario, setting, stages, tokens)
 
