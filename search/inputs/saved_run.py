@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from costmodel.plans import AXES, Plans
 from search.base.errors import InputError
-from search.base.escape import literal
 from search.inputs.bounded_file import read_bounded
+from search.inputs.catalog_yaml import text_of
 from search.inputs.checks import shown
 from search.inputs.compared import OWN, compared
 from search.inputs.models import ConfigError, load_config_json
@@ -72,7 +72,7 @@ def config_text(config: Config) -> str:
     found = asdict(replace(config, model=model))
     if compared(config):  # the other keys are each engine's
         found["engine"] = {key: found["engine"][key] for key in OWN}
-    return OmegaConf.to_yaml(OmegaConf.create(literal(found)))
+    return text_of(found)
 
 
 def read_run(folder: Path) -> SavedRun:

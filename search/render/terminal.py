@@ -23,6 +23,7 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT, axis_ends, nearest
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document.engines_compared import HEADER, compared_values, engine_rows
+from search.render.document.evidence_words import evidence_lines
 from search.render.document.formats import figure
 from search.render.document.view import View
 from search.render.tables import engine_names, front_rows
@@ -124,6 +125,7 @@ def _recommendation(outcome: Outcome) -> str:
         f"memory {s.memory_utilization[row]:.1%}",
     ]
     lines.append(_interval_line(outcome, row))
+    lines += evidence_lines(outcome.scenario, outcome.plans.take([row]), int(outcome.coverage[row]))
     lines += _draws_lines(outcome)
     lines += _sure_lines(outcome)
     if s.costs:
@@ -225,9 +227,7 @@ def _baseline_line(baseline: Baseline) -> str:
 
 
 def _ledger(outcome: Outcome) -> str:
-    text = (
-        f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {int(outcome.scores.feasible.sum()):,} feasible"
-    )
+    text = f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {outcome.counted.feasible:,} feasible"
     if outcome.study is not None:
         text += f"; {outcome.config.strategy.sampler}: {outcome.study.trials:,} trials"
         if outcome.study.hypervolume_share is not None:

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
         from search.optimizer.recommend import nearest
         from search.optimizer.run import run
 
-        outcome = run(_config(saved.of(engine)))
+        outcome = run(_config(saved.of(engine)), whole=True)
         # A run without a feasible plan recommends none: the plan that comes nearest is what people ask about.
         plan, name = named or (outcome.plans.take(nearest(outcome.plans, outcome.scores)[:1]), "nearest")
         print_verdict(outcome, explain(outcome, plan, name), beside)
