@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
 from typing import Literal
 
 import numpy as np
@@ -35,10 +37,11 @@ def simulate(
         place[index], arrived[index] = number, at
         seconds = request_s(prompts[index])
         taken = tuple(blocks[index])
-        return replicas[number].push(at + seconds, index, prompts[index], answers[index], cached[index], taken)
+        leaves = at + requests.patience_s
+        return replicas[number].push(at + seconds, index, prompts[index], answers[index], cached[index], taken, leaves)
 
     if in_flight is not None:
-        _closed(replicas, size, push, in_flight)
+        _closed(replicas, size, push, lambda index: request_s(prompts[index]), in_flight)
     else:
         for index, at in enumerate(requests.arrival_s.tolist()):
             number = index % len(replicas)
@@ -59,20 +62,32 @@ def _drain(through: Iterator[tuple[int, float]]) -> None:
         pass
 
 
-def _closed(replicas: list[Replica], size: int, push: Callable[[int, int, float], bool], in_flight: int) -> None:
-    """Each replica is a loop of its own; they take requests from one list in the order of their clocks."""
+def _closed(
+    replicas: list[Replica], size: int, push: Callable[[int, int, float], bool], wait_s: Callable[[int], float],
+    in_flight: int,
+) -> None:  # fmt: skip
+    """Each replica is a loop of its own; they take requests from one list in the order of their clocks. Whoever follows
+    one that is through is on its way for ``wait_s(index)`` seconds while passes go on."""
     queue = iter(range(size))
+    due: list[list[tuple[float, int]]] = [[] for _ in replicas]  # heaps: when the host is done with it, the request
+
+    def follow(number: int, at: float) -> None:
+        index = next(queue, None)
+        if index is not None:
+            heappush(due[number], (at + wait_s(index), index))
+
     for _ in range(in_flight):
         for number in range(len(replicas)):
-            for index in queue:
-                if push(index, number, 0.0):
-                    break
-    while any(replica.load for replica in replicas):
-        number = min((r for r in range(len(replicas)) if replicas[r].load), key=lambda r: replicas[r].clock)
-        for _, at in replicas[number].advance(float(np.nextafter(replicas[number].clock, np.inf))):
-            for index in queue:
-                if push(index, number, at):
-                    break
+            follow(number, 0.0)
+    while busy := [r for r in range(len(replicas)) if replicas[r].load or due[r]]:
+        number = min(busy, key=lambda r: replicas[r].clock)
+        replica = replicas[number]
+        while due[number] and (due[number][0][0] <= replica.clock or not replica.load):
+            at, index = heappop(due[number])
+            if not push(index, number, at - wait_s(index)):
+                follow(number, at)
+        for _, at in replica.run(due[number][0][0] if due[number] else math.inf):
+            follow(number, at)
 
 
 def _served(replicas: list[Replica], arrived: np.ndarray, place: np.ndarray) -> Served:

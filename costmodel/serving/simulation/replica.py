@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -49,32 +50,44 @@ class Replica:
         self.hits: dict[int, int] = {}
         self.preempted: dict[int, int] = {}
         self.history = History()
+        self.leaving: deque[tuple[float, Group, Ticket]] = deque()  # clients that will give up, the next one first
 
     @property
     def load(self) -> int:
         """Requests inside and waiting."""
         return sum(group.load for group in self.groups)
 
-    def push(self, at: float, index: int, prompt: int, answer: int, hit: int, blocks: tuple[int, ...]) -> bool:
-        """A request arrives at ``at`` seconds, not before those that came already; False if it can never be served. It
-        falls into the pass that runs and misses those that are scheduled already."""
+    def push(
+        self, at: float, index: int, prompt: int, answer: int, hit: int, blocks: tuple[int, ...],
+        leaves: float = math.inf,
+    ) -> bool:  # fmt: skip
+        """A request arrives at ``at`` seconds, not before those that came already, and its client ``leaves``, not
+        before theirs; False if it can never be served. It falls into the pass that runs and misses those that are
+        scheduled already."""
         if prompt + answer + self.of.block_tokens > self.of.cache_tokens:
             return False
         idle = not self.load
         self.clock = max(self.clock, at) if idle else self.clock
         ready = self.passes if idle else self.passes + self.of.steps_ahead
         group = min(self.groups, key=lambda g: g.load)
-        group.waiting.append(Ticket(index, prompt, answer, hit, blocks, ready))
+        ticket = Ticket(index, prompt, answer, hit, blocks, ready)
+        group.waiting.append(ticket)
+        if leaves < math.inf:
+            self.leaving.append((leaves, group, ticket))
         return True
 
     def advance(self, until: float) -> Iterator[tuple[int, float]]:
         """Run passes until one ends at ``until`` or later, or nothing is left; yields requests that are through, with
         the time of their last token, as they leave."""
         while self.clock < until and self.load:
-            yield from self._run(until)
+            yield from self.run(until)
 
-    def _run(self, until: float) -> list[tuple[int, float]]:
-        """One pass with prompts, or as many as nothing happens in."""
+    def run(self, until: float) -> list[tuple[int, float]]:
+        """One pass with prompts, or as many as nothing happens in, up to the first that ends at ``until`` or later;
+        requests that are through, and when."""
+        gone = self._drop()
+        if not self.load:
+            return gone
         for group in self.groups:
             while group.room() < 1:
                 ticket = group.preempt(self.passes)
@@ -105,7 +118,17 @@ class Replica:
             taken = max(group.taken for group in self.groups) / self.of.cache_tokens
             running = sum(group.running for group in self.groups)
             self.history.note(self.clock, running, self.load - running, taken)
-        return through
+        return gone + through
+
+    def _drop(self) -> list[tuple[int, float]]:
+        """Requests whose clients have given up by now."""
+        gone = []
+        while self.leaving and (self.leaving[0][0] <= self.clock or not self.leaving[0][2].left):
+            _, group, ticket = self.leaving.popleft()
+            if ticket.left:
+                group.drop(ticket)
+                gone.append((ticket.index, self.clock))
+        return gone
 
     def _skip(self) -> None:
         """Nobody is left to wait for: the passes that were scheduled ahead are empty."""
@@ -136,7 +159,7 @@ class Replica:
         if most == 1:
             return 1, first
         slope = (self._seconds(self._decoding(most)) - first) / most
-        wanted = until - self.clock
+        wanted = min(until, self.leaving[0][0] if self.leaving else until) - self.clock
         if wanted < most * first + slope * most * (most - 1) / 2.0:
             # The least number of passes that take so long: first n + slope n (n - 1) / 2 >= wanted.
             half = first - slope / 2.0

@@ -209,6 +209,17 @@ class Group:
             return NEVER
         return int((self.of.cache_tokens - self.taken) // self.decoding)
 
+    def drop(self, ticket: Ticket) -> None:
+        """Its client gave up: wherever it is, it is no longer."""
+        if ticket in self.inside:
+            self._out(ticket)
+        elif ticket in self.prefilling:
+            self.prefilling.remove(ticket)
+            self._free(ticket, 0)
+        else:
+            self.waiting.remove(ticket)
+        ticket.left = 0
+
     def preempt(self, step: int) -> Ticket:
         """The last to come goes back to the head of the queue; what it had is computed again (vLLM's default)."""
         ticket = next(reversed(self.inside))
