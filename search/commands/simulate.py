@@ -92,8 +92,6 @@ def _scenario(run: SavedRun, plan: Plans) -> Scenario:
     rule = broken["layout"] or (broken[engines[0]] if all(broken[engine] for engine in engines) else None)
     if rule:
         raise InputError(f"--plan: rule {rule} keeps it out")
-    if int(plan.pp[0]) > 1:
-        raise InputError(f"--plan: pp {int(plan.pp[0])} is not simulated; give a plan of one pipeline stage")
     return scenario
 
 

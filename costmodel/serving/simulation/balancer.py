@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Literal
 
@@ -47,19 +47,14 @@ def simulate(
             number = index % len(replicas)
             if policy == "least_loaded":
                 for replica in replicas:
-                    _drain(replica.advance(at))
+                    replica.advance(at)
                 number = min(range(len(replicas)), key=lambda r: replicas[r].load)
             else:
-                _drain(replicas[number].advance(at + request_s(prompts[index])))
+                replicas[number].advance(at + request_s(prompts[index]))
             push(index, number, at)
         for replica in replicas:
-            _drain(replica.advance(float("inf")))
+            replica.advance(math.inf)
     return _served(replicas, arrived, place)
-
-
-def _drain(through: Iterator[tuple[int, float]]) -> None:
-    for _ in through:
-        pass
 
 
 def _closed(
