@@ -60,7 +60,7 @@ def test_several_seats_are_as_many_servers(busy: float, seats: int) -> None:
     """But for the rest of the running pass, half of one in the mean; in the long run Erlang's C formula (Kleinrock, eq.
     3.40): with exponential answers the wait is C s / (c (1 - rho))."""
     rng = np.random.default_rng(2)
-    answers = np.maximum(rng.exponential(400, 20_000).round().astype(int), 1)
+    answers = np.maximum(rng.exponential(400, 40_000).round().astype(int), 1)
     service = answers.mean() * PASS_S
     at = np.cumsum(rng.exponential(service / (seats * busy), len(answers)))
     found = serve(at, answers, seats)
