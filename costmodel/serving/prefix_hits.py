@@ -20,8 +20,8 @@ from costmodel.serving.simulation.requests import Requests
 
 @dataclass(frozen=True, eq=False)
 class HitCurve:
-    """``blocks``: sizes of cache in blocks of ``block_tokens``, ascending, from which on a further block of some prompt is
-    found; ``found_tokens`` up to each of them; ``prompt_tokens`` in all. Shape (found blocks,)."""
+    """``blocks``: sizes of cache, ascending, in blocks of ``block_tokens``, at each of which one more block is found of
+    some prompt; ``found_tokens`` up to each of them; ``prompt_tokens`` in all. Shape (found blocks,)."""
 
     blocks: IntArray
     found_tokens: Array

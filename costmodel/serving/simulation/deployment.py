@@ -54,10 +54,16 @@ def request_seconds(engine: Engine, prompt_tokens: float) -> float:
 
 
 def serve(
-    scenario: Scenario, plan: Plans, requests: Requests, policy: Policy = "round_robin", *, closed: bool = False
+    scenario: Scenario,
+    plan: Plans,
+    requests: Requests,
+    policy: Policy = "round_robin",
+    *,
+    closed: bool = False,
+    in_flight: int | None = None,
 ) -> Served:
-    """Serve ``requests`` with one plan. ``closed``: ``batch`` requests of each replica are inside at a time, whatever
-    their arrival times."""
+    """Serve ``requests`` with one plan. ``closed``: ``batch`` requests of each replica are inside at a time, or
+    ``in_flight``, whatever their arrival times; beyond ``batch`` they wait."""
     scheduler = scheduler_of(scenario, plan)
     longest = int(np.max(requests.prompt_tokens + requests.answer_tokens, initial=1))
     table = StepTable.of(scenario, plan, scheduler.seats, longest)
@@ -74,4 +80,4 @@ def serve(
 
     replicas = [replica() for _ in range(int(plan.dp[0]))]
     way_s = partial(request_seconds, scenario.engine)
-    return simulate(replicas, requests, way_s, policy, int(plan.batch[0]) if closed else None)
+    return simulate(replicas, requests, way_s, policy, int(plan.batch[0]) if closed else in_flight)
