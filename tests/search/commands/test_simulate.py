@@ -83,6 +83,11 @@ def test_prefixes_are_found_again(run_folder: Path, tmp_path: Path, capsys: pyte
     assert found["prefix_hit"] == pytest.approx(19 * 512 / (20 * 1100))
 
 
+def histogram(edges: str, shares: str) -> list[str]:
+    prompt = "workload.lengths.prompt"
+    return ["workload.lengths.kind=histogram", f"{prompt}.edges={edges}", f"{prompt}.shares={shares}"]
+
+
 BAD = {
     "workload.requests_per_s: nan is not allowed": ["workload.arrivals.kind=poisson"],
     "workload.requests_per_s: 3 does not go with arrivals 'closed'": ["workload.requests_per_s=3"],
@@ -91,6 +96,10 @@ BAD = {
     "workload.arrivals.kind: 'replay' needs": ["workload.arrivals.kind=replay"],
     "workload.lengths.prompt.spread: 0 is not allowed": ["workload.lengths.kind=lognormal"],
     "workload.lengths.prompt.high: null is not allowed": ["workload.lengths.kind=uniform"],
+    "workload.lengths.prompt.edges: 0 with 0 shares are not allowed": ["workload.lengths.kind=histogram"],
+    "workload.lengths.prompt.shares: 0.7 in all is not allowed": histogram("[1,9,99]", "[0.5,0.2]"),
+    "workload.lengths.prompt.edges: [1, 9, 3] is not allowed": histogram("[1,9,3]", "[0.5,0.5]"),
+    "is not the mean of workload.lengths.prompt; give 50": histogram("[1,100]", "[1.0]"),
     "workload.ils: unknown key": ["workload.ils=3"],
     "'model=x' is not allowed": ["model=x"],
     "--requests: 0 is not allowed": ["--requests", "0"],

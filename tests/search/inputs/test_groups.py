@@ -78,4 +78,4 @@ def test_every_file_of_a_group_reads(group):
         try:
             read_scenario(config, read_model(config.model).architecture)
         except ValueError as error:  # a part without a link needs a cluster that states its speed
-            assert "own link" in str(error)
+            assert "own link" in str(error) or "is simulated, not searched" in str(error)
