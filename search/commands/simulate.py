@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -51,6 +52,11 @@ def main(argv: list[str]) -> int:
         scenario = _scenario(run, plan)
         requests = traffic.requests(options.requests, options.seed)
         served = serve(scenario, plan, requests, options.balancer, closed=traffic.process == "closed")
+        if not np.isfinite(served.e2e_s).any():
+            longest = int((requests.prompt_tokens + requests.answer_tokens).min())
+            raise InputError(
+                f"workload: none of {len(requests)} requests can be served; the shortest has {longest} tokens"
+            )
         found = simulation.summary(requests, served)
         if options.json:
             print(json.dumps(found, indent=2))

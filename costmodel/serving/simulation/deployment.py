@@ -15,7 +15,7 @@ from costmodel.serving.simulation.balancer import Policy, simulate
 from costmodel.serving.simulation.pipeline import Pipeline
 from costmodel.serving.simulation.replica import Replica
 from costmodel.serving.simulation.requests import Requests, Served
-from costmodel.serving.simulation.scheduler import Scheduler
+from costmodel.serving.simulation.scheduler import NEVER, Scheduler
 from costmodel.serving.step_table import StepTable, slowest_stages
 from costmodel.stages import Stages
 
@@ -44,6 +44,7 @@ def scheduler_of(scenario: Scenario, plan: Plans) -> Scheduler:
         mixed=engine.name not in PROMPTS_APART,
         reserves=engine.output_reserved >= 1.0,
         steps_ahead=round(engine.steps_ahead),
+        longest=scenario.model.max_position or NEVER,
     )
 
 

@@ -67,7 +67,7 @@ class Replica:
         """A request arrives at ``at`` seconds, not before those that came already, and its client ``leaves``, not
         before theirs; False if it can never be served. It falls into the pass that runs and misses those that are
         scheduled already."""
-        if prompt + answer + self.of.block_tokens > self.of.cache_tokens:
+        if prompt + answer > self.of.longest or prompt + answer + self.of.block_tokens > self.of.cache_tokens:
             return False
         idle = not self.load
         self.clock = max(self.clock, at) if idle else self.clock

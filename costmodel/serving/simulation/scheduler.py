@@ -21,7 +21,7 @@ class Scheduler:
     have a pass of their own, and decodes wait (SGLang without ``--enable-mixed-chunk``,
     sglang/srt/managers/scheduler.py get_next_batch_to_run, 0.5.23). ``reserves``: an answer's cache is taken when its
     request is admitted, so nobody is ever preempted; else blocks are taken as tokens come. ``steps_ahead`` passes are
-    scheduled while one runs."""
+    scheduled while one runs. A request of more than ``longest`` tokens, prompt and answer, is refused."""
 
     seats: int
     cache_tokens: int
@@ -30,6 +30,7 @@ class Scheduler:
     mixed: bool = True
     reserves: bool = False
     steps_ahead: int = 0
+    longest: int = 1 << 60
 
 
 class Pass(NamedTuple):

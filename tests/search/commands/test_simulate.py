@@ -120,3 +120,18 @@ def test_bad_input_is_one_line(said: str, run_folder: Path, capsys: pytest.Captu
 def test_the_search_says_that_it_does_not_model_traffic(capsys: pytest.CaptureFixture[str]) -> None:
     assert servefront(["model=qwen3_8b", "workload.arrivals.kind=poisson", "workload.requests_per_s=3"]) == 2
     assert "is simulated, not searched" in capsys.readouterr().err
+
+
+def test_prompts_beyond_the_context_are_refused(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the server does: one by one, and where that is all of them there is nothing to simulate."""
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "arrival_s,prompt_tokens,answer_tokens\n" + "".join(f"{i},{100_000 if i % 2 else 500},20\n" for i in range(20))
+    )
+    words = ["workload.arrivals.kind=replay", "workload.lengths.kind=trace", f"workload.lengths.trace={path}"]
+    assert figures(capsys, str(run_folder), *words)["never_served"] == 10
+    path.write_text("arrival_s,prompt_tokens,answer_tokens\n0,100000,20\n")
+    assert servefront(["simulate", str(run_folder), *words]) == 2
+    assert "none of 1 requests can be served; the shortest has 100020 tokens" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,23 @@ def test_a_folder_another_suffix_and_damaged_gzip(tmp_path: Path) -> None:
     for name in ("x.csv", "x.csv.gz", "x.txt", "none.csv"):
         with pytest.raises(InputError, match=r"x\.|none"):
             read_trace(tmp_path / name, 10)
+
+
+def test_many_requests_take_little_memory(tmp_path: Path) -> None:
+    """No more than asked is read, and 24 bytes a request are kept while it is."""
+    path = tmp_path / "long.csv"
+    with path.open("w") as file:
+        file.write(HEAD)
+        for i in range(300_000):
+            file.write(f"{i},10,2\n")
+    tracemalloc.start()
+    assert len(read_trace(path, 100_000)) == 100_000
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100 * 100_000
+
+
+def test_hashes_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.inputs.traces.MOST_BLOCKS", 2)
+    with pytest.raises(InputError, match="request 2: more than 2 hash_ids in all; give fewer --requests"):
+        read_trace(write(tmp_path / "m.jsonl", "\n".join(map(json.dumps, MOONCAKE))), 10)
