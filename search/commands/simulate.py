@@ -53,9 +53,9 @@ def main(argv: list[str]) -> int:
         requests = traffic.requests(options.requests, options.seed)
         served = serve(scenario, plan, requests, options.balancer, closed=traffic.process == "closed")
         if not np.isfinite(served.e2e_s).any():
-            longest = int((requests.prompt_tokens + requests.answer_tokens).min())
+            shortest = int((requests.prompt_tokens + requests.answer_tokens).min())
             raise InputError(
-                f"workload: none of {len(requests)} requests can be served; the shortest has {longest} tokens"
+                f"workload: none of {len(requests)} requests can be served; the shortest has {shortest} tokens"
             )
         found = simulation.summary(requests, served)
         if options.json:

@@ -120,8 +120,8 @@ def _histogram(key: str, mean_key: str, mean: int, config: LengthConfig) -> Leng
     edges, shares = tuple(config.edges), tuple(config.shares)
     if not 1 <= len(shares) <= MOST_BINS or len(edges) != len(shares) + 1:
         raise InputError(
-            f"{key}.edges: {len(edges)} with {len(shares)} shares are not allowed; give 1 to {MOST_BINS} shares and one "
-            "edge more"
+            f"{key}.edges: {len(edges)} with {len(shares)} shares are not allowed; give 1 to {MOST_BINS} shares and "
+            "one edge more"
         )
     for edge in edges:
         number(f"{key}.edges", edge, 1, MOST_TOKENS, open_low=False)
