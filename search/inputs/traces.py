@@ -125,7 +125,8 @@ def _object(where: str, line: str) -> Mapping[str, Any]:
         raise InputError(f"{where}: is no JSON object of one line") from None
     if not isinstance(found, dict):
         raise InputError(f"{where}: is no JSON object of one line")
-    return found
+    inner = found.get("data")  # ServeGen's requests: construct.Request
+    return inner | found if isinstance(inner, dict) else found
 
 
 def _value(where: str, row: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
