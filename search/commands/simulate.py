@@ -9,6 +9,7 @@ import argparse
 import json
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from costmodel.serving.simulation.requests import Requests, Served
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
+from search.base.progress import track
 from search.base.whole_file import put_text
 from search.inputs.config import read_model, read_scenario
 from search.inputs.saved_run import SavedRun, named_plan, read_run
@@ -51,7 +53,8 @@ def main(argv: list[str]) -> int:
         plan, name = named_plan(run, options.plan)
         scenario = _scenario(run, plan)
         requests = traffic.requests(options.requests, options.seed)
-        served = serve(scenario, plan, requests, options.balancer, closed=traffic.process == "closed")
+        closed, watch = traffic.process == "closed", partial(track, label="simulating")
+        served = serve(scenario, plan, requests, options.balancer, closed=closed, watch=watch)
         if not np.isfinite(served.e2e_s).any():
             shortest = int((requests.prompt_tokens + requests.answer_tokens).min())
             raise InputError(

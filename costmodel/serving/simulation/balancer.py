@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from costmodel.serving.simulation.replica import Replica
 from costmodel.serving.simulation.requests import Requests, Served
 
+Watch = Callable[[Sequence[int]], Iterable[int]]  # passes requests on as they are sent, and may show how many
 Policy = Literal["round_robin", "least_loaded"]
 
 
@@ -21,6 +22,7 @@ def simulate(
     request_s: Callable[[int], float],
     policy: Policy = "round_robin",
     in_flight: int | None = None,
+    watch: Watch = iter,
 ) -> Served:
     """Serve ``requests``; ``request_s(prompt tokens)`` is the host's work before a request is scheduled.
 
@@ -41,9 +43,11 @@ def simulate(
         return replicas[number].push(at + seconds, index, prompts[index], answers[index], cached[index], taken, leaves)
 
     if in_flight is not None:
-        _closed(replicas, size, push, lambda index: request_s(prompts[index]), in_flight)
+        _closed(replicas, iter(watch(range(size))), push, lambda index: request_s(prompts[index]), in_flight)
     else:
-        for index, at in enumerate(requests.arrival_s.tolist()):
+        times = requests.arrival_s.tolist()
+        for index in watch(range(size)):
+            at = times[index]
             number = index % len(replicas)
             if policy == "least_loaded":
                 for replica in replicas:
@@ -58,12 +62,11 @@ def simulate(
 
 
 def _closed(
-    replicas: list[Replica], size: int, push: Callable[[int, int, float], bool], wait_s: Callable[[int], float],
-    in_flight: int,
+    replicas: list[Replica], queue: Iterator[int], push: Callable[[int, int, float], bool],
+    wait_s: Callable[[int], float], in_flight: int,
 ) -> None:  # fmt: skip
     """Each replica is a loop of its own; they take requests from one list in the order of their clocks. Whoever follows
     one that is through is on its way for ``wait_s(index)`` seconds while passes go on."""
-    queue = iter(range(size))
     due: list[list[tuple[float, int]]] = [[] for _ in replicas]  # heaps: when the host is done with it, the request
 
     def follow(number: int, at: float) -> None:

@@ -11,7 +11,7 @@ from costmodel.engine import Engine
 from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.serving.simulation.balancer import Policy, simulate
+from costmodel.serving.simulation.balancer import Policy, Watch, simulate
 from costmodel.serving.simulation.pipeline import Pipeline
 from costmodel.serving.simulation.replica import Replica
 from costmodel.serving.simulation.requests import Requests, Served
@@ -62,6 +62,7 @@ def serve(
     *,
     closed: bool = False,
     in_flight: int | None = None,
+    watch: Watch = iter,
 ) -> Served:
     """Serve ``requests`` with one plan. ``closed``: ``batch`` requests of each replica are inside at a time, or
     ``in_flight``, whatever their arrival times; beyond ``batch`` they wait."""
@@ -81,4 +82,4 @@ def serve(
 
     replicas = [replica() for _ in range(int(plan.dp[0]))]
     way_s = partial(request_seconds, scenario.engine)
-    return simulate(replicas, requests, way_s, policy, int(plan.batch[0]) if closed else in_flight)
+    return simulate(replicas, requests, way_s, policy, int(plan.batch[0]) if closed else in_flight, watch)
