@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,16 @@ class Requests:
 
     def __len__(self) -> int:
         return len(self.arrival_s)
+
+
+def first_of(requests: Requests, size: int) -> Requests:
+    """The first ``size`` of them."""
+    cached = None if requests.cached_tokens is None else requests.cached_tokens[:size]
+    blocks = None if requests.blocks is None else requests.blocks[:size]
+    return replace(
+        requests, arrival_s=requests.arrival_s[:size], prompt_tokens=requests.prompt_tokens[:size],
+        answer_tokens=requests.answer_tokens[:size], cached_tokens=cached, blocks=blocks,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from search.cli import main as servefront
+from search.render import knee
+from search.render.simulation import STATISTICS
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def test_a_higher_rate_is_never_faster(run_folder: Path, capsys: pytest.CaptureF
 
 
 def test_what_is_written(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [str(run_folder), *POISSON, "--requests", "50", "--out", str(tmp_path / "s")]
+    words = [str(run_folder), *POISSON, "--requests", "50", "--knee", "3", "--out", str(tmp_path / "s")]
     assert servefront(["simulate", *words]) == 0
     assert "| TTFT |" in capsys.readouterr().out
     with (tmp_path / "s" / "requests.csv").open() as file:
@@ -69,6 +71,20 @@ def test_what_is_written(run_folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert all(float(row["e2e_s"]) > float(row["ttft_s"]) > 0 for row in rows)
     assert json.loads((tmp_path / "s" / "simulation.json").read_text())["requests"] == 50
     assert (tmp_path / "s" / "simulation.svg").read_text().startswith("<svg")
+    with (tmp_path / "s" / "knee.csv").open() as file:
+        knee = list(csv.DictReader(file))
+    rates = [float(row["requests_per_s"]) for row in knee]
+    assert len(knee) == 4 and rates == sorted(rates)
+    assert float(knee[-1]["ttft_s_p99"]) > float(knee[0]["ttft_s_p50"]) > 0
+    svg = (tmp_path / "s" / "knee.svg").read_text()
+    assert svg.startswith("<svg") and "wanted: " in svg and "limit" not in svg
+
+
+def test_the_knee_shows_the_limits() -> None:
+    figures = {f: dict.fromkeys(STATISTICS, 0.1) for f in ("ttft_s", "tpot_s", "e2e_s")}
+    worse = {f: dict.fromkeys(STATISTICS, float("inf")) for f in figures}
+    svg = knee.picture([knee.Point(1.0, figures), knee.Point(2.0, worse)], "t", None, {"ttft_s": (2.0, "p99")})
+    assert "limit on p99: 2 s" in svg and "wanted" not in svg and "inf" not in svg and "nan" not in svg
 
 
 def test_prefixes_are_found_again(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
