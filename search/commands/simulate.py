@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
                 kept = {"ttft_s": (limits.ttft_s, limits.ttft_statistic), "tpot_s": (limits.tpot_s, "mean")}
                 told = {figure: (value, name) for figure, (value, name) in kept.items() if value is not None}
                 put_text(options.out / "knee.csv", knee.csv_text(points))
-                put_text(options.out / "knee.svg", knee.picture(points, title, _rate(requests), told))
+                put_text(options.out / "knee.svg", knee.picture(points, title, traffic.rate or _rate(requests), told))
             print(f"Written to {plain(shlex.quote(str(options.out)))}")
     except (InputError, OSError) as error:
         from search.commands.search import fail, system_line
