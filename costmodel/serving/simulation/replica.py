@@ -69,7 +69,7 @@ class Replica:
         scheduled already."""
         if prompt + answer > self.of.longest or prompt + answer + self.of.block_tokens > self.of.cache_tokens:
             return False
-        idle = not any([pool.running for pool in self.pools])  # those that came in one last pass start together
+        idle = not any(pool.running for pool in self.pools)  # those that came in one last pass start together
         self.clock = max(self.clock, at) if idle else self.clock
         ready = self.passes if idle else self.passes + self.of.steps_ahead
         group = self.groups[0] if len(self.groups) == 1 else min(self.groups, key=lambda g: g.load)
