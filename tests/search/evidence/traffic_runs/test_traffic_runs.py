@@ -146,7 +146,7 @@ def test_the_open_runs_are_all_predicted(tmp_path: Path) -> None:
     assert not [p.skipped for p in predictions if p.skipped] and len(predictions) == 5
     write_predictions(predictions, "file", tmp_path / "out.csv")
     for p in predictions:
-        limits = {"ttft_s_mean": 0.20, "ttft_s_p99": 0.30, "e2e_s_mean": 0.16, "e2e_s_p99": 0.16}
+        limits = {"ttft_s_mean": 0.33, "ttft_s_p99": 0.30, "e2e_s_mean": 0.16, "e2e_s_p99": 0.16}
         for name, limit in limits.items():
             assert p.simulated[name] == pytest.approx(p.run.measured[name], rel=limit), (p.run.name, name)
     assert len(steady(predictions)) == 3
