@@ -67,7 +67,7 @@ def test_prompts_of_groups_come_again_and_are_found(tmp_path: Path) -> None:
     assert blocks[0][:6] == blocks[3][:6] != blocks[1][:6] and blocks[0][6] != blocks[3][6], "96 tokens are a group's"
     assert run.measured["tpot_s_mean"] == pytest.approx(2.0 / 249)
     again, never = predict([run, *read_runs(write(tmp_path / "t.csv", STAGE), 0)])
-    assert again.simulated["ttft_s_median"] < 0.8 * never.simulated["ttft_s_median"]
+    assert again.simulated["ttft_s_median"] < 0.9 * never.simulated["ttft_s_median"]
     assert again.analytic["ttft_s_mean"] < 0.9 * never.analytic["ttft_s_mean"]
 
 
