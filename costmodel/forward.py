@@ -135,10 +135,12 @@ def collective_seconds(op: Collective, step: Step, scenario: Scenario) -> tuple[
     """Seconds of a message, and 1 where the norm after it is done in them, else 0."""
     engine, cluster, gpus = scenario.engine, scenario.cluster, step.layout.gpus
     message = op.message(step)
-    seconds = message_seconds(message, cluster, gpus, kernel_of(engine, cluster), engine.one_pass_tokens)
+    seconds = message_seconds(
+        message, cluster, gpus, kernel_of(engine, cluster), engine.one_pass_tokens, step.layout.runs
+    )
     if not (op.before_norm and does_norms(engine, cluster, scenario.model.has_experts)):
         return seconds, 0.0
-    with_norm = with_norm_s(message, cluster, gpus, engine.one_pass_tokens)
+    with_norm = with_norm_s(message, cluster, gpus, engine.one_pass_tokens, step.layout.runs)
     normed = with_norm <= seconds
     return np.where(normed, with_norm, seconds), normed
 
@@ -158,7 +160,9 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     (vLLM 0.33 sends 1/tp from each tp rank and gathers inside the stage, which is a neighbour's link and faster)."""
     layout = step.layout
     rows = step.tokens * (scenario.model.hidden * ACTIVATION_BYTES / layout.tp)
-    return message_seconds(Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus)
+    return message_seconds(
+        Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus, runs=layout.runs
+    )
 
 
 def host_seconds(engine: Engine, step: Step) -> Any:

@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from costmodel.plans import AXES, Plans
 from search.base.errors import InputError
-from search.base.escape import literal
 from search.inputs.bounded_file import read_bounded
+from search.inputs.catalog_yaml import text_of
 from search.inputs.checks import shown
 from search.inputs.models import ConfigError, load_config_json
 from search.inputs.models.load import compacted
@@ -57,7 +57,7 @@ def config_text(config: Config) -> str:
             model = replace(model, published=compacted(load_config_json(model.config)), config=None)
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
-    return OmegaConf.to_yaml(OmegaConf.create(literal(asdict(replace(config, model=model)))))
+    return text_of(asdict(replace(config, model=model)))
 
 
 def read_run(folder: Path) -> SavedRun:

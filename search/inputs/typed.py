@@ -6,10 +6,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from search.base.errors import InputError
-from search.base.escape import literal
 from search.inputs import own_cluster
 from search.inputs.kinds import check_kinds
 from search.inputs.plan_reader import read_baselines
+from search.inputs.records import record
 from search.inputs.schema import Config
 
 own_cluster.register()  # before Hydra composes anything
@@ -21,9 +21,7 @@ def typed(config: DictConfig) -> Config:
     try:
         container = OmegaConf.to_container(config, resolve=True)
         check_kinds(container, Config)
-        plain = OmegaConf.create(literal(container))
-        merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
-        result = OmegaConf.to_object(merged)
+        result = record(Config, container)
     except OmegaConfBaseException as error:
         raise InputError(explain(error)) from error
     assert isinstance(result, Config)

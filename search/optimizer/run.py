@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from costmodel.evaluate import evaluate
-from costmodel.plans import Plans
+from costmodel.memory.device import usable_bytes
+from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
@@ -25,21 +26,25 @@ from search.inputs.own_cluster import foreign
 from search.inputs.run_name import check_name
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
-from search.optimizer.baselines import score_baselines
+from search.optimizer.baselines import Baseline, score_baselines
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
 from search.optimizer.legal import Legal, legal_plans
-from search.optimizer.outcome import Outcome, StudyReport
+from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.rules.registry import general_rules
 from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
+from search.optimizer.sensitivity.records import Range
 from search.optimizer.sensitivity.study import sensitivity
+from search.optimizer.sensitivity.units import MEMORY_BYTES
 from search.optimizer.space import Space
+from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
 
 EXACT_CHUNK = 1 << 16
+HELD = 1_000_000  # scored plans that are held at once: some 270 MB
 MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
 
@@ -56,8 +61,9 @@ class Stopwatch:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def run(config: Config) -> Outcome:
-    """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None."""
+def run(config: Config, *, whole: bool = False) -> Outcome:
+    """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None.
+    ``whole``: every scored plan is held, however many there are."""
     watch = Stopwatch()
     with watch.stage("read"):
         check_name(config.name)
@@ -106,11 +112,17 @@ def run(config: Config) -> Outcome:
             f"strategy.exact_limit: {config.strategy.exact_limit} is below the {len(legal)} legal plans; "
             "raise it or choose another strategy"
         )
+    sure, tally, sample = config.objective.confidence, None, None
     with watch.stage("exact" if exact else "front"):
-        if exact:
+        if not exact:
+            plans, scores, engines = _seen(archive, legal)
+        elif len(legal) <= HELD or whole:
             plans, scores, engines = legal.plans, score_all(scenario, legal.plans), legal.engines
         else:
-            plans, scores, engines = _seen(archive, legal)
+            wanted = Wanted(scenario, objectives, policy, config.sensitivity.most_ranked, _most_bytes(scenario, ranges))
+            places, sample, tally = _streamed(wanted, legal, config, baselines)
+            plans, engines = legal.at(places), legal.engines[:, places]
+            scores = score_all(scenario, plans)
         costs = objectives.costs(plans, scores)
         front = pareto_front(costs, scores.feasible)
         if exact and archive is not None and report is not None and len(front):
@@ -118,7 +130,6 @@ def run(config: Config) -> Outcome:
             share = hypervolume_share(objectives.costs(tried, found)[found.feasible], costs[front])
             report = StudyReport(report.study, report.trials, report.repeats, share)
         known = coverage_of(scenario, plans, scores)
-        sure = config.objective.confidence
         limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
         choice = recommend(plans, limited, policy, space.axes, known)
         if choice is not None:  # the plan that it was preferred to may dominate it
@@ -128,9 +139,32 @@ def run(config: Config) -> Outcome:
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario), *odd),
         space, legal, objectives, policy,
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
+        tally=tally, sample=sample,
     )  # fmt: skip
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))
+
+
+def _most_bytes(scenario: Scenario, ranges: Sequence[Range]) -> float:
+    """Bytes beyond which no plan fits: under the limit on memory or, where that is left out, in the accelerator's; not
+    with the memory that the sensitivity adds, nor with the shortest requests that it looks at, whose cache is as many
+    times smaller at most (blocks, and a token of rounding, are the rest)."""
+    room = max(scenario.accelerator.memory_bytes, usable_bytes(scenario.accelerator))
+    shortest = min((r.low for r in ranges if r.name in ("isl", "osl")), default=1.0)
+    return 1.05 * (room + MEMORY_BYTES) / shortest
+
+
+def _streamed(
+    wanted: Wanted, legal: Legal, config: Config, baselines: Sequence[Baseline]
+) -> tuple[IntArray, IntArray, Tally]:
+    """Places in ``legal`` of the plans that are held, rows of them that are a seeded sample of all, and the tally."""
+    places, tally = stream(wanted, legal)
+    rng = np.random.default_rng(config.strategy.seed)
+    most = max(config.output.max_candidates, config.report.max_points)
+    drawn = rng.choice(len(legal), size=min(most, len(legal)), replace=False)
+    own = [legal.places(baseline.plan) for baseline in baselines]
+    held = np.unique(np.concatenate([places, drawn, *own]))
+    return held, np.searchsorted(held, np.sort(drawn)), tally
 
 
 def score_all(scenario: Scenario, plans: Plans) -> Scores:

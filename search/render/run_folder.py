@@ -9,16 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from search import __version__
 from search.base.errors import InputError
 from search.base.whole_file import put, put_text, refuse_special
 from search.inputs.saved_run import CONFIG_FILE, config_text
+from search.optimizer.journal import export_study
 from search.optimizer.outcome import Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
-from search.optimizer.study import export_study
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document import render_plan
 from search.render.launch.write import launch_files
@@ -108,9 +106,8 @@ def _put_launch(folder: Path, files: dict[str, str]) -> None:
 def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any]:
     """``summary.json``. Each point of the space is counted once: legal or under the first rule that it breaks; each
     scored plan once: feasible or under the first limit that it misses."""
-    scores = outcome.scores
-    missed = scores.first_violated()
-    limits = {name: int(np.count_nonzero(missed == i)) for i, name in enumerate(scores.limits)}
+    counted = outcome.counted
+    limits = dict(zip(outcome.scores.limits, counted.missed, strict=True))
     study = outcome.study
     best = outcome.choice
     return {
@@ -121,12 +118,13 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "engine": outcome.scenario.engine.name,
         "space": outcome.space.size,
         "legal": len(outcome.legal),
-        "scored": len(scores),
-        "feasible": int(np.count_nonzero(missed < 0)),
+        "scored": counted.scored,
+        "feasible": counted.feasible,
         "front": len(outcome.front),
         "exact": outcome.exact,
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
+        **({"spared": {"memory_grows_with_batch": counted.spared}} if outcome.tally else {}),
         "candidates_written": candidates,
         "candidates_are_a_sample": sampled,
         "sampler": outcome.config.strategy.sampler,

@@ -88,14 +88,14 @@ def write_front(outcome: Outcome, path: Path) -> None:
 
 def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
     """All scored rows, or, beyond ``most``, the front, the baselines that are among them and a seeded sample of the
-    rest; and whether it is a sample."""
+    rest (of the sample that was drawn where not all are held); and whether it is a sample."""
     total = len(outcome.plans)
-    if total <= most:
+    if outcome.sample is None and total <= most:
         return np.arange(total), False
     kept = np.union1d(outcome.front, [row for b in outcome.baselines for row in rows_of(outcome.plans, b.plan)])
-    rest = np.setdiff1d(np.arange(total), kept)
+    rest = np.setdiff1d(np.arange(total) if outcome.sample is None else outcome.sample, kept)
     rng = np.random.default_rng(outcome.config.strategy.seed)
-    drawn = rng.choice(rest, size=max(most - len(kept), 0), replace=False)
+    drawn = rng.choice(rest, size=min(max(most - len(kept), 0), len(rest)), replace=False)
     return np.sort(np.concatenate([kept, drawn])).astype(np.int64), True
 
 
@@ -131,7 +131,13 @@ def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
 
 
 def _safe(column: list[Any]) -> list[Any]:
-    """A column is all text or all numbers, which stay as they are. Long columns hold few different texts."""
+    """A column is all text or all numbers. Long columns hold few different ones, each of which is written out once:
+    numbers as Python writes them."""
+    if column and isinstance(column[0], float):
+        bits, place = np.unique(np.array(column).view(np.int64), return_inverse=True)  # -0.0 is not 0.0
+        if 2 * len(bits) < len(column):
+            texts = [repr(value) for value in bits.view(np.float64).tolist()]
+            return [texts[i] for i in place.tolist()]
     if not column or not isinstance(column[0], str):
         return column
     cells = {text: csv_cell(text) for text in set(column)}

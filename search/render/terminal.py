@@ -209,9 +209,7 @@ def _baseline_line(baseline: Baseline) -> str:
 
 
 def _ledger(outcome: Outcome) -> str:
-    text = (
-        f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {int(outcome.scores.feasible.sum()):,} feasible"
-    )
+    text = f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {outcome.counted.feasible:,} feasible"
     if outcome.study is not None:
         text += f"; {outcome.config.strategy.sampler}: {outcome.study.trials:,} trials"
         if outcome.study.hypervolume_share is not None:

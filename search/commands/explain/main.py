@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
         from search.optimizer.recommend import nearest
         from search.optimizer.run import run
 
-        outcome = run(_config(saved))
+        outcome = run(_config(saved), whole=True)
         # A run without a feasible plan recommends none: the plan that comes nearest is what people ask about.
         plan, name = named or (outcome.plans.take(nearest(outcome.plans, outcome.scores)[:1]), "nearest")
         print_verdict(outcome, explain(outcome, plan, name))

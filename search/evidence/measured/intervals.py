@@ -26,6 +26,7 @@ from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, Scores
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 
 SITUATIONS = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline")
 # Rows of the table. A covered plan has that of its engine; its situation is called covered all the same.
@@ -58,9 +59,7 @@ class Intervals:
 @cache
 def load_intervals() -> Intervals:
     """``conf/intervals.yaml``."""
-    from omegaconf import OmegaConf
-
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "intervals.yaml"))
+    loaded: Any = data(conf_dir() / "intervals.yaml")
     bounds = {f: {c: tuple(loaded["factors"][f][c]) for c in KEYS} for f in FIGURES}
     for figure, table in bounds.items():
         for name, (low, high) in table.items():

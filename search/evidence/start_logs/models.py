@@ -9,8 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from costmodel.architecture import Architecture, LayerRun, Quantization
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mla import LatentAttention
@@ -19,6 +17,7 @@ from costmodel.blocks.residual import HyperConnections
 from costmodel.formats import BF16, FORMATS, WeightFormat
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 from search.inputs.models import ConfigError, load_config_json, read_architecture
 from search.inputs.models.catalog import find_model, load_entry, plain
 
@@ -76,7 +75,7 @@ def _shorter(short: str) -> list[str]:
 
 @cache
 def _listed() -> dict[str, dict[str, Any]]:
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "models_of_logs.yaml"))
+    loaded: Any = data(conf_dir() / "models_of_logs.yaml")
     return {plain(name): entry for name, entry in loaded["models"].items()}
 
 

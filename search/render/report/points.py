@@ -34,7 +34,7 @@ def point_values(outcome: Outcome) -> ReportValues:
     values |= {
         "points.front": len(outcome.front),
         "points.front_shown": len(front),
-        "points.scored": len(outcome.plans),
+        "points.scored": outcome.counted.scored,
         "points.shown": len(front) + len(cloud),
         "points.sampled": "yes" if sampled else "no",
         "points.seed": outcome.config.strategy.seed,
