@@ -16,6 +16,7 @@ import numpy as np
 from costmodel.all_reduce import CUSTOM, AllReduceKernel, passes_s
 from costmodel.cluster import Cluster, Tier
 from costmodel.layout import EACH, Runs
+from costmodel.library_reduce import library_all_reduce_s
 from costmodel.operations import Message
 
 # Passes over the data by kind: an all-reduce is a reduce-scatter and an all-gather.
@@ -43,6 +44,7 @@ def message_seconds(
       up, each rank sends and receives its bytes once, switch_latency_s + B / beta_0 (NCCL's NVLS). The fastest is
       taken, as engines do by size (vllm/csrc/custom_all_reduce.cuh, 0.33), but one pass for up to ``one_pass_tokens``
       rows (TensorRT-LLM thop/allreduceOp.cpp, 1.2: MIN_LATENCY with kOneShotMaxToken).
+      An all-reduce that leaves the node is the library's over all its ranks (``costmodel.library_reduce``).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
       Inside a node whose switch adds up, it, the all_gather and the reduce_scatter take ``OTHER_KERNELS``.
     - send: one hop to the next rank ``stride`` away.
@@ -75,6 +77,11 @@ def message_seconds(
             data = data / np.maximum(ways, 1.0)
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached
+    if message.kind == "all_reduce":
+        leaves = cluster.members(0, size, message.stride, gpus) < size
+        if np.any(leaves):
+            across = library_all_reduce_s(cluster, size, message.stride, message.bytes, gpus)
+            seconds = np.where(leaves, across, seconds)
     return np.where(message.bytes > 0, seconds, 0.0)
 
 

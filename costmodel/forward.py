@@ -165,10 +165,21 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     )
 
 
+# Share of the host's work for a sequence that goes over all that run, those of a pipeline's other micro-batches too:
+# the scheduler asks each whether it can go on (TensorRT-LLM's _executor_loop_pp, vLLM's loop over ``running``). Read
+# off 40 published rows of Llama-70B at a pp of 1 to 8 (docs/published.md).
+SCHEDULED = 0.3
+
+
 def host_seconds(engine: Engine, step: Step) -> Any:
     """What the host does between two passes: a pass and for each sequence in it."""
     sequences = step.samples - step.decodes * (step.verified - 1.0)
-    return engine.step_overhead_s + engine.sequence_overhead_s * sequences
+    return engine.step_overhead_s + engine.sequence_overhead_s * sequences * scheduled(step.layout.pp)
+
+
+def scheduled(pp: Any) -> Any:
+    """How many times as long the host takes for a sequence where ``pp`` micro-batches of as many circulate."""
+    return 1.0 + SCHEDULED * (pp - 1.0)
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

@@ -25,6 +25,7 @@ COMMANDS = {
     ),
     "document": ("search.commands.document", "the document of a run's recommended plan as a page or a PDF"),
     "simulate": ("search.commands.simulate", "send traffic to a plan of a run, request by request: percentiles"),
+    "evidence": ("search.commands.evidence", "measured runs near a plan, and how far off predictions were on them"),
     "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),
     "models": ("search.commands.catalogs", "list the catalog's models"),
     "hardware": ("search.commands.catalogs", "list the catalog's accelerators"),

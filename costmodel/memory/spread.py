@@ -34,8 +34,9 @@ def spread_bytes(scenario: Scenario, server: Server, weights: Any, needs: Workin
     total = usable_bytes(scenario.accelerator)
     loose = SPREAD_FOUR_BITS if scenario.model.quantization.default.bits <= 4 else SPREAD_WEIGHTS
     squares = (loose * weights) ** 2 + SPREAD_BYTES**2 + (SPREAD_SHARE * total) ** 2 + server.unsure_bytes**2
-    for name in ("activations", "encoder", "libraries", "graphs"):
+    for name in ("activations", "encoder", "libraries"):
         squares = squares + (SPREAD[name] * getattr(needs, name)) ** 2
+    squares = squares + (SPREAD["graphs"] * needs.graphs * scenario.engine.memory.graphs_counted) ** 2
     return np.sqrt(squares)
 
 

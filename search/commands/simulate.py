@@ -17,7 +17,6 @@ import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
@@ -30,11 +29,11 @@ from search.base.escape import plain
 from search.base.progress import track
 from search.base.whole_file import put_text
 from search.inputs.config import read_model, read_scenario
-from search.inputs.saved_run import SavedRun, named_plan, read_run
+from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
 from search.inputs.schema import WorkloadConfig
 from search.inputs.traffic import Traffic, in_closed_loop, read_traffic
 from search.inputs.typed import explain
-from search.optimizer.legal import why_not
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import facts_of
 from search.render import knee, simulation
 
@@ -57,6 +56,7 @@ def main(argv: list[str]) -> int:
         workload = _changed(run, options.changes)
         traffic = read_traffic(workload)
         plan, name = named_plan(run, options.plan)
+        run = run.of(named_engine(run, options.plan))
         scenario = _scenario(run, plan)
         requests = traffic.requests(options.requests, options.seed)
         closed, watch = traffic.process == "closed", partial(track, label="simulating")
@@ -71,7 +71,8 @@ def main(argv: list[str]) -> int:
         if options.json:
             print(json.dumps(found, indent=2))
         else:
-            print(plain(f"{name}: {_words(plan)}") + "\n\n" + simulation.text(found))
+            served_by = "" if scenario.engine.name == "any" else f" on {scenario.engine.name}"
+            print(plain(f"{name}: {_words(plan)}{served_by}") + "\n\n" + simulation.text(found))
         if options.out is not None:
             title = f"{scenario.model.name}: {_words(plan)}"
             _write(options.out, title, requests, served, found)
@@ -110,12 +111,20 @@ def _scenario(run: SavedRun, plan: Plans) -> Scenario:
     simulated."""
     config = replace(run.config, workload=in_closed_loop(run.config.workload))
     scenario = read_scenario(config, read_model(config.model).architecture)
+<<<<<<< HEAD
     facts = facts_of(scenario)
     broken = why_not(plan, facts)[0]
     engines = ENGINES if scenario.engine.name == "any" else (scenario.engine.name,)
     rule = broken["layout"] or (broken[engines[0]] if all(broken[engine] for engine in engines) else None)
     if rule:
         raise InputError(f"--plan: rule {rule} keeps it out")
+=======
+    broken = refused(plan, facts_of(scenario))[0].by(scenario.engine.name)
+    if broken:
+        raise InputError(f"--plan: rule {broken[0].name} keeps it out")
+    if int(plan.pp[0]) > 1:
+        raise InputError(f"--plan: pp {int(plan.pp[0])} is not simulated; give a plan of one pipeline stage")
+>>>>>>> main
     return scenario
 
 

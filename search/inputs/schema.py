@@ -64,6 +64,8 @@ class MemoryConfig(Derived):
 class EngineConfig(Derived):
     version: str = after("name", default="")
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    compare: list[str] = field(default_factory=list)  # of ``engine=compare``: the engines that are searched
+    engines: dict[str, EngineConfig] = field(default_factory=dict)  # their constants, by name
     sources: dict[str, str] = field(default_factory=dict)
 
 
@@ -177,6 +179,7 @@ class PlanConfig:
     name: str = MISSING
     layout: dict[str, int] = MISSING
     batch: int = MISSING
+    engine: str | None = None  # the engine that it is meant for; null: whichever
     claims: dict[str, float] = field(default_factory=dict)  # figure: claimed value, SI units as in pareto.csv
 
 

@@ -7,6 +7,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 
 from search.base.errors import InputError
 from search.inputs import own_cluster
+from search.inputs.compared import spread
 from search.inputs.kinds import check_kinds
 from search.inputs.plan_reader import read_baselines
 from search.inputs.records import record
@@ -20,6 +21,7 @@ def typed(config: DictConfig) -> Config:
     ``InputError``. Baselines that are paths are read here, so that what comes out stands alone."""
     try:
         container = OmegaConf.to_container(config, resolve=True)
+        spread(container)
         check_kinds(container, Config)
         result = record(Config, container)
     except OmegaConfBaseException as error:

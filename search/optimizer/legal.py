@@ -15,7 +15,7 @@ from costmodel.plans import IntArray, Plans
 from search.base.errors import InputError
 from search.optimizer.layouts import BUILT_BY, layouts
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.registry import engine_rules, general_rules
+from search.optimizer.rules.registry import engine_rules, engines_of, general_rules
 from search.optimizer.rules.rule import Rule
 from search.optimizer.space import ORDER, Space
 
@@ -89,7 +89,7 @@ def legal_plans(space: Space, facts: Facts, engine: str, most: int | None = None
 
     Layouts are built, not looked for (``search.optimizer.layouts``), and the rules that do not read the batch judge
     each once."""
-    wanted = ENGINES if engine == "any" else (engine,)
+    wanted = engines_of(engine)
     general, refused = _none(general_rules()), np.zeros(0, dtype=np.int64)
     pieces = [(np.zeros(0, dtype=np.int64), np.zeros((len(ENGINES), 0), dtype=bool))]
     found = 0

@@ -60,13 +60,28 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """One of the engines that were compared: its own ``outcome``, ``None`` where no plan is legal for it (``refused``
+    says why). ``gain``: its best plan's deciding column over the recommended one's, positive where it would be better;
+    ``apart``: its interval does not reach the recommended plan's prediction. ``None`` without a feasible plan."""
+
+    engine: str
+    outcome: Outcome | None
+    refused: str = ""
+    gain: float | None = None
+    apart: bool | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Everything that the documents are rendered from. ``plans`` and ``scores`` hold every plan that was scored (all
     legal ones when ``exact``), or, of more than are held at once (``tally`` counts them all), those that something may
     be asked about (``search.optimizer.stream``), ``sample`` of them drawn at random. ``engines`` which engine takes
     each, ``coverage`` how well measurements cover it (an index into ``search.evidence.measured.intervals.CLASSES``);
     ``front`` and ``choice`` are rows of them, the recommended plan always one of the front. ``warnings``: what is odd
-    about the input, one line each; they stand among the ``assumptions`` too."""
+    about the input, one line each; they stand among the ``assumptions`` too. Where engines were compared, ``compared``
+    holds all of them, this one too, in their order, and ``asked`` the configuration that compares; ``config`` is always
+    of one engine."""
 
     config: Config
     scenario: Scenario
@@ -89,8 +104,21 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     tally: Tally | None = None
     sample: IntArray | None = None
+    compared: tuple[Compared, ...] = ()
+    asked: Config | None = None
 
     @property
     def counted(self) -> Tally:
         """Every scored plan, held or not."""
         return self.tally or Tally.of(self.scores)
+
+    @property
+    def engine(self) -> str:
+        """Whose constants its plans are scored with."""
+        return self.scenario.engine.name
+
+    @property
+    def each(self) -> tuple[Outcome, ...]:
+        """The outcomes of all engines that were searched; this one alone where none were compared."""
+        found = tuple(c.outcome for c in self.compared if c.outcome is not None)
+        return found or (self,)

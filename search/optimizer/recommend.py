@@ -105,7 +105,7 @@ def recommend(
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
     ends = tuple(axis for axis, _, _ in axis_ends(plans.row(best), axes))
     runner_up = int(others[0]) if len(others) else None
-    apart = runner_up is None or not _overlap(best, runner_up, values, name, direction, coverage)
+    apart = runner_up is None or not overlap(best, runner_up, values, name, direction, coverage)
     passed_over = int(ranked[0]) if int(ranked[0]) != best else None
     return Choice(best, runner_up, apart, passed_over, tuple(relaxed), ends)
 
@@ -155,7 +155,7 @@ def _covered(ranked: IntArray, values: Array, name: str, direction: str, coverag
     return other if inside else best
 
 
-def _overlap(best: int, other: int, values: Array, name: str, direction: str, coverage: IntArray) -> bool:
+def overlap(best: int, other: int, values: Array, name: str, direction: str, coverage: IntArray) -> bool:
     low, high = _interval(other, values, name, coverage)
     return bool(high >= values[best] if direction == "max" else low <= values[best])
 

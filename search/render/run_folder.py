@@ -14,7 +14,7 @@ from search.base.errors import InputError
 from search.base.whole_file import put, put_text, refuse_special
 from search.inputs.saved_run import CONFIG_FILE, config_text
 from search.optimizer.journal import export_study
-from search.optimizer.outcome import Outcome
+from search.optimizer.outcome import Compared, Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
 from search.optimizer.sure import is_sure, kept_limits
@@ -27,6 +27,7 @@ from search.render.tornado import tornado
 SUMMARY = "summary.json"
 LAUNCH = "launch"
 STAGE = ".partial"  # holds a run until it is whole
+COMPARED = ("ttft_s", "tpot_s", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "kv_capacity_tokens")
 PACKAGES = ("numpy", "scipy", "optuna", "hydra-core", "moocore")
 
 
@@ -57,7 +58,7 @@ def refuse_taken(path: Path) -> None:
 
 
 def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
-    put_text(folder / CONFIG_FILE, config_text(outcome.config))
+    put_text(folder / CONFIG_FILE, config_text(outcome.asked or outcome.config))
     put(folder / "pareto.csv", lambda path: write_front(outcome, path))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
@@ -103,6 +104,24 @@ def _put_launch(folder: Path, files: dict[str, str]) -> None:
             (folder / name).chmod(0o755)
 
 
+def _compared(one: Compared) -> dict[str, Any]:
+    """An engine beside the recommended one's."""
+    found = one.outcome
+    if found is None:
+        return {"status": "no legal plan", "why": one.refused}
+    best = found.choice.recommended if found.choice else None
+    return {
+        "status": "no feasible plan" if best is None else "ok",
+        "legal": len(found.legal),
+        "feasible": found.counted.feasible,
+        "front": len(found.front),
+        "recommended": None if best is None else found.plans.row(best),
+        "gain": one.gain,
+        "apart": one.apart,
+        **({} if best is None else {name: float(getattr(found.scores, name)[best]) for name in COMPARED}),
+    }
+
+
 def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any]:
     """``summary.json``. Each point of the space is counted once: legal or under the first rule that it breaks; each
     scored plan once: feasible or under the first limit that it misses."""
@@ -115,13 +134,14 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "name": outcome.config.name,
         "model": outcome.scenario.model.name,
         "hardware": outcome.scenario.accelerator.name,
-        "engine": outcome.scenario.engine.name,
+        "engine": outcome.engine,
+        "compared": {c.engine: _compared(c) for c in outcome.compared},
         "space": outcome.space.size,
         "legal": len(outcome.legal),
         "scored": counted.scored,
         "feasible": counted.feasible,
         "front": len(outcome.front),
-        "exact": outcome.exact,
+        "exact": all(one.exact for one in outcome.each),
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
         **({"spared": {"memory_grows_with_batch": counted.spared}} if outcome.tally else {}),

@@ -13,8 +13,10 @@ import numpy as np
 
 from costmodel.engine import ENGINES
 from costmodel.plans import AXES, IntArray, Plans
+from costmodel.plans import concatenate as join_plans
 from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, FIGURES, PREDICTED, Scores
+from costmodel.scores import concatenate as join_scores
 from search.base.escape import csv_cell
 from search.evidence.measured.intervals import CLASSES, load_intervals
 from search.optimizer.outcome import Outcome
@@ -25,7 +27,7 @@ BOUNDS = ("_low", "_high")
 
 def header() -> list[str]:
     """Columns that every table of plans has, in order."""
-    names = [*DEGREES, "attn_dp", "moe_tp", "engines"]
+    names = [*DEGREES, "attn_dp", "moe_tp", "engine", "engines"]
     for figure in FIGURES:
         names.append(figure)
         if figure in PREDICTED:
@@ -51,7 +53,7 @@ def plan_columns(
     ones = [1] * len(plans)
     table: list[list[Any]] = [getattr(plans, name).tolist() for name in DEGREES]
     table += [plans.attn_dp.tolist(), plans.moe_tp.tolist() if scenario.model.has_experts else ones]
-    table += [engine_names(engines)]
+    table += [[scenario.engine.name] * len(plans), engine_names(engines)]
     for figure in FIGURES:
         table.append(getattr(scores, figure).tolist())
         if figure in PREDICTED:
@@ -78,12 +80,38 @@ def front_rows(outcome: Outcome) -> IntArray:
     return outcome.front[outcome.policy.order(plans, scores)]
 
 
+def front_order(outcome: Outcome) -> tuple[IntArray, IntArray]:
+    """The front, or the fronts of all engines that were compared, the best plan by the policy first: which of
+    ``outcome.each``, and its row there."""
+    each = outcome.each
+    which = np.repeat(np.arange(len(each)), [len(one.front) for one in each])
+    rows = np.concatenate([one.front for one in each])
+    if len(rows) == 0:
+        return which, rows
+    plans = join_plans([one.plans.take(one.front) for one in each])
+    scores = join_scores([one.scores.take(one.front) for one in each])
+    order = outcome.policy.order(plans, scores)
+    return which[order], rows[order]
+
+
+def front_table(outcome: Outcome) -> tuple[list[list[Any]], list[bool]]:
+    """The columns of ``header`` for ``front_order``, and which of the rows is the recommended plan."""
+    which, rows = front_order(outcome)
+    table: list[list[Any]] = [[None] * len(rows) for _ in header()]
+    for i, one in enumerate(outcome.each):
+        places = np.flatnonzero(which == i)
+        for column, found in zip(table, columns(one, rows[places]), strict=True):
+            for place, cell in zip(places.tolist(), found, strict=True):
+                column[place] = cell
+    best = outcome.choice.recommended if outcome.choice else -1
+    own = np.array([one.engine == outcome.engine for one in outcome.each])
+    return table, (own[which] & (rows == best)).tolist()
+
+
 def write_front(outcome: Outcome, path: Path) -> None:
     """``pareto.csv``."""
-    rows = front_rows(outcome)
-    best = outcome.choice.recommended if outcome.choice else -1
-    marks = [str(r == best).lower() for r in rows]
-    _write(path, [*header(), "recommended"], [*columns(outcome, rows), marks])
+    table, marks = front_table(outcome)
+    _write(path, [*header(), "recommended"], [*table, [str(mark).lower() for mark in marks]])
 
 
 def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
@@ -105,13 +133,19 @@ def rows_of(plans: Plans, one: Plans) -> IntArray:
 
 
 def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:
-    """``candidates.csv.gz``; returns the number of rows and whether they are a sample. Baselines that lie outside the
-    space are not legal plans of it and stand in ``plan.md``."""
-    rows, sampled = candidate_rows(outcome, outcome.config.output.max_candidates)
-    scores = outcome.scores.take(rows)
-    table = [*columns(outcome, rows), [str(b).lower() for b in scores.feasible.tolist()], missed_limits(scores)]
+    """``candidates.csv.gz``, of all engines that were compared; returns the number of rows and whether they are a
+    sample. Baselines that lie outside the space are not legal plans of it and stand in ``plan.md``."""
+    most = outcome.config.output.max_candidates // len(outcome.each)
+    table: list[list[Any]] = []
+    sampled = False
+    for one in outcome.each:
+        rows, fewer = candidate_rows(one, most)
+        scores = one.scores.take(rows)
+        part = [*columns(one, rows), [str(b).lower() for b in scores.feasible.tolist()], missed_limits(scores)]
+        table = [[*above, *below] for above, below in zip(table, part, strict=True)] if table else part
+        sampled = sampled or fewer
     _write(path, [*header(), "feasible", "violated"], table)
-    return len(rows), sampled
+    return len(table[0]), sampled
 
 
 def missed_limits(scores: Scores) -> list[str]:

@@ -139,6 +139,12 @@ def table_bytes_of(name: str) -> float:
     return float(entries[0].get("table", 0.0)) if entries else 0.0
 
 
+def whole_bytes_of(name: str) -> float:
+    """Bytes of parameters in bf16 that every rank holds whole, beside those that the architecture counts."""
+    entries = [_listed()[plain(form)] for form in _spellings(name) if plain(form) in _listed()]
+    return float(entries[0].get("whole", 0)) * BF16.bytes_per_element if entries else 0.0
+
+
 def _changed(model: Architecture, experts: int | None, indexers: int | None) -> Architecture:
     """With so many experts a layer, and an indexer in so many layers, whose choice the others share."""
     layers = []

@@ -16,6 +16,7 @@ from costmodel.parameters import active_parameters, kv_bytes_per_token, paramete
 from costmodel.scenario import Scenario
 from search.optimizer.outcome import Outcome
 from search.render.document.claims import judge
+from search.render.document.engines_compared import compared_values
 from search.render.document.plan_values import plan_values
 from search.render.document.search_values import search_values
 from search.render.document.sensitivity_values import kept_values, sensitivity_values
@@ -41,7 +42,7 @@ def collect(outcome: Outcome) -> Values:
         assert relaxed.row is not None
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
-    values |= search_values(outcome) | sensitivity_values(outcome) | kept_values(outcome)
+    values |= search_values(outcome) | sensitivity_values(outcome) | kept_values(outcome) | compared_values(outcome)
     if outcome.baselines:
         values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
     for i, baseline in enumerate(outcome.baselines):
