@@ -26,7 +26,7 @@ from search.inputs.hardware_catalog import find_hardware, load_engine
 from search.inputs.own_engine import as_launched
 from search.inputs.saved_run import named_plan, read_run
 from search.inputs.traffic import in_closed_loop
-from search.optimizer.legal import why_not
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import facts_of
 
 MOST_SERVERS = 100_000
@@ -46,9 +46,8 @@ def main(argv: list[str]) -> int:
         config = as_launched(run.config, engine)
         config = replace(config, workload=in_closed_loop(config.workload))
         scenario = read_scenario(config, read_model(config.model).architecture)
-        broken = why_not(plan, facts_of(scenario))[0]
-        if rule := broken["layout"] or broken.get(engine):
-            raise InputError(f"--plan: rule {rule} keeps it out")
+        if broken := refused(plan, facts_of(scenario))[0].by(scenario.engine.name):
+            raise InputError(f"--plan: rule {broken[0].name} keeps it out")
         measured = servers_of(plan, options.servers)
         compared = [compare(scenario, measured, result) for result in results]
         hardware = _known(config.hardware.name)

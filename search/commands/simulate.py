@@ -111,20 +111,9 @@ def _scenario(run: SavedRun, plan: Plans) -> Scenario:
     simulated."""
     config = replace(run.config, workload=in_closed_loop(run.config.workload))
     scenario = read_scenario(config, read_model(config.model).architecture)
-<<<<<<< HEAD
-    facts = facts_of(scenario)
-    broken = why_not(plan, facts)[0]
-    engines = ENGINES if scenario.engine.name == "any" else (scenario.engine.name,)
-    rule = broken["layout"] or (broken[engines[0]] if all(broken[engine] for engine in engines) else None)
-    if rule:
-        raise InputError(f"--plan: rule {rule} keeps it out")
-=======
     broken = refused(plan, facts_of(scenario))[0].by(scenario.engine.name)
     if broken:
         raise InputError(f"--plan: rule {broken[0].name} keeps it out")
-    if int(plan.pp[0]) > 1:
-        raise InputError(f"--plan: pp {int(plan.pp[0])} is not simulated; give a plan of one pipeline stage")
->>>>>>> main
     return scenario
 
 

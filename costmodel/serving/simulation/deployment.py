@@ -26,7 +26,7 @@ PROMPTS_APART = ("sglang",)
 # begins and waits for all of it, so less is left for the host: 12.5 ms at 1,024 tokens and 29.6 ms at 8,192, medians of
 # 60 and 33 closed-loop runs of vLLM with at most four in flight, simulated request by request
 # (``scripts/host_of_requests.py``). Of the other engines, whose prompts are held back and balanced, nothing is known.
-HOST_SHARES = {"vllm": (0.87, 0.22)}
+HOST_SHARES = {"vllm": (0.99, 0.51)}
 
 
 def scheduler_of(scenario: Scenario, plan: Plans) -> Scheduler:
