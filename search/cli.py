@@ -32,6 +32,7 @@ COMMANDS = {
     "clusters": ("search.commands.catalogs", "list the catalog's clusters and what is built into each"),
     "validate": ("search.commands.validate", "predict measured runs and say how far off the predictions are"),
     "fidelity": ("search.commands.fidelity", "how far off they are where nothing was fitted; writes the intervals"),
+    "check": ("search.commands.check", "set a benchmark's result against what a run predicted"),
     "calibrate": ("search.commands.calibrate", "fit an engine's constants to your own benchmark runs"),
     "measure": ("search.commands.measure.main", "measure your accelerator and write its efficiency law"),
 }

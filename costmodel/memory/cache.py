@@ -60,13 +60,16 @@ def request(
                 np.where(larger, other.bytes, best.bytes), np.where(larger, other.block_bytes, best.block_bytes)
             )
         return best
-    if scenario.engine.memory.window_share > 0.0 and any(_reach(m) for m in mixers):
+    bounded = any(isinstance(m, CompressedAttention) or _reach(m) for m in mixers)
+    if scenario.engine.memory.window_share > 0.0 and bounded:
         return _pools(scenario, setting, stages, tokens, draft_layers)
     return _plain(scenario, setting, stages, tokens)
 
 
 def _reach(mixer: Mixer) -> int | None:
-    """Tokens that a layer looks back at, where they are bounded."""
+    """Tokens that a layer looks back at, where they are bounded; a recurrent layer's chunk is something else."""
+    if not hasattr(mixer, "keeps_all"):
+        return None
     return getattr(mixer, "window", None) or getattr(mixer, "chunk", None)
 
 

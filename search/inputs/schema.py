@@ -78,16 +78,19 @@ class ArrivalsConfig:
 
 @dataclass
 class LengthConfig:
-    """Bounds and spread (standard deviation of the logarithm) of a length whose mean is ``isl`` or ``osl``."""
+    """Bounds and spread (standard deviation of the logarithm) of a length whose mean is ``isl`` or ``osl``, or its
+    histogram."""
 
     low: int = 1
     high: int | None = None
     spread: float = 0.0
+    edges: list[int] = field(default_factory=list)  # of a histogram, one more than shares
+    shares: list[float] = field(default_factory=list)  # of the requests from an edge up to below the next
 
 
 @dataclass
 class LengthsConfig:
-    kind: str = "fixed"  # fixed | uniform | lognormal | trace
+    kind: str = "fixed"  # fixed | uniform | lognormal | histogram | trace
     prompt: LengthConfig = field(default_factory=LengthConfig)
     answer: LengthConfig = field(default_factory=LengthConfig)
     trace: str | None = None  # path of a CSV or JSONL file

@@ -93,3 +93,11 @@ def test_windows_of_sglang_have_a_fixed_share_of_the_tokens() -> None:
     assert short == pytest.approx(64 / 0.8 * token * (full + 0.8 * rest))
     plain = replace(one, engine=replace(one.engine, memory=replace(one.engine.memory, window_share=0.0)))
     assert np.all(starting(plain, plan, server(8192)).needed_bytes < starting(one, plan, server(8192)).needed_bytes)
+
+
+def test_recurrent_layers_have_no_window() -> None:
+    """Mamba's chunk is of its scan: its state is one, and no pool of SGLang's is sized by it."""
+    one = scenario("nemotron_3_nano_30b", "sglang")
+    plain = replace(one, engine=replace(one.engine, memory=replace(one.engine.memory, window_share=0.0)))
+    plan = Plans.of(gpus=2, tp=2, batch=8)
+    assert starting(one, plan, server(8192)).needed_bytes == starting(plain, plan, server(8192)).needed_bytes

@@ -82,4 +82,4 @@ def test_every_file_of_a_group_reads(group):
             for one in configs:
                 read_scenario(one, read_model(one.model).architecture)
         except ValueError as error:  # a part without a link needs a cluster that states its speed
-            assert "own link" in str(error)
+            assert "own link" in str(error) or "is simulated, not searched" in str(error)
