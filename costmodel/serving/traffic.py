@@ -40,13 +40,27 @@ class Length:
             case "uniform":
                 return rng.integers(math.ceil(self.low), math.floor(self.high) + 1, size)
             case "lognormal":
-                location = self.location()
-                low, high = self._edges(location)
-                sign = -1.0 if low > 0.0 else 1.0  # the tail in which small chances stay apart
-                first, last = sorted((float(ndtr(sign * low)), float(ndtr(sign * high))))
-                chance = rng.uniform(first, last, size)
-                tokens = np.exp(location + self.spread * sign * ndtri(chance))
-                return np.maximum(tokens.round(), 1).astype(np.int64)
+                return self._lognormal(rng.random(size))
+
+    def quantiles(self, size: int) -> IntArray:
+        """Shape (size,), ascending: equally likely values, each in the middle of its share of the requests."""
+        chance = (np.arange(size) + 0.5) / size
+        match self.kind:
+            case "fixed":
+                return np.full(size, round(self.mean), dtype=np.int64)
+            case "uniform":
+                low, high = math.ceil(self.low), math.floor(self.high)
+                return np.floor(low + chance * (high + 1 - low)).astype(np.int64)
+            case "lognormal":
+                return self._lognormal(chance)
+
+    def _lognormal(self, chance: Array) -> IntArray:
+        location = self.location()
+        low, high = self._edges(location)
+        sign = -1.0 if low > 0.0 else 1.0  # the tail in which small chances stay apart
+        first, last = sorted((float(ndtr(sign * low)), float(ndtr(sign * high))))
+        tokens = np.exp(location + self.spread * sign * ndtri(first + chance * (last - first)))
+        return np.maximum(tokens.round(), 1).astype(np.int64)
 
     def location(self) -> float:
         """The logarithm's mean, before the bounds cut it."""
