@@ -52,12 +52,28 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
     # An arrival meets passes of prompts that came shortly before it.
     long = np.sum(weight * heavy, axis=0)
     horizon = rate * ((1.5 + engine.steps_ahead) * now.mean_s + long)
-    met_share = np.clip(now.prefilling * bunching(horizon, gap), 0.0, 1.0)
-
-    def moment(k: int) -> Any:
-        return (1.0 - met_share) * now.plain_s**k + met_share * np.sum(weight * heavy**k, axis=0)
-
-    m1, m2, m3, m4 = (moment(k) for k in (1, 2, 3, 4))
+    bunched = bunching(horizon, gap)
+    busy_share = np.minimum(rate * now.more_s, 0.99)
+    if apart:
+        met_share = np.clip(now.prefilling * bunched, 0.0, 1.0)
+        spread = np.maximum(now.joined - 1.0, 0.0) * now.more_s**2 * mix["new2"] / mix["new"] ** 2
+        m1, m2, m3, m4 = (
+            (1.0 - met_share) * now.plain_s**k
+            + met_share * np.sum(weight * heavy ** (k - 2) * (heavy**2 + k * (k - 1) / 2.0 * spread), axis=0)
+            for k in (1, 2, 3, 4)
+        )
+    else:
+        # Each prompt makes its passes longer by what it adds; a long pass brings more of them into a later one.
+        alone = prefill(tokens / runs, 0.0 * d) - now.plain_s
+        added = (now.mean_s - now.plain_s) / np.maximum(rate * now.mean_s * now.alone_s, 1e-30)
+        often = bunched * rate * now.mean_s * share * runs
+        k1, k2, k3, k4 = (
+            np.sum(often * (alone * added) ** k, axis=0) / (1.0 - (busy_share**k if k > 1 else 0.0)) for k in (1, 2, 3, 4)
+        )
+        m1 = now.plain_s + k1
+        m2 = k2 + m1**2
+        m3 = k3 + 3.0 * m1 * k2 + m1**3
+        m4 = k4 + 4.0 * m1 * k3 + 3.0 * k2**2 + 6.0 * m1**2 * k2 + m1**4
     residual = of_moments(m2 / (2.0 * m1), m3 / (3.0 * m1), m4 / (4.0 * m1))
     ahead = round(engine.steps_ahead)
     a_pass = of_moments(m1, m2, m3)
@@ -97,14 +113,14 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
     each = 1.0 / mix.decodes.tokens[some][:, None]
     tpot = Mixture(mix.decodes.share[some][:, None] / mix.decodes.share[some].sum(), Part(
         tpot_steps.mean + tpot_steps.extra * each,
-        tpot_steps.noise * each + tpot_steps.slow,
-        tpot_steps.noise3 * each**2,
+        tpot_steps.noise * tpot_steps.together(1.0 / each) * each + tpot_steps.slow,
+        tpot_steps.noise3 * tpot_steps.together(1.0 / each) ** 1.5 * each**2,
     ))
     turns = mix.decodes.tokens[:, None]
     e2e = Mixture(mix.decodes.share[:, None], Part(
         ttft_all.mean + tpot_steps.extra * np.minimum(turns, 1.0) + turns * tpot_steps.mean,
-        ttft_all.variance + turns * tpot_steps.noise + turns**2 * tpot_steps.slow,
-        ttft_all.third + turns * tpot_steps.noise3,
+        ttft_all.variance + turns * tpot_steps.noise * tpot_steps.together(turns) + turns**2 * tpot_steps.slow,
+        ttft_all.third + turns * tpot_steps.noise3 * tpot_steps.together(turns) ** 1.5,
     ))
     in_flight = rate * (ttft.mean + mix["decodes"] * tpot_steps.mean)
     return Latencies(ttft, tpot, e2e, found, chance, found.wait_s, queue_chance * queue_s, own_mean, until.mean * busy, in_flight)
@@ -155,9 +171,9 @@ def _seats(server: Server, load: Load, now: Steps, own_s: Any) -> tuple[Seats, A
     full = steps(server, load, server.seats + 0.0 * load.rate)
     last = steps(server, load, server.seats + 0.0 * load.rate, full_seats=True)
     some = steps(server, load, np.minimum(now.decodes, 0.7 * server.seats))
-    stay = own_s + mix["decodes"] * some.step_s
-    full_stay = own_s + mix["decodes"] * full.step_s
-    last_stay = own_s + mix["decodes"] * last.step_s
+    stay = own_s + mix["decodes"] * some.step_s + some.extra_s
+    full_stay = own_s + mix["decodes"] * full.step_s + full.extra_s
+    last_stay = own_s + mix["decodes"] * last.step_s + last.extra_s
     variation = np.maximum(mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0, 0.0) * (mix["decodes"] * now.step_s / stay) ** 2
     pooled = server.seats * server.groups
     return seats(load.rate, load.gap, pooled, np.minimum(load.rate * stay, 0.9 * pooled), stay, full_stay, last_stay, mix["rest"], variation, server.groups), pooled
@@ -170,6 +186,14 @@ class _Tpot:
     noise: Any
     noise3: Any
     slow: Any
+    busy: Any
+
+    def together(self, turns: Any) -> Any:
+        """Variance of ``turns`` steps one after the other over that of as many that have nothing to do with each other: a
+        long pass brings more prompts into a later one, so that steps are an autoregression of coefficient ``busy``."""
+        a, n = self.busy, np.maximum(turns, 1.0)
+        whole = (1.0 + a) / (1.0 - a) - 2.0 * a * (1.0 - a**n) / (n * (1.0 - a) ** 2)
+        return whole / (1.0 - a**2)
 
 
 def _tpot(server: Server, load: Load, now: Steps, found: Seats, m1: Any, m2: Any, m3: Any, own_s: Any) -> _Tpot:
@@ -191,7 +215,4 @@ def _tpot(server: Server, load: Load, now: Steps, found: Seats, m1: Any, m2: Any
     others = np.minimum(d, np.maximum(server.seats - 1.0, 0.0))
     most = others * np.maximum(server.seats - 1.0 - others, 0.0)
     slow = slope**2 * np.minimum(d * found.spread / server.groups, most) * 0.74
-    more = np.exp(-load.rate * m1) - np.exp(-load.rate * own_s)
-    heavier = (m1 - now.plain_s) / np.maximum(now.prefilling, 1e-9) if not server.apart else own_s
-    extra = np.maximum(more, 0.0) * heavier
-    return _Tpot(now.step_s, extra, noise, noise3, slow)
+    return _Tpot(now.step_s, now.extra_s, noise, noise3, slow, np.minimum(load.rate * now.more_s, 0.95))

@@ -81,6 +81,7 @@ class Steps:
     prefilling: Any
     own_prefilling: Any
     joined: Any
+    extra_s: Any
     alone_s: Any
     more_s: Any
     room: Any
@@ -162,18 +163,33 @@ def steps(server: Server, load: Load, decodes: Any, *, full_seats: bool = False)
         mean = np.maximum(base_s + first_s * prefilling / mean_runs, 0.1 * base_s) / (1.0 - busy)
         f = prefilling / mean_runs
         found_joined = np.clip(load.rate * mean / np.maximum(f, 1e-12), 1.0, full * groups)
+    with_prompts = (mean - base_s) / np.maximum(prefilling, 1e-12) + (0.0 if server.apart else plain)
+    others = bunched * others_share(decodes * groups, pooled)
     if server.apart:
         # Its own group's prompts let it wait, other groups' make the pass in which it decodes longer.
         own = 1.0 - (1.0 - prefilling) ** (1.0 / groups)
         other = 1.0 - (1.0 - own) ** (groups - 1.0)
-        with_prompts = (mean - base_s) / np.maximum(prefilling, 1e-12)
-        waits = others_share(decodes, server.seats) * own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
-        seen_share = bunched * others_share(decodes * groups, pooled)
-        step = plain + seen_share * other * np.maximum(with_prompts - plain, 0.0) + bunched * waits * with_prompts
+        waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
+        step = plain + others * other * np.maximum(with_prompts - plain, 0.0)
+        step = step + bunched * others_share(decodes, server.seats) * waits * with_prompts
+        variance = (1.0 - prefilling) * (plain - mean) ** 2 + prefilling * (with_prompts - mean) ** 2
+        own_s = alone
     else:
         own = 0.0 * prefilling
-        step = plain + bunched * others_share(decodes * groups, pooled) * (mean - plain)
-    return Steps(decodes, plain, mean, step, prefilling, own, found_joined, alone, more, room)
+        step = plain + others * (mean - plain)
+        variance = load.rate * mean * alone**2 * (mix["new2"] / mean_new**2) / (1.0 - busy**2)
+        own_s = plain + alone
+    # What comes during one's own prefill, more than in a usual pass, is prefilled while one decodes.
+    own_s = own_s + more * load.rate * (mean + variance / mean)
+    extra = others * np.maximum(own_s - mean, 0.0) * busy / (1.0 - busy)
+    if full_seats:  # as many come in as leave, whatever the pass
+        extra = 0.0 * extra
+    return Steps(decodes, plain, mean, step, prefilling, own, found_joined, extra, alone, more, room)
+
+
+def stay_s(load: Load, now: Steps) -> Any:
+    """Seconds that a request has a seat."""
+    return load.mix["decodes"] * now.step_s + now.extra_s + now.alone_s
 
 
 def decoding(server: Server, load: Load) -> tuple[Steps, Array]:
@@ -181,10 +197,10 @@ def decoding(server: Server, load: Load) -> tuple[Steps, Array]:
     per_group = load.rate / server.groups * load.mix["decodes"]
     low, high = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
     at_most = steps(server, load, high, full_seats=True)
-    unstable = per_group * at_most.step_s + load.rate / server.groups * at_most.alone_s > server.seats
+    unstable = load.rate / server.groups * stay_s(load, at_most) > server.seats
     found = steps(server, load, _root(server, load, per_group, low, high))
     # Where waiting prompts would fill every seat, it is the seats that hold them back: all are taken (Little's law).
-    pinned = np.minimum(found.step_s, server.seats / np.maximum(per_group, 1e-300))
+    pinned = np.minimum(found.step_s, (server.seats - load.rate / server.groups * found.extra_s) / np.maximum(per_group, 1e-300))
     return replace(found, step_s=pinned), unstable
 
 
@@ -192,7 +208,8 @@ def _root(server: Server, load: Load, per_group: Array, low: Array, high: Array)
     """d where L E(D) t(d) - d changes its sign: the Illinois form of regula falsi (Dowell and Jarratt, BIT 11, 1971)."""
 
     def excess(d: Array) -> Array:
-        return per_group * steps(server, load, d).step_s - d
+        now = steps(server, load, d)
+        return per_group * now.step_s + load.rate / server.groups * now.extra_s - d
 
     f_low, f_high = excess(low), excess(high)
     kept = np.zeros_like(low)
