@@ -108,6 +108,17 @@ class Mix:
     decodes: Classes
     moments: dict[str, float]
 
+    @property
+    def prompt_of_new(self) -> Array:
+        """Tokens of a prompt, found ones included, by class of ``new``, shape (classes,)."""
+        return self.new.tokens / (1.0 - self.lengths.prefix_hit)
+
+    @property
+    def pairs(self) -> Array:
+        """Pairs of tokens in the attention of a prompt, by class of ``new``, shape (classes,)."""
+        new, hit = self.new.tokens, self.lengths.prefix_hit
+        return new * (new * hit / (1.0 - hit)) + new * (new + 1.0) / 2.0
+
     @classmethod
     def of(cls, lengths: FixedLengths) -> Mix:
         if isinstance(lengths, MixedLengths):
