@@ -166,7 +166,8 @@ def _later(
     turns, classes = mix.decodes.tokens[:, None], mix.decodes.share[:, None]
     steady = np.maximum(turns, 1.0)
     # Of steps one after the other, an autoregression of coefficient ``busy``, over as many that are independent.
-    run = (1.0 + busy) / (1.0 - busy) - 2.0 * busy * (1.0 - busy**steady) / (steady * (1.0 - busy) ** 2)
+    long = np.maximum(turns / (1.0 + server.engine.steps_ahead), 1.0)
+    run = (1.0 + busy) / (1.0 - busy) - 2.0 * busy * (1.0 - busy**long) / (long * (1.0 - busy) ** 2)
     run = run / (1.0 - busy**2)
     variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run**1.5
     mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s

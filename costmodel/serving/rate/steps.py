@@ -8,7 +8,7 @@ longer, one that joins others e1. A pass holds prompts if any came in the passes
 with S0 seconds of a pass of decodes (where prompts have passes of their own, a share 1 - f of the passes is of those).
 Of a decoding request a step takes t = E(S), or E(S) / (1 - f) where it waits for prompts of its own group. Who decodes
 has had a long pass before, its own, during which more requests came than in others: ``extra_s``, a geometric series of
-passes that bring passes. Those that decode in a group are, by Little's law (Operations Research 9, 1961),
+passes that bring passes as long as one is there. Those that decode in a group are, by Little's law (Operations Research 9, 1961),
 
     d = L / groups * (E(D) t(d) + extra(d)).
 """
@@ -51,6 +51,10 @@ class Load:
             return np.exp(-expected)
         table, of = self._quiet
         return along(EXPECTED, table, expected, of)
+
+    def take(self, index: Any) -> Load:
+        """The plans at ``index`` alone."""
+        return Load(self.rate[index], self.gap[index], self.mix)
 
     @cached_property
     def _quiet(self) -> tuple[Array, Any]:
@@ -214,7 +218,8 @@ def steps(server: Server, load: Load, decodes: Any, *, full: bool = False) -> St
     extra = 0.0 * mean
     if not full:
         own_s = base + alone + more * rate * (mean + variance / mean)
-        extra = others * np.maximum(own_s - mean, 0.0) * busy / (1.0 - busy)
+        last = busy ** (mix["decodes"] / (1.0 + server.engine.steps_ahead))
+        extra = others * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
     return Steps(decodes, plain, mean, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
 
 
