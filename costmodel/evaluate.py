@@ -41,6 +41,7 @@ class Served:
     layout: Layout
     held: Memory
     admitted: Any
+    inside: Any
     loop: Loop
     time: PassTime
     latency: Latency
@@ -62,7 +63,7 @@ def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Serve
         inside = np.clip(traffic.inside, 1.0, admitted)
     loop, step = steady_loop(scenario, layout, inside, batch)
     time = timed(scenario, stages, step)
-    return Served(layout, held, admitted, loop, time, latencies(scenario, loop, time, inside, wanted), traffic)
+    return Served(layout, held, admitted, inside, loop, time, latencies(scenario, loop, time, inside, wanted), traffic)
 
 
 def _evaluate(scenario: Scenario, plans: Plans) -> Scores:

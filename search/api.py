@@ -15,6 +15,7 @@ import pandas as pd
 
 from costmodel.engine import ENGINES
 from costmodel.plans import AXES, Plans
+from costmodel.scores import Scores
 from search.base.errors import InputError, NoFeasiblePlan
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.compose import composed
@@ -48,14 +49,14 @@ class Result:
     def front_table(self) -> pd.DataFrame:
         """The front, one row a plan, the best by the policy first: the columns of ``pareto.csv`` (docs/formats.md)."""
         rows = front_rows(self.outcome)
-        table = _table(columns(self.outcome, rows))
+        table = _table(columns(self.outcome, rows), self.outcome.scores)
         choice = self.outcome.choice
         return table.assign(recommended=rows == (-1 if choice is None else choice.recommended))
 
     def candidates_table(self) -> pd.DataFrame:
         """Every plan that was scored: the columns of ``candidates.csv.gz`` (docs/formats.md), never a sample."""
         scores = self.outcome.scores
-        table = _table(columns(self.outcome, np.arange(len(scores))))
+        table = _table(columns(self.outcome, np.arange(len(scores))), scores)
         return table.assign(feasible=scores.feasible, violated=missed_limits(scores))
 
     def plan_markdown(self) -> str:
@@ -107,7 +108,7 @@ def evaluate(
     engines = _takers(given, facts_of(scenario), config.engine.name)
     scores = score_all(scenario, given)
     coverage = coverage_of(scenario, given, scores)
-    table = _table(plan_columns(scenario, given, scores, engines, coverage))
+    table = _table(plan_columns(scenario, given, scores, engines, coverage), scores)
     return table.assign(feasible=scores.feasible, violated=missed_limits(scores))
 
 
@@ -135,6 +136,6 @@ def _takers(plans: Plans, facts: Facts, engine: str) -> np.ndarray:
     return np.array([[refused[e] is None for refused in verdicts] for e in ENGINES])
 
 
-def _table(values: list[list[Any]]) -> pd.DataFrame:
+def _table(values: list[list[Any]], scores: Scores) -> pd.DataFrame:
     """Columns of ``header``; figures that need a price or a power which is not known are left out."""
-    return pd.DataFrame({name: column for name, column in zip(header(), values, strict=True) if "" not in column[:1]})
+    return pd.DataFrame({name: column for name, column in zip(header(scores), values, strict=True) if "" not in column[:1]})

@@ -57,6 +57,17 @@ class MixedLengths(FixedLengths):
     def _decodes(self) -> Array:
         return np.maximum(self.answers - 1.0, 0.0)
 
+    @property
+    def new_spread(self) -> float:
+        new = self.prompts - self._cached
+        return float(np.mean(new**2) / np.mean(new) ** 2)
+
+    def times(self, prompt: float = 1.0, answer: float = 1.0) -> MixedLengths:
+        return MixedLengths(
+            max(round(self.isl * prompt), 1), max(round(self.osl * answer), 1), self.prefix_hit,
+            np.maximum(np.round(self.prompts * prompt), 1.0), np.maximum(np.round(self.answers * answer), 1.0),
+        )  # fmt: skip
+
     def prefill_pairs(self, window: int | None = None) -> float:
         new, cached = self.prompts - self._cached, self._cached
         if window is None:

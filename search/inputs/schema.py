@@ -107,6 +107,11 @@ class LimitsConfig:
     ttft_s: float | None = None
     ttft_statistic: str = "mean"
     tpot_s: float | None = None
+    tpot_statistic: str = "mean"
+    e2e_s: float | None = None
+    e2e_statistic: str = "mean"
+    goodput: float | None = None
+    overflow_risk: float | None = None
     min_requests_per_s: float | None = None
 
 
@@ -138,6 +143,13 @@ class StrategyConfig:
     seed: int = 0
     population: int = 50
     exact_limit: int = 5_000_000  # legal plans up to which the exact front is computed
+
+
+@dataclass
+class VerifyConfig:
+    top: int | None = None  # plans that are simulated; null: 5 at a rate, 0 in the closed loop
+    seeds: int = 3
+    requests: int = 3000  # of each simulation
 
 
 @dataclass
@@ -189,6 +201,7 @@ class Config:
     space: SpaceConfig = field(default_factory=SpaceConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)

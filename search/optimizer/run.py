@@ -19,7 +19,7 @@ from search.base.progress import track
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.checks import number
 from search.inputs.config import check_report, check_strategy, read_model, read_scenario
-from search.inputs.costs import check_costs
+from search.inputs.costs import check_costs, check_traffic
 from search.inputs.fallbacks import fallbacks
 from search.inputs.own_cluster import foreign
 from search.inputs.run_name import check_name
@@ -72,6 +72,7 @@ def run(config: Config) -> Outcome:
         asked = config.objective
         for key, columns in (("columns", asked.columns), ("recommend", asked.recommend), ("ties", asked.ties)):
             check_costs(f"objective.{key}", columns, scenario.accelerator)
+            check_traffic(f"objective.{key}", columns, scenario)
         check_confidence(config)
         facts = facts_of(scenario)
         ranges = read_ranges(config.sensitivity, scenario)

@@ -24,6 +24,7 @@ from search.optimizer.legal import Legal
 from search.optimizer.sampler import LegalPlaces, LegalSampler, base_sampler
 from search.optimizer.space import Space
 
+ABSENT = 1e12  # stands for infinity
 BATCH_WITHOUT_GENERATIONS = 16  # TPE learns after each telling; larger batches save time and cost knowledge
 
 
@@ -47,7 +48,9 @@ def run_study(
         trials = [study.ask(sampler.space) for _ in range(min(together, strategy.n_trials - start))]
         rows = archive.score(np.array([sampler.proposed.pop(t.number) for t in trials]))
         plans, scores = archive.contents()
+        # A plan beyond its capacity has no latency; samplers compare numbers.
         values = np.stack([column(n, plans, scores)[rows] for n in objectives.names], axis=1)
+        values = np.nan_to_num(values, nan=ABSENT, posinf=ABSENT, neginf=-ABSENT)
         violations = scores.violations[:, rows]
         for i, trial in enumerate(trials):
             for limit, violation in zip(scores.limits, violations[:, i], strict=True):

@@ -21,7 +21,7 @@ from search.base.errors import InputError
 from search.evidence.measured.intervals import load_intervals
 from search.inputs.checks import number
 from search.inputs.schema import Config
-from search.optimizer.hardened import CONFIDENCE, bounded, hardened, likely
+from search.optimizer.hardened import CONFIDENCE, COUNTED, bounded, hardened, likely
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import Policy
 from search.optimizer.sensitivity.draws import factors
@@ -106,7 +106,7 @@ def kept_limits(outcome: Outcome) -> tuple[Kept, ...]:
     found = []
     for limit, (figure, allowed) in bounded(scenario.limits, usable_bytes(scenario.accelerator)).items():
         values = getattr(scores, figure)
-        low, high = (values, values) if limit == "memory" else load_intervals().of(figure, known, values)
+        low, high = (values, values) if limit in COUNTED else load_intervals().of(figure, known, values)
         surely = bool(hard.violations[scores.limits.index(limit), 0] <= 0.0)
         share = None if draws is None else 1.0 - draws.missed.get(limit, 0.0)
         ends = float(values[0]), float(low[0]), float(high[0])

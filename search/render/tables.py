@@ -23,8 +23,8 @@ DEGREES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
 BOUNDS = ("_low", "_high")
 
 
-def header() -> list[str]:
-    """Columns that every table of plans has, in order."""
+def header(scores: Scores | None = None) -> list[str]:
+    """Columns that every table of plans has, in order; with ``scores`` at a rate those of traffic too."""
     names = [*DEGREES, "attn_dp", "moe_tp", "engines"]
     for figure in FIGURES:
         names.append(figure)
@@ -32,7 +32,7 @@ def header() -> list[str]:
             names += [figure + suffix for suffix in BOUNDS]
     for figure in COSTS:
         names += [figure, *(figure + suffix for suffix in BOUNDS)]
-    return [*names, "coverage"]
+    return [*names, *(scores.traffic if scores is not None else ()), "coverage"]
 
 
 def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
@@ -62,6 +62,7 @@ def plan_columns(
             table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
         else:
             table += [[""] * len(plans)] * 3
+    table += [getattr(scores, figure).tolist() for figure in scores.traffic]
     return [*table, [CLASSES[c] for c in known]]
 
 
@@ -83,7 +84,7 @@ def write_front(outcome: Outcome, path: Path) -> None:
     rows = front_rows(outcome)
     best = outcome.choice.recommended if outcome.choice else -1
     marks = [str(r == best).lower() for r in rows]
-    _write(path, [*header(), "recommended"], [*columns(outcome, rows), marks])
+    _write(path, [*header(outcome.scores), "recommended"], [*columns(outcome, rows), marks])
 
 
 def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
@@ -110,7 +111,7 @@ def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:
     rows, sampled = candidate_rows(outcome, outcome.config.output.max_candidates)
     scores = outcome.scores.take(rows)
     table = [*columns(outcome, rows), [str(b).lower() for b in scores.feasible.tolist()], missed_limits(scores)]
-    _write(path, [*header(), "feasible", "violated"], table)
+    _write(path, [*header(scores), "feasible", "violated"], table)
     return len(rows), sampled
 
 

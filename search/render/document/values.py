@@ -178,7 +178,7 @@ def input_values(outcome: Outcome) -> Values:
         "total": lengths.total,
         "new": lengths.new,
         "decodes": lengths.decodes,
-        "mean_context": lengths.isl + lengths.osl / 2,
+        "mean_context": lengths.decode_context(),
         "prefix_hit": lengths.prefix_hit,
         "memory_fraction": limits.memory_fraction,
         "usable_bytes": limits.memory_fraction * usable_bytes(scenario.accelerator),

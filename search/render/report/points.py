@@ -62,7 +62,7 @@ def _table(name: str, outcome: Outcome, rows: IntArray) -> ReportValues:
 
 def _known_columns(outcome: Outcome, rows: IntArray) -> dict[str, list[Any]]:
     """The columns of the tables, without those of costs that the accelerator does not state (empty cells in a CSV)."""
-    table = dict(zip(header(), columns(outcome, rows), strict=True))
+    table = dict(zip(header(outcome.scores), columns(outcome, rows), strict=True))
     unknown = tuple(figure for figure in COSTS if figure not in outcome.scores.costs)
     return {name: values for name, values in table.items() if not name.startswith(unknown)}
 
