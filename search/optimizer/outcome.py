@@ -17,6 +17,7 @@ from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
 from search.optimizer.sensitivity.records import Sensitivity
 from search.optimizer.space import Space
+from search.optimizer.verify import Verified
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Outcome:
     """Everything that the documents are rendered from. ``plans`` and ``scores`` hold every plan that was scored (all
     legal ones when ``exact``), ``engines`` which engine takes each, ``coverage`` how well measurements cover it (an
     index into ``search.evidence.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them, the
-    recommended plan always one of the front. ``warnings``: what is odd about the input, one line each; they stand among
+    recommended plan always one of the front. ``verified``: plans that were simulated, the leading one first. ``warnings``: what is odd about the input, one line each; they stand among
     the ``assumptions`` too."""
 
     config: Config
@@ -56,4 +57,5 @@ class Outcome:
     baselines: tuple[Baseline, ...]
     seconds: dict[str, float]
     sensitivity: Sensitivity | None = None
+    verified: tuple[Verified, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -38,6 +38,7 @@ from search.optimizer.sensitivity.study import sensitivity
 from search.optimizer.space import Space
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
+from search.optimizer.verify import check_verify, verify, with_verified
 
 EXACT_CHUNK = 1 << 16
 MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
@@ -74,6 +75,7 @@ def run(config: Config) -> Outcome:
             check_costs(f"objective.{key}", columns, scenario.accelerator)
             check_traffic(f"objective.{key}", columns, scenario)
         check_confidence(config)
+        check_verify(config.verify)
         facts = facts_of(scenario)
         ranges = read_ranges(config.sensitivity, scenario)
     with watch.stage("legality"):
@@ -122,13 +124,20 @@ def run(config: Config) -> Outcome:
         sure = config.objective.confidence
         limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
         choice = recommend(plans, limited, policy, space.axes, known)
-        if choice is not None:  # the plan that it was preferred to may dominate it
-            front = np.union1d(front, [choice.recommended])
+    with watch.stage("simulation"):
+        verified = verify(config, scenario, plans, limited, policy)
+        tried = with_verified(limited, verified)
+        if choice is not None and tried is not limited:
+            found = recommend(plans, tried, policy, space.axes, known)
+            if found is not None and found.recommended != choice.recommended:
+                choice = replace(found, relaxed=choice.relaxed)
+    if choice is not None:  # the plan that it was preferred to may dominate it
+        front = np.union1d(front, [choice.recommended])
     odd = foreign(config, scenario.accelerator, scenario.cluster)
     outcome = Outcome(
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario), *odd),
         space, legal, objectives, policy,
-        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
+        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, verified=verified, warnings=odd,
     )  # fmt: skip
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))

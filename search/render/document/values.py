@@ -72,12 +72,12 @@ def prefixed(prefix: str, values: dict[str, Any]) -> Values:
 
 
 def plain(value: Any) -> Value:
-    """A Python number or text; infinities and NaN have no place in a document."""
+    """A Python number or text; infinite is only what never ends: the latency of a plan beyond its capacity."""
     if isinstance(value, str):
         return value
     number = value.item() if isinstance(value, np.generic) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not np.isfinite(number):
-        raise ValueError(f"{value!r} is not a finite number or text")
+    if isinstance(number, bool) or not isinstance(number, int | float) or not number > -np.inf:
+        raise ValueError(f"{value!r} is not a number or text")
     return number
 
 

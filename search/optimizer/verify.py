@@ -1,0 +1,145 @@
+"""Leading plans under simulated traffic: what the analytic figures promise is tried request by request.
+
+The plans that the policy ranks first, one of each layout, serve the workload's requests in the event simulation over
+several seeds; the recommendation is taken among those that keep their limits there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from costmodel.plans import Array, IntArray, Plans
+from costmodel.scenario import Scenario
+from costmodel.scores import Scores
+from costmodel.serving.rate.distribution import PERCENTILES
+from costmodel.serving.rate.figures import bounded
+from costmodel.serving.simulation.balancer import simulate
+from costmodel.serving.simulation.deployment import scheduler_of
+from costmodel.serving.simulation.replica import Replica
+from costmodel.serving.simulation.requests import Requests
+from costmodel.serving.step_table import StepTable
+from search.inputs.checks import number
+from search.inputs.schema import Config, VerifyConfig
+from search.inputs.traffic import Traffic, read_traffic
+from search.optimizer.recommend import LAYOUT, Policy
+
+LIMIT = "simulation"
+AT_A_RATE = 5  # plans, where nobody says how many
+TURNS = 3  # times as many are tried until one keeps its limits
+WARM = 0.1  # share of the requests that find an emptier server than later ones, at least
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One plan simulated: ``figures`` by the names of ``costmodel.scores.TRAFFIC`` (and ``ttft_s``, ``tpot_s``), pooled
+    over ``seeds`` runs of ``requests`` each; ``missed``: how far the worst limit is, relative to it (0: all kept)."""
+
+    row: int
+    figures: dict[str, float]
+    missed: float
+    preemptions: int
+    seeds: int
+    requests: int
+
+    @property
+    def kept(self) -> bool:
+        return self.missed <= 0.0
+
+
+def check_verify(config: VerifyConfig) -> None:
+    """``InputError`` for what cannot be simulated."""
+    if config.top is not None:
+        number("verify.top", config.top, 0, 1000, open_low=False)
+    number("verify.seeds", config.seeds, 1, 100, open_low=False)
+    number("verify.requests", config.requests, 100, 1_000_000, open_low=False)
+
+
+def verify(config: Config, scenario: Scenario, plans: Plans, scores: Scores, policy: Policy) -> tuple[Verified, ...]:
+    """The first plans by the policy that keep every limit, in that order, and more of them while none keeps its limits;
+    none in the closed loop, or where nothing is feasible. Plans of several pipeline stages are not simulated."""
+    if scenario.demand is None:
+        return ()
+    top = AT_A_RATE if config.verify.top is None else config.verify.top
+    traffic = read_traffic(config.workload)
+    found: list[Verified] = []
+    for row in _leading(plans, scores, policy)[: TURNS * top]:
+        if len(found) >= top and any(v.kept for v in found):
+            break
+        found.append(_simulated(config.verify, scenario, traffic, plans.take([row]), int(row)))
+    return tuple(found)
+
+
+def with_verified(scores: Scores, verified: tuple[Verified, ...]) -> Scores:
+    """The scores with one more limit, that a plan was simulated and kept its limits there; as they are where none did."""
+    if not any(v.kept for v in verified):
+        return scores
+    missed = np.ones(len(scores))
+    for v in verified:
+        missed[v.row] = v.missed
+    return replace(scores, limits=(*scores.limits, LIMIT), violations=np.vstack([scores.violations, missed]))
+
+
+def _leading(plans: Plans, scores: Scores, policy: Policy) -> IntArray:
+    rows = np.flatnonzero(scores.feasible & (plans.pp == 1))
+    order = rows[policy.order(plans.take(rows), scores.take(rows))]
+    layouts = np.stack([getattr(plans, axis)[order] for axis in LAYOUT])
+    _, first = np.unique(layouts, axis=1, return_index=True)
+    return order[np.sort(first)]
+
+
+def _simulated(config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, row: int) -> Verified:
+    parts = [served for served in _runs(config, scenario, traffic, plan)]
+    ttft, tpot, e2e = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    figures = statistics("ttft_s", ttft) | statistics("tpot_s", tpot) | statistics("e2e_s", e2e)
+    kept = np.ones(len(ttft), dtype=bool)
+    missed = 0.0
+    values = {"ttft_s": ttft, "tpot_s": np.nan_to_num(tpot), "e2e_s": e2e}
+    for name, statistic, bound in bounded(scenario.limits):
+        kept &= values[name] <= bound
+        missed = max(missed, figures[name if statistic == "mean" else f"{name}_{statistic}"] / bound - 1.0)
+    figures["goodput"] = float(kept.mean())
+    if scenario.limits.goodput is not None:
+        missed = max(missed, 1.0 - figures["goodput"] / scenario.limits.goodput)
+    return Verified(row, figures, missed, sum(int(p[3]) for p in parts), config.seeds, config.requests)
+
+
+def _runs(
+    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans
+) -> Iterator[tuple[Array, Array, Array, int]]:
+    """TTFT, TPOT and end-to-end seconds of the requests of each run that came when the server was full of others, and
+    its preemptions."""
+    scheduler, engine = scheduler_of(scenario, plan), scenario.engine
+    drawn = [traffic.requests(config.requests, seed) for seed in range(config.seeds)]
+    longest = max(int(np.max(r.prompt_tokens + r.answer_tokens)) for r in drawn)
+    table = StepTable.of(scenario, plan, scheduler.seats, longest)
+    stream_s = engine.stream_token_s / engine.stream_interval
+    for requests in drawn:
+        blocks = None if requests.blocks is None else requests.block_tokens
+        replicas = [Replica(table, scheduler, blocks, stream_s) for _ in range(int(plan.dp[0]))]
+        served = simulate(replicas, requests, engine.request_s)
+        late = _warm(requests, served.e2e_s)
+        tpot = served.tpot_s(requests.answer_tokens)
+        yield served.ttft_s[late], tpot[late], served.e2e_s[late], int(served.preemptions.sum())
+
+
+def _warm(requests: Requests, e2e_s: Array) -> IntArray:
+    """Those that came after one mean stay, or at least a tenth of them."""
+    arrived = requests.arrival_s
+    finite = e2e_s[np.isfinite(e2e_s)]
+    start = float(finite.mean()) if len(finite) else 0.0
+    first = max(int(np.searchsorted(arrived, start)), int(WARM * len(arrived)))
+    return np.arange(min(first, len(arrived) // 2), len(arrived))
+
+
+def statistics(name: str, values: Array) -> dict[str, float]:
+    """Mean and percentiles (linear between order statistics) of those that are numbers."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        known = np.zeros(1)
+    if np.isinf(known).any():
+        return {name: float("inf")} | {f"{name}_p{p}": float(np.quantile(known, p / 100, method="higher")) for p in PERCENTILES}
+    found = np.percentile(known, PERCENTILES)
+    return {name: float(known.mean())} | {f"{name}_p{p}": float(v) for p, v in zip(PERCENTILES, found, strict=True)}
