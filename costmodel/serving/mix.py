@@ -23,23 +23,25 @@ EDGES = np.array([0.0, 0.15, 0.35, 0.55, 0.72, 0.85, 0.93, 0.975, 0.992, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """A distribution in few classes: ``tokens`` in the mean of each and ``share`` of the requests, shape (classes,)."""
+    """A distribution in few classes: ``tokens`` in the mean of each, their ``variance`` in it and its ``share`` of the
+    requests, shape (classes,)."""
 
     tokens: Array
+    variance: Array
     share: Array
 
     @classmethod
     def of(cls, sample: Array) -> Classes:
         """Of equally likely values; one class where all are alike."""
         if np.ptp(sample) == 0.0:
-            return cls(sample[:1].astype(float), np.ones(1))
+            return cls(sample[:1].astype(float), np.zeros(1), np.ones(1))
         ranked = np.sort(sample.astype(float))
         at = np.unique(np.round(EDGES * len(ranked)).astype(int))
-        tokens = np.array([ranked[a:b].mean() for a, b in zip(at[:-1], at[1:], strict=True)])
-        return cls(tokens, np.diff(at) / len(ranked))
-
-    def mean(self, power: float = 1.0) -> float:
-        return float(self.share @ self.tokens**power)
+        parts = [ranked[a:b] for a, b in zip(at[:-1], at[1:], strict=True)]
+        return cls(
+            np.array([part.mean() for part in parts]), np.array([part.var() for part in parts]),
+            np.diff(at) / len(ranked),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

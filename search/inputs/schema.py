@@ -149,7 +149,7 @@ class StrategyConfig:
 class VerifyConfig:
     top: int | None = None  # plans that are simulated; null: 5 at a rate, 0 in the closed loop
     seeds: int = 3
-    requests: int = 3000  # of each simulation
+    requests: int = 1000  # of each simulation
 
 
 @dataclass

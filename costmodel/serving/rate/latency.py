@@ -59,7 +59,9 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
     # Prompts that came into the same pass are prefilled in the same ones.
     joining = np.minimum(rate * met * bunching(rate * met / 2.0, load.gap), now.room * server.groups / mix["new"])
     own_s = passes * alone_s + joining * now.more_s
-    own = Part(own_s, joining * now.more_s**2 * (mix["new2"] / mix["new"] ** 2) + 0.0 * own_s, 0.0 * own_s)
+    token_s = own_s / mix.new.tokens[:, None]  # what one more token of a class adds, nearly
+    varied = joining * now.more_s**2 * (mix["new2"] / mix["new"] ** 2) + token_s**2 * mix.new.variance[:, None]
+    own = Part(own_s, varied, 0.0 * own_s)
     own_mean = np.sum(share * own_s, axis=0)
 
     chance_queue, queue_s = _queue(load, now, rate / server.groups)
@@ -171,7 +173,8 @@ def _later(
     run = run / (1.0 - busy**2)
     variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run**1.5
     mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s
-    e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance, ttft.third + third))
+    apart = mix.decodes.variance[:, None] * now.step_s**2
+    e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance + apart, ttft.third + third))
     tpot = Mixture(classes * (turns > 0) / max(float(mix.decodes.share[mix.decodes.tokens > 0].sum()), 1e-12), Part(mean / steady, variance / steady**2, third / steady**3))
     return tpot, e2e
 
