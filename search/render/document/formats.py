@@ -67,6 +67,7 @@ def billions(value: float) -> str:
 
 def figure(name: str, value: float) -> str:
     """A column of the scores, by the unit at the end of its name."""
+    name = name.rpartition("_p")[0] if name[-2:].isdigit() else name  # a percentile of it
     if name.endswith("_bytes_per_gpu"):
         return gb(value)
     if name.endswith(("_per_s", "_per_s_per_gpu")):

@@ -53,6 +53,7 @@ def _chosen_rows(outcome: Outcome) -> tuple[IntArray, IntArray, bool]:
         front = np.append(front[:-1], outcome.choice.recommended)
     # Of the other points of a very long front, a few thousand would say no more than the first thousand.
     kept, sampled = candidate_rows(outcome, outcome.config.report.max_points + len(every))
+    kept = kept[np.isfinite(outcome.scores.ttft_s[kept])]  # a plan beyond its capacity has no place in a picture
     return front, np.setdiff1d(kept, every), sampled
 
 
@@ -78,6 +79,8 @@ def _marks(outcome: Outcome) -> list[ReportValues]:
         if outcome.choice.runner_up is not None:
             marks.append(_mark(outcome, outcome.choice.runner_up, "runner-up", "runner-up"))
     for baseline in outcome.baselines:
+        if not np.isfinite(baseline.scores.ttft_s[0]):
+            continue
         takes = np.array([[e in baseline.engines] for e in ENGINES])
         known = coverage_of(outcome.scenario, baseline.plan, baseline.scores)
         alone = replace(outcome, plans=baseline.plan, scores=baseline.scores, engines=takes, coverage=known)
