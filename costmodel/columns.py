@@ -8,7 +8,8 @@ from costmodel.plans import Array, Plans
 from costmodel.scores import COSTS, FIGURES, TRAFFIC, Scores
 
 PLAN_COLUMNS = ("gpus", "tp", "pp", "dp", "sp", "ep", "batch")
-COLUMNS = (*PLAN_COLUMNS, *FIGURES, *COSTS, *TRAFFIC)
+COLUMNS = (*PLAN_COLUMNS, *FIGURES, *COSTS)
+AT_A_RATE = (*COLUMNS, *TRAFFIC)
 
 
 def column(name: str, plans: Plans, scores: Scores) -> Array:

@@ -29,13 +29,14 @@ from search.optimizer.recommend import LAYOUT, Policy
 LIMIT = "simulation"
 AT_A_RATE = 5  # plans, where nobody says how many
 TURNS = 3  # times as many are tried until one keeps its limits
-WARM = 0.1  # share of the requests that find an emptier server than later ones, at least
+WARM = 1.5  # times the requests in flight come before those that count, and after them: the server is as full as ever
+MOST = 20  # times the requests that count are simulated at most
 
 
 @dataclass(frozen=True)
 class Verified:
     """One plan simulated: ``figures`` by the names of ``costmodel.scores.TRAFFIC`` (and ``ttft_s``, ``tpot_s``), pooled
-    over ``seeds`` runs of ``requests`` each; ``missed``: how far the worst limit is, relative to it (0: all kept)."""
+    over ``seeds`` runs of ``requests`` that count; ``missed``: how far the worst limit is, relative to it (0: all kept)."""
 
     row: int
     figures: dict[str, float]
@@ -68,7 +69,9 @@ def verify(config: Config, scenario: Scenario, plans: Plans, scores: Scores, pol
     for row in _leading(plans, scores, policy)[: TURNS * top]:
         if len(found) >= top and any(v.kept for v in found):
             break
-        found.append(_simulated(config.verify, scenario, traffic, plans.take([row]), int(row)))
+        assert scores.requests_in_flight is not None
+        around = int(np.ceil(WARM * scores.requests_in_flight[row]))
+        found.append(_simulated(config.verify, scenario, traffic, plans.take([row]), int(row), around))
     return tuple(found)
 
 
@@ -90,8 +93,10 @@ def _leading(plans: Plans, scores: Scores, policy: Policy) -> IntArray:
     return order[np.sort(first)]
 
 
-def _simulated(config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, row: int) -> Verified:
-    parts = [served for served in _runs(config, scenario, traffic, plan)]
+def _simulated(
+    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, row: int, around: int
+) -> Verified:
+    parts = list(_runs(config, scenario, traffic, plan, around))
     ttft, tpot, e2e = (np.concatenate([part[i] for part in parts]) for i in range(3))
     figures = statistics("ttft_s", ttft) | statistics("tpot_s", tpot) | statistics("e2e_s", e2e)
     kept = np.ones(len(ttft), dtype=bool)
@@ -107,12 +112,13 @@ def _simulated(config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan:
 
 
 def _runs(
-    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans
+    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, around: int
 ) -> Iterator[tuple[Array, Array, Array, int]]:
-    """TTFT, TPOT and end-to-end seconds of the requests of each run that came when the server was full of others, and
-    its preemptions."""
+    """TTFT, TPOT and end-to-end seconds of the requests of each run that count, and its preemptions. ``around`` others
+    come before them and after them."""
     scheduler, engine = scheduler_of(scenario, plan), scenario.engine
-    drawn = [traffic.requests(config.requests, seed) for seed in range(config.seeds)]
+    size = min(config.requests + 2 * around, MOST * config.requests)
+    drawn = [traffic.requests(size, seed) for seed in range(config.seeds)]
     longest = max(int(np.max(r.prompt_tokens + r.answer_tokens)) for r in drawn)
     table = StepTable.of(scenario, plan, scheduler.seats, longest)
     stream_s = engine.stream_token_s / engine.stream_interval
@@ -120,18 +126,10 @@ def _runs(
         blocks = None if requests.blocks is None else requests.block_tokens
         replicas = [Replica(table, scheduler, blocks, stream_s) for _ in range(int(plan.dp[0]))]
         served = simulate(replicas, requests, engine.request_s)
-        late = _warm(requests, served.e2e_s)
+        first = min(around, len(requests) // 3)
+        late = slice(first, max(len(requests) - around, first + 1))
         tpot = served.tpot_s(requests.answer_tokens)
         yield served.ttft_s[late], tpot[late], served.e2e_s[late], int(served.preemptions.sum())
-
-
-def _warm(requests: Requests, e2e_s: Array) -> IntArray:
-    """Those that came after one mean stay, or at least a tenth of them."""
-    arrived = requests.arrival_s
-    finite = e2e_s[np.isfinite(e2e_s)]
-    start = float(finite.mean()) if len(finite) else 0.0
-    first = max(int(np.searchsorted(arrived, start)), int(WARM * len(arrived)))
-    return np.arange(min(first, len(arrived) // 2), len(arrived))
 
 
 def statistics(name: str, values: Array) -> dict[str, float]:

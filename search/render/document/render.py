@@ -12,7 +12,14 @@ from search.render.document.sections.performance import memory_check, performanc
 from search.render.document.sections.rationale import front, rationale, search
 from search.render.document.sections.risks import assumptions, risks, sign_off
 from search.render.document.sections.sensitivity import sensitivity
+from search.render.document.sections.traffic import traffic, throughput_at_rate, ttft_at_rate
 from search.render.document.view import Value, View
+
+
+def _either(closed: Callable[[View], str], at_rate: Callable[[View], str]) -> Callable[[View], str]:
+    """The section of the closed loop, or that of requests at a rate."""
+    return lambda v: (at_rate if "traffic.requests_per_s" in v else closed)(v)
+
 
 SECTIONS: dict[str, Callable[[View], str]] = {
     "Summary": summary,
@@ -25,8 +32,9 @@ SECTIONS: dict[str, Callable[[View], str]] = {
     "Module division": modules,
     "Rationale": rationale,
     "Memory check": memory_check,
-    "TTFT check": ttft_check,
-    "Throughput": throughput,
+    "Traffic": traffic,
+    "TTFT check": _either(ttft_check, ttft_at_rate),
+    "Throughput": _either(throughput, throughput_at_rate),
     "Load balance": load_balance,
     "Comparison with earlier plans": comparison,
     "Claims of earlier plans": claims,
@@ -43,5 +51,7 @@ def render(values: Mapping[str, Value]) -> str:
     """The document as markdown; a function of ``values`` alone."""
     v = View(values)
     parts = [f"# Deployment plan: {v.text('name')}"]
-    parts += [f"## {n}. {title}\n\n{section(v)}" for n, (title, section) in enumerate(SECTIONS.items(), 1)]
+    texts = {title: section(v) for title, section in SECTIONS.items()}
+    said = [(title, text) for title, text in texts.items() if text]
+    parts += [f"## {n}. {title}\n\n{text}" for n, (title, text) in enumerate(said, 1)]
     return "\n\n".join(parts) + "\n"

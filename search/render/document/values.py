@@ -4,22 +4,25 @@ that changes changes the text."""
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from costmodel.blocks import GroupedQueryAttention, MoeFfn
 from costmodel.engine import ENGINES
+from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
-from costmodel.scenario import Scenario
+from costmodel.scenario import Limits, Scenario
+from search.optimizer.baselines import Baseline
 from search.optimizer.outcome import Outcome
 from search.render.document.claims import judge
 from search.render.document.plan_values import plan_values
 from search.render.document.search_values import search_values
 from search.render.document.sensitivity_values import kept_values, sensitivity_values
 from search.render.document.spans import COUNTED, ESTIMATED
+from search.render.document.traffic_values import traffic_values
 from search.render.document.view import Value, Values
 
 
@@ -41,6 +44,7 @@ def collect(outcome: Outcome) -> Values:
         assert relaxed.row is not None
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
+    values |= traffic_values(outcome)
     values |= search_values(outcome) | sensitivity_values(outcome) | kept_values(outcome)
     if outcome.baselines:
         values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
@@ -50,12 +54,21 @@ def collect(outcome: Outcome) -> Values:
         missed = int(baseline.scores.first_violated()[0])
         own["limits"] = "kept" if missed < 0 else f"misses {baseline.scores.limits[missed]}"
         values |= prefixed(f"baseline.{i}", own | plan_values(scenario, baseline.plan, baseline.scores, full=False))
-        for j, verdict in enumerate(judge(baseline, scenario)):
+        for j, verdict in enumerate(judge(*_in_closed_loop(baseline, scenario))):
             values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
     return {key: plain(value) for key, value in values.items()}
+
+
+def _in_closed_loop(baseline: Baseline, scenario: Scenario) -> tuple[Baseline, Scenario]:
+    """Claims are made for full seats: at a rate they are judged in the closed loop."""
+    if scenario.demand is None:
+        return baseline, scenario
+    limits = replace(Limits(), memory_fraction=scenario.limits.memory_fraction)
+    closed = replace(scenario, demand=None, limits=limits)
+    return replace(baseline, scores=evaluate(closed, baseline.plan)), closed
 
 
 def _assumed(outcome: Outcome) -> list[tuple[str, str]]:
@@ -183,8 +196,10 @@ def input_values(outcome: Outcome) -> Values:
         "memory_fraction": limits.memory_fraction,
         "usable_bytes": limits.memory_fraction * usable_bytes(scenario.accelerator),
         "ttft_statistic": limits.ttft_statistic,
+        "tpot_statistic": limits.tpot_statistic,
+        "e2e_statistic": limits.e2e_statistic,
     }
-    for name in ("ttft_s", "tpot_s", "min_requests_per_s"):
+    for name in ("ttft_s", "tpot_s", "e2e_s", "goodput", "overflow_risk", "min_requests_per_s"):
         if getattr(limits, name) is not None:
             values[f"limit.{name}"] = getattr(limits, name)
     version = outcome.config.engine.version
