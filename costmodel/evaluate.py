@@ -70,7 +70,9 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
     served = serve(scenario, plans)
     layout, held, admitted, loop = served.layout, served.held, served.admitted, served.loop
     time, latency = served.time, served.latency
-    limit = bounds(scenario, plans, loop.decodes * loop.micro * layout.attn_dp)
+    # Where there are fewer requests than attention groups, some groups have none.
+    decoding = np.minimum(loop.decodes * loop.micro * layout.attn_dp, plans.batch)
+    limit = bounds(scenario, plans, decoding)
 
     answer = scenario.lengths.osl
     stay = latency.ttft_s + scenario.lengths.decodes * latency.tpot_s

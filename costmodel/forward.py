@@ -60,14 +60,36 @@ class PassTime:
     bytes: Any
 
 
+@dataclass
+class _Stream:
+    """Kernels of one CUDA stream, one after the other: their seconds, and the least that their FLOPs and bytes take."""
+
+    seconds: Any = 0.0
+    compute_s: Any = 0.0
+    memory_s: Any = 0.0
+
+    def add(self, times: Times) -> None:
+        self.seconds = self.seconds + times.seconds
+        self.compute_s = self.compute_s + times.compute_s
+        self.memory_s = self.memory_s + times.memory_s
+
+
+def hidden_s(one: _Stream, other: _Stream) -> Any:
+    """Seconds saved by running two streams side by side on one accelerator: they share its units and its memory, so
+    both together take no less than the longer of them, and no less than all their FLOPs or all their bytes."""
+    together = np.maximum(one.seconds, other.seconds)
+    together = np.maximum(together, one.compute_s + other.compute_s)
+    together = np.maximum(together, one.memory_s + other.memory_s)
+    return np.maximum(one.seconds + other.seconds - together, 0.0)
+
+
 def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, detail: bool = False) -> Tally:
     """Add up operations, each once; with ``detail`` each is also kept by itself."""
     total = Tally()
     reduced: Any = 0.0  # norms that the all-reduces before them have done
     last: Collective | None = None  # the two all-reduces of a layer are alike, and so are its norms: timed once
     norm: tuple[Elementwise, Work, Times] | None = None
-    routed: Any = 0.0
-    shared: Any = 0.0
+    routed, shared = _Stream(), _Stream()
     for op in operations:
         if isinstance(op, Collective):
             if not op.repeats(last):
@@ -92,9 +114,9 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = total.compute_s + times.seconds
         if work.kind == "experts":
-            routed = routed + times.seconds
+            routed.add(times)
         elif op.name.startswith("shared."):
-            shared = shared + times.seconds
+            shared.add(times)
         total.flops = total.flops + work.flops
         moved = work.bytes
         total.bytes = total.bytes + moved
@@ -105,7 +127,7 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
     threshold = scenario.engine.shared_stream_tokens
     if threshold:
         # vllm/model_executor/layers/fused_moe/layer.py shared_experts_stream, vLLM 0.33: small passes only.
-        total.compute_s = total.compute_s - np.where(step.tokens <= threshold, np.minimum(shared, routed), 0.0)
+        total.compute_s = total.compute_s - np.where(step.tokens <= threshold, hidden_s(routed, shared), 0.0)
     return total
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
         "search.commands.launch",
         "print the command that starts a plan of a run on vLLM, SGLang or TensorRT-LLM",
     ),
+    "document": ("search.commands.document", "the document of a run's recommended plan as a page or a PDF"),
     "simulate": ("search.commands.simulate", "send traffic to a plan of a run, request by request: percentiles"),
     "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),
     "models": ("search.commands.catalogs", "list the catalog's models"),

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import csv
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import csv_cell, plain
-from search.base.paths import conf_dir
 from search.commands.search import fail
-from search.inputs.config import read_hardware
-from search.inputs.hardware_catalog import hardware_names, load_cluster, load_hardware
-from search.inputs.models import model_names, read_catalog_model, search_models
-from search.inputs.schema import HardwareConfig
-from search.inputs.typed import explain
+from search.inputs.compose import composed
+from search.inputs.config import read_hardware, read_model
+from search.inputs.hardware_catalog import cluster_names, hardware_names, load_cluster, load_hardware
+from search.inputs.models import ReadModel, model_names, read_catalog_model, search_models
+from search.inputs.schema import Config
 
 WIDTH_WITHOUT_TERMINAL = 250  # nothing is cut off in a pipe
 
@@ -38,12 +36,12 @@ def main(argv: list[str]) -> int:
     ):
         command = commands.add_parser(name, help=f"list the {text}", description=f"List the {text}.")
         command.add_argument("--csv", action="store_true", help="write CSV with plain numbers in SI units")
+        command.add_argument("--config-dir", metavar="FOLDER", type=Path, help="the files of a folder of your own too")
         if name == "models":
             command.add_argument("--find", metavar="WORDS", help="only those that have all the words in a name")
     options = parser.parse_args(argv)
     try:
-        readers = {"models": lambda: model_rows(options.find), "hardware": hardware_rows, "clusters": cluster_rows}
-        rows = readers[options.catalog]()
+        rows = READERS[options.catalog](options)
     except InputError as error:
         return fail(str(error), InputError.exit_code)
     if options.csv:
@@ -55,41 +53,52 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _own(folder: Path | None, group: str) -> dict[str, Config]:
+    """What each file that a user's ``folder`` has for a group makes of the configuration, by the option's name."""
+    if folder is None:
+        return {}
+    names = sorted(path.stem for path in (folder / group).glob("*.yaml"))
+    if not names:
+        raise InputError(f"--config-dir: {folder / group} holds no *.yaml")
+    return {name: composed([f"{group}={name}"], folder) for name in names}
+
+
+def _models(options: Namespace) -> list[Row]:
+    own = _own(options.config_dir, "model")
+    return model_rows(options.find) + [model_row(key, read_model(config.model)) for key, config in own.items()]
+
+
 def model_rows(words: str | None = None) -> list[Row]:
     """One row a model, in the order of their keys; of those alone that ``words`` find."""
-    rows: list[Row] = []
-    for key in model_names() if words is None else search_models(words):
-        architecture = read_catalog_model(key).architecture
-        held = weight_bytes(architecture)
-        rows.append(
-            {
-                "key": key,
-                "name": architecture.name,
-                "parameters": parameters(architecture),
-                "active_parameters": active_parameters(architecture),
-                "vision_parameters": architecture.vision_parameters,
-                "kv_bytes_per_token": round(kv_bytes_per_token(architecture)),
-                "weights_format": max(held, key=lambda name: held[name]),
-                "weights_bytes": round(sum(held.values())),
-            }
-        )
-    return rows
+    found = model_names() if words is None else search_models(words)
+    return [model_row(key, read_catalog_model(key)) for key in found]
 
 
-def hardware_rows() -> list[Row]:
+def model_row(key: str, model: ReadModel) -> Row:
+    """What ``servefront models`` tells of a model."""
+    architecture = model.architecture
+    held = weight_bytes(architecture)
+    return {
+        "key": key,
+        "name": architecture.name,
+        "parameters": parameters(architecture),
+        "active_parameters": active_parameters(architecture),
+        "vision_parameters": architecture.vision_parameters,
+        "kv_bytes_per_token": round(kv_bytes_per_token(architecture)),
+        "weights_format": max(held, key=lambda name: held[name]),
+        "weights_bytes": round(sum(held.values())),
+    }
+
+
+def _hardware(options: Namespace) -> list[Row]:
     """One row an accelerator, in the order of their keys; what it lacks or does not state is empty."""
+    own = {key: config.hardware for key, config in _own(options.config_dir, "hardware").items()}
     rows: list[Row] = []
-    for path in sorted((conf_dir() / "hardware").glob("*.yaml")):
-        try:
-            config: Any = OmegaConf.to_object(
-                OmegaConf.merge(OmegaConf.structured(HardwareConfig), OmegaConf.load(path))
-            )
-        except OmegaConfBaseException as error:
-            raise InputError(f"{path.name}: {explain(error)}") from error
+    for key, config in ({key: load_hardware(key) for key in hardware_names()} | own).items():
         part = read_hardware(config)
         rows.append(
             {
-                "key": path.stem,
+                "key": key,
                 "name": part.name,
                 **{f"{dtype}_flops": part.peak_flops.get(dtype) for dtype in ("bf16", "fp8", "fp4")},
                 "memory_bytes_per_s": part.memory_bytes_per_s,
@@ -103,13 +112,13 @@ def hardware_rows() -> list[Row]:
     return rows
 
 
-def cluster_rows() -> list[Row]:
+def _clusters(options: Namespace) -> list[Row]:
     """One row a cluster, in the order of their keys, with the accelerators that take it unless told otherwise. An empty
     rate is the accelerator's own link; what lies outside the first tier is empty where there is but one."""
     rows: list[Row] = []
     comes_with = {key: load_hardware(key).cluster for key in hardware_names()}
-    for key in sorted(path.stem for path in (conf_dir() / "cluster").glob("*.yaml")):
-        config = load_cluster(key)
+    own = {key: config.cluster for key, config in _own(options.config_dir, "cluster").items()}
+    for key, config in ({key: load_cluster(key) for key in cluster_names()} | own).items():
         node, outer = config.tiers[0], config.tiers[-1] if len(config.tiers) > 1 else None
         rows.append(
             {
@@ -120,10 +129,15 @@ def cluster_rows() -> list[Row]:
                 "node_latency_s": node.latency_s,
                 "most_gpus": config.tiers[-1].size,
                 "fabric_bytes_per_s": outer.bytes_per_s if outer else None,
-                "hardware": " ".join(sorted(k for k, own in comes_with.items() if own == key)),
+                "hardware": " ".join(sorted(option for option, its in comes_with.items() if its == key)),
             }
         )
     return rows
+
+
+READERS: dict[str, Callable[[Namespace], list[Row]]] = {
+    "models": _models, "hardware": _hardware, "clusters": _clusters,
+}  # fmt: skip
 
 
 def _scaled(unit: float, decimals: int) -> Callable[[float], str]:

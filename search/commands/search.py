@@ -29,6 +29,7 @@ from search.base.paths import conf_dir
 from search.commands.folders import Refused, forget, kept, release, sweeps
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
 from search.inputs import config_source
+from search.inputs.aliases import by_file_name
 from search.inputs.compose import PARSERS, missing_option, one_line
 from search.inputs.own_model import own_model
 from search.inputs.run_name import register
@@ -50,12 +51,12 @@ def main(arguments: list[str]) -> int:
     config_source.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     old = sys.argv
-    sys.argv = ["search", *arguments]
     sweeps.clear()
     _failures.clear()
     _unexpected.clear()
     try:
         check_flags(arguments)
+        sys.argv = ["search", *by_file_name(arguments)]
         _job()
     except Refused as error:
         return fail(str(error), InputError.exit_code)

@@ -14,6 +14,7 @@ from yaml import YAMLError
 from search.base.errors import InputError
 from search.base.paths import conf_dir
 from search.inputs import config_source, own_cluster
+from search.inputs.aliases import by_file_name
 from search.inputs.own_model import own_model
 from search.inputs.schema import Config
 from search.inputs.typed import explain, typed
@@ -31,6 +32,7 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
             raise InputError(f"--config-dir: {folder} is not a folder")
         overrides = [*overrides, f"hydra.searchpath=['file://{folder.resolve()}']"]
     try:
+        overrides = by_file_name(overrides)
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             found = compose("config", list(overrides), return_hydra_config=True)
             option = found.hydra.runtime.choices.get("model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,11 @@ from search.inputs.schema import ClusterConfig, EngineConfig, HardwareConfig
 def hardware_names() -> list[str]:
     """Options of the ``hardware`` group."""
     return sorted(path.stem for path in (conf_dir() / "hardware").glob("*.yaml"))
+
+
+def cluster_names() -> list[str]:
+    """Options of the ``cluster`` group."""
+    return sorted(path.stem for path in (conf_dir() / "cluster").glob("*.yaml"))
 
 
 def load_group(group: str, option: str, schema: type) -> Any:
@@ -56,8 +62,13 @@ def _index() -> dict[str, str]:
 
 
 def find_hardware(name: str) -> str:
-    """The option that ``name`` means, without regard to case and punctuation; ``InputError`` if there is none."""
-    option = _index().get(plain(name))
+    """The option that ``name`` means, without regard to case and punctuation; ``InputError`` names near ones if there
+    is none."""
+    index = _index()
+    option = index.get(plain(name))
     if option is None:
-        raise InputError(f"hardware: {name!r} is not in the catalog; known: {', '.join(hardware_names())}")
+        near = dict.fromkeys(index[form] for form in get_close_matches(plain(name), index, n=6, cutoff=0.4))
+        raise InputError(
+            f"hardware: there is no {name!r}; near: {', '.join(near) or 'none'}; servefront hardware lists them"
+        )
     return option

@@ -254,3 +254,13 @@ def test_help_of_the_tables(capsys, command):
     assert "--csv" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         cli.main([command, "--nope"])
+
+
+def test_own_hardware_is_listed(tmp_path, capsys):
+    (tmp_path / "hardware").mkdir()
+    (tmp_path / "hardware" / "mine.yaml").write_text("defaults: [h200_sxm, _self_]\nname: Mine\n")
+    assert cli.main(["hardware", "--csv", "--config-dir", str(tmp_path)]) == 0
+    own = list(csv.DictReader(capsys.readouterr().out.splitlines()))[-1]
+    assert (own["key"], own["name"]) == ("mine", "Mine")
+    assert cli.main(["clusters", "--config-dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: --config-dir: {tmp_path / 'cluster'} holds no *.yaml\n"

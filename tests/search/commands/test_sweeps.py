@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+BARE = ("report=none", "sensitivity=none")  # a job in a second
+
 
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "sweep.csv").open() as file:
@@ -11,7 +13,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 def test_a_sweep_gathers_all_fronts_with_the_varied_keys(search, tmp_path):
     code, _, _ = search(
-        "-m", "+experiment=qwen3_235b", "strategy=exact", "workload.isl=1024,2048", "limits.ttft_s=10,30",
+        "-m", "+experiment=qwen3_235b", "strategy=exact", *BARE, "workload.isl=1024,2048", "limits.ttft_s=10,30",
         "hydra.sweep.dir=s",
     )  # fmt: skip
     assert code == 0
@@ -28,7 +30,7 @@ def test_a_sweep_gathers_all_fronts_with_the_varied_keys(search, tmp_path):
 
 def test_an_infeasible_job_does_not_stop_the_others_and_the_exit_code_is_1(search, tmp_path):
     code, _, err = search(
-        "-m", "+experiment=qwen3_235b", "strategy=exact", "limits.ttft_s=0.001,30", "space.gpus=[8],[16]",
+        "-m", "+experiment=qwen3_235b", "strategy=exact", *BARE, "limits.ttft_s=0.001,30", "space.gpus=[8],[16]",
         "hydra.sweep.dir=s",
     )  # fmt: skip
     assert code == 1
@@ -38,7 +40,9 @@ def test_an_infeasible_job_does_not_stop_the_others_and_the_exit_code_is_1(searc
 
 
 def test_a_job_with_bad_input_does_not_stop_the_others_and_the_exit_code_is_2(search, tmp_path):
-    code, _, err = search("-m", "+experiment=qwen3_235b", "strategy=exact", "workload.isl=0,2048", "hydra.sweep.dir=s")
+    code, _, err = search(
+        "-m", "+experiment=qwen3_235b", "strategy=exact", *BARE, "workload.isl=0,2048", "hydra.sweep.dir=s"
+    )
     assert code == 2
     assert "workload.isl: 0" in err
     assert [r["status"] for r in table(tmp_path / "s")][0] == "error"
@@ -47,10 +51,10 @@ def test_a_job_with_bad_input_does_not_stop_the_others_and_the_exit_code_is_2(se
 
 def test_hardware_and_experiments_can_be_swept(search, tmp_path):
     code, _, _ = search(
-        "-m", "+experiment=qwen3_235b", "strategy=exact", "hardware=h100_sxm,h200_sxm", "hydra.sweep.dir=s"
+        "-m", "+experiment=qwen3_235b", "strategy=exact", *BARE, "hardware=h100_sxm,h200_sxm", "hydra.sweep.dir=s"
     )
     assert code == 0
     assert {r["hardware"] for r in table(tmp_path / "s")} == {"h100_sxm", "h200_sxm"}
-    code, _, _ = search("-m", "+experiment=glob(*)", "strategy=exact", "hydra.sweep.dir=e")
+    code, _, _ = search("-m", "+experiment=glob(*)", "strategy=exact", *BARE, "hydra.sweep.dir=e")
     assert code == 0
     assert len({r["experiment"] for r in table(tmp_path / "e")}) >= 4

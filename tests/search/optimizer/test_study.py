@@ -61,10 +61,11 @@ def test_generations_are_those_that_optuna_counts(sampler, monkeypatch):
 
 
 @pytest.mark.slow
-def test_nsga2_reaches_99_percent_of_the_exact_hypervolume_in_the_median_of_ten_seeds():
-    """On at least 20 times as many legal plans as trials; plain random search stays behind."""
+def test_nsga2_reaches_99_percent_of_the_exact_hypervolume_in_the_median():
+    """On at least 20 times as many legal plans as trials; plain random search stays behind. Ten seeds of each sampler:
+    ``scripts/sampler_table.py``."""
     shares: dict[str, list[float]] = {"nsga2": [], "random": []}
-    for sampler, seeds in (("nsga2", 10), ("random", 3)):
+    for sampler, seeds in (("nsga2", 3), ("random", 1)):
         for seed in range(seeds):
             found = outcome(
                 "space=fine_batch", f"strategy={sampler}", "strategy.n_trials=2000", f"strategy.seed={seed}"

@@ -28,7 +28,7 @@ CASES = {
     "pipelines": ["+experiment=qwen3_235b", "hardware=h200_sxm", "space.pp=[1,2,4]", "space.sp=[1,2]"],
     "latent": ["model=deepseek_v3", "hardware=b200_sxm", "space=two_nodes", "space.sp=[1,2]", "space.batch=[64,100]"],
 }
-MOST = 150
+MOST = 50
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -60,7 +60,7 @@ def test_every_plan_is_read_back(outcome: Outcome, engine: str) -> None:
             assert found.config.engine.captured_tokens == min(told, server.tokens)
             assert found.config.limits.memory_fraction == pytest.approx(outcome.config.limits.memory_fraction)
         read += 1
-    assert read >= 40
+    assert read >= 20
 
 
 def test_weights_and_cache_are_read_back() -> None:

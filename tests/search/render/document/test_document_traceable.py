@@ -73,21 +73,43 @@ def lines_changed(before: list[str], after: list[str]) -> set[int]:
     return {i for i, line in enumerate(before) if line not in after}
 
 
+def apart(where: dict[str, set[int]], most: int = 12) -> list[list[str]]:
+    """The keys in groups that stand in no line together, so that one text tells what each of a group changed."""
+    groups: list[tuple[list[str], set[int]]] = []
+    for key, lines in where.items():
+        for keys, taken in groups:
+            if len(keys) < most and taken.isdisjoint(lines):
+                keys.append(key)
+                taken |= lines
+                break
+        else:
+            groups.append(([key], set(lines)))
+    return [keys for keys, _ in groups]
+
+
 def test_a_changed_value_changes_each_line_in_which_it_stands_and_no_other(values: Values) -> None:
+    """A group of keys at a time; where their lines are not exactly what changed, each key by itself."""
     before = render(values).splitlines()
     where = places(render(keyed(values)))
     assert len(where) > 400
-    for key, expected in where.items():
-        tried: list[set[int]] = []
-        for new in others(values[key]):
-            tried.append(lines_changed(before, render({**values, key: new}).splitlines()))
-            if tried[-1] == expected:
-                break
-        else:
-            enough = [changed - expected for changed in tried if expected <= changed]
-            assert enough, f"{key} = {values[key]} stands in lines {expected}; changed {tried}"
-            beyond = [before[i] for i in min(enough, key=len)]
-            assert key in ALSO_CHOOSING, f"{key} = {values[key]} also changes {beyond}"
+    for keys in apart(where):
+        new = {key: next(others(values[key])) for key in keys}
+        changed = lines_changed(before, render({**values, **new}).splitlines())
+        if changed != set().union(*(where[key] for key in keys)):
+            for key in keys:
+                check_alone(values, key, before, where[key])
+
+
+def check_alone(values: Values, key: str, before: list[str], expected: set[int]) -> None:
+    tried: list[set[int]] = []
+    for new in others(values[key]):
+        tried.append(lines_changed(before, render({**values, key: new}).splitlines()))
+        if tried[-1] == expected:
+            return
+    enough = [changed - expected for changed in tried if expected <= changed]
+    assert enough, f"{key} = {values[key]} stands in lines {expected}; changed {tried}"
+    beyond = [before[i] for i in min(enough, key=len)]
+    assert key in ALSO_CHOOSING, f"{key} = {values[key]} also changes {beyond}"
 
 
 def test_every_constant_of_the_engine_is_shown(values: Values) -> None:

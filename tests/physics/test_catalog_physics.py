@@ -1,0 +1,64 @@
+"""What physics demands holds for whatever the catalog can combine."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from random_scenarios import draw, faster, scenario_of
+
+from costmodel.evaluate import evaluate
+from costmodel.lengths import FixedLengths
+from costmodel.plans import Plans
+from costmodel.scores import Scores
+
+SCENARIOS = int(os.environ.get("SERVEFRONT_SCENARIOS", "40"))  # 2,000 take some five minutes
+SLACK = 1.0 + 1e-9
+# Where a decode speeds up, more of a full server's requests stand in its prefill queue at a time, so that a mean TTFT
+# may rise; a closed network's throughput may not fall (Lazowska et al., Quantitative System Performance, 1984, ch. 5).
+# What is left is rounding between the regimes of the loop.
+REGIMES = 1.005
+
+
+def check(seed: int) -> int:
+    """Physics of the scenario of ``seed``; how many plans it had."""
+    drawn = draw(seed)
+    if not len(drawn.plans):
+        return 0
+    scores = evaluate(drawn.scenario, drawn.plans)
+    decodes = drawn.scenario.lengths.decodes
+    figures = {
+        "share of the physical limit": scores.share_of_limit,
+        "TTFT": scores.limit_ttft_s / scores.ttft_s,
+        "burst TTFT": scores.limit_burst_ttft_s / scores.burst_ttft_s,
+        "life": decodes * scores.limit_tpot_s / (scores.ttft_s + decodes * scores.tpot_s),
+        "decode bandwidth": scores.decode_bandwidth_utilization,
+        "decode MFU": scores.decode_mfu,
+        "prefill MFU": scores.prefill_mfu,
+        "10 % more bandwidth": slower(scores, evaluate(faster(drawn.scenario, memory=1.1), drawn.plans)) / REGIMES,
+        "10 % more FLOP/s": slower(scores, evaluate(faster(drawn.scenario, compute=1.1), drawn.plans)) / REGIMES,
+    }
+    for name, share in figures.items():
+        worst = int(np.argmax(share))
+        assert np.all(share <= SLACK), f"{drawn.name}: {name} {share[worst]:.4f} of {drawn.plans.row(worst)}"
+    return len(drawn.plans)
+
+
+def slower(before: Scores, after: Scores) -> np.ndarray:
+    """Tokens/s before over those after."""
+    ratio: np.ndarray = before.output_tokens_per_s / after.output_tokens_per_s
+    return ratio
+
+
+def test_random_scenarios() -> None:
+    assert sum(check(seed) for seed in range(SCENARIOS)) > 10 * SCENARIOS
+
+
+@pytest.mark.parametrize(("model", "degrees"), [("llama_4_scout", {"tp": 8}), ("mixtral_8x7b", {"ep": 8})])
+def test_one_request(model: str, degrees: dict[str, int]) -> None:
+    """Shared experts beside routed ones read from the same memory; groups without a request decode nothing."""
+    scenario = scenario_of(model, "worked_case_64gb", "vllm", FixedLengths(1024, 512))
+    scores = evaluate(scenario, Plans.of(gpus=8, batch=1, **degrees))
+    assert scores.limit_tpot_s[0] < scores.tpot_s[0]
+    assert scores.share_of_limit[0] < 1.0
