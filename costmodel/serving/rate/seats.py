@@ -60,7 +60,7 @@ def seats(
     busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
     tail = np.exp(log_at_c) / (1.0 - busy)
     late = np.where(gap < 1.0, 2.0 * (1.0 - gap) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)), 0.0)
-    late = np.where(gap > 1.0, (gap - 1.0) / (gap + 4.0 * work), late) * (1.0 - busy)
+    late = np.where(gap > 1.0, (gap - 1.0) / np.maximum(gap + 4.0 * work, 1.0), late) * (1.0 - busy)
     chance = tail / np.maximum(below + tail, 1e-300) * np.exp(-late / count)
     wait = last_stay_s / count / (1.0 - busy) * (gap + work) / 2.0
     wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0

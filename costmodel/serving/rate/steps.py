@@ -182,8 +182,8 @@ def steps(server: Server, load: Load, decodes: Any, *, full: bool = False) -> St
     fills = room / mix["new"]  # prompts in a pass that is full
     one = np.minimum(mix["new"], room)
     first = tables.prompts_s(decodes, one, one)
-    joined, mean = np.ones_like(decodes), plain
-    for _ in range(ROUNDS):
+    joined, mean, turn = np.ones_like(decodes), plain, plain
+    for _ in range(2 * ROUNDS if full and server.apart else ROUNDS):
         count = joined + 1.0
         in_group = np.maximum(count / groups, 1.0)
         tokens = np.minimum(in_group * mix["new"], room)
@@ -195,11 +195,11 @@ def steps(server: Server, load: Load, decodes: Any, *, full: bool = False) -> St
         prefilling = np.maximum(prefilling, np.minimum(rate * mean / (fills * groups), 1.0))
         if full and server.apart:
             # Seats become free in passes of decodes alone, so each is followed by one with prompts at most.
-            turn = mean / np.maximum(1.0 - prefilling, 1e-3)
             ends = -np.expm1(-rate * turn / groups) * runs
             prefilling = np.minimum(prefilling, 1.0 - (1.0 / (1.0 + ends)) ** groups)
         rest = plain * (1.0 - prefilling) if server.apart else plain
         mean = np.maximum(rest + (alone - more) * prefilling / runs, 0.1 * rest) / (1.0 - busy)
+        turn = mean / np.maximum(1.0 - prefilling, 1e-3)
         joined = np.clip(rate * mean * runs / np.maximum(prefilling, 1e-12), 1.0, fills * groups)
     others = bunched * others_share(decodes * groups, server.pooled)
     if server.apart:
@@ -219,7 +219,9 @@ def steps(server: Server, load: Load, decodes: Any, *, full: bool = False) -> St
     if not full:
         own_s = base + alone + more * rate * (mean + variance / mean)
         last = busy ** (mix["decodes"] / (1.0 + server.engine.steps_ahead))
-        extra = others * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
+        # They find a seat unless all others are taken.
+        free = 1.0 - np.minimum(decodes * groups / server.pooled, 1.0) ** (server.pooled - 1.0)
+        extra = others * free * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
     return Steps(decodes, plain, mean, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
 
 
