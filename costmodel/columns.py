@@ -13,6 +13,6 @@ AT_A_RATE = (*COLUMNS, *TRAFFIC)
 
 
 def column(name: str, plans: Plans, scores: Scores) -> Array:
-    """A figure or a degree by name, as floats of shape (n,). A figure of ``COSTS`` or ``TRAFFIC`` is asked for only where
-    the caller knows that there is one."""
+    """A figure or a degree by name, as floats of shape (n,). A figure of ``COSTS`` or ``TRAFFIC`` is asked for only
+    where the caller knows that there is one."""
     return np.asarray(getattr(plans if name in PLAN_COLUMNS else scores, name), dtype=float)

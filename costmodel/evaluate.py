@@ -145,7 +145,7 @@ def _limited(limits: Limits, usable: float, served: Served, requests_per_s: NDAr
             missed["ttft"] = latency.ttft_s / limits.ttft_s - 1.0
         if limits.tpot_s is not None:
             missed["tpot"] = latency.tpot_s / limits.tpot_s - 1.0
-        names = LIMIT_NAMES
+        names: tuple[str, ...] = LIMIT_NAMES
     else:
         overload = traffic.requests_per_s / traffic.capacity - 1.0
         missed["stable"] = np.where(traffic.unstable, np.maximum(overload, 1e-9), -1.0)

@@ -21,9 +21,9 @@ class Limits:
     """A plan is feasible when it keeps all of them; ``None`` is no limit. ``memory_fraction`` of what the driver
     reports is for everything (``all``), for weights and cache without activations and reserve (``static``: SGLang's
     ``mem_fraction_static``), or it is the cache's share of what all else leaves (``free``: TensorRT-LLM's
-    ``free_gpu_memory_fraction``); ``ttft_statistic`` and its like say which statistic a latency's limit bounds: the mean,
-    that of a burst, or at a rate a percentile. ``goodput``: share of the requests that keep every limit on a latency;
-    ``overflow_risk``: chance that the caches in flight outgrow the memory."""
+    ``free_gpu_memory_fraction``); ``ttft_statistic`` and its like say which statistic a latency's limit bounds: the
+    mean, that of a burst, or at a rate a percentile. ``goodput``: share of the requests that keep every limit on a
+    latency; ``overflow_risk``: chance that the caches in flight outgrow the memory."""
 
     memory_fraction: float = 0.9
     memory_of: Literal["all", "free", "static"] = "all"
@@ -43,8 +43,8 @@ STATISTICS = ("mean", "p50", "p90", "p95", "p99")
 
 @dataclass(frozen=True)
 class Demand:
-    """``requests_per_s`` of the whole deployment arrive, with gaps of coefficient of variation ``gap_cv``. ``headroom``:
-    look for the most requests within the limits too, which takes longer."""
+    """``requests_per_s`` of the whole deployment arrive, with gaps of coefficient of variation ``gap_cv``.
+    ``headroom``: look for the most requests within the limits too, which takes longer."""
 
     requests_per_s: float
     gap_cv: float = 1.0

@@ -138,4 +138,6 @@ def _takers(plans: Plans, facts: Facts, engine: str) -> np.ndarray:
 
 def _table(values: list[list[Any]], scores: Scores) -> pd.DataFrame:
     """Columns of ``header``; figures that need a price or a power which is not known are left out."""
-    return pd.DataFrame({name: column for name, column in zip(header(scores), values, strict=True) if "" not in column[:1]})
+    return pd.DataFrame(
+        {name: column for name, column in zip(header(scores), values, strict=True) if "" not in column[:1]}
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Classes:
             return cls(sample[:1].astype(float), np.zeros(1), np.ones(1))
         ranked = np.sort(sample.astype(float))
         at = np.unique(np.round(EDGES * len(ranked)).astype(int))
-        parts = [ranked[a:b] for a, b in zip(at[:-1], at[1:], strict=True)]
+        parts = [ranked[a:b] for a, b in pairwise(at.tolist())]
         return cls(
             np.array([part.mean() for part in parts]), np.array([part.var() for part in parts]),
             np.diff(at) / len(ranked),

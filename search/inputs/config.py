@@ -20,7 +20,6 @@ from search.inputs.engine_versions import of_version
 from search.inputs.hardware_catalog import load_engine
 from search.inputs.meant import meant
 from search.inputs.models import ConfigError, ReadModel, read_architecture, read_checkpoint
-from search.inputs.traffic import read_traffic
 from search.inputs.schema import (
     ClusterConfig,
     Config,
@@ -32,6 +31,7 @@ from search.inputs.schema import (
     StrategyConfig,
     WorkloadConfig,
 )
+from search.inputs.traffic import read_traffic
 
 
 def read_model(config: ModelConfig) -> ReadModel:
@@ -115,7 +115,9 @@ def check_rate(limits: Limits) -> None:
     """``InputError`` for the first limit that only requests at a rate can keep."""
     asked = {f"{name}_statistic": getattr(limits, f"{name}_statistic") for name in ("ttft", "tpot", "e2e")}
     wrong = {key: value for key, value in asked.items() if value not in ("mean", "burst")}
-    wrong |= {key: getattr(limits, key) for key in ("e2e_s", "goodput", "overflow_risk") if getattr(limits, key) is not None}
+    wrong |= {
+        key: getattr(limits, key) for key in ("e2e_s", "goodput", "overflow_risk") if getattr(limits, key) is not None
+    }
     for key, value in wrong.items():
         raise InputError(
             f"limits.{key}: {value} is not known in the closed loop; set workload.requests_per_s and "

@@ -36,7 +36,8 @@ class Outcome:
     """Everything that the documents are rendered from. ``plans`` and ``scores`` hold every plan that was scored (all
     legal ones when ``exact``), ``engines`` which engine takes each, ``coverage`` how well measurements cover it (an
     index into ``search.evidence.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them, the
-    recommended plan always one of the front. ``verified``: plans that were simulated, the leading one first. ``warnings``: what is odd about the input, one line each; they stand among
+    recommended plan always one of the front. ``verified``: plans that were simulated, the
+    leading one first. ``warnings``: what is odd about the input, one line each; they stand among
     the ``assumptions`` too."""
 
     config: Config

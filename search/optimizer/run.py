@@ -126,18 +126,19 @@ def run(config: Config) -> Outcome:
         choice = recommend(plans, limited, policy, space.axes, known)
     with watch.stage("simulation"):
         verified = verify(config, scenario, plans, limited, policy)
-        tried = with_verified(limited, verified)
-        if choice is not None and tried is not limited:
-            found = recommend(plans, tried, policy, space.axes, known)
-            if found is not None and found.recommended != choice.recommended:
-                choice = replace(found, relaxed=choice.relaxed)
+        simulated = with_verified(limited, verified)
+        if choice is not None and simulated is not limited:
+            other = recommend(plans, simulated, policy, space.axes, known)
+            if other is not None and other.recommended != choice.recommended:
+                choice = replace(other, relaxed=choice.relaxed)
     if choice is not None:  # the plan that it was preferred to may dominate it
         front = np.union1d(front, [choice.recommended])
     odd = foreign(config, scenario.accelerator, scenario.cluster)
     outcome = Outcome(
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario), *odd),
         space, legal, objectives, policy,
-        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, verified=verified, warnings=odd,
+        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
+        verified=verified, warnings=odd,
     )  # fmt: skip
     with watch.stage("sensitivity"):
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))

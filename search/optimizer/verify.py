@@ -19,7 +19,6 @@ from costmodel.serving.rate.figures import bounded
 from costmodel.serving.simulation.balancer import simulate
 from costmodel.serving.simulation.deployment import scheduler_of
 from costmodel.serving.simulation.replica import Replica
-from costmodel.serving.simulation.requests import Requests
 from costmodel.serving.step_table import StepTable
 from search.inputs.checks import number
 from search.inputs.schema import Config, VerifyConfig
@@ -36,7 +35,8 @@ MOST = 20  # times the requests that count are simulated at most
 @dataclass(frozen=True)
 class Verified:
     """One plan simulated: ``figures`` by the names of ``costmodel.scores.TRAFFIC`` (and ``ttft_s``, ``tpot_s``), pooled
-    over ``seeds`` runs of ``requests`` that count; ``missed``: how far the worst limit is, relative to it (0: all kept)."""
+    over ``seeds`` runs of ``requests`` that count; ``missed``: how far the worst limit is, relative to it (0: all
+    kept)."""
 
     row: int
     figures: dict[str, float]
@@ -76,7 +76,8 @@ def verify(config: Config, scenario: Scenario, plans: Plans, scores: Scores, pol
 
 
 def with_verified(scores: Scores, verified: tuple[Verified, ...]) -> Scores:
-    """The scores with one more limit, that a plan was simulated and kept its limits there; as they are where none did."""
+    """The scores with one more limit, that a plan was simulated and kept its limits there; as they are where none
+    did."""
     if not any(v.kept for v in verified):
         return scores
     missed = np.ones(len(scores))
@@ -138,6 +139,8 @@ def statistics(name: str, values: Array) -> dict[str, float]:
     if not len(known):
         known = np.zeros(1)
     if np.isinf(known).any():
-        return {name: float("inf")} | {f"{name}_p{p}": float(np.quantile(known, p / 100, method="higher")) for p in PERCENTILES}
+        return {name: float("inf")} | {
+            f"{name}_p{p}": float(np.quantile(known, p / 100, method="higher")) for p in PERCENTILES
+        }
     found = np.percentile(known, PERCENTILES)
     return {name: float(known.mean())} | {f"{name}_p{p}": float(v) for p, v in zip(PERCENTILES, found, strict=True)}

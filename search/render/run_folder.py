@@ -140,8 +140,13 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "limits_kept": {k.limit: {"over_interval": k.surely, "draws": k.share} for k in kept_limits(outcome)},
         "verified": [
             {
-                "plan": outcome.plans.row(v.row), "kept": v.kept, "missed": v.missed, "preemptions": v.preemptions,
-                "seeds": v.seeds, "requests": v.requests, "simulated": v.figures,
+                "plan": outcome.plans.row(v.row),
+                "kept": v.kept,
+                "missed": v.missed,
+                "preemptions": v.preemptions,
+                "seeds": v.seeds,
+                "requests": v.requests,
+                "simulated": v.figures,
                 "analytic": {name: float(getattr(scores, name)[v.row]) for name in v.figures},
             }
             for v in outcome.verified

@@ -44,8 +44,8 @@ def capacity(server: Server, load: Load) -> Array:
 
 
 def most(limit: Array, worst: Callable[[Array], Any]) -> Array:
-    """The largest rate below ``limit`` at which ``worst`` (how far the worst limit is missed at rates of shape (plans,),
-    rising with the rate) is at most 0, by bisection; 0 where it is missed by a server that is nearly idle."""
+    """The largest rate below ``limit`` at which ``worst`` (how far the worst limit is missed at rates of shape
+    (plans,), rising with the rate) is at most 0, by bisection; 0 where it is missed by a server that is nearly idle."""
     low, high = 1e-3 * limit, 0.999 * limit
     f_low, f_high = worst(low), worst(high)
     never, always = f_low > 0.0, f_high <= 0.0

@@ -1,8 +1,8 @@
 """Distributions by their cumulants: sums of independent parts, mixtures of such sums, percentiles.
 
-Cumulants of independent parts add up. A sum is taken for a Pearson III (shifted gamma) variable of the same first three,
-whose distribution function is that of a normal variable by Wilson and Hilferty (PNAS 17, 1931). A mixture's percentiles
-are read off its distribution function on a grid.
+Cumulants of independent parts add up. A sum is taken for a Pearson III (shifted gamma) variable of the same first
+three, whose distribution function is that of a normal variable by Wilson and Hilferty (PNAS 17, 1931). A mixture's
+percentiles are read off its distribution function on a grid.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.memory import Memory
-from costmodel.plans import Array, Plans
+from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Demand, Limits, Scenario
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.capacity import capacity, most
@@ -26,16 +27,17 @@ BOUNDED = ("ttft_s", "tpot_s", "e2e_s")  # latencies that limits may bound
 class AtRate:
     """Arrays of shape (plans,). ``figures`` by the names of ``costmodel.scores.TRAFFIC``, and the means ``ttft_s`` and
     ``tpot_s``: infinite where the plan is ``unstable``. ``capacity``: requests a second of the deployment beyond which
-    it is; ``inside``: requests of a group that have a seat, in the mean. ``steps`` and ``latencies`` of the stable plans, whose rows are ``rows``."""
+    it is; ``inside``: requests of a group that have a seat, in the mean. ``steps`` and ``latencies`` of the stable
+    plans, whose rows are ``rows``."""
 
     figures: dict[str, Array]
     requests_per_s: float
     capacity: Array
-    unstable: Array
+    unstable: NDArray[np.bool_]
     inside: Array
     server: Server
     load: Load
-    rows: Array
+    rows: IntArray
     steps: Steps
     latencies: Latencies
 
@@ -73,9 +75,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         "capacity_requests_per_s": carried * plans.dp,
         "max_requests_per_s": np.full(len(plans), np.nan),
         "rate_headroom": np.full(len(plans), np.nan),
-        "overflow_risk": overflow_risk(
-            mix, inside, spread, wanted, held.kv_capacity_tokens, reserved=reserved
-        ),
+        "overflow_risk": overflow_risk(mix, inside, spread, wanted, held.kv_capacity_tokens, reserved=reserved),
     }
     if demand.headroom:
         best = most(carried, lambda rates: _worst(server, replace(load, rate=rates), scenario.limits))
@@ -135,7 +135,7 @@ def _names() -> list[str]:
     return [name + end for name in BOUNDED for end in ("", *(f"_p{percent}" for percent in PERCENTILES))]
 
 
-def _at(rows: Array, size: int, otherwise: float, values: Any) -> Array:
+def _at(rows: IntArray, size: int, otherwise: float, values: Any) -> Array:
     whole = np.full(size, otherwise)
     whole[rows] = values
     return whole

@@ -1,10 +1,11 @@
 """From the steps of a server at a rate to distributions of TTFT, TPOT and end-to-end time.
 
-TTFT of one that finds a seat: the rest of the pass that it falls into, those scheduled ahead, passes that prompts before
-it fill, its own. A long pass is hit more often than a short one: the rest of passes S has the moments E(S^(k+1)) /
-((k + 1) E(S)) (Kleinrock, Queueing Systems I, 1975, eq. 5.16). One that waits for a seat waits for that, then for its
-own passes. Passes are a sum of what prompts add to them, each L E(S) times a pass: cumulants of a compound Poisson
-variable, larger by 1 / (1 - b^k) since a long pass brings more prompts into a later one (b = L e1: an autoregression).
+TTFT of one that finds a seat: the rest of the pass that it falls into, those scheduled ahead, passes that prompts
+before it fill, its own. A long pass is hit more often than a short one: the rest of passes S has the moments
+E(S^(k+1)) / ((k + 1) E(S)) (Kleinrock, Queueing Systems I, 1975, eq. 5.16). One that waits for a seat waits for that,
+then for its own passes. Passes are a sum of what prompts add to them, each L E(S) times a pass: cumulants of a
+compound Poisson variable, larger by 1 / (1 - b^k) since a long pass brings more prompts into a later one (b = L e1:
+an autoregression).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from costmodel.plans import Array
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
 from costmodel.serving.rate.seats import Seats, seats
-from costmodel.serving.rate.steps import Load, Server, Steps, bunching, others_share, steps
+from costmodel.serving.rate.steps import Load, Server, Steps, bunching, steps
 
 MOST_BUSY = 0.99
 
@@ -142,9 +143,7 @@ def _seats(server: Server, load: Load, now: Steps, own_s: Any) -> Seats:
     answers = mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0
     work = np.maximum(answers, 0.0) * (mix["decodes"] * now.step_s / stays) ** 2
     inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
-    return seats(
-        load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work
-    )
+    return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work)
 
 
 def _later(
@@ -175,7 +174,10 @@ def _later(
     mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s
     apart = mix.decodes.variance[:, None] * now.step_s**2
     e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance + apart, ttft.third + third))
-    tpot = Mixture(classes * (turns > 0) / max(float(mix.decodes.share[mix.decodes.tokens > 0].sum()), 1e-12), Part(mean / steady, variance / steady**2, third / steady**3))
+    tpot = Mixture(
+        classes * (turns > 0) / max(float(mix.decodes.share[mix.decodes.tokens > 0].sum()), 1e-12),
+        Part(mean / steady, variance / steady**2, third / steady**3),
+    )
     return tpot, e2e
 
 

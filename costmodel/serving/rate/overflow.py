@@ -22,8 +22,8 @@ def held_tokens(mix: Mix, *, reserved: bool) -> tuple[float, float]:
 
 
 def overflow_risk(mix: Mix, inside: Any, spread: Any, most: Any, tokens: Any, *, reserved: bool) -> Array:
-    """Shape (plans,): the chance that a group's cache of ``tokens`` is too small for those inside. Of a group ``inside``
-    in the mean, of variance ``spread`` times that and never more than ``most``."""
+    """Shape (plans,): the chance that a group's cache of ``tokens`` is too small for those inside. Of a group
+    ``inside`` in the mean, of variance ``spread`` times that and never more than ``most``."""
     mean, square = held_tokens(mix, reserved=reserved)
     inside = np.minimum(inside, most)
     variance = np.minimum(spread * inside, inside * (most - inside))  # Bhatia and Davis: of a bounded variable

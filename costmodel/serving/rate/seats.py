@@ -5,14 +5,14 @@ birth and death process, n is then negative binomial up to the seats c,
 
     p(n) ~ C(n + r, n) q^n,      q = L L1,  r = L0 / L1
 
-(births at L, deaths at n / (L0 + L1 n); Poisson where L1 is 0, a single fast server where L0 is), and beyond them each
-further one waits: p falls by L (L0 + L1 c) / c. Arrivals that are not at random make n more or less variable by the
-peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Congress 10, 1983), counts and seats being
-divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980); of one seat it is the
-factor of Kraemer and Langenbach-Belz (1976) that they change, and in between the one is taken to the 1 / c and the
-other to the rest. Who waits does so for an exponential time of mean (ca^2 + cs^2) / 2 times that of the Markovian server
-(Allen, Probability, Statistics and Queueing Theory, 1978: the formula of Allen and Cunneen; Kingman 1961 in heavy
-traffic), and where each group has a queue, for a seat of its own group rather than for the first of all.
+(births at L, deaths at n / (L0 + L1 n); Poisson where L1 is 0, a single fast server where L0 is), and beyond them
+each further one waits: p falls by L (L0 + L1 c) / c. Arrivals that are not at random make n more or less variable by
+the peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Congress 10, 1983), counts and seats
+being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980); of one seat it is
+the factor of Kraemer and Langenbach-Belz (1976) that they change, and in between the one is taken to the 1 / c and
+the other to the rest. Who waits does so for an exponential time of mean (ca^2 + cs^2) / 2 times that of the Markovian
+server (Allen, Probability, Statistics and Queueing Theory, 1978: the formula of Allen and Cunneen; Kingman 1961 in
+heavy traffic), and where each group has a queue, for a seat of its own group rather than for the first of all.
 """
 
 from __future__ import annotations
@@ -42,7 +42,15 @@ class Seats:
 
 
 def seats(
-    load: Load, count: Any, groups: Any, inside: Any, stay_s: Any, full_stay_s: Any, last_stay_s: Any, rest: float, work: Any
+    load: Load,
+    count: Any,
+    groups: Any,
+    inside: Any,
+    stay_s: Any,
+    full_stay_s: Any,
+    last_stay_s: Any,
+    rest: float,
+    work: Any,
 ) -> Seats:
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a

@@ -5,10 +5,11 @@ longer, one that joins others e1. A pass holds prompts if any came in the passes
 
     f = 1 - P(nobody comes in n E(S)),      E(S) = (S0 + e0 f / n) / (1 - L e1),
 
-with S0 seconds of a pass of decodes (where prompts have passes of their own, a share 1 - f of the passes is of those).
-Of a decoding request a step takes t = E(S), or E(S) / (1 - f) where it waits for prompts of its own group. Who decodes
-has had a long pass before, its own, during which more requests came than in others: ``extra_s``, a geometric series of
-passes that bring passes as long as one is there. Those that decode in a group are, by Little's law (Operations Research 9, 1961),
+with S0 seconds of a pass of decodes (where prompts have passes of their own, a share 1 - f of the passes is of
+those). Of a decoding request a step takes t = E(S), or E(S) / (1 - f) where it waits for prompts of its own group.
+Who decodes has had a long pass before, its own, during which more requests came than in others: ``extra_s``, a
+geometric series of passes that bring passes as long as one is there. Those that decode in a group are, by Little's
+law (Operations Research 9, 1961),
 
     d = L / groups * (E(D) t(d) + extra(d)).
 """
@@ -146,8 +147,8 @@ class Steps:
 
 
 def nobody(expected: Any, gap: Any) -> Any:
-    """Chance that in a time in which ``expected`` requests come in the mean none does, from a moment that has nothing to
-    do with them: the equilibrium excess of gaps of a gamma distribution (Cox, Renewal Theory, 1962, ch. 5)."""
+    """Chance that in a time in which ``expected`` requests come in the mean none does, from a moment that has nothing
+    to do with them: the equilibrium excess of gaps of a gamma distribution (Cox, Renewal Theory, 1962, ch. 5)."""
     shape = 1.0 / np.maximum(gap, 1e-2)
     scaled = expected * shape
     return np.clip(gammaincc(shape + 1.0, scaled) - expected * gammaincc(shape, scaled), 0.0, 1.0)

@@ -12,7 +12,7 @@ from search.render.document.sections.performance import memory_check, performanc
 from search.render.document.sections.rationale import front, rationale, search
 from search.render.document.sections.risks import assumptions, risks, sign_off
 from search.render.document.sections.sensitivity import sensitivity
-from search.render.document.sections.traffic import traffic, throughput_at_rate, ttft_at_rate
+from search.render.document.sections.traffic import throughput_at_rate, traffic, ttft_at_rate
 from search.render.document.view import Value, View
 
 

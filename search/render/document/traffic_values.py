@@ -67,5 +67,8 @@ def _simulated(outcome: Outcome, verified: Verified) -> Values:
         "preemptions": verified.preemptions,
     }
     for name, value in verified.figures.items():
-        values |= {f"{name}.simulated": value, f"{name}.analytic": scalar(getattr(outcome.scores, name)[[verified.row]])}
+        values |= {
+            f"{name}.simulated": value,
+            f"{name}.analytic": scalar(getattr(outcome.scores, name)[[verified.row]]),
+        }
     return values

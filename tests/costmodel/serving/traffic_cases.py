@@ -114,7 +114,9 @@ def serve(case: Case, most: int) -> Found:
     through = (at + served.e2e_s > begin) & (at + served.e2e_s <= end)
     scenario = replace(
         case.scenario,
-        lengths=MixedLengths(round(prompts.mean()), round(answers.mean()), 0.0, prompts.astype(float), answers.astype(float)),
+        lengths=MixedLengths(
+            round(prompts.mean()), round(answers.mean()), 0.0, prompts.astype(float), answers.astype(float)
+        ),
         demand=Demand(rate, case.cv, headroom=False),
     )
     tokens = float(answers[through].sum() / (end - begin))
@@ -144,7 +146,8 @@ def _run(case: Case, at: np.ndarray, prompts: np.ndarray, answers: np.ndarray) -
     scheduler, table = _server(case, int(np.max(prompts + answers)))
     engine = case.scenario.engine
     replicas = [
-        Replica(table, scheduler, None, engine.stream_token_s / engine.stream_interval) for _ in range(int(case.plan.dp[0]))
+        Replica(table, scheduler, None, engine.stream_token_s / engine.stream_interval)
+        for _ in range(int(case.plan.dp[0]))
     ]
     return simulate(replicas, Requests(at, prompts, answers), engine.request_s)
 

@@ -39,7 +39,9 @@ def test_means_over_requests_are_sums_over_tokens(window: int | None) -> None:
 
 
 def test_the_sample_has_the_means_that_were_asked_for() -> None:
-    assert VARIED.prompts.mean() == pytest.approx(900, rel=5e-3) and VARIED.answers.mean() == pytest.approx(300, rel=1e-3)
+    assert VARIED.prompts.mean() == pytest.approx(900, rel=5e-3) and VARIED.answers.mean() == pytest.approx(
+        300, rel=1e-3
+    )
     mix = Mix.of(VARIED)
     assert mix.new.share @ mix.new.tokens == pytest.approx(mix["new"], rel=1e-9)
     square = mix.new.share @ (mix.new.tokens**2 + mix.new.variance)
@@ -53,7 +55,10 @@ def test_tables_are_the_simulation_s(apart: int) -> None:
     scenario = worked_case(model=qwen3(layers=12), engine=engine, lengths=FixedLengths(1500, 400))
     rng = np.random.default_rng(1)
     for plan in (Plans.of(tp=4, ep=4, gpus=4, batch=64), Plans.of(tp=2, ep=4, gpus=4, batch=64)):
-        tables, exact = PassTables.of_plans(scenario, plan, Mix.of(scenario.lengths)), StepTable.of(scenario, plan, 200, 4000)
+        tables, exact = (
+            PassTables.of_plans(scenario, plan, Mix.of(scenario.lengths)),
+            StepTable.of(scenario, plan, 200, 4000),
+        )
         groups = int(plan.attn_dp[0])
         for _ in range(30):
             d, p = int(rng.integers(1, 150)), int(np.exp(rng.uniform(np.log(32), np.log(7500))))
@@ -120,7 +125,9 @@ def test_overflow_is_the_chance_that_a_random_sum_is_too_large() -> None:
         sums.append((prompts[met] + rng.random(n) * (answers[met] - 1.0)).sum())
     for capacity in np.quantile(sums, [0.5, 0.9, 0.99]):
         wanted = float(np.mean(np.array(sums) > capacity))
-        found = overflow_risk(mix, np.array([inside]), np.ones(1), np.array([1e4]), np.array([capacity]), reserved=False)
+        found = overflow_risk(
+            mix, np.array([inside]), np.ones(1), np.array([1e4]), np.array([capacity]), reserved=False
+        )
         assert found[0] == pytest.approx(wanted, rel=0.15), capacity
     never = overflow_risk(mix, np.array([3.0]), np.ones(1), np.array([4.0]), np.array([5e4]), reserved=False)
     assert never[0] == 0.0
