@@ -6,7 +6,7 @@ several seeds; the recommendation is taken among those that keep their limits th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +48,14 @@ class Verified:
     @property
     def kept(self) -> bool:
         return self.missed <= 0.0
+
+
+def without_headroom(scenario: Scenario, columns: Iterable[str]) -> Scenario:
+    """The scenario without the search for the most requests within the limits, unless ``columns`` ask for it: many
+    situations are scored much faster so."""
+    if scenario.demand is None or not {"max_requests_per_s", "rate_headroom"}.isdisjoint(columns):
+        return scenario
+    return replace(scenario, demand=replace(scenario.demand, headroom=False))
 
 
 def check_verify(config: VerifyConfig) -> None:

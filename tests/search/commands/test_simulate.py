@@ -107,8 +107,3 @@ def test_bad_input_is_one_line(said: str, run_folder: Path, capsys: pytest.Captu
     assert servefront(["simulate", str(run_folder), *BAD[said]]) == 2
     printed = capsys.readouterr()
     assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
-
-
-def test_the_search_says_that_it_does_not_model_traffic(capsys: pytest.CaptureFixture[str]) -> None:
-    assert servefront(["model=qwen3_8b", "workload.arrivals.kind=poisson", "workload.requests_per_s=3"]) == 2
-    assert "is simulated, not searched" in capsys.readouterr().err
