@@ -18,11 +18,21 @@ from costmodel.scenario import Scenario
 
 @dataclass(frozen=True)
 class Burst:
-    """Arrays of shape (n,): ``sequences`` of one attention group, prefilled in ``passes`` with ``prompts`` in each."""
+    """Arrays of shape (n,): ``sequences`` of one attention group, prefilled in ``passes`` with ``prompts`` in each, as
+    many as the budget takes, but for the last one, which holds the ``rest``; a prompt that passes the end of one goes
+    on in the next. ``stage_prompts`` and ``stage_rest`` are of all groups, of which some may have one prompt fewer."""
 
     sequences: Any
     passes: Any
     prompts: Any
+    rest: Any
+    stage_prompts: Any
+    stage_rest: Any
+
+    def seconds(self, latency: Any, stage: Any, rest_stage: Any) -> Any:
+        """Until the last pass has left the last stage: a full pass takes ``latency`` through all stages, the others
+        follow it at ``stage``, the last at ``rest_stage`` seconds in the slowest stage."""
+        return latency + (self.passes - 2.0) * stage + rest_stage
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,11 @@ def burst_of(lengths: FixedLengths, layout: Layout, batch: Any, budget: float) -
     """``batch`` sequences of a replica at once; ``budget`` new tokens of a group in one pass."""
     sequences = np.ceil(batch / layout.attn_dp)
     passes = np.maximum(np.ceil(sequences * lengths.new / budget), 1.0)
-    return Burst(sequences, passes, sequences / passes)
+    full = np.minimum(budget / lengths.new, sequences)
+    before = passes - 1.0
+    rest = sequences - before * full
+    stage = np.minimum(full * layout.attn_dp, np.where(before > 0, (batch - rest) / np.maximum(before, 1.0), batch))
+    return Burst(sequences, passes, full, rest, stage, batch - before * stage)
 
 
 def first_wave(scenario: Scenario, burst: Burst, admitted: Any, budget: float) -> FirstWave:

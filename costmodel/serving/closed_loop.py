@@ -30,7 +30,7 @@ import numpy as np
 
 from costmodel.layout import Layout
 from costmodel.scenario import Scenario
-from costmodel.serving.burst import burst_of, first_wave
+from costmodel.serving.burst import Burst, burst_of, first_wave
 from costmodel.serving.streaming import larger_root
 from costmodel.step import Step
 
@@ -45,7 +45,8 @@ HELD_FULL = 0.9
 # Where the largest of so many normal draws lies (Blom 1958, as in ``costmodel.layout``).
 LAST_OF = np.array([0.0, 0.0, *(NormalDist().inv_cdf((n - 0.375) / (n + 0.25)) for n in range(2, 129))])
 
-DECODE, MIXED, BURST, FIRST = 0, 1, 2, 3  # the passes, on the leading axis; FIRST only where waves are counted
+# The passes, on the leading axis; REST is the last of a burst. FIRST only where waves are counted.
+DECODE, MIXED, BURST, REST, FIRST = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Loop:
     own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
     = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
     steps in which some group prefills, ``disturbed`` share of a decoding request's steps in which somebody else is
-    prefilled; ``served`` requests are in the replica's server at a time; ``burst_passes`` prefill a burst,
-    ``first_passes`` the first wave; ``stalls_before`` and ``_after``: passes of others' prompts, in a lockstep,
+    prefilled; ``served`` requests are in the replica's server at a time; ``burst`` of the whole batch,
+    ``first_passes`` prefill the first wave; ``stalls_before`` and ``_after``: passes of others' prompts, in a lockstep,
     before a request's first token and while it decodes."""
 
     micro: Any
@@ -69,7 +70,7 @@ class Loop:
     prefilling: Any
     disturbed: Any
     served: Any
-    burst_passes: Any
+    burst: Burst
     first_passes: Any
     stalls_before: Any = 0.0
     stalls_after: Any = 0.0
@@ -152,7 +153,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     passes = [  # decodes and prompts of a group, and of the stage
         (decodes, zero, decodes * groups, zero),
         (beside, prompts, beside * groups, prompts * groups_prefilling),
-        (zero, burst.prompts, zero, batch / burst.passes),
+        (zero, burst.prompts, zero, burst.stage_prompts),
+        (zero, burst.rest, zero, burst.stage_rest),
     ]
     first_passes = burst.passes
     if math.isfinite(scenario.waves):
@@ -165,7 +167,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     queue = zero if lockstep else np.maximum(life - prefills - turns, 0.0)
     loop = Loop(
         micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, admitted * groups,
-        burst.passes, first_passes, before, after,
+        burst, first_passes, before, after,
     )  # fmt: skip
     return loop, step
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from costmodel.forward import PassTime
 from costmodel.scenario import Scenario
-from costmodel.serving.closed_loop import BURST, DECODE, FIRST, MIXED, Loop
+from costmodel.serving.closed_loop import BURST, DECODE, FIRST, MIXED, REST, Loop
 from costmodel.serving.streaming import streaming_wait
 
 
@@ -85,7 +85,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wan
     stream, later = streaming_wait(scenario, loop.served, stay)
     inside = until + queue + own + request + stream
     outside = np.maximum(wanted / admitted - 1.0, 0.0) * (stay + stream + later)
-    burst = (loop.burst_passes - 1.0) * time.slowest_stage_s[BURST] + time.latency_s[BURST]
+    burst = loop.burst.seconds(time.latency_s[BURST], time.slowest_stage_s[BURST], time.slowest_stage_s[REST])
     first_wave: Any = 0.0
     if math.isfinite(scenario.waves):
         wave = (loop.first_passes - 1.0) / 2.0 * time.slowest_stage_s[FIRST] + time.latency_s[FIRST]

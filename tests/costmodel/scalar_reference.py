@@ -1,8 +1,7 @@
 """The cost model once more, for one plan at a time, in plain floats and loops.
 
-Written from the docstrings and docs/design, for models like Qwen3-235B (one kind of layer: GQA with a norm on each
-head, routed experts, FP8 linear layers and cache, everything else in bf16), engines that gather and scatter tokens,
-and two tiers of network. Group placement is found by placing the ranks, not by the formula of ``Cluster.members``.
+For models like Qwen3-235B (GQA with a norm on each head, routed experts, FP8 linear layers and cache, the rest bf16),
+engines that gather and scatter tokens, two tiers of network. Groups are placed rank by rank, not by a formula.
 """
 
 from __future__ import annotations
@@ -260,8 +259,7 @@ class Reference:
         # A request falls into a step of the loop of the others, a long one being hit more often than a short one.
         others = max(b * micro * groups - 1, 0.0)
         without, long = max(plain, micro * plain_stage), max(mixed, micro * mixed_stage)
-        hit_share = some * others / (1 + others)
-        usual = (1 - hit_share) * without + hit_share * long
+        usual = without + (hit_share := some * others / (1 + others)) * (long - without)
         hit = ((1 - hit_share) * without**2 + hit_share * long**2) / usual
         joining = rate * others / (1 + others) * hit / usual
         arrival = min(others, 1.0) * (hit / 2 + c.steps_ahead * tpot)
@@ -275,37 +273,39 @@ class Reference:
         stay = p / 2 + math.sqrt(p * p / 4 - q)
         ttft = stay - answers * tpot + max(self.wanted() / admitted - 1, 0.0) * stay
         passes = max(math.ceil(self.wanted() * c.isl / c.budget), 1)
-        each = self.wanted() / passes
-        burst, burst_stage = self.step(0.0, each, self.batch / passes * c.isl, each)
+        full = min(c.budget / c.isl, self.wanted())
+        rest = self.wanted() - (passes - 1) * full
+        here = min(full * self.attn_dp, (self.batch - rest) / (passes - 1)) if passes > 1 else self.batch
+        through, stage = self.step(0.0, full, here * c.isl, full)
+        burst = through + (passes - 2) * stage
+        burst += self.step(0.0, rest, (self.batch - (passes - 1) * here) * c.isl, rest)[1] + request
         return {
             "ttft_s": ttft,
-            "burst_ttft_s": (passes - 1) * burst_stage + burst + request,
+            "burst_ttft_s": burst,
             "tpot_s": tpot,
             "output_tokens_per_s": self.dp * self.batch * c.osl / (ttft + answers * tpot),
             "weights_bytes_per_gpu": self.weights_bytes(),
             "kv_cache_bytes_per_gpu": self.kv_bytes(),
             "activation_bytes_per_gpu": self.activation_bytes(),
             "kv_capacity_tokens": self.kv_capacity_tokens(),
-            **self.limits(decodes * micro * self.attn_dp),
+            **self.limits(min(decodes * micro * self.attn_dp, self.batch)),
         }
 
     # --- the physical limit --------------------------------------------------------------------------------------
     def ideal(self, decodes: float, prompts: float) -> tuple[float, float]:
         """Seconds computing and seconds reading, on all accelerators of a replica at once, nothing held twice."""
         c, tokens = self.case, decodes + prompts * self.case.isl
-        query, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
-        dense = c.hidden * (query + 2 * kv) + query * c.hidden
-        expert = 3 * c.hidden * c.inner
-        context, pairs = c.isl + c.osl / 2, c.isl * (c.isl + 1) / 2
+        query, kv, expert = c.heads * c.head_dim, c.kv_heads * c.head_dim, 3 * c.hidden * c.inner
+        dense = 2 * c.hidden * (query + kv)
         flops = 2 * tokens * (dense + c.hidden * c.experts + c.top_k * expert)
+        context, pairs = c.isl + c.osl / 2, c.isl * (c.isl + 1) / 2
         flops += 4 * query * (pairs * prompts + context * decodes)
-        hit = c.experts * (1 - (1 - c.top_k / c.experts) ** tokens)
-        moved = dense + WIDE * (c.hidden * c.experts + 2 * c.head_dim + 2 * c.hidden) + hit * expert
+        moved = c.experts * (1 - (1 - c.top_k / c.experts) ** tokens) * expert
+        moved += dense + WIDE * (c.hidden * c.experts + 2 * c.head_dim + 2 * c.hidden)
         moved += 2 * kv * (prompts * c.isl + decodes * (context + 1))
-        head = c.hidden * c.vocabulary
+        head, gpus = c.hidden * c.vocabulary, self.gpus / self.dp
         flops = c.layers * flops + 2 * (decodes + prompts) * head
         moved = c.layers * moved + WIDE * (head + c.hidden)
-        gpus = self.gpus / self.dp
         return flops / c.flops_per_s / gpus, moved / c.bytes_per_s / gpus
 
     def limits(self, decoding: float) -> dict[str, float]:

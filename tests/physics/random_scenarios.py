@@ -13,7 +13,7 @@ import numpy as np
 from costmodel.architecture import Architecture
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
-from costmodel.plans import Plans
+from costmodel.plans import AXES, Plans
 from costmodel.scenario import Limits, Scenario
 from search.inputs.config import read_cluster, read_engine, read_hardware
 from search.inputs.efficiency_laws import read_law
@@ -87,3 +87,8 @@ def faster(scenario: Scenario, *, memory: float = 1.0, compute: float = 1.0) -> 
     peak = {dtype: flops * compute for dtype, flops in chip.peak_flops.items()}
     chip = replace(chip, memory_bytes_per_s=chip.memory_bytes_per_s * memory, peak_flops=peak)
     return replace(scenario, accelerator=chip)
+
+
+def with_one_more(plans: Plans) -> Plans:
+    """The same layouts with one request more in flight."""
+    return Plans.of(**{axis: getattr(plans, axis) + (axis == "batch") for axis in AXES})

@@ -105,8 +105,8 @@ def _ttft(case: Case, value: float, shown: str) -> str:
 def _burst(case: Case, value: float, shown: str) -> str:
     s, prompts = case.steady, count(int(case.plan.batch[0]))
     return (
-        f"{prompts} prompts of {count(case.scenario.lengths.new)} tokens in {count(s.burst_passes)} passes of "
-        f"{seconds(s.burst_pass_s)} are {shown}; computing alone takes {seconds(case.score('limit_burst_ttft_s'))}"
+        f"{prompts} prompts of {count(case.scenario.lengths.new)} tokens in {count(s.burst_passes)} passes of at "
+        f"most {seconds(s.burst_pass_s)} are {shown}; computing alone takes {seconds(case.score('limit_burst_ttft_s'))}"
     )
 
 

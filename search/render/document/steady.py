@@ -10,7 +10,7 @@ from costmodel.evaluate import serve
 from costmodel.forward import handover_seconds
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
+from costmodel.serving.closed_loop import BURST, DECODE, MIXED, REST, steady_loop
 from search.render.document.account import scalar
 
 
@@ -24,7 +24,8 @@ class Steady:
     steps) + ``own_s`` (``prefills`` passes of its own) + ``request_s`` (host) + ``stream_s`` (waiting to be sent) +
     ``outside_s`` (waiting for KV cache) + ``first_wave_s`` (where a client sends a finite number of requests, the first
     of which are a burst).
-    Burst = (``burst_passes`` - 1) of ``burst_pass_s`` + ``burst_last_s`` + ``request_s``.
+    Burst = (``burst_passes`` - 1) of ``burst_pass_s`` + ``burst_through_s`` (a pass through all stages) -
+    ``burst_spared_s`` (the last one is shorter) + ``request_s``.
     """
 
     sequences: float
@@ -44,7 +45,8 @@ class Steady:
     first_wave_s: float
     burst_passes: float
     burst_pass_s: float
-    burst_last_s: float
+    burst_through_s: float
+    burst_spared_s: float
     handovers_s: tuple[float, float, float]
     micro: float
     stage_tokens: float
@@ -77,9 +79,10 @@ def steady(scenario: Scenario, plan: Plans) -> Steady:
         stream_s=scalar(found.stream_s),
         outside_s=scalar(found.outside_s),
         first_wave_s=scalar(found.first_wave_s),
-        burst_passes=scalar(loop.burst_passes),
+        burst_passes=scalar(loop.burst.passes),
         burst_pass_s=float(slowest[BURST]),
-        burst_last_s=float(latency[BURST]),
+        burst_through_s=float(latency[BURST]),
+        burst_spared_s=float(slowest[BURST] - slowest[REST]),
         handovers_s=(float(hops[DECODE]), float(hops[MIXED]), float(hops[BURST])),
         micro=micro,
         stage_tokens=float(step.stage_decodes[DECODE, 0]),

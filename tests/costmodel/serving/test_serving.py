@@ -17,7 +17,7 @@ from costmodel.evaluate import evaluate
 from costmodel.forward import forward
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
-from costmodel.serving.closed_loop import BURST, DECODE, FIRST, MIXED, Loop, steady_loop
+from costmodel.serving.closed_loop import BURST, DECODE, FIRST, MIXED, REST, Loop, steady_loop
 from costmodel.serving.latency import latencies
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -110,9 +110,12 @@ def test_tokens_balance(batch: int, isl: int, osl: int) -> None:
 def test_burst_passes() -> None:
     """256 prompts of 2048 over two groups are 64 times 4 prompts a group; all of them in one pass if they fit."""
     loop, step = loop_of(refined(), 2048, 2048, 8192, 128.0)
-    assert (loop.burst_passes[0], step.prompts[BURST, 0], step.stage_prompts[BURST, 0]) == (32, 4, 8)
+    assert (loop.burst.passes[0], step.prompts[BURST, 0], step.stage_prompts[BURST, 0]) == (32, 4, 8)
     loop, step = loop_of(refined(), 16, 2048, 8192, 128.0)
-    assert (loop.burst_passes[0], step.prompts[BURST, 0]) == (1, 128)
+    assert (loop.burst.passes[0], step.prompts[BURST, 0], step.prompts[REST, 0]) == (1, 128, 128)
+    loop, step = loop_of(refined(batch=18), 2048, 2048, 8192, 9.0)
+    assert (loop.burst.passes[0], step.prompts[BURST, 0], step.prompts[REST, 0]) == (3, 4, 1)
+    assert (step.stage_prompts[BURST, 0], step.stage_prompts[REST, 0]) == (8, 2)
 
 
 def test_micro_batches() -> None:
@@ -254,8 +257,8 @@ def test_the_first_wave_is_slower_where_those_that_are_through_decode() -> None:
     plans = original(batch=[4, 400])
     layout = once.layout(plans)
     loop, step = steady_loop(once, layout, plans.batch.astype(float), plans.batch.astype(float))
-    assert loop.first_passes[0] == loop.burst_passes[0] == 1
-    assert loop.first_passes[1] > 1.02 * loop.burst_passes[1]
+    assert loop.first_passes[0] == loop.burst.passes[0] == 1
+    assert loop.first_passes[1] > 1.02 * loop.burst.passes[1]
     assert step.decodes[FIRST].tolist() == [0.0, pytest.approx(200, rel=0.02)]
     scores = evaluate(once, plans)
     assert scores.ttft_s[0] == pytest.approx(scores.burst_ttft_s[0], rel=0.01)

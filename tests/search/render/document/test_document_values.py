@@ -57,7 +57,7 @@ def test_latencies_are_the_sums_of_their_terms(any_outcome: Outcome, waves: floa
     for row in rows(any_outcome):
         s = steady(scenario, plan_of(any_outcome, row))
         ttft = s.arrival_s + s.queue_s + s.own_s + s.request_s + s.stream_s + s.outside_s + s.first_wave_s
-        burst = (s.burst_passes - 1) * s.burst_pass_s + s.burst_last_s + s.request_s
+        burst = (s.burst_passes - 1) * s.burst_pass_s + s.burst_through_s - s.burst_spared_s + s.request_s
         assert ttft == pytest.approx(scores.ttft_s[row], rel=1e-12)
         assert burst == pytest.approx(scores.burst_ttft_s[row], rel=1e-12)
 
@@ -82,7 +82,7 @@ def test_no_step_beats_the_floor_of_reading(any_outcome: Outcome) -> None:
 def test_pass_times_add_up_to_the_decode_step(worked: Outcome) -> None:
     values = collect(worked)
     assert values["recommended.pass.decode_s"] == pytest.approx(values["recommended.decode_s"])
-    assert values["recommended.pass.prefill_s"] == pytest.approx(values["recommended.burst_last_s"])
+    assert values["recommended.pass.prefill_s"] == pytest.approx(values["recommended.burst_through_s"])
 
 
 def test_values_are_plain(any_outcome: Outcome) -> None:
