@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betainc, gammaln
 
-from costmodel.serving.rate.steps import Load, bunching
+from costmodel.serving.rate.steps import Load, bunching, peakedness
 
 LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
 MOST_BUSY = 0.9999
@@ -59,7 +59,7 @@ def seats(
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
-    peaked = np.maximum(1.0 + (gap - 1.0) * rest * (1.0 - 1.0 / count), 0.05)
+    peaked = np.maximum(peakedness(gap, rest * (1.0 - 1.0 / count)), 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked

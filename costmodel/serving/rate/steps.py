@@ -164,6 +164,12 @@ def bunching(inside: Any, gap: Any) -> Any:
     return 1.0 + (gap - 1.0) * -np.expm1(-2.0 * inside) / (2.0 * inside)
 
 
+def peakedness(gap: Any, rest: Any) -> Any:
+    """Variance over mean of the number inside, if seats are no matter: z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) with the
+    last factor ``rest`` (Eckberg, Teletraffic Congress 10, 1983)."""
+    return np.maximum(1.0 + (gap - 1.0) * rest, 0.0)
+
+
 def others_share(decodes: Any, seats: Any) -> Any:
     """Share of the prompts that one who decodes sees prefilled: none that waits for its own seat. Full seats change
     hands c - 1 times beside it while they do c times; the others are all taken with a chance of (d / c)^(c - 1)."""
@@ -174,9 +180,12 @@ def steps(server: Server, load: Load, decodes: Any, *, full: bool = False) -> St
     """The steps where ``decodes`` of a group decode at a time. ``full``: every seat is taken, and those that wait come
     in as others leave."""
     tables, mix, groups, rate = server.tables, load.mix, server.groups, load.rate
-    # Of one who decodes: it and, as it finds them, the others.
-    bunched = bunching(decodes * groups, load.gap)
-    plain = tables.plain_s(np.minimum(decodes * groups * bunched + 1.0, server.pooled))
+    # One who decodes sees more than are there in the mean, by their variance over it: that of seats which are taken
+    # independently, peaked as the arrivals are.
+    inside = decodes * groups
+    spread = peakedness(load.gap, mix["rest"]) * (1.0 - np.minimum(inside / server.pooled, 1.0))
+    bunched = bunching(inside, load.gap)
+    plain = tables.plain_s(np.maximum(inside + spread, 1.0))
     alone, whole, runs = (along(tables.beside, curve, decodes, tables.of) for curve in server.curves)
     room = server.room(decodes)
     base = 0.0 if server.apart else plain

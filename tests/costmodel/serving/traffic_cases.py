@@ -7,7 +7,7 @@ the very same requests, so that what one run happens to draw is no difference be
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -58,13 +58,19 @@ class Case:
 @dataclass(frozen=True, eq=False)
 class Found:
     """What a simulation says: ``capacity`` in requests a second, the ``rate`` of the run, statistics of its requests by
-    figure, ``throughput`` in output tokens a second; ``scores`` of the same requests."""
+    figure, ``throughput`` in output tokens a second; ``scores`` of the same
+    requests in ``scenario``."""
 
+    plan: Plans
     capacity: float
     rate: float
     statistics: dict[str, float]
     throughput: float
-    scores: Scores
+    scenario: Scenario
+
+    @cached_property
+    def scores(self) -> Scores:
+        return evaluate(self.scenario, self.plan)
 
 
 def random_case(base: Scenario, rng: np.random.Generator) -> Case | None:
@@ -120,7 +126,7 @@ def serve(case: Case, most: int) -> Found:
         demand=Demand(rate, case.cv, headroom=False),
     )
     tokens = float(answers[through].sum() / (end - begin))
-    return Found(capacity, rate, statistics, tokens, evaluate(scenario, case.plan))
+    return Found(case.plan, capacity, rate, statistics, tokens, scenario)
 
 
 def _capacity(case: Case, most: int, rng: np.random.Generator) -> float:
