@@ -20,12 +20,14 @@ def capacity(server: Server, load: Load) -> Array:
     seats by the Illinois form of regula falsi. A replica sends its answers' tokens one after the other."""
     mix, engine = load.mix, server.engine
 
-    def excess(rate: Array) -> Array:
-        full = steps(server, replace(load, rate=rate), server.seats + 0.0 * rate, full=True)
-        return rate * full.stay_s(mix) / server.pooled - 1.0
+    low, seats = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
+    idle = now = steps(server, replace(load, rate=low + 1e-9), seats, full=True)
 
-    low = np.zeros_like(load.rate)
-    idle = steps(server, replace(load, rate=low + 1e-9), server.seats + 0.0 * low, full=True)
+    def excess(rate: Array) -> Array:
+        nonlocal now
+        now = steps(server, replace(load, rate=rate), seats, full=True, near=now, rounds=2)
+        return rate * now.stay_s(mix) / server.pooled - 1.0
+
     high = server.pooled / idle.stay_s(mix)
     f_low, f_high, last = low - 1.0, excess(high), low
     for _ in range(ROUNDS):

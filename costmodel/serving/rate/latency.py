@@ -48,9 +48,9 @@ class Latencies:
 
 def latencies(server: Server, load: Load, now: Steps) -> Latencies:
     """``now``: the steps at the load (``steps.decoding``)."""
-    mix, tables, engine = load.mix, server.tables, server.engine
+    mix, engine = load.mix, server.engine
     rate, share = load.rate, mix.new.share[:, None]
-    passes, alone_s = server.prompt_passes(tables, now.decodes)
+    passes, alone_s = server.prompt_passes(now.decodes)
     busy = np.minimum(rate * now.more_s, MOST_BUSY)
     met, pass_s = _passes(server, load, now, passes, alone_s, busy)
     until = pass_s[0]
@@ -77,7 +77,8 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
         ((1.0 - found.chance) * chance_queue, until + exponential(queue_s) + whole),
         (found.chance, exponential(found.wait_s) + whole),
     )
-    tpot, e2e = _later(server, load, now, found, alone_s * passes, busy, collapsed(ttft.chance, ttft.part))
+    base = 0.0 if server.apart else now.plain_s
+    tpot, e2e = _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
     free = 1.0 - found.chance
     return Latencies(
         ttft, tpot, e2e, found, free * ((1.0 - chance_queue) * present.mean + chance_queue * until.mean),
@@ -147,12 +148,11 @@ def _seats(server: Server, load: Load, now: Steps, own_s: Any) -> Seats:
 
 
 def _later(
-    server: Server, load: Load, now: Steps, found: Seats, alone_s: Any, busy: Any, ttft: Part
+    server: Server, load: Load, now: Steps, found: Seats, added: Any, busy: Any, ttft: Part
 ) -> tuple[Mixture, Mixture]:
     """TPOT and end-to-end time, by class of answer. A step's variance is that of prompts that are prefilled in it; long
     answers see all of the number that decode, which changes no faster than requests come and go."""
     mix, rate, share = load.mix, load.rate, load.mix.new.share[:, None]
-    added = alone_s - (0.0 if server.apart else now.plain_s) * np.ceil(mix.new.tokens[:, None] / now.room)
     added = added * (np.maximum(now.step_s - now.plain_s, 0.0) / np.maximum(rate * now.step_s * now.alone_s, 1e-30))
     often = rate * now.step_s
     noise, noise3 = (often * np.sum(share * added**k, axis=0) for k in (2, 3))

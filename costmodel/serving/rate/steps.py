@@ -26,7 +26,7 @@ from scipy.special import gammaincc
 from costmodel.engine import Engine
 from costmodel.plans import Array
 from costmodel.serving.mix import Mix
-from costmodel.serving.rate.tables import PassTables, along
+from costmodel.serving.rate.tables import PassTables, along, place
 
 # At which the chance that nobody comes is tabulated.
 EXPECTED = np.concatenate([[0.0], np.geomspace(0.01, 30.0, 80)])
@@ -91,24 +91,36 @@ class Server:
         return np.maximum(budget - decodes, float(self.engine.block_tokens))
 
     @cached_property
-    def curves(self) -> tuple[Array, Array, Array]:
+    def curves(self) -> tuple[Array, ...]:
         """By ``tables.beside`` and layout: seconds that a prompt which is alone adds, in the mean of the requests;
-        those of a pass that is full in every group; passes a prompt."""
+        those of a pass that is full in every group; passes a prompt; and, by class of prompt as well, shape (beside,
+        classes, layouts), passes and seconds of each if it is alone."""
         layouts = self.tables.plain.shape[1]
         every = replace(self.tables, of=np.arange(layouts))
         rows = [self._curve(every, np.full(layouts, d)) for d in self.tables.beside]
-        alone, whole, runs = zip(*rows, strict=True)
-        return np.stack(alone), np.stack(whole), np.stack(runs)
+        return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
-    def _curve(self, every: PassTables, decodes: Array) -> tuple[Array, Array, Array]:
+    def _curve(self, every: PassTables, decodes: Array) -> tuple[Array, ...]:
         room, share = self.room(decodes), self.mix.new.share[:, None]
-        passes, pass_s = self.prompt_passes(every, decodes)
+        passes, pass_s = self._alone(every, decodes)
         base = 0.0 if self.apart else every.plain_s(decodes * every.groups)
         whole = every.prompts_s(decodes, room, room * every.groups)
-        return np.sum(share * passes * (pass_s - base), axis=0), whole, np.sum(share * passes, axis=0)
+        return np.sum(share * passes * (pass_s - base), axis=0), whole, np.sum(share * passes, axis=0), passes, pass_s
 
-    def prompt_passes(self, tables: PassTables, decodes: Array) -> tuple[Array, Array]:
+    def prompt_passes(self, decodes: Array) -> tuple[Any, Any]:
         """By class of prompt, shape (classes, plans): passes that one takes, and seconds of each if it is alone."""
+        cell, share = place(self.tables.beside, decodes)
+        classes, layouts = self.curves[3].shape[1:]
+        index = (cell * classes + np.arange(classes)[:, None]) * layouts + self.tables.of
+        found = []
+        for curve in self.curves[3:]:
+            first = curve.ravel().take(index)
+            if len(self.tables.beside) > 1:
+                first = first + share * (curve.ravel().take(index + classes * layouts) - first)
+            found.append(first)
+        return found[0], found[1]
+
+    def _alone(self, tables: PassTables, decodes: Array) -> tuple[Array, Array]:
         tokens = self.mix.new.tokens[:, None]
         passes = np.ceil(tokens / self.room(decodes))
         chunk = tokens / passes
@@ -117,7 +129,9 @@ class Server:
 
     def take(self, index: Any) -> Server:
         """The plans at ``index`` alone."""
-        return Server(self.tables.take(index), self.engine, self.mix, self.groups[index], self.seats[index])
+        found = Server(self.tables.take(index), self.engine, self.mix, self.groups[index], self.seats[index])
+        found.__dict__["curves"] = self.curves  # those of the layouts, whichever plans are left
+        return found
 
 
 @dataclass(frozen=True)
@@ -176,9 +190,11 @@ def others_share(decodes: Any, seats: Any) -> Any:
     return 1.0 - np.minimum(decodes / seats, 1.0) ** (seats - 1.0) / seats
 
 
-def steps(server: Server, load: Load, decodes: Any, *, full: bool = False) -> Steps:
+def steps(
+    server: Server, load: Load, decodes: Any, *, full: bool = False, near: Steps | None = None, rounds: int = ROUNDS
+) -> Steps:
     """The steps where ``decodes`` of a group decode at a time. ``full``: every seat is taken, and those that wait come
-    in as others leave."""
+    in as others leave. ``near``: the steps of a similar load, from which ``rounds`` go on."""
     tables, mix, groups, rate = server.tables, load.mix, server.groups, load.rate
     # One who decodes sees more than are there in the mean, by their variance over it: that of seats which are taken
     # independently, peaked as the arrivals are.
@@ -186,18 +202,21 @@ def steps(server: Server, load: Load, decodes: Any, *, full: bool = False) -> St
     spread = peakedness(load.gap, mix["rest"]) * (1.0 - np.minimum(inside / server.pooled, 1.0))
     bunched = bunching(inside, load.gap)
     plain = tables.plain_s(np.maximum(inside + spread, 1.0))
-    alone, whole, runs = (along(tables.beside, curve, decodes, tables.of) for curve in server.curves)
+    alone, whole, runs = (along(tables.beside, curve, decodes, tables.of) for curve in server.curves[:3])
+    beside = place(tables.beside, decodes)
     room = server.room(decodes)
     base = 0.0 if server.apart else plain
     fills = room / mix["new"]  # prompts in a pass that is full
     one = np.minimum(mix["new"], room)
-    first = tables.prompts_s(decodes, one, one)
+    first = tables.prompts_s(beside, one, one)
     joined, mean, turn = np.ones_like(decodes), plain, plain
-    for _ in range(2 * ROUNDS if full and server.apart else ROUNDS):
+    if near is not None:
+        joined, mean, turn = near.joined, near.mean_s, near.mean_s / np.maximum(1.0 - near.prefilling, 1e-3)
+    for _ in range(2 * rounds if full and server.apart else rounds):
         count = joined + 1.0
         in_group = np.maximum(count / groups, 1.0)
         tokens = np.minimum(in_group * mix["new"], room)
-        several = tables.prompts_s(decodes, tokens, np.minimum(count * mix["new"], room * groups))
+        several = tables.prompts_s(beside, tokens, np.minimum(count * mix["new"], room * groups))
         fits = (in_group <= fills) & (runs < SINGLE)
         more = np.where(fits, (several - first) / (count - 1.0), (whole - base) / (fills * groups))
         busy = np.minimum(rate * more, MOST_BUSY)
@@ -241,8 +260,11 @@ def decoding(server: Server, load: Load) -> Steps:
     arrivals = load.rate / server.groups
     decodes = load.mix["decodes"]
 
+    now: Steps | None = None
+
     def excess(d: Array) -> Array:
-        now = steps(server, load, d)
+        nonlocal now
+        now = steps(server, load, d, near=now, rounds=2 if now is None else 1)
         return arrivals * (decodes * now.step_s + now.extra_s) - d
 
     low, high = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
@@ -257,6 +279,6 @@ def decoding(server: Server, load: Load) -> Steps:
             np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
         )
         low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
-    found = steps(server, load, np.where(np.abs(f_low) < np.abs(f_high), low, high))
+    found = steps(server, load, np.where(np.abs(f_low) < np.abs(f_high), low, high), near=now)
     pinned = (server.seats - arrivals * found.extra_s) / np.maximum(arrivals * decodes, 1e-300)
     return replace(found, step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))

@@ -78,15 +78,23 @@ class PassTables:
 
     def prompts_s(self, beside: Any, tokens: Any, stage_tokens: Any) -> Any:
         """Seconds of a pass with ``tokens`` of prompts in the busiest group and ``stage_tokens`` in all, beside so many
-        decodes of each: shape (..., plans)."""
-        low, share = place(self.beside, beside)
-        at, part = place(self.tokens, tokens)
+        decodes of each (a number of them, or its ``place``): shape (..., plans)."""
+        low, share = beside if isinstance(beside, tuple) else place(self.beside, beside)
+        at, part = self._place_tokens(tokens)
         single = self._between(self.single, low, share, at, part)
-        if self.every is self.single:
+        if self.every is self.single or stage_tokens is tokens:
             return single
         groups = self.groups[self.of]
         others = np.clip((stage_tokens - tokens) / np.maximum(tokens * (groups - 1.0), 1e-9), 0.0, 1.0)
         return single + others * (self._between(self.every, low, share, at, part) - single)
+
+    def _place_tokens(self, tokens: Any) -> tuple[Any, Any]:
+        """As ``place``: but for the first, the knots are shares of the budget that double."""
+        exponent = np.log2(np.maximum(tokens, self.tokens[1]) / self.tokens[-1])
+        cell = np.clip(np.floor(exponent).astype(np.int64) + len(SHARES), 1, len(SHARES) - 1)
+        cell = np.where(tokens < self.tokens[1], 0, cell)
+        low = self.tokens.take(cell)
+        return cell, (tokens - low) / (self.tokens.take(cell + 1) - low)
 
     def pairs_s(self, pairs: Any, tokens: Any) -> Any:
         """Seconds that attention over ``pairs`` adds to what ``tokens`` see in the mean."""
