@@ -19,7 +19,7 @@ from costmodel.serving.traffic import Length
 
 SAMPLE = 4096
 # Edges of the classes in which percentiles are computed: finer where the long requests are, of which few decide much.
-EDGES = np.array([0.0, 0.25, 0.55, 0.8, 0.93, 0.98, 1.0])
+EDGES = np.array([0.0, 0.2, 0.45, 0.68, 0.84, 0.93, 0.975, 0.992, 1.0])
 
 
 @dataclass(frozen=True, eq=False)

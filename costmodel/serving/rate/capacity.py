@@ -10,22 +10,42 @@ import numpy as np
 
 from costmodel.plans import Array
 from costmodel.serving.rate.steps import Load, Server, steps
+from costmodel.serving.rate.tables import along
 
-ROUNDS = 8  # of regula falsi for the capacity
+ROUNDS = 24  # of regula falsi for the capacity
+# Of a group, at which the capacity is worked out.
+SEATS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192.0])
 HALVINGS = 7  # of the interval in which the most requests within the limits lie; the rest is a straight line
 
 
 def capacity(server: Server, load: Load) -> Array:
     """Requests a second of a replica at which all seats are taken for good, shape (plans,): the root of L stay(L) =
-    seats by the Illinois form of regula falsi. A replica sends its answers' tokens one after the other."""
-    mix, engine = load.mix, server.engine
+    seats. Worked out at some numbers of seats a layout, between which the stay is a straight line. A replica sends its
+    answers' tokens one after the other, which is a limit of its own."""
+    layouts, tables = server.tables.plain.shape[1], server.tables
+    _, first = np.unique(tables.of, return_index=True)
+    some = np.repeat(np.arange(layouts), len(SEATS))
+    each = replace(tables, of=some)
+    seats = np.tile(SEATS, layouts)
+    knots = server.of_layouts(each, tables.groups[some], seats)
+    found = _capacity(knots, Load(np.ones(len(some)), load.gap[first][some], load.mix))
+    stays = (knots.pooled / found).reshape(layouts, len(SEATS)).T
+    carried = server.pooled / along(SEATS, stays, server.seats, tables.of)
+    engine = server.engine
+    if engine.stream_token_s:
+        carried = np.minimum(carried, engine.stream_interval / engine.stream_token_s / load.mix["answers"])
+    return carried
 
-    low, seats = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
-    idle = now = steps(server, replace(load, rate=low + 1e-9), seats, full=True)
+
+def _capacity(server: Server, load: Load) -> Array:
+    """By the Illinois form of regula falsi, each step's solution being where the next one begins."""
+    mix = load.mix
+    low = np.zeros_like(load.rate)
+    idle = now = steps(server, replace(load, rate=low + 1e-9), server.seats, full=True)
 
     def excess(rate: Array) -> Array:
         nonlocal now
-        now = steps(server, replace(load, rate=rate), seats, full=True, near=now, rounds=2)
+        now = steps(server, replace(load, rate=rate), server.seats, full=True, near=now, rounds=2)
         return rate * now.stay_s(mix) / server.pooled - 1.0
 
     high = server.pooled / idle.stay_s(mix)
@@ -39,10 +59,7 @@ def capacity(server: Server, load: Load) -> Array:
             np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
         )
         low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
-    found = np.where(f_high <= 0.0, high, low - f_low * (high - low) / np.maximum(f_high - f_low, 1e-12))
-    if engine.stream_token_s:
-        found = np.minimum(found, engine.stream_interval / engine.stream_token_s / mix["answers"])
-    return found
+    return np.where(f_high <= 0.0, high, (low + high) / 2.0)
 
 
 def most(limit: Array, worst: Callable[[Array], Any]) -> Array:

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 from costmodel.plans import Array
 
 PERCENTILES = (50, 90, 95, 99)
-POINTS = 13  # of the grid on which a mixture is read
+POINTS = 15  # of the grid on which a mixture is read
 STRAIGHT = 1e-3  # a skewness below which a variable is normal
 TOGETHER = 2048  # plans whose grid is read at a time: it stays in the cache
 RARE = 1e-4  # a chance below which a part does not stretch the grid

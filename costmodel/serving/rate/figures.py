@@ -20,6 +20,7 @@ from costmodel.serving.rate.overflow import held_tokens, overflow_risk
 from costmodel.serving.rate.steps import Load, Server, Steps, decoding
 from costmodel.serving.rate.tables import PassTables
 
+MANY = 1024.0  # seats of a group that are as good as any number
 BOUNDED = ("ttft_s", "tpot_s", "e2e_s")  # latencies that limits may bound
 
 
@@ -55,7 +56,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     unstable = rate >= carried
     rows = np.flatnonzero(~unstable)
     some, part = server.take(rows), load.take(rows)
-    now = decoding(some, part)
+    now = decoding(some, part, _unlimited(server, load)[some.tables.of])
     found = latencies(some, part, now)
     figures = {name: np.full(len(plans), np.inf) for name in _names()}
     for name, mixture in _mixtures(found).items():
@@ -84,6 +85,14 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     return AtRate(
         figures, demand.requests_per_s, carried * plans.dp, unstable, inside, server, load, rows, now, found
     )  # fmt: skip
+
+
+def _unlimited(server: Server, load: Load) -> Array:
+    """Sequences of a group that would decode if seats were no matter, by layout: those of a layout have one rate."""
+    layouts = server.tables.plain.shape[1]
+    _, first = np.unique(server.tables.of, return_index=True)
+    every = replace(server.tables, of=np.arange(layouts))
+    return decoding(server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first)).decodes
 
 
 def goodput(found: Latencies, limits: Limits) -> Array:

@@ -16,6 +16,7 @@ law (Operations Research 9, 1961),
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -31,6 +32,7 @@ from costmodel.serving.rate.tables import PassTables, along, place
 # At which the chance that nobody comes is tabulated.
 EXPECTED = np.concatenate([[0.0], np.geomspace(0.01, 30.0, 80)])
 ROUNDS = 3  # of f and E(S), each given the other
+SECANTS = 2
 HALVINGS = 9  # of the interval in which the number that decode lies
 MOST_BUSY = 0.999  # share of the time that prompts may take: beyond it nothing else moves
 SINGLE = 1.5  # passes a prompt, below which prompts can share them
@@ -48,6 +50,7 @@ class Load:
     def nobody(self, expected: Any) -> Any:
         """Chance that in a time in which ``expected`` requests come in the mean none does, from a moment that has
         nothing to do with them."""
+        expected = np.maximum(expected, 0.0)
         if np.all(self.gap == 1.0):
             return np.exp(-expected)
         table, of = self._quiet
@@ -127,11 +130,15 @@ class Server:
         more = tables.pairs_s(self.mix.pairs[:, None] / passes, chunk)
         return passes, tables.prompts_s(decodes, chunk, chunk) + more
 
+    def of_layouts(self, tables: PassTables, groups: Array, seats: Array) -> Server:
+        """Other plans of the same layouts: ``tables`` says which layout each has."""
+        found = Server(tables, self.engine, self.mix, groups, seats)
+        found.__dict__["curves"] = self.curves
+        return found
+
     def take(self, index: Any) -> Server:
         """The plans at ``index`` alone."""
-        found = Server(self.tables.take(index), self.engine, self.mix, self.groups[index], self.seats[index])
-        found.__dict__["curves"] = self.curves  # those of the layouts, whichever plans are left
-        return found
+        return self.of_layouts(self.tables.take(index), self.groups[index], self.seats[index])
 
 
 @dataclass(frozen=True)
@@ -201,7 +208,7 @@ def steps(
     inside = decodes * groups
     spread = peakedness(load.gap, mix["rest"]) * (1.0 - np.minimum(inside / server.pooled, 1.0))
     bunched = bunching(inside, load.gap)
-    plain = tables.plain_s(np.maximum(inside + spread, 1.0))
+    plain = tables.plain_s(np.clip(inside + spread, 1.0, server.pooled))
     alone, whole, runs = (along(tables.beside, curve, decodes, tables.of) for curve in server.curves[:3])
     beside = place(tables.beside, decodes)
     room = server.room(decodes)
@@ -254,12 +261,12 @@ def steps(
     return Steps(decodes, plain, mean, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
 
 
-def decoding(server: Server, load: Load) -> Steps:
+def decoding(server: Server, load: Load, guess: Array | None = None) -> Steps:
     """The steps at the load: d by the Illinois form of regula falsi (Dowell and Jarratt, BIT 11, 1971) between nobody
-    and all seats. Where waiting prompts would fill every seat, it is the seats that hold them back: all are taken."""
+    and all seats, or from a ``guess`` by secants. Where waiting prompts would fill every seat, it is the seats that hold
+    them back: all are taken."""
     arrivals = load.rate / server.groups
     decodes = load.mix["decodes"]
-
     now: Steps | None = None
 
     def excess(d: Array) -> Array:
@@ -268,10 +275,17 @@ def decoding(server: Server, load: Load) -> Steps:
         return arrivals * (decodes * now.step_s + now.extra_s) - d
 
     low, high = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
+    at = _illinois(excess, low, high) if guess is None else _secants(excess, np.minimum(guess, high), high)
+    found = steps(server, load, at, near=now)
+    pinned = (server.seats - arrivals * found.extra_s) / np.maximum(arrivals * decodes, 1e-300)
+    return replace(found, step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))
+
+
+def _illinois(excess: Callable[[Array], Array], low: Array, high: Array) -> Array:
     f_low, f_high, last = excess(low), excess(high), np.zeros_like(low)
     for _ in range(HALVINGS):
-        width = f_low - f_high
-        at = np.where(f_high < 0.0, low + (high - low) * f_low / np.maximum(width, 1e-300), high)
+        width = np.where(f_high < 0.0, f_low - f_high, 1.0)
+        at = np.where(f_high < 0.0, low + (high - low) * f_low / np.maximum(width, 1e-30), high)
         f_at = excess(at)
         up = f_at > 0
         f_low, f_high = (
@@ -279,6 +293,15 @@ def decoding(server: Server, load: Load) -> Steps:
             np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
         )
         low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
-    found = steps(server, load, np.where(np.abs(f_low) < np.abs(f_high), low, high), near=now)
-    pinned = (server.seats - arrivals * found.extra_s) / np.maximum(arrivals * decodes, 1e-300)
-    return replace(found, step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))
+    return np.where(np.abs(f_low) < np.abs(f_high), low, high)
+
+
+def _secants(excess: Callable[[Array], Array], guess: Array, most: Array) -> Array:
+    before, f_before = guess, excess(guess)
+    at = np.clip(guess + f_before, 0.0, most)
+    for _ in range(SECANTS):
+        f_at = excess(at)
+        slope = (f_at - f_before) / np.where(at == before, np.inf, at - before)
+        step = -f_at / np.where(slope < -0.01, slope, -1.0)
+        before, f_before, at = at, f_at, np.clip(at + step, 0.0, most)
+    return at

@@ -80,7 +80,7 @@ def test_percentiles_of_sums_and_mixtures() -> None:
     assert mixture.mean[0] == pytest.approx(drawn.mean(), rel=0.01)
     for percent, value in mixture.percentiles().items():
         assert value[0] == pytest.approx(np.percentile(drawn, percent), rel=0.04), percent
-        assert mixture.below(value)[0] == pytest.approx(percent / 100.0, abs=0.02)
+        assert mixture.below(value)[0] == pytest.approx(percent / 100.0, abs=0.03)
     whole = collapsed(mixture.chance, mixture.part)
     assert whole.variance[0] == pytest.approx(drawn.var(), rel=0.02)
     half = sometimes(exponential(2.0), 0.5)
