@@ -12,9 +12,9 @@ from worked_case import qwen3, worked_case
 sys.path.append(str(Path(__file__).parents[1]))
 from traffic_cases import Case, errors, random_case, serve
 
-CASES = 12
+CASES = 10
 SMALL = 32  # seats of a replica at most: their simulation is quick
-REQUESTS = 1500
+REQUESTS = 1200
 
 
 def cases() -> list[Case]:

