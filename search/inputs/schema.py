@@ -149,7 +149,7 @@ class StrategyConfig:
 class VerifyConfig:
     top: int | None = None  # plans that are simulated; null: 5 at a rate, 0 in the closed loop
     seeds: int = 3
-    requests: int = 600  # of each simulation that count; others come before and after
+    requests: int = 400  # of each simulation that count; others come before and after
 
 
 @dataclass

@@ -28,7 +28,7 @@ from search.optimizer.recommend import LAYOUT, Policy
 LIMIT = "simulation"
 AT_A_RATE = 5  # plans, where nobody says how many
 TURNS = 3  # times as many are tried until one keeps its limits
-WARM = 1.5  # times the requests in flight come before those that count, and after them: the server is as full as ever
+WARM = 1.0  # times the requests in flight come before those that count, and after them: the server is as full as ever
 MOST = 20  # times the requests that count are simulated at most
 
 

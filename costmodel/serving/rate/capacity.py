@@ -15,7 +15,7 @@ from costmodel.serving.rate.tables import along
 ROUNDS = 24  # of regula falsi for the capacity
 # Of a group, at which the capacity is worked out.
 SEATS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192.0])
-HALVINGS = 7  # of the interval in which the most requests within the limits lie; the rest is a straight line
+HALVINGS = 6  # of the interval in which the most requests within the limits lie; the rest is a straight line
 
 
 def capacity(server: Server, load: Load) -> Array:

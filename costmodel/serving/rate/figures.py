@@ -79,7 +79,11 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         "overflow_risk": overflow_risk(mix, inside, spread, wanted, held.kv_capacity_tokens, reserved=reserved),
     }
     if demand.headroom:
-        best = most(carried, lambda rates: _worst(server, replace(load, rate=rates), scenario.limits))
+        limits = scenario.limits
+        free = not bounded(limits) and limits.goodput is None
+        best = (
+            carried if free else most(carried, lambda rates: _worst(server, replace(load, rate=rates), scenario.limits))
+        )
         figures["max_requests_per_s"] = best * plans.dp
         figures["rate_headroom"] = best / rate - 1.0
     return AtRate(

@@ -263,8 +263,8 @@ def steps(
 
 def decoding(server: Server, load: Load, guess: Array | None = None) -> Steps:
     """The steps at the load: d by the Illinois form of regula falsi (Dowell and Jarratt, BIT 11, 1971) between nobody
-    and all seats, or from a ``guess`` by secants. Where waiting prompts would fill every seat, it is the seats that hold
-    them back: all are taken."""
+    and all seats, or from a ``guess`` by secants. Where waiting prompts would fill every seat, it is the seats that
+    hold them back: all are taken."""
     arrivals = load.rate / server.groups
     decodes = load.mix["decodes"]
     now: Steps | None = None
