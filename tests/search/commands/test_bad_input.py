@@ -6,7 +6,7 @@ from search.cli import main
 
 CASES = {
     "+modle=x": "modle: unknown key",
-    "+limits.tpot=3": "limits.tpot: unknown key; allowed: memory_fraction",
+    "+limits.tpot=3": "limits.tpot: unknown key; allowed: e2e_s",
     "limits.tpot=3": "limits.tpot",
     "limits.ttft_s=soon": "limits.ttft_s",
     "limits.ttft_s=-1": "limits.ttft_s: -1.0 is not allowed",
