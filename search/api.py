@@ -19,7 +19,7 @@ from costmodel.scores import Scores
 from search.base.errors import InputError, NoFeasiblePlan
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.compose import composed
-from search.inputs.config import read_model, read_scenario
+from search.inputs.config import check_rate, read_model, read_scenario
 from search.inputs.plan_reader import read_degrees
 from search.inputs.schema import Config
 from search.optimizer.legal import why_not
@@ -104,6 +104,7 @@ def evaluate(
     axes = [read_degrees(f"plans[{i}]", plan) for i, plan in enumerate(plans)]
     config = _config(experiment, overrides, config_dir)
     scenario = read_scenario(config, read_model(config.model).architecture)
+    check_rate(scenario)
     given = Plans.of(**{name: [plan[name] for plan in axes] for name in AXES})
     engines = _takers(given, facts_of(scenario), config.engine.name)
     scores = score_all(scenario, given)

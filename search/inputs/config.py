@@ -111,8 +111,11 @@ def read_limits(config: LimitsConfig) -> Limits:
     )
 
 
-def check_rate(limits: Limits) -> None:
-    """``InputError`` for the first limit that only requests at a rate can keep."""
+def check_rate(scenario: Scenario) -> None:
+    """``InputError`` in the closed loop for the first limit that only requests at a rate can keep."""
+    limits = scenario.limits
+    if scenario.demand is not None:
+        return
     asked = {f"{name}_statistic": getattr(limits, f"{name}_statistic") for name in ("ttft", "tpot", "e2e")}
     wrong = {key: value for key, value in asked.items() if value not in ("mean", "burst")}
     wrong |= {
@@ -134,8 +137,6 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
         engine = of_version(engine, config.engine.version, model, usual)
     lengths, demand = read_workload(config.workload)
     limits = read_limits(config.limits)
-    if demand is None:
-        check_rate(limits)
     return Scenario(
         model=model,
         accelerator=accelerator,

@@ -18,7 +18,7 @@ from search.base.errors import InputError
 from search.base.progress import track
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.checks import number
-from search.inputs.config import check_report, check_strategy, read_model, read_scenario
+from search.inputs.config import check_rate, check_report, check_strategy, read_model, read_scenario
 from search.inputs.costs import check_costs, check_traffic
 from search.inputs.fallbacks import fallbacks
 from search.inputs.own_cluster import foreign
@@ -74,6 +74,7 @@ def run(config: Config) -> Outcome:
         for key, columns in (("columns", asked.columns), ("recommend", asked.recommend), ("ties", asked.ties)):
             check_costs(f"objective.{key}", columns, scenario.accelerator)
             check_traffic(f"objective.{key}", columns, scenario)
+        check_rate(scenario)
         check_confidence(config)
         check_verify(config.verify)
         facts = facts_of(scenario)
