@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from costmodel.formats import BF16, WeightFormat
@@ -30,9 +31,16 @@ class Quantization:
         """``format`` for linear layers and experts; embeddings, head, norms and router stay in bf16."""
         return cls(format, dict.fromkeys(UNQUANTISED, BF16) | kept)
 
+    @cached_property
+    def _known(self) -> dict[str, WeightFormat]:
+        return {}
+
     def of(self, name: str) -> WeightFormat:
-        matching = [m for m in self.modules if name == m or name.startswith(m + ".")]
-        return self.modules[max(matching, key=len)] if matching else self.default
+        found = self._known.get(name)
+        if found is None:
+            matching = [m for m in self.modules if name == m or name.startswith(m + ".")]
+            found = self._known[name] = self.modules[max(matching, key=len)] if matching else self.default
+        return found
 
     def changed(self, formats: Sequence[tuple[str, WeightFormat]]) -> Quantization:
         """The same with these modules in other formats."""
@@ -157,7 +165,7 @@ class Architecture:
     def layer_count(self) -> int:
         return sum(run.count for run in self.runs)
 
-    @property
+    @cached_property
     def has_experts(self) -> bool:
         """True if some layer is a mixture of experts."""
         return any(kind.has_experts for kind in self.kinds)
@@ -171,12 +179,12 @@ class Architecture:
         """True if some layer's mixer is one of these."""
         return any(isinstance(kind.mixer, mixers) for kind in self.kinds)
 
-    @property
+    @cached_property
     def kinds(self) -> tuple[Layer, ...]:
         """The different layers, in order of first appearance."""
         return tuple(dict.fromkeys(run.layer for run in self.runs))
 
-    @property
+    @cached_property
     def sequence(self) -> list[int]:
         """The kind (index into ``kinds``) of each layer, from first to last."""
         kinds = self.kinds

@@ -60,6 +60,21 @@ def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
     return _Seconds(compute, memory)
 
 
+def _passes(scenario: Scenario, batch: Any, decoding: Any) -> tuple[_Seconds, ...]:
+    """A step and a prefill of ``batch``, a prompt, a token, and a step of ``decoding``. Plans share few batches: each
+    is worked out once."""
+    batches, which = np.unique(batch, return_inverse=True)
+    zeros, n = np.zeros_like(batches), len(batches)
+    decodes = np.concatenate([batches, zeros, [0.0, 1.0], decoding])
+    prompts = np.concatenate([zeros, batches, [1.0, 0.0], np.zeros_like(decoding)])
+    ideal = _ideal(scenario, decodes, prompts)
+
+    def at(place: Any) -> _Seconds:
+        return _Seconds(ideal.compute[place], ideal.memory[place])
+
+    return at(which), at(n + which), at(2 * n), at(2 * n + 1), at(slice(2 * n + 2, None))
+
+
 def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
     """Limits for each plan; they depend on its ``gpus``, ``dp`` and ``batch`` alone, but for the TPOT: where requests
     wait for prefill or for room in the cache, only ``decoding`` of a replica's batch (``None``: all) decode at a time.
@@ -67,11 +82,7 @@ def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
     lengths = scenario.lengths
     gpus = plans.gpus / plans.dp  # of one replica
     batch = plans.batch.astype(float)
-    zero, one = np.zeros_like(batch), np.ones_like(batch)
-    passes = [(batch, zero), (batch if decoding is None else decoding, zero), (zero, one), (zero, batch)]
-    ideal = _ideal(scenario, *(np.stack(each) for each in zip(*passes, strict=True)))
-    decode, step, prompt, burst = (_Seconds(ideal.compute[i], ideal.memory[i]) for i in range(len(passes)))
-    token = _ideal(scenario, one[:1], zero[:1]).compute
+    decode, burst, prompt, token, step = _passes(scenario, batch, batch if decoding is None else decoding)
 
     cycle_compute = batch * prompt.compute + lengths.decodes * decode.compute
     cycle_memory = lengths.decodes * decode.memory if lengths.decodes else burst.memory
@@ -81,5 +92,5 @@ def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
         burst_ttft_s=np.maximum(burst.compute, burst.memory) / gpus,
         tpot_s=np.maximum(step.compute, step.memory) / gpus,
         output_tokens_per_s=plans.dp * batch * answer * gpus / np.maximum(cycle_compute, cycle_memory),
-        compute_tokens_per_s=plans.gpus * answer / (prompt.compute + lengths.decodes * token),
+        compute_tokens_per_s=plans.gpus * answer / (prompt.compute + lengths.decodes * token.compute),
     )

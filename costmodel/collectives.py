@@ -8,12 +8,15 @@ one rank of each domain with its peers in the others, each carrying 1/m of the d
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from costmodel.all_reduce import CUSTOM, AllReduceKernel, passes_s
 from costmodel.cluster import Cluster, Tier
+from costmodel.layout import EACH, Runs
+from costmodel.library_reduce import library_all_reduce_s
 from costmodel.operations import Message
 
 # Passes over the data by kind: an all-reduce is a reduce-scatter and an all-gather.
@@ -25,7 +28,12 @@ OTHER_KERNELS = {"all_gather": (1.85, 0.74), "reduce_scatter": (1.85, 0.74), "al
 
 
 def message_seconds(
-    message: Message, cluster: Cluster, gpus: Any, kernel: AllReduceKernel = CUSTOM, one_pass_tokens: int = 0
+    message: Message,
+    cluster: Cluster,
+    gpus: Any,
+    kernel: AllReduceKernel = CUSTOM,
+    one_pass_tokens: int = 0,
+    runs: Runs = EACH,
 ) -> Any:
     """Seconds of one collective for the slowest group. Zero for groups of one rank and for empty messages.
 
@@ -36,13 +44,14 @@ def message_seconds(
       up, each rank sends and receives its bytes once, switch_latency_s + B / beta_0 (NCCL's NVLS). The fastest is
       taken, as engines do by size (vllm/csrc/custom_all_reduce.cuh, 0.33), but one pass for up to ``one_pass_tokens``
       rows (TensorRT-LLM thop/allreduceOp.cpp, 1.2: MIN_LATENCY with kOneShotMaxToken).
+      An all-reduce that leaves the node is the library's over all its ranks (``costmodel.library_reduce``).
     - all_to_all: every rank sends its bytes spread evenly; those that leave a domain cross the outer tier.
       Inside a node whose switch adds up, it, the all_gather and the reduce_scatter take ``OTHER_KERNELS``.
     - send: one hop to the next rank ``stride`` away.
     """
     size = np.asarray(message.size, dtype=float)
     if message.kind == "send":
-        return _send(message, cluster, gpus)
+        return _send(message, cluster, gpus, runs)
     if np.all(size <= 1):
         return np.zeros(np.broadcast_shapes(np.shape(message.bytes), size.shape))
     seconds: Any = 0.0
@@ -51,7 +60,7 @@ def message_seconds(
     for t, tier in enumerate(cluster.tiers):
         if tier.switch_latency_s and message.kind in OTHER_KERNELS:
             tier = _with_kernel(tier, *OTHER_KERNELS[message.kind])
-        reached = cluster.members(t, size, message.stride, gpus)
+        reached = runs.once(partial(cluster.members, t), size, message.stride, gpus)
         ways = reached / inner  # ranks, or domains of the tier below, that talk over this tier
         active = ways > 1
         if message.kind == "all_to_all":
@@ -68,6 +77,11 @@ def message_seconds(
             data = data / np.maximum(ways, 1.0)
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached
+    if message.kind == "all_reduce":
+        leaves = runs.once(partial(cluster.members, 0), size, message.stride, gpus) < size
+        if np.any(leaves):
+            across = library_all_reduce_s(cluster, size, message.stride, message.bytes, gpus)
+            seconds = np.where(leaves, across, seconds)
     return np.where(message.bytes > 0, seconds, 0.0)
 
 
@@ -75,13 +89,13 @@ def _with_kernel(tier: Tier, latency: float, share: float) -> Tier:
     return replace(tier, latency_s=tier.latency_s * latency, efficiency=tier.efficiency * share)
 
 
-def _send(message: Message, cluster: Cluster, gpus: Any) -> Any:
+def _send(message: Message, cluster: Cluster, gpus: Any, runs: Runs) -> Any:
     """A hop between neighbouring stages, ``size`` of them ``stride`` ranks apart: over the innermost tier that holds
     the whole pipeline, since otherwise some hop leaves it, and the slowest counts."""
     seconds: Any = 0.0
     settled: Any = np.asarray(message.size) <= 1
     for t, tier in enumerate(cluster.tiers):
-        inside = cluster.members(t, message.size, message.stride, gpus) >= message.size
+        inside = runs.once(partial(cluster.members, t), message.size, message.stride, gpus) >= message.size
         last = t == len(cluster.tiers) - 1
         here = ~settled & (inside | last)
         seconds = np.where(here, tier.latency_s + message.bytes / tier.rate, seconds)

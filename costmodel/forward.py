@@ -135,10 +135,12 @@ def collective_seconds(op: Collective, step: Step, scenario: Scenario) -> tuple[
     """Seconds of a message, and 1 where the norm after it is done in them, else 0."""
     engine, cluster, gpus = scenario.engine, scenario.cluster, step.layout.gpus
     message = op.message(step)
-    seconds = message_seconds(message, cluster, gpus, kernel_of(engine, cluster), engine.one_pass_tokens)
+    seconds = message_seconds(
+        message, cluster, gpus, kernel_of(engine, cluster), engine.one_pass_tokens, step.layout.runs
+    )
     if not (op.before_norm and does_norms(engine, cluster, scenario.model.has_experts)):
         return seconds, 0.0
-    with_norm = with_norm_s(message, cluster, gpus, engine.one_pass_tokens)
+    with_norm = with_norm_s(message, cluster, gpus, engine.one_pass_tokens, step.layout.runs)
     normed = with_norm <= seconds
     return np.where(normed, with_norm, seconds), normed
 
@@ -158,13 +160,26 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     (vLLM 0.33 sends 1/tp from each tp rank and gathers inside the stage, which is a neighbour's link and faster)."""
     layout = step.layout
     rows = step.tokens * (scenario.model.hidden * ACTIVATION_BYTES / layout.tp)
-    return message_seconds(Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus)
+    return message_seconds(
+        Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus, runs=layout.runs
+    )
+
+
+# Share of the host's work for a sequence that goes over all that run, those of a pipeline's other micro-batches too:
+# the scheduler asks each whether it can go on (TensorRT-LLM's _executor_loop_pp, vLLM's loop over ``running``). Read
+# off 40 published rows of Llama-70B at a pp of 1 to 8 (docs/published.md).
+SCHEDULED = 0.3
 
 
 def host_seconds(engine: Engine, step: Step) -> Any:
     """What the host does between two passes: a pass and for each sequence in it."""
     sequences = step.samples - step.decodes * (step.verified - 1.0)
-    return engine.step_overhead_s + engine.sequence_overhead_s * sequences
+    return engine.step_overhead_s + engine.sequence_overhead_s * sequences * scheduled(step.layout.pp)
+
+
+def scheduled(pp: Any) -> Any:
+    """How many times as long the host takes for a sequence where ``pp`` micro-batches of as many circulate."""
+    return 1.0 + SCHEDULED * (pp - 1.0)
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

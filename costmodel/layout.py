@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from costmodel.plans import Plans
+from costmodel.plans import IntArray, Plans
 
 EVEN_BELOW = 0.01  # a skew that is none: even choice is within half a per cent of it
 # How much more skewed routers without a correction bias are. With one, training itself evens the load out (DeepSeek-V3,
@@ -18,6 +19,8 @@ EVEN_BELOW = 0.01  # a skew that is none: even choice is within half a per cent 
 # domains (Qwen3: arXiv:2501.11873). The ratio is that of the power laws by which AIConfigurator 0.12 draws their loads,
 # alpha 1.2 for Qwen3 and 1.01 for DeepSeek-V3 between 1 and 0.8 of the tokens, at 2048 tokens: 5.1 / 2.8.
 UNCORRECTED = 1.8
+WORTH = 4  # plans of a run, in the mean, from which on it pays to work out what they share once
+KEPT = ("routing", "runs")  # fields of a layout that are no arrays
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,52 @@ class Routing:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """Plans of one layout that stand side by side: what does not depend on the batch is worked out once for them.
+
+    ``starts`` and lengths (``counts``) of runs of equal layouts, over the last axis of arrays; ``None`` where each
+    plan stands for itself."""
+
+    starts: IntArray | None = None
+    counts: IntArray | None = None
+
+    @classmethod
+    def of(cls, columns: Sequence[IntArray]) -> Runs:
+        """Of arrays of shape (n,) that are equal within a run."""
+        if len(columns[0]) < WORTH:
+            return EACH
+        new = np.zeros(len(columns[0]), dtype=bool)
+        new[0] = True
+        for column in columns:
+            new[1:] |= column[1:] != column[:-1]
+        starts = np.flatnonzero(new)
+        return EACH if len(starts) * WORTH > len(new) else cls(starts, np.diff(starts, append=len(new)))
+
+    def first(self, values: Any) -> Any:
+        """The values of each run's first plan; what is no array over plans stays."""
+        return values if self.starts is None or np.ndim(values) == 0 else values[..., self.starts]
+
+    def spread(self, values: Any) -> Any:
+        """The inverse."""
+        return values if self.counts is None or np.ndim(values) == 0 else np.repeat(values, self.counts, axis=-1)
+
+    def once(self, function: Callable[..., Any], *values: Any) -> Any:
+        """``function`` of values that are equal within a run."""
+        return self.spread(function(*map(self.first, values)))
+
+
+EACH = Runs()
+
+
+@dataclass(frozen=True)
 class Layout:
     """Degrees as arrays of shape (n,) (or scalars), and the places of the ranks.
 
     Ranks are numbered with ``tp`` innermost, then ``sp``, ``attn_dp``, ``pp``, ``dp`` (the order of
     vllm/distributed/parallel_state.py, vLLM 0.33, and of Megatron). So the members of a tp group are neighbours, those
     of an sp group stand ``tp`` apart, of an attention-DP group ``tp * sp``, of a pipeline ``width``.
-    ``dense_tp`` says how many ways dense FFNs and shared experts are split, ``routing`` is the engine's.
+    ``dense_tp`` says how many ways dense FFNs and shared experts are split, ``routing`` is the engine's; ``runs`` of
+    plans that differ in nothing here.
     """
 
     tp: Any
@@ -81,6 +123,13 @@ class Layout:
     gpus: Any
     dense_tp: Any
     routing: Routing = Routing()
+    runs: Runs = EACH
+
+    @property
+    def firsts(self) -> Layout:
+        """The layout of each run of ``runs``."""
+        arrays = {f.name: self.runs.first(getattr(self, f.name)) for f in fields(self) if f.name not in KEPT}
+        return Layout(**arrays, routing=self.routing)
 
     @property
     def width(self) -> Any:
@@ -137,4 +186,5 @@ class Layout:
             gpus=plans.gpus.astype(float),
             dense_tp=dense_tp.astype(float),
             routing=routing,
+            runs=Runs.of([plans.tp, plans.sp, plans.ep, plans.dp, plans.pp, plans.gpus]),
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Architecture
+from costmodel.layout import Runs
 from costmodel.plans import IntArray
 
 
@@ -51,6 +52,11 @@ class Stages:
             totals=np.bincount(sequence, minlength=kinds).astype(float),
             pp=pp,
         )
+
+    def firsts(self, runs: Runs) -> Stages:
+        """Those of each run's first plan."""
+        counts, first, last, pp = map(runs.first, (self.counts, self.first, self.last, self.pp))
+        return Stages(counts, first, last, self.totals, pp)
 
     def largest(self, by_kind: list[Any], first: Any, last: Any) -> Any:
         """The largest sum over a stage's layers, with ``first`` and ``last`` added where they live."""

@@ -11,6 +11,7 @@ GIB = 2.0**30
 PAGING = ("plain", "unified", "whole")  # costmodel.memory.cache.request
 
 MXFP4 = ("triton", "marlin")  # costmodel.memory.weights
+RINGS = ("requests", "tokens")  # costmodel.memory.compressed.token_bytes
 COMPRESSED = ("packed", "tuples")  # costmodel.memory.compressed.paged
 
 
@@ -35,6 +36,13 @@ class WorkingMemory:
         float, Quantity("share of the experts' workspaces that stays alive beside the sampler", 0, 1)
     ] = 0.0
     latent_tokens: Annotated[int, Quantity("cached tokens whose keys and values an MLA prefill expands at once")] = 0
+    indexer_requests: Annotated[
+        int, Quantity("longest requests whose index keys a sparse indexer's workspace holds at once")
+    ] = 0
+    indexer_logits_bytes: Annotated[float, Quantity("scores of a sparse indexer alive at once")] = 0.0
+    gathered_requests: Annotated[
+        int, Quantity("longest requests whose compressed entries a prefill gathers in bf16 (DeepSeek-V4)")
+    ] = 0
     folded_copies: Annotated[float, Quantity("copies of MLA's up-projections in bf16 beside the weights", 0, 10)] = 0.0
     mxfp4_kernels: Annotated[
         str, Choice("of experts in MXFP4 on Hopper, which pad them: vLLM has Marlin's on older accelerators", MXFP4)
@@ -52,6 +60,14 @@ class WorkingMemory:
             "unified: all kinds of layers take blocks of one size; whole: layers with a window keep everything", PAGING
         ),
     ] = "plain"
+    window_share: Annotated[
+        float,
+        Quantity("tokens of the pool of layers with a window, over those of full attention's; 0: what they need", 0, 1),
+    ] = 0.0
+    compressed_window_share: Annotated[float, Quantity("the same of DeepSeek-V4", 0, 1)] = 0.0
+    coarse_rings: Annotated[
+        str, Choice("states of DeepSeek-V4's entries of 128 tokens are kept by request, or by token", RINGS)
+    ] = "requests"
     passes_in_flight: Annotated[
         float, Quantity("passes whose new tokens layers with a window keep beside it, when requests are counted", 0, 16)
     ] = 1.0

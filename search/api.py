@@ -13,22 +13,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from costmodel.engine import ENGINES
 from costmodel.plans import AXES, Plans
+from costmodel.plans import concatenate as join_plans
+from costmodel.scenario import Scenario
 from costmodel.scores import Scores
+from costmodel.scores import concatenate as join_scores
 from search.base.errors import InputError, NoFeasiblePlan
 from search.evidence.measured.intervals import coverage_of
+from search.inputs.compared import compared
 from search.inputs.compose import composed
 from search.inputs.config import check_rate, read_model, read_scenario
+from search.inputs.own_engine import as_launched
 from search.inputs.plan_reader import read_degrees
 from search.inputs.schema import Config
-from search.optimizer.legal import why_not
 from search.optimizer.outcome import Outcome
-from search.optimizer.rules.facts import Facts, facts_of
-from search.optimizer.rules.registry import engine_rules, general_rules
+from search.optimizer.recommend import Policy
+from search.optimizer.refused import Refused, refused
+from search.optimizer.rules.facts import facts_of
+from search.optimizer.rules.registry import engines_of
 from search.optimizer.run import run as search_run
 from search.optimizer.run import score_all
-from search.render.tables import columns, front_rows, header, missed_limits, plan_columns
+from search.render.tables import columns, front_table, header, missed_limits, plan_columns
 
 __all__ = ["InputError", "NoFeasiblePlan", "Result", "evaluate", "run"]
 
@@ -42,22 +47,27 @@ class Result:
     @property
     def recommended(self) -> dict[str, int] | None:
         """The degrees, batch and gpus of the recommended plan, as ``evaluate`` takes them; ``None`` where no plan keeps
-        every limit."""
+        every limit. Whose plan it is says ``engine``."""
         choice = self.outcome.choice
         return None if choice is None else self.outcome.plans.row(choice.recommended)
 
+    @property
+    def engine(self) -> str:
+        """The engine that the plans are scored for; of several that were compared, the recommended plan's."""
+        return self.outcome.engine
+
     def front_table(self) -> pd.DataFrame:
         """The front, one row a plan, the best by the policy first: the columns of ``pareto.csv`` (docs/formats.md)."""
-        rows = front_rows(self.outcome)
-        table = _table(columns(self.outcome, rows), self.outcome.scores)
-        choice = self.outcome.choice
-        return table.assign(recommended=rows == (-1 if choice is None else choice.recommended))
+        table, marks = front_table(self.outcome)
+        return _table(table, self.outcome.scores).assign(recommended=marks)
 
     def candidates_table(self) -> pd.DataFrame:
         """Every plan that was scored: the columns of ``candidates.csv.gz`` (docs/formats.md), never a sample."""
-        scores = self.outcome.scores
-        table = _table(columns(self.outcome, np.arange(len(scores))), scores)
-        return table.assign(feasible=scores.feasible, violated=missed_limits(scores))
+        parts = []
+        for one in self.outcome.each:
+            table = _table(columns(one, np.arange(len(one.scores))), one.scores)
+            parts.append(table.assign(feasible=one.scores.feasible, violated=missed_limits(one.scores)))
+        return pd.concat(parts, ignore_index=True)
 
     def plan_markdown(self) -> str:
         """``plan.md``. ``NoFeasiblePlan`` where there is none, with the nearest plans."""
@@ -95,7 +105,8 @@ def evaluate(
     A plan maps ``tp``, ``ep``, ``dp``, ``pp``, ``sp``, ``batch`` and ``gpus`` to whole numbers; what is left out is 1,
     ``gpus`` the fewest that the degrees fill. A plan outside the experiment's space is scored like any other. One that
     cannot exist, or that the experiment's engine (under ``any`` all three) refuses, is an ``InputError`` that names
-    the rule. Whether a plan keeps the limits stands in ``feasible`` and ``violated``.
+    the rule. Where the experiment compares engines, a plan's row is that of the best engine that takes it. Whether a
+    plan keeps the limits stands in ``feasible`` and ``violated``.
     """
     if isinstance(plans, Mapping | str) or not isinstance(plans, Sequence):
         raise InputError(f"plans: {plans!r} is not allowed; give a list of plans")
@@ -103,14 +114,19 @@ def evaluate(
         raise InputError("plans: [] is empty; give at least one plan")
     axes = [read_degrees(f"plans[{i}]", plan) for i, plan in enumerate(plans)]
     config = _config(experiment, overrides, config_dir)
-    scenario = read_scenario(config, read_model(config.model).architecture)
-    check_rate(scenario)
     given = Plans.of(**{name: [plan[name] for plan in axes] for name in AXES})
-    engines = _takers(given, facts_of(scenario), config.engine.name)
-    scores = score_all(scenario, given)
-    coverage = coverage_of(scenario, given, scores)
-    table = _table(plan_columns(scenario, given, scores, engines, coverage), scores)
-    return table.assign(feasible=scores.feasible, violated=missed_limits(scores))
+    model = read_model(config.model).architecture
+    names = compared(config)
+    scenarios = [read_scenario(as_launched(config, name), model) for name in names] or [read_scenario(config, model)]
+    check_rate(scenarios[0])
+    answers = [refused(given, facts_of(scenario)) for scenario in scenarios]
+    _check_taken(given, [scenario.engine.name for scenario in scenarios], answers)
+    tables = [_scored(scenario, given, found) for scenario, found in zip(scenarios, answers, strict=True)]
+    if len(tables) == 1:
+        return tables[0][0]
+    best = _best_engine(config, given, [scores for _, scores in tables], answers, names)
+    rows = [table.iloc[[i]] for i, table in enumerate(tables[e][0] for e in best)]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _config(experiment: str | None, overrides: Sequence[str], folder: str | Path | None) -> Config:
@@ -122,19 +138,41 @@ def _config(experiment: str | None, overrides: Sequence[str], folder: str | Path
     return composed([*chosen, *overrides], None if folder is None else Path(folder))
 
 
-def _takers(plans: Plans, facts: Facts, engine: str) -> np.ndarray:
-    """Which engine takes each plan, of shape (3, n); ``InputError`` for the first plan that none takes which may."""
-    rules = {rule.name: rule for rule in (*general_rules(), *(rule for e in ENGINES for rule in engine_rules(e)))}
-    wanted = ENGINES if engine == "any" else (engine,)
-    verdicts = why_not(plans, facts)
-    for i, refused in enumerate(verdicts):
-        broken = [refused["layout"]] if refused["layout"] else list(dict.fromkeys(refused[e] for e in wanted))
-        if all(broken):  # a rule each: `None` stands where an engine takes the plan
-            degrees = ", ".join(f"{name} {value}" for name, value in plans.row(i).items())
-            kind = "cannot exist" if refused["layout"] else f"is refused by {', '.join(wanted)}"
-            reasons = "; ".join(f"rule {name}: {rules[name].text}" for name in broken if name)
-            raise InputError(f"plans[{i}] ({degrees}) {kind}: {reasons}")
-    return np.array([[refused[e] is None for refused in verdicts] for e in ENGINES])
+def _check_taken(plans: Plans, engines: Sequence[str], answers: Sequence[list[Refused]]) -> None:
+    """``InputError`` for the first plan that none of the engines takes."""
+    for i in range(len(plans)):
+        rules = [found[i].by(engine) for engine, found in zip(engines, answers, strict=True)]
+        if not all(rules):
+            continue
+        broken = list({rule.name: rule for some in rules for rule in some}.values())
+        degrees = ", ".join(f"{name} {value}" for name, value in plans.row(i).items())
+        wanted = ", ".join(name for engine in engines for name in engines_of(engine))
+        kind = "cannot exist" if answers[0][i].layout else f"is refused by {wanted}"
+        reasons = "; ".join(f"rule {rule.name}: {rule.text}" for rule in broken)
+        raise InputError(f"plans[{i}] ({degrees}) {kind}: {reasons}")
+
+
+def _scored(scenario: Scenario, plans: Plans, found: list[Refused]) -> tuple[pd.DataFrame, Scores]:
+    scores = score_all(scenario, plans)
+    coverage = coverage_of(scenario, plans, scores)
+    takes = np.array([one.takers for one in found]).T
+    table = _table(plan_columns(scenario, plans, scores, takes, coverage), scores)
+    return table.assign(feasible=scores.feasible, violated=missed_limits(scores)), scores
+
+
+def _best_engine(
+    config: Config, plans: Plans, scores: list[Scores], answers: Sequence[list[Refused]], names: Sequence[str]
+) -> list[int]:
+    """For each plan the engine that takes it and serves it best by the policy, feasible before not."""
+    policy = Policy.from_config(config.objective.recommend, config.objective.ties)
+    best = []
+    for i in range(len(plans)):
+        takers = [e for e, name in enumerate(names) if not answers[e][i].by(name)]
+        same = join_plans([plans.take([i])] * len(takers))
+        theirs = join_scores([scores[e].take([i]) for e in takers])
+        order = policy.order(same, theirs)
+        best.append(takers[int(order[np.argsort(~theirs.feasible[order], kind="stable")][0])])
+    return best
 
 
 def _table(values: list[list[Any]], scores: Scores) -> pd.DataFrame:

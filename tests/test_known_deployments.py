@@ -31,6 +31,7 @@ ASKED = {
 def scored(model: str, gpus: str, hardware: str, architecture=None) -> tuple[Scores, float]:
     """Every legal layout of one replica at batch 1, scored, and the memory that the driver reports."""
     overrides = [
+        "engine=any",
         f"model={model}",
         f"hardware={hardware}",
         f"space.gpus={gpus}",

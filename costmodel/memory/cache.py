@@ -9,7 +9,8 @@ import numpy as np
 
 from costmodel.architecture import Mixer, Setting
 from costmodel.blocks.compressed import CompressedAttention
-from costmodel.memory.compressed import pages_of
+from costmodel.layout import Runs
+from costmodel.memory.compressed import pages_of, token_bytes
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 
@@ -26,6 +27,10 @@ class Request:
 
     bytes: Any
     block_bytes: Any
+
+    def spread(self, runs: Runs) -> Request:
+        """From one entry a run to one a plan."""
+        return Request(runs.spread(self.bytes), runs.spread(self.block_bytes))
 
 
 def request(
@@ -55,12 +60,48 @@ def request(
                 np.where(larger, other.bytes, best.bytes), np.where(larger, other.block_bytes, best.block_bytes)
             )
         return best
+    bounded = any(isinstance(m, CompressedAttention) or _reach(m) for m in mixers)
+    if scenario.engine.memory.window_share > 0.0 and bounded:
+        return _pools(scenario, setting, stages, tokens, draft_layers)
     return _plain(scenario, setting, stages, tokens)
 
 
+def _reach(mixer: Mixer) -> int | None:
+    """Tokens that a layer looks back at, where they are bounded; a recurrent layer's chunk is something else."""
+    if not hasattr(mixer, "keeps_all"):
+        return None
+    return getattr(mixer, "window", None) or getattr(mixer, "chunk", None)
+
+
+def _pools(scenario: Scenario, setting: Setting, stages: Stages, tokens: float, draft_layers: int) -> Request:
+    """SGLang's two pools (sglang/srt/model_executor/pool_configurator.py, 0.5.23): layers with a window have room for a
+    fixed share of the tokens that full attention has. Where a request is shorter than the window, that pool is the one
+    that runs out. A drafter of DeepSeek-V4 is as one layer more."""
+    constants, block = scenario.engine.memory, scenario.engine.block_tokens
+    tokens = blocks(tokens, block)
+    zero = np.zeros_like(setting.layout.tp)
+    each, states, short = [], [], 1.0
+    for kind in scenario.model.kinds:
+        mixer = kind.mixer
+        if isinstance(mixer, CompressedAttention):
+            layers = scenario.model.layer_count
+            more = (layers + 1.0) / layers if draft_layers else 1.0
+            each.append(token_bytes(mixer, constants, draft_layers > 0) * more)
+            states.append(0.0)
+            continue
+        reach = None if mixer is None else _reach(mixer)
+        share = 1.0 if reach is None else constants.window_share
+        each.append(0.0 if mixer is None else share * _kept_whole(mixer).cache_bytes(setting, 1.0))
+        states.append(0.0 if mixer is None else mixer.state_bytes(setting))
+        if reach is not None:
+            short = max(short, min(reach, tokens) / tokens / share)
+    held = [one * tokens * short + state for one, state in zip(each, states, strict=True)]
+    given = [one * block for one in each]
+    return Request(stages.largest(held, zero, zero), np.maximum(stages.largest(given, zero, zero), 1.0))
+
+
 def _kept_whole(mixer: Mixer) -> Mixer:
-    reach = getattr(mixer, "window", None) or getattr(mixer, "chunk", None)
-    return mixer if reach is None else replace(mixer, keeps_all=True)  # type: ignore[type-var]
+    return mixer if _reach(mixer) is None else replace(mixer, keeps_all=True)  # type: ignore[type-var]
 
 
 def _plain(scenario: Scenario, setting: Setting, stages: Stages, tokens: float) -> Request:
@@ -111,7 +152,7 @@ def _unified(
     needed: Any = 0.0
     for m, c, t, g in zip(mixers, counts, token, grows, strict=True):
         if g:
-            reach = getattr(m, "window", None) or getattr(m, "chunk", None)
+            reach = _reach(m)
             kept = tokens if reach is None else min(reach - 1 + pending, tokens)
             taken = np.ceil(kept / np.floor(page / t)) + (reach is not None)
         else:

@@ -22,6 +22,7 @@ import numpy as np
 from costmodel.blocks.compressed import STATE_BYTES, CompressedAttention
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
+from costmodel.working_memory import WorkingMemory
 
 PAGE_TOKENS, WINDOW_TOKENS = 256, 64
 ALIGNMENT = 576  # bytes to which a page of the packed fp8 layout is rounded up
@@ -123,3 +124,24 @@ def _width(sets: list[int], least: int) -> int:
     """Layers of a group: the number from ``least`` on that wastes fewest places (``_approximate_gcd``)."""
     choices = range(least, max(max(sets), least) + 1)
     return min(choices, key=lambda d: (sum(-n % d for n in sets), -d))
+
+
+# Tokens of the rings that SGLang keeps while an entry fills, of layers with an indexer and of the others: twice as many
+# with a drafter (get_compress_state_ring_size, sglang/srt/mem_cache/deepseek_v4_memory_pool.py, 0.5.23).
+FINE_RING, COARSE_RING = 8, 128
+
+
+def token_bytes(mixer: CompressedAttention, constants: WorkingMemory, drafted: bool) -> float:
+    """Bytes of a token of SGLang's pools in one layer (DSV4PoolConfigurator, sglang/srt/model_executor/
+    pool_configurator.py, 0.5.23): a share of a window's entry, entries and index keys by their rate, and rings of
+    states for each page of the window. Rings of layers without an indexer belong to requests and are left out, unless
+    ``coarse_rings`` says otherwise."""
+    share, entry = constants.compressed_window_share, mixer.entry_bytes
+    size = share * entry + (entry / mixer.rate if mixer.rate else 0.0)
+    rings = share * (2 if drafted else 1) / mixer.window
+    if mixer.indexer is not None:
+        states = 2 * 2 * (mixer.head_dim + mixer.indexer.dim) * STATE_BYTES
+        return size + mixer.indexer.entry_bytes / mixer.rate + rings * FINE_RING * states
+    if mixer.rate and constants.coarse_rings == "tokens":
+        return size + rings * COARSE_RING * 2 * mixer.head_dim * STATE_BYTES
+    return size

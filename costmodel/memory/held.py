@@ -42,12 +42,13 @@ class Memory:
 
 def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -> Memory:
     """Memory when every attention group holds ``sequences`` sequences of full length."""
-    setting = scenario.setting(layout)
+    setting, runs = scenario.setting(layout), layout.runs
+    few, their_stages = scenario.setting(layout.firsts), stages.firsts(runs)
     server = Server.of(scenario, sequences)
-    weights = loaded_bytes(scenario, setting, stages)
+    weights = runs.spread(loaded_bytes(scenario, few, their_stages))
     needs = working(scenario, layout, setting, server)
     length = blocks(server.length, scenario.engine.block_tokens)
-    one = request(scenario, setting, stages, length, server.tokens)
+    one = request(scenario, few, their_stages, length, server.tokens).spread(runs)
     available = available_bytes(scenario, server, weights, needs)
     free = np.maximum(available, 0.0)
     deviation = spread_bytes(scenario, server, weights, needs)
@@ -56,7 +57,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
         # Sequences of all ages share the cache: on average an answer is half written, or as far as is reserved.
         lengths = scenario.lengths
         occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
-        seats = free / np.maximum(request(scenario, setting, stages, occupied).bytes, 1.0)
+        seats = free / np.maximum(request(scenario, few, their_stages, occupied).spread(runs).bytes, 1.0)
     block = scenario.engine.block_tokens
 
     def tokens(bytes: Any) -> Any:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from costmodel.memory.device import usable_bytes
+from costmodel.memory.normal import normal_cdf
 from costmodel.memory.server import Server
 from costmodel.memory.working import Working
 from costmodel.scenario import Scenario
 from costmodel.working_memory import GIB
 
-FARTHEST = 8.0  # standard deviations beyond which a normal's tail says nothing more
 CENTRAL_80 = 1.2816  # standard deviations on either side of a normal's middle 80 %
 # How far each term is off, as a share of it (one standard deviation), and what is off whatever it is: docs/memory.md.
 SPREAD = {"activations": 0.2, "encoder": 0.5, "libraries": 0.3, "graphs": 0.8}
@@ -26,11 +25,7 @@ SPREAD_SHARE = 0.008
 def chance(scenario: Scenario, server: Server, spare: Any, deviation: Any, needs: Working) -> Any:
     """The probability that ``spare`` bytes, known with one standard ``deviation``, are not below zero, and that what
     comes after the cache fits too."""
-    return _normal(spare / deviation) * _captures(scenario, server, needs)
-
-
-def _normal(deviations: Any) -> Any:
-    return ndtr(np.clip(deviations, -FARTHEST, FARTHEST))
+    return normal_cdf(spare / deviation) * _captures(scenario, server, needs)
 
 
 def spread_bytes(scenario: Scenario, server: Server, weights: Any, needs: Working) -> Any:
@@ -39,8 +34,9 @@ def spread_bytes(scenario: Scenario, server: Server, weights: Any, needs: Workin
     total = usable_bytes(scenario.accelerator)
     loose = SPREAD_FOUR_BITS if scenario.model.quantization.default.bits <= 4 else SPREAD_WEIGHTS
     squares = (loose * weights) ** 2 + SPREAD_BYTES**2 + (SPREAD_SHARE * total) ** 2 + server.unsure_bytes**2
-    for name in ("activations", "encoder", "libraries", "graphs"):
+    for name in ("activations", "encoder", "libraries"):
         squares = squares + (SPREAD[name] * getattr(needs, name)) ** 2
+    squares = squares + (SPREAD["graphs"] * needs.graphs * scenario.engine.memory.graphs_counted) ** 2
     return np.sqrt(squares)
 
 
@@ -54,4 +50,4 @@ def _captures(scenario: Scenario, server: Server, needs: Working) -> Any:
     left = usable_bytes(scenario.accelerator) * (1.0 - server.fraction) - server.taken_bytes - late
     left = left + needs.activations + needs.encoder
     deviation = np.sqrt(SPREAD_BYTES**2 + (SPREAD["graphs"] * needs.graphs) ** 2)
-    return _normal(left / deviation)
+    return normal_cdf(left / deviation)

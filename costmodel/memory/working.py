@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Setting
+from costmodel.blocks.compressed import CompressedAttention
 from costmodel.blocks.mla import LatentAttention
 from costmodel.blocks.residual import HyperConnections
 from costmodel.layout import Layout
@@ -19,6 +20,7 @@ from costmodel.step import Step
 # Residual streams of hyper-connections alive at once, which are mixed in fp32: 3.91 GiB more of a pass with 8224 tokens
 # than with 2048 in start logs of DeepSeek-V4-Flash are 0.68 MB a token, of which streams of 65 kB are all but 0.1.
 HYPER_COPIES, HYPER_BYTES = 8.0, 4.0
+SCALE_BYTES = 4  # of an index key
 LOGIT_BYTES = 4.0  # samplers work on fp32 logits (vllm/v1/sample/sampler.py, vLLM 0.33)
 
 
@@ -73,12 +75,16 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
     step = Step(decodes, prompts, decodes, prompts * layout.attn_dp, server.sequences, scenario.lengths, layout)
     greediest: Any = 0.0
     experts: Any = 0.0
+    others: Any = 0.0
     for kind in model.kinds:
         for op in kind.operations(setting):
             if not isinstance(op, Collective):
                 rows = op.work(step).m * op.row_bytes()
                 greediest = np.maximum(greediest, rows)
-                experts = np.maximum(experts, rows) if isinstance(op, GroupedGemm) else experts
+                if isinstance(op, GroupedGemm):
+                    experts = np.maximum(experts, rows)
+                else:
+                    others = np.maximum(others, rows)
     for kind in model.kinds:
         if isinstance(kind.mixer, LatentAttention) and kind.mixer.indexer is None:
             greediest = greediest + _expanded(kind.mixer, layout, constants.latent_tokens)
@@ -87,7 +93,32 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
     streams = max((k.residual.streams for k in model.kinds if isinstance(k.residual, HyperConnections)), default=0)
     residual = residual + HYPER_COPIES * step.tokens * streams * model.hidden * HYPER_BYTES
     logits = constants.logits_copies * server.sequences * model.vocabulary * LOGIT_BYTES
-    return residual + np.maximum(greediest, logits + constants.held_workspaces * experts)
+    reserved, scores = sparse_workspace(scenario, server)
+    held = np.maximum(constants.held_workspaces * experts, reserved)  # one buffer, as large as its greediest user
+    largest = np.maximum(greediest, reserved + np.maximum(others, scores))
+    return residual + np.maximum(largest, logits + held)
+
+
+def sparse_workspace(scenario: Scenario, server: Server) -> tuple[float, float]:
+    """Bytes that sparse attention reserves while the engine profiles, whatever is served, and of the indexer's scores
+    then. Index keys of so many longest requests, a byte an element and four bytes of scale (vllm/v1/attention/backends/
+    mla/indexer.py get_max_prefill_buffer_size, 0.11 to 0.33; DeepSeek-V4 by the rate of its entries), or entries and
+    windows gathered in bf16 (vllm/models/deepseek_v4/attention.py, PREFILL_CHUNK_SIZE), whichever is more: they
+    share one buffer (vllm/v1/worker/workspace.py)."""
+    constants = scenario.engine.memory
+    reserved = scores = 0.0
+    for kind in scenario.model.kinds:
+        mixer = kind.mixer
+        if isinstance(mixer, LatentAttention | CompressedAttention) and mixer.indexer is not None:
+            rate = mixer.rate if isinstance(mixer, CompressedAttention) else 1
+            entries = constants.indexer_requests * server.length / rate
+            reserved = max(reserved, entries * (mixer.indexer.dim + SCALE_BYTES))
+            scores = constants.indexer_logits_bytes
+        if isinstance(mixer, CompressedAttention) and mixer.rate > 1:
+            gathered = np.ceil(server.length / mixer.rate) + mixer.window + server.tokens
+            row = mixer.head_dim * ACTIVATION_BYTES
+            reserved = max(reserved, float(np.max(constants.gathered_requests * gathered * row)))
+    return reserved, scores
 
 
 def _expanded(mixer: LatentAttention, layout: Layout, tokens: int) -> Any:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.evaluate import evaluate
-from costmodel.forward import forward
+from costmodel.forward import forward, scheduled
 from costmodel.memory import memory
 from costmodel.plans import Array, Plans
 from costmodel.scenario import Scenario
@@ -142,7 +142,7 @@ def _backlog_s(scenario: Scenario, plan: Plans, seats: float, requests: float) -
     decodes, prompts = found.decodes[:, None], found.prompts[:, None]
     step = Step(decodes, prompts, decodes * groups, prompts * groups, decodes + prompts, lengths, layout)
     time = forward(replace(scenario, engine=replace(engine, sequence_overhead_s=0.0)), stages, step)
-    host = engine.sequence_overhead_s * step.samples * micro
+    host = engine.sequence_overhead_s * step.samples * micro * scheduled(micro)
     device = np.maximum(time.latency_s, micro * time.slowest_stage_s)
     # TensorRT-LLM's loop for pipelines does not overlap (tensorrt_llm/_torch/pyexecutor/py_executor.py, 1.0,
     # _executor_loop_pp): the host's work for a micro-batch stands between two passes.

@@ -17,6 +17,7 @@ smooth and interpolated. ``tests/costmodel/serving/test_step_table.py`` sets the
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -55,16 +56,16 @@ class Parts(Step):
 
 @dataclass(frozen=True)
 class Passes:
-    """One plan's passes, timed on request. ``groups`` attention groups of a stage; ``sp`` ranks share a prompt."""
+    """One plan's passes, timed on request: from the first stage to the last one, or in ``stage`` alone, with the
+    hand-over to the next."""
 
     scenario: Scenario
     plan: Plans
+    stage: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.plan) != 1:
             raise ValueError(f"one plan, not {len(self.plan)}")
-        if int(self.plan.pp[0]) != 1:
-            raise ValueError("a table holds the passes of one pipeline stage")
 
     def seconds(self, **parts: Array) -> Array:
         """Shape (n,): seconds of passes with ``rows``, ``stage_rows``, ``decodes`` of ``context``, ``tokens`` of
@@ -86,14 +87,20 @@ class Passes:
     def launch_seconds(self, rows: Array, stage_rows: Array) -> Array:
         """Seconds that the host needs to launch a pass with prompts of so many rows."""
         scenario, step = self._step({"rows": rows, "stage_rows": stage_rows, "tokens": rows})
-        return np.broadcast_to(eager_seconds(scenario, self._stages, step), (len(rows), 1))[:, 0]
+        whole = np.broadcast_to(eager_seconds(scenario, self._stages, step), (len(rows), 1))[:, 0]
+        return whole if self.stage is None else whole / int(self.plan.pp[0])
 
     @cached_property
     def _stages(self) -> Stages:
-        return Stages.of(self.scenario.model, self.plan.pp)
+        stages = Stages.of(self.scenario.model, self.plan.pp)
+        if self.stage is None:
+            return stages
+        own = slice(self.stage, self.stage + 1)
+        return replace(stages, counts=stages.counts[own], first=stages.first[own], last=stages.last[own])
 
     def _latency(self, scenario: Scenario, step: Step) -> Array:
-        latency = forward(scenario, self._stages, step).latency_s
+        time = forward(scenario, self._stages, step)
+        latency = time.latency_s if self.stage is None else time.slowest_stage_s
         return np.array(np.broadcast_to(latency, np.broadcast_shapes(latency.shape, np.shape(step.tokens)))[:, 0])
 
     def _step(self, parts: dict[str, Array]) -> tuple[Scenario, Step]:
@@ -112,18 +119,14 @@ class Passes:
 
 @dataclass(frozen=True)
 class StepTable:
-    """Tables of one plan, as lists that a scalar look-up is quick in. ``most_rows`` of a rank in a pass, up to which it
-    holds; contexts beyond the last point go on in a straight line."""
+    """Tables of one plan, as lists that a scalar look-up is quick in: of decodes and of prompt tokens a row for each
+    number of them, at ``contexts``, beyond whose last point they go on in a straight line."""
 
-    base: float
     rows: list[float]
     stage_rows: list[int]
     stage: list[float]
-    decodes: list[int]
     contexts: list[float]
     decoding: list[list[float]]
-    prompts: list[int]
-    seen: list[float]
     prefilling: list[list[float]]
     both_s: float
     samples: list[float]
@@ -134,9 +137,12 @@ class StepTable:
     sp: int
 
     @classmethod
-    def of(cls, scenario: Scenario, plan: Plans, most_sequences: int, longest: int) -> StepTable:
-        """For up to ``most_sequences`` of a group at a time, of up to ``longest`` tokens."""
-        passes = Passes(scenario, plan)
+    def of(
+        cls, scenario: Scenario, plan: Plans, most_sequences: int, longest: int, stage: int | None = None
+    ) -> StepTable:
+        """For up to ``most_sequences`` of a group at a time, of up to ``longest`` tokens; of one ``stage``, or of all
+        one after the other."""
+        passes = Passes(scenario, plan, stage)
         groups = int(plan.attn_dp[0])
         budget = max(int(scenario.engine.max_batched_tokens), most_sequences)
         count = np.arange(budget + 1, dtype=float)
@@ -144,7 +150,7 @@ class StepTable:
         rows = passes.seconds(rows=count, stage_rows=count * groups) - empty
         sp = int(plan.sp[0])
         at = _spaced(budget * groups * sp) if groups * sp > 1 else [0, 1]
-        stage = passes.seconds(rows=np.ones(len(at)), stage_rows=np.array(at, dtype=float)) - empty
+        beside = passes.seconds(rows=np.ones(len(at)), stage_rows=np.array(at, dtype=float)) - empty
         decodes = _spaced(most_sequences)
         contexts = np.concatenate([[0.0], np.geomspace(16.0, max(longest, 32), CONTEXTS - 1)])
         d, c = (grid.ravel() for grid in np.meshgrid(np.array(decodes, dtype=float), contexts, indexing="ij"))
@@ -160,8 +166,8 @@ class StepTable:
         samples = passes.seconds(samples=np.arange(most_sequences + 1, dtype=float)) - empty
         launch = passes.launch_seconds(count, count * groups)
         return cls(
-            empty, rows.tolist(), at, stage.tolist(), decodes, contexts.tolist(), decoding.tolist(), sizes,
-            contexts.tolist(), prefilling.tolist(), both, samples.tolist(), launch.tolist(),
+            (empty + rows).tolist(), at, beside.tolist(), contexts.tolist(), _whole(decodes, decoding),
+            _whole(sizes, prefilling), both, samples.tolist(), launch.tolist(),
             scenario.engine.step_overhead_s, scenario.engine.sequence_overhead_s, groups, sp,
         )  # fmt: skip
 
@@ -172,19 +178,28 @@ class StepTable:
         and ``samples`` tokens sampled; ``stage_rows`` of all groups (by default each has as many as this one)."""
         rows = decodes + -(-tokens // self.sp)
         samples = samples or decodes
-        total = self.base + self.rows[rows] + self.samples[samples]
+        total = self.rows[rows] + self.samples[samples]
         if self.groups * self.sp > 1:
             stage_rows = (decodes + tokens) * self.groups if stage_rows < 0 else stage_rows
             total += _line(self.stage_rows, self.stage, stage_rows)
             total -= _line(self.stage_rows, self.stage, rows * self.groups)
         if decodes:
-            total += _between(self.decodes, self.contexts, self.decoding, decodes, context)
+            total += _line(self.contexts, self.decoding[decodes], context)
         if tokens:
-            total += _between(self.prompts, self.seen, self.prefilling, tokens, seen)
+            total += _line(self.contexts, self.prefilling[tokens], seen)
             if decodes:
                 total += self.both_s
             total = max(total, self.launch[rows])
         return total + self.step_host_s + self.sequence_host_s * samples
+
+
+def slowest_stages(scenario: Scenario, plan: Plans) -> list[int]:
+    """Stages of a plan of which one is the slowest: those that differ from all before them."""
+    stages = Stages.of(scenario.model, plan.pp)
+    seen: dict[bytes, int] = {}
+    for s in range(int(plan.pp[0])):
+        seen.setdefault(np.array([*stages.counts[s, :, 0], stages.first[s, 0], stages.last[s, 0]]).tobytes(), s)
+    return list(seen.values())
 
 
 def _spaced(most: int) -> list[int]:
@@ -195,18 +210,17 @@ def _spaced(most: int) -> list[int]:
     return found
 
 
-def _line(xs: list[int], values: list[float], x: float) -> float:
+def _whole(counts: list[int], values: Array) -> list[list[float]]:
+    """Rows of ``values`` (at ``counts``) at every whole number up to the last, in a straight line between two."""
+    every = np.arange(counts[-1] + 1)
+    low = np.minimum(np.searchsorted(counts, every, side="right") - 1, len(counts) - 2)
+    first, last = np.array(counts)[low], np.array(counts)[low + 1]
+    share = ((every - first) / (last - first))[:, None]
+    return (values[low] + share * (values[low + 1] - values[low])).tolist()  # type: ignore[no-any-return]
+
+
+def _line(xs: Sequence[float], values: list[float], x: float) -> float:
     """Between two entries of a table; beyond its last in a straight line."""
     i = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
-    return values[i] + (x - xs[i]) / (xs[i + 1] - xs[i]) * (values[i + 1] - values[i])
-
-
-def _between(xs: list[int], ys: list[float], values: list[list[float]], x: float, y: float) -> float:
-    """Bilinear in a table; beyond its last points in a straight line."""
-    i = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
-    j = min(max(bisect_right(ys, y) - 1, 0), len(ys) - 2)
-    u = (x - xs[i]) / (xs[i + 1] - xs[i])
-    v = (y - ys[j]) / (ys[j + 1] - ys[j])
-    low, high = values[i], values[i + 1]
-    first = low[j] + v * (low[j + 1] - low[j])
-    return first + u * (high[j] + v * (high[j + 1] - high[j]) - first)
+    low, at = values[i], xs[i]
+    return low + (x - at) / (xs[i + 1] - at) * (values[i + 1] - low)

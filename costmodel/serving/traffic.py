@@ -18,19 +18,22 @@ from scipy.special import ndtr, ndtri
 from costmodel.plans import Array, IntArray
 
 ARRIVALS = ("closed", "constant", "poisson", "gamma", "replay")
-LENGTHS = ("fixed", "uniform", "lognormal", "trace")
+LENGTHS = ("fixed", "uniform", "lognormal", "histogram", "trace")
 
 
 @dataclass(frozen=True)
 class Length:
     """Tokens of a prompt or of an answer: ``mean`` of them, between ``low`` and ``high``; ``spread`` is the standard
-    deviation of the logarithm before the bounds cut it."""
+    deviation of the logarithm before the bounds cut it. Of a histogram: ``shares`` of the requests have so many tokens
+    as an edge and less than the next one of ``edges``."""
 
-    kind: Literal["fixed", "uniform", "lognormal"]
+    kind: Literal["fixed", "uniform", "lognormal", "histogram"]
     mean: float
     low: float = 1.0
     high: float = math.inf
     spread: float = 0.0
+    edges: tuple[int, ...] = ()
+    shares: tuple[float, ...] = ()
 
     def draw(self, size: int, rng: np.random.Generator) -> IntArray:
         """Shape (size,)."""
@@ -41,6 +44,8 @@ class Length:
                 return rng.integers(math.ceil(self.low), math.floor(self.high) + 1, size)
             case "lognormal":
                 return self._lognormal(rng.random(size))
+            case "histogram":
+                return self._histogram(rng.random(size))
 
     def quantiles(self, size: int) -> IntArray:
         """Shape (size,), ascending: equally likely values, each in the middle of its share of the requests."""
@@ -53,6 +58,15 @@ class Length:
                 return np.floor(low + chance * (high + 1 - low)).astype(np.int64)
             case "lognormal":
                 return self._lognormal(chance)
+            case "histogram":
+                return self._histogram(chance)
+
+    def _histogram(self, chance: Array) -> IntArray:
+        edges, ends = np.array(self.edges, dtype=float), np.concatenate([[0.0], np.cumsum(self.shares)])
+        place = np.clip(np.searchsorted(ends, chance * ends[-1], side="right") - 1, 0, len(self.shares) - 1)
+        inside = (chance * ends[-1] - ends[place]) / np.diff(ends)[place]
+        tokens = np.floor(edges[place] + inside * np.diff(edges)[place])
+        return np.minimum(tokens, edges[place + 1] - 1.0).astype(np.int64)
 
     def _lognormal(self, chance: Array) -> IntArray:
         location = self.location()

@@ -50,6 +50,16 @@ def resolved(argv: list[str]) -> Any:
     return resolving_view(arguments)
 
 
+def address(view: Any) -> dict[str, Any]:
+    """Where the ranks of several nodes meet, by SGLang's own parser of it (sglang/srt/utils/network.py)."""
+    if view.dist_init_addr is None:
+        return {}
+    from sglang.srt.utils.network import NetworkAddress
+
+    found = NetworkAddress.parse(view.dist_init_addr)
+    return {"host": found.host, "port": found.port, "nodes": view.nnodes, "rank": view.node_rank}
+
+
 def main() -> None:
     """Answer every line."""
     pretend_eight_h100()
@@ -62,6 +72,7 @@ def main() -> None:
             answer: dict[str, Any] = {"id": case["id"], "error": None, "version": version("sglang")}
             try:
                 view = resolved(argv)
+                answer |= address(view)
             except (Exception, SystemExit) as error:
                 answer["error"] = f"{type(error).__name__}: {error}"[:500]
             else:

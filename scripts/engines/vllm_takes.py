@@ -72,6 +72,18 @@ def config_of(argv: list[str], folder: str) -> Any:
     )
 
 
+def address(parallel: Any) -> dict[str, Any]:
+    """Where the ranks of several nodes meet, as vLLM hands it to PyTorch (vllm/utils/network_utils.py)."""
+    if parallel.nnodes == 1:
+        return {}
+    from urllib.parse import urlsplit
+
+    from vllm.utils.network_utils import get_distributed_init_method
+
+    found = urlsplit(get_distributed_init_method(parallel.master_addr, parallel.master_port))
+    return {"host": found.hostname, "port": found.port, "nodes": parallel.nnodes, "rank": parallel.node_rank}
+
+
 def main() -> None:
     """Answer every line."""
     vllm.platforms._current_platform = Hopper()
@@ -82,6 +94,7 @@ def main() -> None:
             answer: dict[str, Any] = {"id": case["id"], "error": None, "version": version("vllm")}
             try:
                 config = config_of(case["argv"], folder)
+                answer |= address(config.parallel_config)
             except (Exception, SystemExit) as error:
                 answer["error"] = f"{type(error).__name__}: {error}"[:500]
             else:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PATIENCE_S = 2.0
+EVERY_S = 0.05  # drawing takes longer than much of the work
 
 
 def track(items: Sequence[T], label: str) -> Iterator[T]:
@@ -17,6 +18,7 @@ def track(items: Sequence[T], label: str) -> Iterator[T]:
         yield from items
         return
     start = time.monotonic()
+    shown = 0.0
     progress = None
     try:
         for done, item in enumerate(items):
@@ -28,7 +30,8 @@ def track(items: Sequence[T], label: str) -> Iterator[T]:
                 task = progress.add_task(label, total=len(items), completed=done)
                 progress.start()
             yield item
-            if progress is not None:
+            if progress is not None and (now := time.monotonic()) - shown > EVERY_S:
+                shown = now
                 progress.update(task, completed=done + 1)
     finally:
         if progress is not None:

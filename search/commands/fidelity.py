@@ -21,7 +21,7 @@ from costmodel.scenario import Scenario
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.evidence.measured.cases import Case
-from search.evidence.measured.fidelity_tables import show, show_choices, show_rows_of
+from search.evidence.measured.fidelity_tables import show, show_choices, show_pools, show_rows_of
 from search.evidence.measured.fitting import Fitted, apply, centred, fit
 from search.evidence.measured.grouped import Figures, Read, impossible_families, predict, read_cases
 from search.evidence.measured.interval_fit import (
@@ -29,21 +29,23 @@ from search.evidence.measured.interval_fit import (
     WIDENED,
     Bounds,
     coverages,
+    held_by_others,
     hull,
-    inflation,
-    known_bounds,
     published_bounds,
-    residuals,
-    stretched,
+    shares,
     widened,
+    widths,
     write_intervals,
 )
-from search.evidence.measured.intervals import FIGURES, KEYS
+from search.evidence.measured.intervals import FIGURES, KEYS, load_intervals
 from search.evidence.measured.left_out import LeftOut, mask
 from search.evidence.measured.peers import read_peer
+from search.evidence.measured.pools import decode_pools
+from search.evidence.measured.predict import predict as predict_published
 from search.evidence.measured.rows import Measurement, read_rows
 from search.evidence.measured.terms import nested
 from search.evidence.measured.write_constants import write_constants
+from search.evidence.near.write import of_logs, of_pools, of_published, write_evidence
 from search.inputs.config import read_engine
 from search.inputs.efficiency_laws import load_law, read_law
 from search.inputs.hardware_catalog import load_engine, load_hardware
@@ -117,9 +119,14 @@ def report(
     unmeasured = predict(read, _class_law(everything))
     show("engine unknown (conf/engine/any.yaml)", read, unknown)
     show("accelerator's kernels unknown (class_default law)", read, unmeasured)
+    pools = decode_pools(read.rows)
+    show_pools(pools)
     factors = intervals(read, keep, (strict, others, fitted, unknown, unmeasured), published_bounds(printed))
     if write:
         write_intervals(factors, len(read.cases))
+        load_intervals.cache_clear()
+        published = of_published(predict_published(printed))
+        write_evidence([*of_logs(read, strict, factors), *of_pools(decode_pools(read.rows)), *published])
 
 
 Five = tuple[Figures, Figures, Figures, Figures, Figures]
@@ -134,16 +141,16 @@ def intervals(
     strict, others, fitted, unknown, unmeasured = found_by
     factors: dict[str, Bounds] = {}
     for column, figure in enumerate(FIGURES):
-        usual = strict.only(np.array([keep[i] for i in strict.places]))
-        table = known_bounds(read, usual, residuals(read, usual, column))
-        by = inflation(read, others.only(np.array([keep[i] for i in others.places])), column, table)
-        told = ", ".join(f"{key} {value:.2f}" for key, value in by.items() if key.startswith("covered"))
-        table = {key: stretched(value, by[key]) for key, value in table.items()}
-        table["waiting"] = hull(table["waiting"], table["covered"])
+        usual, asked = (found.only(np.array([keep[i] for i in found.places])) for found in (strict, others))
+        table, by = widths(read, usual, asked, column)
+        told = ", ".join(f"{key} {value:.2f}" for values in by.values() for key, value in values.items())
         print(f"80 % intervals of {NAMES[figure]}, as many times as wide as the left-out residuals: {told}; they hold")
-        for title, found in (("terms chosen by the other half", others), ("constants alone left out", strict)):
-            shares = coverages(read, found, column, table).items()
-            print(f"  {title}: " + ", ".join(f"{name} {share:.0%} of {rows}" for name, (share, rows) in shares))
+        for title, found in (
+            ("terms chosen by the other half", coverages(read, others, column, table)),
+            ("constants alone left out", coverages(read, strict, column, table)),
+            ("widths of other families too", shares(read, asked, column, held_by_others(read, usual, asked, column))),
+        ):
+            print(f"  {title}: " + ", ".join(f"{name} {share:.0%} of {rows}" for name, (share, rows) in found.items()))
         covered, said_of = table["covered"], published.get(figure, {})
         table["engine"] = widened(covered, read, unknown, fitted, column)
         unlike = widened(covered, read, unmeasured, fitted, column)

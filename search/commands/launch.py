@@ -20,7 +20,7 @@ from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.inputs.config import read_model, read_scenario
 from search.inputs.own_engine import as_launched
-from search.inputs.saved_run import SavedRun, named_plan, read_run
+from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
 from search.inputs.schema import Config
 from search.optimizer.rules.facts import Facts, facts_of
 from search.render.launch.engines import LAUNCHED
@@ -32,9 +32,10 @@ from search.render.launch.shell import comment
 
 @dataclass(frozen=True)
 class Start:
-    """A plan by the name it was given, and its server or why there is none."""
+    """A plan by the name it was given, the engine to start it on, and its server or why there is none."""
 
     name: str
+    engine: str
     server: Server | None
     refusal: Refusal | None
 
@@ -54,31 +55,40 @@ def main(argv: list[str]) -> int:
         return fail(str(error), InputError.exit_code)
     if options.plan != "all" and starts[0].refusal is not None:
         refused = starts[0].refusal
-        title = LAUNCHED[options.engine].title
+        title = LAUNCHED[starts[0].engine].title
         print(f"refused: {title} cannot start {starts[0].name}: rule {refused.rule}: {refused.text}", file=sys.stderr)
         return 1
     for start in starts:
-        print("\n".join(_lines(run, start, options.engine, brief=options.plan == "all")))
+        print("\n".join(_lines(run, start, brief=options.plan == "all")))
     return 0 if any(start.server for start in starts) else 1
 
 
-def _starts(run: SavedRun, names: list[str], engine: str) -> list[Start]:
-    config = as_launched(run.config, engine)
-    scenario = read_scenario(config, read_model(config.model).architecture)
-    facts = facts_of(scenario)
-    return [_start(config, *named_plan(run, name), scenario, facts, engine) for name in names]
+def _starts(run: SavedRun, names: list[str], engine: str | None) -> list[Start]:
+    """On ``engine``, or each plan on the engine that the run found it for."""
+    plans = [named_plan(run, name) for name in names]
+    engines = [engine or named_engine(run, name) for name in names]
+    if "any" in engines:
+        raise InputError(f"--engine: the run names none; give one of {', '.join(ENGINES)}")
+    known: dict[str, tuple[Config, Scenario, Facts]] = {}
+    for name in dict.fromkeys(engines):
+        config = as_launched(run.config, name)
+        scenario = read_scenario(config, read_model(config.model).architecture)
+        known[name] = config, scenario, facts_of(scenario)
+    return [_start(plan, *known[name], name) for plan, name in zip(plans, engines, strict=True)]
 
 
-def _start(config: Config, plan: Plans, name: str, scenario: Scenario, facts: Facts, engine: str) -> Start:
+def _start(named: tuple[Plans, str], config: Config, scenario: Scenario, facts: Facts, engine: str) -> Start:
+    plan, name = named
     refused = layout_refusal(plan, facts, engine)
     if refused is not None:  # the layout may not even exist: nothing to score
-        return Start(name, None, refused)
+        return Start(name, engine, None, refused)
     server = server_of(config, scenario, plan, evaluate(scenario, plan), 0)
     refused = start_refusal(server, engine)
-    return Start(name, None if refused else server, refused)
+    return Start(name, engine, None if refused else server, refused)
 
 
-def _lines(run: SavedRun, start: Start, engine: str, *, brief: bool) -> list[str]:
+def _lines(run: SavedRun, start: Start, *, brief: bool) -> list[str]:
+    engine = start.engine
     if start.server is None:
         assert start.refusal is not None
         return [comment(f"{start.name}: refused by rule {start.refusal.rule}: {start.refusal.text}")]
@@ -88,7 +98,7 @@ def _lines(run: SavedRun, start: Start, engine: str, *, brief: bool) -> list[str
     if brief:
         return [comment(f"{start.name}: {server.words}; logs {LAUNCHED[engine].log_line(server)}"), line]
     comments = [*about(server, engine), *balancer(server)]
-    comments += measuring(server, engine, run.config, bench_values(server, engine))
+    comments += measuring(server, engine, as_launched(run.config, engine), bench_values(server, engine))
     return [*map(comment, comments), line]
 
 
@@ -102,5 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a row of pareto.csv (1 is the first), all of them (all), recommended (default), changes to it as "
         "tp=4,ep=8, or a plan.yaml",
     )
-    parser.add_argument("--engine", required=True, choices=ENGINES, help="the engine to start it on")
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="the engine to start it on; by default that of the run's plan"
+    )
     return parser

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from search.base.errors import InputError, NoFeasiblePlan
 from search.base.escape import message as readable
 from search.base.escape import plain
 from search.base.paths import conf_dir
+from search.commands import one_composition
 from search.commands.folders import Refused, forget, kept, release, sweeps
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
 from search.inputs import config_source
@@ -55,7 +57,7 @@ def main(arguments: list[str]) -> int:
     _failures.clear()
     _unexpected.clear()
     try:
-        check_flags(arguments)
+        one_composition.register(check_flags(arguments))
         sys.argv = ["search", *by_file_name(arguments)]
         _job()
     except Refused as error:
@@ -83,8 +85,8 @@ def main(arguments: list[str]) -> int:
     return max(worst, sweep_code(sweeps[-1])) if sweeps else worst
 
 
-def check_flags(arguments: Sequence[str]) -> None:
-    """Hydra's own flags, before Hydra reads them: an error is a line, not its usage."""
+def check_flags(arguments: Sequence[str]) -> Namespace:
+    """Hydra's own flags, read before Hydra does: an error is a line, not its usage."""
     parser = get_args_parser()
     parser.__class__ = Parser
     parser.prog = "servefront search"
@@ -94,6 +96,7 @@ def check_flags(arguments: Sequence[str]) -> None:
     for flag in ("config_dir", "config_path"):
         if "\0" in (getattr(given, flag) or ""):
             raise InputError(f"--{flag.replace('_', '-')}: is no name of a folder")
+    return given
 
 
 def fail(message: str, code: int) -> int:

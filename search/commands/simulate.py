@@ -9,31 +9,37 @@ import argparse
 import json
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from costmodel.engine import ENGINES
+from costmodel.evaluate import evaluate
+from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.simulation.deployment import serve
-from costmodel.serving.simulation.requests import Requests, Served
+from costmodel.serving.simulation.requests import Requests, Served, first_of
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
+from search.base.progress import track
 from search.base.whole_file import put_text
 from search.inputs.config import read_model, read_scenario
-from search.inputs.saved_run import SavedRun, named_plan, read_run
+from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
 from search.inputs.schema import LimitsConfig, WorkloadConfig
-from search.inputs.traffic import in_closed_loop, read_traffic
+from search.inputs.traffic import Traffic, in_closed_loop, read_traffic
 from search.inputs.typed import explain
-from search.optimizer.legal import why_not
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import facts_of
-from search.render import simulation
+from search.render import knee, simulation
 
 MOST_REQUESTS = 10_000_000
+MOST_RATES = 100
+FEWER = 4  # times, for each rate of the knee
 
 
 def main(argv: list[str]) -> int:
@@ -42,22 +48,41 @@ def main(argv: list[str]) -> int:
     try:
         if not 1 <= options.requests <= MOST_REQUESTS:
             raise InputError(f"--requests: {options.requests} is not allowed; give 1 to {MOST_REQUESTS}")
+        if not 0 <= options.knee <= MOST_RATES:
+            raise InputError(f"--knee: {options.knee} is not allowed; give 0 to {MOST_RATES}")
         if options.seed < 0:
             raise InputError(f"--seed: {options.seed} is not allowed; give a whole number from 0 on")
         run = read_run(options.run)
         workload = _changed(run, options.changes)
         traffic = read_traffic(workload)
         plan, name = named_plan(run, options.plan)
+        run = run.of(named_engine(run, options.plan))
         scenario = _scenario(run, plan)
         requests = traffic.requests(options.requests, options.seed)
-        served = serve(scenario, plan, requests, options.balancer, closed=traffic.process == "closed")
+        closed, watch = traffic.process == "closed", partial(track, label="simulating")
+        served = serve(scenario, plan, requests, options.balancer, closed=closed, watch=watch)
+        if not np.isfinite(served.e2e_s).any():
+            shortest = int((requests.prompt_tokens + requests.answer_tokens).min())
+            raise InputError(
+                f"workload: none of {len(requests)} requests can be served; the shortest has {shortest} tokens"
+            )
+        points = None if options.out is None or closed else _knee(options, scenario, plan, traffic, requests)
         found = simulation.summary(requests, served)
         if options.json:
             print(json.dumps(found, indent=2))
         else:
-            print(plain(f"{name}: {_words(plan)}") + "\n\n" + simulation.text(found))
+            served_by = "" if scenario.engine.name == "any" else f" on {scenario.engine.name}"
+            print(plain(f"{name}: {_words(plan)}{served_by}") + "\n\n" + simulation.text(found))
         if options.out is not None:
-            _write(options.out, f"{scenario.model.name}: {_words(plan)}", requests, served, found)
+            title = f"{scenario.model.name}: {_words(plan)}"
+            _write(options.out, title, requests, served, found)
+            if points:
+                limits = run.config.limits
+                kept = {"ttft_s": (limits.ttft_s, limits.ttft_statistic), "tpot_s": (limits.tpot_s, "mean")}
+                told = {figure: (value, name) for figure, (value, name) in kept.items() if value is not None}
+                put_text(options.out / "knee.csv", knee.csv_text(points))
+                put_text(options.out / "knee.svg", knee.picture(points, title, traffic.rate or _rate(requests), told))
+            print(f"Written to {plain(shlex.quote(str(options.out)))}")
     except (InputError, OSError) as error:
         from search.commands.search import fail, system_line
 
@@ -87,14 +112,9 @@ def _scenario(run: SavedRun, plan: Plans) -> Scenario:
     limits = LimitsConfig(memory_fraction=run.config.limits.memory_fraction)  # the others judge, they change nothing
     config = replace(run.config, workload=in_closed_loop(run.config.workload), limits=limits)
     scenario = read_scenario(config, read_model(config.model).architecture)
-    facts = facts_of(scenario)
-    broken = why_not(plan, facts)[0]
-    engines = ENGINES if scenario.engine.name == "any" else (scenario.engine.name,)
-    rule = broken["layout"] or (broken[engines[0]] if all(broken[engine] for engine in engines) else None)
-    if rule:
-        raise InputError(f"--plan: rule {rule} keeps it out")
-    if int(plan.pp[0]) > 1:
-        raise InputError(f"--plan: pp {int(plan.pp[0])} is not simulated; give a plan of one pipeline stage")
+    broken = refused(plan, facts_of(scenario))[0].by(scenario.engine.name)
+    if broken:
+        raise InputError(f"--plan: rule {broken[0].name} keeps it out")
     return scenario
 
 
@@ -107,7 +127,31 @@ def _write(folder: Path, title: str, requests: Requests, served: Served, found: 
     put_text(folder / "requests.csv", simulation.csv_text(requests, served))
     put_text(folder / "simulation.json", json.dumps(found, indent=2) + "\n")
     put_text(folder / "simulation.svg", simulation.picture(served, title))
-    print(f"Written to {plain(shlex.quote(str(folder)))}")
+
+
+def _rate(requests: Requests) -> float:
+    """Requests a second."""
+    seconds = float(requests.arrival_s[-1])
+    return (len(requests) - 1) / seconds if seconds else float("inf")
+
+
+def _knee(
+    options: argparse.Namespace, scenario: Scenario, plan: Plans, traffic: Traffic, requests: Requests
+) -> list[knee.Point]:
+    """The same requests at other rates, up to beyond what the plan can do in the closed loop with all seats taken."""
+    if options.knee == 0 or len(requests) < 2 or not np.isfinite(_rate(requests)):
+        return []
+    prompt, answer = (max(round(float(t.mean())), 1) for t in (requests.prompt_tokens, requests.answer_tokens))
+    alike = replace(scenario, lengths=FixedLengths(prompt, answer, traffic.hit))
+    most = float(evaluate(alike, plan).requests_per_s[0])
+    rates = sorted({_rate(requests), *(most * share for share in np.linspace(0.2, 1.2, options.knee).tolist())})
+    fewer = first_of(requests, max(len(requests) // FEWER, 2))
+    points = []
+    for rate in track(rates, "simulating rates"):
+        at = fewer.arrival_s * (_rate(fewer) / rate)
+        served = serve(scenario, plan, replace(fewer, arrival_s=at), options.balancer)
+        points.append(knee.Point(rate, simulation.figures(fewer, served)))
+    return points
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,5 +174,12 @@ def _parser() -> argparse.ArgumentParser:
         "--balancer", choices=("round_robin", "least_loaded"), default="round_robin", help="how replicas share requests"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write requests.csv, simulation.json and .svg there")
+    parser.add_argument(
+        "--knee",
+        type=int,
+        default=11,
+        metavar="N",
+        help="rates of knee.svg in --out (default 11; 0: none)",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser

@@ -86,7 +86,9 @@ def gather(folder: Path) -> Path:
             with front.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
                 plans = list(reader)
-                columns = list(reader.fieldnames or columns)
+                columns = [
+                    name for name in reader.fieldnames or columns if name not in keys
+                ]  # a plan's engine may vary
         rows += [lead | plan for plan in plans] or [lead]
     path = folder / "sweep.csv"
     text = io.StringIO()

@@ -21,6 +21,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from search.base.errors import InputError
 from search.base.paths import conf_dir
 from search.inputs.bounded_file import read_bounded
+from search.inputs.catalog_yaml import as_config, parsed
 from search.inputs.plain_yaml import read_yaml, texts
 
 MAX_BYTES = 1_000_000  # the longest file of the catalog has 15,000
@@ -35,10 +36,17 @@ class GuardedSource(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         name = self._normalize_file_name(config_path)
         path = Path(os.path.realpath(os.path.join(self.path, name)))
-        if not path.is_relative_to(conf_dir().resolve()):
-            if not path.exists():
-                raise ConfigLoadError(f"Config not found : {path}")
-            check_file(path, name)
+        if path.is_relative_to(conf_dir().resolve()) and path.is_file():
+            text = path.read_text(encoding="utf-8")
+            return ConfigResult(
+                config=as_config(parsed(text)),
+                path=f"{self.scheme()}://{self.path}",
+                provider=self.provider,
+                header=self._get_header_dict(text[:512]),
+            )
+        if not path.exists():
+            raise ConfigLoadError(f"Config not found : {path}")
+        check_file(path, name)
         return super().load_config(config_path)
 
 

@@ -6,12 +6,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
 from costmodel.laws import ShapedLaw
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 from search.inputs.checks import number
 
 
@@ -84,5 +83,5 @@ def _law_file(key: str, name: str, others: str = "") -> dict[str, Any]:
     known = sorted(path.stem for path in (conf_dir() / "law").glob("*.yaml"))
     if name not in known:
         raise InputError(f"{key}: {name!r} is not allowed; give {others}one of {', '.join(known)}")
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "law" / f"{name}.yaml"))
+    loaded: Any = data(conf_dir() / "law" / f"{name}.yaml")
     return loaded if isinstance(loaded, dict) else {}

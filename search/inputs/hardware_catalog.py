@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 from search.inputs.models.catalog import plain
+from search.inputs.records import record
 from search.inputs.schema import ClusterConfig, EngineConfig, HardwareConfig
 
 
@@ -26,8 +26,7 @@ def cluster_names() -> list[str]:
 
 def load_group(group: str, option: str, schema: type) -> Any:
     """One file of a group as an object of its schema."""
-    loaded = OmegaConf.load(conf_dir() / group / f"{option}.yaml")
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), loaded))
+    return record(schema, data(conf_dir() / group / f"{option}.yaml"))
 
 
 @cache

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.columns import COLUMNS
+from costmodel.engine import ENGINES
 from costmodel.plans import AXES
 from search.base.errors import InputError
 from search.inputs.bounded_file import read_bounded
@@ -63,10 +64,13 @@ def plan_config(key: str, found: Any) -> PlanConfig:
         raise InputError(f"{key}.name: {len(name)} characters are not allowed; give at most {MAX_NAME}")
     if "${" in name:  # a configuration that is read back would look it up, in the environment for instance
         raise InputError(f"{key}.name: {_shown(name)} is not allowed; give a name without '${{'")
+    engine = found.get("engine")
+    if engine is not None and engine not in ENGINES:
+        raise InputError(f"{key}.engine: {_shown(engine)} is not allowed; give one of {', '.join(ENGINES)}")
     layout = {d: _whole(f"{key}.layout.{d}", n) for d, n in _mapping(f"{key}.layout", found["layout"]).items()}
     claims = {f: _number(f"{key}.claims.{f}", v) for f, v in _mapping(f"{key}.claims", found.get("claims")).items()}
-    plan = PlanConfig(name=name, layout=layout, batch=_whole(f"{key}.batch", found["batch"]), claims=claims)
-    return check_plan(key, plan)
+    batch = _whole(f"{key}.batch", found["batch"])
+    return check_plan(key, PlanConfig(name=name, layout=layout, batch=batch, engine=engine, claims=claims))
 
 
 def check_plan(key: str, config: PlanConfig) -> PlanConfig:

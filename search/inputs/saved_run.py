@@ -13,11 +13,13 @@ from omegaconf import OmegaConf
 
 from costmodel.plans import AXES, Plans
 from search.base.errors import InputError
-from search.base.escape import literal
 from search.inputs.bounded_file import read_bounded
+from search.inputs.catalog_yaml import text_of
 from search.inputs.checks import shown
+from search.inputs.compared import OWN, compared
 from search.inputs.models import ConfigError, load_config_json
 from search.inputs.models.load import compacted
+from search.inputs.own_engine import as_launched
 from search.inputs.plain_yaml import read_yaml, texts
 from search.inputs.plan_reader import MOST_OF_AN_AXIS, read_plan_file
 from search.inputs.schema import Config
@@ -44,6 +46,16 @@ class SavedRun:
         return next((_axes(row) for row in self.front if row["recommended"] == "true"), None)
 
     @property
+    def engine(self) -> str:
+        """The engine of the recommended plan; of none, the run's own, or the first that it compared."""
+        best = next((row["engine"] for row in self.front if row["recommended"] == "true" and row.get("engine")), None)
+        return best or next(iter(compared(self.config)), self.config.engine.name)
+
+    def of(self, engine: str) -> SavedRun:
+        """The same run as if it had searched one of the engines that it compared alone."""
+        return replace(self, config=as_launched(self.config, engine)) if compared(self.config) else self
+
+    @property
     def exact_config(self) -> Config:
         """The same search without a study: what ``optimizer.run.run`` gives for it is this run's exact outcome."""
         return replace(self.config, strategy=replace(self.config.strategy, sampler="exact"))
@@ -57,7 +69,10 @@ def config_text(config: Config) -> str:
             model = replace(model, published=compacted(load_config_json(model.config)), config=None)
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
-    return OmegaConf.to_yaml(OmegaConf.create(literal(asdict(replace(config, model=model)))))
+    found = asdict(replace(config, model=model))
+    if compared(config):  # the other keys are each engine's
+        found["engine"] = {key: found["engine"][key] for key in OWN}
+    return text_of(found)
 
 
 def read_run(folder: Path) -> SavedRun:
@@ -149,6 +164,20 @@ def named_plan(run: SavedRun, text: str) -> tuple[Plans, str]:
         return Plans.of(**{**base, **changes}), text
     plan = read_plan_file(Path(text))
     return Plans.of(**plan.layout, batch=plan.batch), plan.name
+
+
+def named_engine(run: SavedRun, text: str) -> str:
+    """The engine of the plan that ``--plan`` names: a row's or a ``plan.yaml``'s own, else the recommended plan's."""
+    if text.isascii() and text.isdigit() and 0 < int(text[:9]) <= len(run.front):
+        found = run.front[int(text[:9]) - 1].get("engine")
+    elif text != "recommended" and "=" not in text:
+        found = read_plan_file(Path(text)).engine
+    else:
+        found = None
+    allowed = compared(run.config)
+    if allowed and found is not None and found not in allowed:
+        raise InputError(f"--plan: engine {shown(found)} was not compared by the run; it has {', '.join(allowed)}")
+    return found if found is not None and allowed else run.engine
 
 
 def _wanted(run: SavedRun) -> dict[str, int]:

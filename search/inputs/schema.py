@@ -64,6 +64,8 @@ class MemoryConfig(Derived):
 class EngineConfig(Derived):
     version: str = after("name", default="")
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    compare: list[str] = field(default_factory=list)  # of ``engine=compare``: the engines that are searched
+    engines: dict[str, EngineConfig] = field(default_factory=dict)  # their constants, by name
     sources: dict[str, str] = field(default_factory=dict)
 
 
@@ -76,16 +78,19 @@ class ArrivalsConfig:
 
 @dataclass
 class LengthConfig:
-    """Bounds and spread (standard deviation of the logarithm) of a length whose mean is ``isl`` or ``osl``."""
+    """Bounds and spread (standard deviation of the logarithm) of a length whose mean is ``isl`` or ``osl``, or its
+    histogram."""
 
     low: int = 1
     high: int | None = None
     spread: float = 0.0
+    edges: list[int] = field(default_factory=list)  # of a histogram, one more than shares
+    shares: list[float] = field(default_factory=list)  # of the requests from an edge up to below the next
 
 
 @dataclass
 class LengthsConfig:
-    kind: str = "fixed"  # fixed | uniform | lognormal | trace
+    kind: str = "fixed"  # fixed | uniform | lognormal | histogram | trace
     prompt: LengthConfig = field(default_factory=LengthConfig)
     answer: LengthConfig = field(default_factory=LengthConfig)
     trace: str | None = None  # path of a CSV or JSONL file
@@ -186,6 +191,7 @@ class PlanConfig:
     name: str = MISSING
     layout: dict[str, int] = MISSING
     batch: int = MISSING
+    engine: str | None = None  # the engine that it is meant for; null: whichever
     claims: dict[str, float] = field(default_factory=dict)  # figure: claimed value, SI units as in pareto.csv
 
 

@@ -12,6 +12,7 @@ import csv
 import gzip
 import json
 import math
+from array import array
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -31,15 +32,15 @@ BLOCK_TOKENS = 512  # of Mooncake's hashes (FAST25-release/traces of the Mooncak
 MOST_LINE = 1_000_000  # characters
 MOST_TOKENS = 10_000_000
 MOST_ROWS = 10_000_000
+MOST_BLOCKS = 20_000_000  # hashes that are kept, some 40 bytes each
 EARLIER_S = 1e-6  # clocks of one log differ by as much
 
 
 def read_trace(path: Path, most: int) -> Requests:
     """The first ``most`` requests of a trace, the first at 0 seconds; ``InputError`` names the line that is wrong."""
-    times: list[float] = []
-    prompts: list[int] = []
-    answers: list[int] = []
+    times, prompts, answers = array("d"), array("q"), array("q")  # 24 bytes a request
     blocks: list[tuple[int, ...]] = []
+    held = 0
     try:
         for number, row in _rows(path):
             if number > most:
@@ -53,6 +54,9 @@ def read_trace(path: Path, most: int) -> Requests:
             answers.append(answer)
             if BLOCKS in row:
                 blocks.append(_blocks(where, row[BLOCKS], prompt))
+                held += len(blocks[-1])
+                if held > MOST_BLOCKS:
+                    raise InputError(f"{where}: more than {MOST_BLOCKS} {BLOCKS} in all; give fewer --requests")
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read: {' '.join(str(reason).split())}") from error
@@ -61,7 +65,8 @@ def read_trace(path: Path, most: int) -> Requests:
     if blocks and len(blocks) != len(times):
         raise InputError(f"{path}: {BLOCKS} stands in {len(blocks)} of {len(times)} requests; give it in all or none")
     since = np.array(times) - times[0]
-    return Requests(since, np.array(prompts), np.array(answers), None, blocks or None, BLOCK_TOKENS)
+    lengths = np.array(prompts, dtype=np.int64), np.array(answers, dtype=np.int64)
+    return Requests(since, *lengths, None, blocks or None, BLOCK_TOKENS)
 
 
 def read_records(path: Path, most: int, names: tuple[str, ...]) -> list[dict[str, float]]:
@@ -120,7 +125,8 @@ def _object(where: str, line: str) -> Mapping[str, Any]:
         raise InputError(f"{where}: is no JSON object of one line") from None
     if not isinstance(found, dict):
         raise InputError(f"{where}: is no JSON object of one line")
-    return found
+    inner = found.get("data")  # ServeGen's requests: construct.Request
+    return inner | found if isinstance(inner, dict) else found
 
 
 def _value(where: str, row: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:

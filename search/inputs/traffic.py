@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from search.inputs.traces import read_trace
 
 MOST_TOKENS = 10_000_000
 SAMPLE = 20_000  # requests of a trace that plans are scored for
+MOST_BINS = 1000
 NEAR = 0.01  # how far a mean may be from the one that plans are scored for
 
 
@@ -120,6 +122,8 @@ def _length(name: str, mean_key: str, kind: str, mean: int, config: LengthConfig
     spread = number(f"{key}.spread", config.spread, 0, 5, open_low=False)
     if kind == "fixed":
         return Length("fixed", mean)
+    if kind == "histogram":
+        return _histogram(key, mean_key, mean, config)
     if kind == "uniform":
         if not math.isfinite(high):
             raise InputError(f"{key}.high: null is not allowed with kind uniform; give the longest")
@@ -140,6 +144,28 @@ def _length(name: str, mean_key: str, kind: str, mean: int, config: LengthConfig
             f"workload.{mean_key}: no log-normal of spread {spread:g} between {low:g} and {high:g} has a mean of {mean}"
         ) from None
     return made
+
+
+def _histogram(key: str, mean_key: str, mean: int, config: LengthConfig) -> Length:
+    edges, shares = tuple(config.edges), tuple(config.shares)
+    if not 1 <= len(shares) <= MOST_BINS or len(edges) != len(shares) + 1:
+        raise InputError(
+            f"{key}.edges: {len(edges)} with {len(shares)} shares are not allowed; give 1 to {MOST_BINS} shares and "
+            "one edge more"
+        )
+    for edge in edges:
+        number(f"{key}.edges", edge, 1, MOST_TOKENS, open_low=False)
+    if any(b <= a for a, b in itertools.pairwise(edges)):
+        raise InputError(f"{key}.edges: {list(edges)} is not allowed; give whole numbers, each above the one before")
+    for share in shares:
+        number(f"{key}.shares", share, 0, 1)
+    if abs(sum(shares) - 1.0) > NEAR:
+        raise InputError(f"{key}.shares: {sum(shares):g} in all is not allowed; give shares that add up to 1")
+    middles = [(a + b - 1) / 2.0 for a, b in itertools.pairwise(edges)]
+    found = sum(s * m for s, m in zip(shares, middles, strict=True)) / sum(shares)
+    if abs(found / mean - 1.0) > NEAR:
+        raise InputError(f"workload.{mean_key}: {mean} is not the mean of {key}; give {found:.0f}")
+    return Length("histogram", mean, edges[0], edges[-1] - 1, 0.0, edges, shares)
 
 
 def in_closed_loop(config: WorkloadConfig) -> WorkloadConfig:

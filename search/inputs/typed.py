@@ -6,10 +6,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from search.base.errors import InputError
-from search.base.escape import literal
 from search.inputs import own_cluster
+from search.inputs.compared import spread
 from search.inputs.kinds import check_kinds
 from search.inputs.plan_reader import read_baselines
+from search.inputs.records import record
 from search.inputs.schema import Config
 
 own_cluster.register()  # before Hydra composes anything
@@ -20,10 +21,9 @@ def typed(config: DictConfig) -> Config:
     ``InputError``. Baselines that are paths are read here, so that what comes out stands alone."""
     try:
         container = OmegaConf.to_container(config, resolve=True)
+        spread(container)
         check_kinds(container, Config)
-        plain = OmegaConf.create(literal(container))
-        merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
-        result = OmegaConf.to_object(merged)
+        result = record(Config, container)
     except OmegaConfBaseException as error:
         raise InputError(explain(error)) from error
     assert isinstance(result, Config)

@@ -30,7 +30,7 @@ class Archive:
         """Rows of the legal plans at ``places``; those not seen before are evaluated together."""
         new = list(dict.fromkeys(int(p) for p in places if int(p) not in self.row_of))
         if new:
-            plans = self.legal.plans.take(np.array(new))
+            plans = self.legal.at(np.array(new))
             for place in new:
                 self.row_of[place] = len(self.row_of)
             self._plans.append(plans)

@@ -13,7 +13,7 @@ from search.base.errors import InputError
 from search.inputs.costs import check_costs
 from search.inputs.plan_reader import check_plan
 from search.inputs.schema import PlanConfig
-from search.optimizer.legal import why_not
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import Facts
 
 
@@ -42,8 +42,8 @@ def _score(key: str, config: PlanConfig, scenario: Scenario, facts: Facts) -> Ba
     check_plan(key, config)
     check_costs(f"{key}.claims", config.claims, scenario.accelerator)
     plan = Plans.of(**config.layout, batch=config.batch)
-    refusals = why_not(plan, facts)[0]
-    if refusals["layout"] is not None:
-        raise InputError(f"{key}: the layout of {config.name!r} does not exist: it breaks rule {refusals['layout']}")
-    engines = {e: refusals[e] for e in ENGINES}
+    found = refused(plan, facts)[0]
+    if found.layout is not None:
+        raise InputError(f"{key}: the layout of {config.name!r} does not exist: it breaks rule {found.layout.name}")
+    engines = {e: None if rule is None else rule.name for e, rule in found.engines.items()}
     return Baseline(config.name, plan, evaluate(scenario, plan), dict(config.claims), engines)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 
+from costmodel.evaluate import LIMIT_NAMES
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -32,13 +33,56 @@ class StudyReport:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """Every plan that was scored, counted once: ``feasible``, or under the first limit that it misses (``missed``, in
+    the order of the scores' limits). ``spared``: of them, plans that a bound settled without scoring: more of a
+    layout's sequences never take less memory (``search.optimizer.stream.fitting``)."""
+
+    scored: int
+    feasible: int
+    missed: tuple[int, ...]
+    spared: int = 0
+
+    @classmethod
+    def of(cls, scores: Scores) -> Tally:
+        missed = np.bincount(scores.first_violated() + 1, minlength=len(scores.limits) + 1).tolist()
+        return cls(len(scores), missed[0], tuple(missed[1:]))
+
+    @classmethod
+    def beyond(cls, plans: int) -> Tally:
+        """So many that do not fit in the memory."""
+        missed = tuple(plans if limit == "memory" else 0 for limit in LIMIT_NAMES)
+        return cls(plans, 0, missed, plans)
+
+    def __add__(self, other: Tally) -> Tally:
+        missed = tuple(a + b for a, b in zip(self.missed, other.missed, strict=True))
+        scored, feasible = self.scored + other.scored, self.feasible + other.feasible
+        return Tally(scored, feasible, missed, self.spared + other.spared)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the engines that were compared: its own ``outcome``, ``None`` where no plan is legal for it (``refused``
+    says why). ``gain``: its best plan's deciding column over the recommended one's, positive where it would be better;
+    ``apart``: its interval does not reach the recommended plan's prediction. ``None`` without a feasible plan."""
+
+    engine: str
+    outcome: Outcome | None
+    refused: str = ""
+    gain: float | None = None
+    apart: bool | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Everything that the documents are rendered from. ``plans`` and ``scores`` hold every plan that was scored (all
-    legal ones when ``exact``), ``engines`` which engine takes each, ``coverage`` how well measurements cover it (an
-    index into ``search.evidence.measured.intervals.CLASSES``); ``front`` and ``choice`` are rows of them, the
-    recommended plan always one of the front. ``verified``: plans that were simulated, the
-    leading one first. ``warnings``: what is odd about the input, one line each; they stand among
-    the ``assumptions`` too."""
+    legal ones when ``exact``), or, of more than are held at once (``tally`` counts them all), those that something may
+    be asked about (``search.optimizer.stream``), ``sample`` of them drawn at random. ``engines`` which engine takes
+    each, ``coverage`` how well measurements cover it (an index into ``search.evidence.measured.intervals.CLASSES``);
+    ``front`` and ``choice`` are rows of them, the recommended plan always one of the front. ``warnings``: what is odd
+    about the input, one line each; they stand among the ``assumptions`` too. Where engines were compared, ``compared``
+    holds all of them, this one too, in their order, and ``asked`` the configuration that compares; ``config`` is always
+    of one engine. ``verified``: plans that were simulated, the leading one first."""
 
     config: Config
     scenario: Scenario
@@ -60,3 +104,23 @@ class Outcome:
     sensitivity: Sensitivity | None = None
     verified: tuple[Verified, ...] = ()
     warnings: tuple[str, ...] = ()
+    tally: Tally | None = None
+    sample: IntArray | None = None
+    compared: tuple[Compared, ...] = ()
+    asked: Config | None = None
+
+    @property
+    def counted(self) -> Tally:
+        """Every scored plan, held or not."""
+        return self.tally or Tally.of(self.scores)
+
+    @property
+    def engine(self) -> str:
+        """Whose constants its plans are scored with."""
+        return self.scenario.engine.name
+
+    @property
+    def each(self) -> tuple[Outcome, ...]:
+        """The outcomes of all engines that were searched; this one alone where none were compared."""
+        found = tuple(c.outcome for c in self.compared if c.outcome is not None)
+        return found or (self,)

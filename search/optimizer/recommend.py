@@ -99,13 +99,13 @@ def recommend(
     others = ranked[~same & (ranked != ranked[0])] if best != int(ranked[0]) else ranked[~same]
     relaxed = []
     for i, limit in enumerate(scores.limits):
-        row = _covered(order[_without(scores, i)[order]], values, name, direction, coverage)
+        row = _covered(order[keeping(scores, i)[order]], values, name, direction, coverage)
         gain = float(values[row] / values[best] - 1.0) * (1.0 if direction == "max" else -1.0)
         gain = 0.0 if abs(gain) <= TIED else gain
         relaxed.append(Relaxed(limit, None if row == best else row, gain))
     ends = tuple(axis for axis, _, _ in axis_ends(plans.row(best), axes))
     runner_up = int(others[0]) if len(others) else None
-    apart = runner_up is None or not _overlap(best, runner_up, values, name, direction, coverage)
+    apart = runner_up is None or not overlap(best, runner_up, values, name, direction, coverage)
     passed_over = int(ranked[0]) if int(ranked[0]) != best else None
     return Choice(best, runner_up, apart, passed_over, tuple(relaxed), ends)
 
@@ -155,13 +155,13 @@ def _covered(ranked: IntArray, values: Array, name: str, direction: str, coverag
     return other if inside else best
 
 
-def _overlap(best: int, other: int, values: Array, name: str, direction: str, coverage: IntArray) -> bool:
+def overlap(best: int, other: int, values: Array, name: str, direction: str, coverage: IntArray) -> bool:
     low, high = _interval(other, values, name, coverage)
     return bool(high >= values[best] if direction == "max" else low <= values[best])
 
 
-def _without(scores: Scores, limit: int) -> NDArray[np.bool_]:
-    """Rows that keep all other limits. Without the limit on memory a plan must still fit the accelerator's."""
+def keeping(scores: Scores, limit: int) -> NDArray[np.bool_]:
+    """Rows that keep every limit but one. Without the limit on memory a plan must still fit the accelerator's."""
     kept = np.all(np.delete(scores.violations, limit, axis=0) <= 0.0, axis=0)
     return kept & (scores.memory_utilization <= 1.0) if scores.limits[limit] == "memory" else kept
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from costmodel.evaluate import evaluate
-from costmodel.plans import Plans
+from costmodel.memory.device import usable_bytes
+from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
@@ -18,29 +19,35 @@ from search.base.errors import InputError
 from search.base.progress import track
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.checks import number
+from search.inputs.compared import compared
 from search.inputs.config import check_rate, check_report, check_strategy, read_model, read_scenario
 from search.inputs.costs import check_costs, check_traffic
 from search.inputs.fallbacks import fallbacks
 from search.inputs.own_cluster import foreign
+from search.inputs.own_engine import as_launched
 from search.inputs.run_name import check_name
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
-from search.optimizer.baselines import score_baselines
+from search.optimizer.baselines import Baseline, score_baselines
+from search.optimizer.compare import NoLegalPlan, chosen, none_of
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
 from search.optimizer.legal import Legal, legal_plans
-from search.optimizer.outcome import Outcome, StudyReport
+from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
 from search.optimizer.rules.facts import facts_of
-from search.optimizer.rules.registry import general_rules
 from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
+from search.optimizer.sensitivity.records import Range
 from search.optimizer.sensitivity.study import sensitivity
+from search.optimizer.sensitivity.units import MEMORY_BYTES
 from search.optimizer.space import Space
+from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
 from search.optimizer.verify import check_verify, verify, with_verified
 
 EXACT_CHUNK = 1 << 16
+HELD = 1_000_000  # scored plans that are held at once: some 270 MB
 MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
 
@@ -57,9 +64,33 @@ class Stopwatch:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def run(config: Config) -> Outcome:
-    """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None."""
+def run(config: Config, *, whole: bool = False) -> Outcome:
+    """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None. Where
+    engines are compared it is that of the best one, with the others beside it. ``whole``: every scored plan is held,
+    however many there are."""
     watch = Stopwatch()
+    names = compared(config)
+    outcome = _studied(_compare(config, names, watch, whole) if names else _searched(config, watch, whole), watch)
+    with watch.stage("sensitivity"):
+        ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
+        return replace(outcome, sensitivity=sensitivity(outcome, ranges))
+
+
+def _compare(config: Config, names: tuple[str, ...], watch: Stopwatch, whole: bool) -> Outcome:
+    """Each engine's own search, of which the policy chooses one."""
+    found: list[Outcome | NoLegalPlan] = []
+    for name in names:
+        try:
+            found.append(_searched(as_launched(config, name), watch, whole))
+        except NoLegalPlan as error:
+            found.append(error)
+    if not any(isinstance(one, Outcome) for one in found):
+        raise none_of(names, [one for one in found if isinstance(one, NoLegalPlan)])
+    return chosen(config, names, found)
+
+
+def _searched(config: Config, watch: Stopwatch, whole: bool) -> Outcome:
+    """The search of one engine (or of ``any``), without a study where every plan is scored anyway."""
     with watch.stage("read"):
         check_name(config.name)
         check_strategy(config.strategy)
@@ -79,50 +110,41 @@ def run(config: Config) -> Outcome:
         check_verify(config.verify)
         facts = facts_of(scenario)
         ranges = read_ranges(config.sensitivity, scenario)
+        if config.strategy.sampler not in SAMPLERS:
+            raise InputError(
+                f"strategy.sampler: {config.strategy.sampler!r} is not allowed; give one of {', '.join(SAMPLERS)}"
+            )
     with watch.stage("legality"):
         enough = config.strategy.exact_limit if config.strategy.sampler == "exact" else None
         legal = legal_plans(space, facts, config.engine.name, enough)
         if len(legal) == 0:
-            most = max(legal.removed.items(), key=lambda item: item[1])
-            # The layouts that exist say more than those that do not: their own rule is named too.
-            general = {rule.name for rule in general_rules()}
-            taken = {name: n for name, n in legal.removed.items() if name not in general}
-            last = max(taken.items(), key=lambda item: item[1], default=None)
-            refused = f"; of those that exist {last[0]} refuses {last[1]}" if last and last != most else ""
-            raise InputError(
-                f"space: none of its {space.size} points is a legal plan for engine {config.engine.name!r} and "
-                f"model {scenario.model.name!r}; rule {most[0]} removed most ({most[1]}){refused}"
-            )
+            raise NoLegalPlan(space.size, config.engine.name, scenario.model.name, legal.removed)
         baselines = score_baselines(config.baselines, scenario, facts)
 
     archive, report = None, None
-    if config.strategy.sampler not in SAMPLERS:
-        raise InputError(
-            f"strategy.sampler: {config.strategy.sampler!r} is not allowed; give one of {', '.join(SAMPLERS)}"
-        )
-    if config.strategy.sampler != "exact":
-        with watch.stage("study"):
-            study, archive = run_study(scenario, space, legal, objectives, config.strategy, config.name)
-            report = StudyReport(study, len(study.get_trials(deepcopy=False)), archive.repeats, None)
     exact = len(legal) <= config.strategy.exact_limit
-    if not exact and archive is None:
+    if not exact and config.strategy.sampler == "exact":
         raise InputError(
             f"strategy.exact_limit: {config.strategy.exact_limit} is below the {len(legal)} legal plans; "
             "raise it or choose another strategy"
         )
+    sure, tally, sample = config.objective.confidence, None, None
+    if not exact:
+        with watch.stage("study"):
+            study, archive = run_study(scenario, space, legal, objectives, config.strategy, config.name)
+            report = StudyReport(study, len(study.get_trials(deepcopy=False)), archive.repeats, None)
     with watch.stage("exact" if exact else "front"):
-        if exact:
+        if not exact:
+            plans, scores, engines = _seen(archive, legal)
+        elif len(legal) <= HELD or whole:
             plans, scores, engines = legal.plans, score_all(scenario, legal.plans), legal.engines
         else:
-            plans, scores, engines = _seen(archive, legal)
-        costs = objectives.costs(plans, scores)
-        front = pareto_front(costs, scores.feasible)
-        if exact and archive is not None and report is not None and len(front):
-            tried, found = archive.contents()
-            share = hypervolume_share(objectives.costs(tried, found)[found.feasible], costs[front])
-            report = StudyReport(report.study, report.trials, report.repeats, share)
+            wanted = Wanted(scenario, objectives, policy, config.sensitivity.most_ranked, _most_bytes(scenario, ranges))
+            places, sample, tally = _streamed(wanted, legal, config, baselines)
+            plans, engines = legal.at(places), legal.engines[:, places]
+            scores = score_all(scenario, plans)
+        front = pareto_front(objectives.costs(plans, scores), scores.feasible)
         known = coverage_of(scenario, plans, scores)
-        sure = config.objective.confidence
         limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
         choice = recommend(plans, limited, policy, space.axes, known)
     with watch.stage("simulation"):
@@ -135,14 +157,53 @@ def run(config: Config) -> Outcome:
     if choice is not None:  # the plan that it was preferred to may dominate it
         front = np.union1d(front, [choice.recommended])
     odd = foreign(config, scenario.accelerator, scenario.cluster)
-    outcome = Outcome(
+    return Outcome(
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario), *odd),
         space, legal, objectives, policy,
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
-        verified=verified, warnings=odd,
+        verified=verified, warnings=odd, tally=tally, sample=sample,
     )  # fmt: skip
-    with watch.stage("sensitivity"):
-        return replace(outcome, sensitivity=sensitivity(outcome, ranges))
+
+
+def _studied(outcome: Outcome, watch: Stopwatch) -> Outcome:
+    """With the study that the exact front examines, where one was asked for."""
+    strategy = outcome.config.strategy
+    if not outcome.exact or strategy.sampler == "exact":
+        return outcome
+    with watch.stage("study"):
+        study, archive = run_study(
+            outcome.scenario, outcome.space, outcome.legal, outcome.objectives, strategy, outcome.config.name
+        )
+        share = None
+        costs = outcome.objectives.costs(outcome.plans, outcome.scores)
+        exact = costs[pareto_front(costs, outcome.scores.feasible)]
+        if len(exact):
+            tried, found = archive.contents()
+            share = hypervolume_share(outcome.objectives.costs(tried, found)[found.feasible], exact)
+        trials = len(study.get_trials(deepcopy=False))
+    return replace(outcome, study=StudyReport(study, trials, archive.repeats, share))
+
+
+def _most_bytes(scenario: Scenario, ranges: Sequence[Range]) -> float:
+    """Bytes beyond which no plan fits: under the limit on memory or, where that is left out, in the accelerator's; not
+    with the memory that the sensitivity adds, nor with the shortest requests that it looks at, whose cache is as many
+    times smaller at most (blocks, and a token of rounding, are the rest)."""
+    room = max(scenario.accelerator.memory_bytes, usable_bytes(scenario.accelerator))
+    shortest = min((r.low for r in ranges if r.name in ("isl", "osl")), default=1.0)
+    return 1.05 * (room + MEMORY_BYTES) / shortest
+
+
+def _streamed(
+    wanted: Wanted, legal: Legal, config: Config, baselines: Sequence[Baseline]
+) -> tuple[IntArray, IntArray, Tally]:
+    """Places in ``legal`` of the plans that are held, rows of them that are a seeded sample of all, and the tally."""
+    places, tally = stream(wanted, legal)
+    rng = np.random.default_rng(config.strategy.seed)
+    most = max(config.output.max_candidates, config.report.max_points)
+    drawn = rng.choice(len(legal), size=min(most, len(legal)), replace=False)
+    own = [legal.places(baseline.plan) for baseline in baselines]
+    held = np.unique(np.concatenate([places, drawn, *own]))
+    return held, np.searchsorted(held, np.sort(drawn)), tally
 
 
 def score_all(scenario: Scenario, plans: Plans) -> Scores:

@@ -7,19 +7,19 @@ plan's own. The sampler learns from the plan that was scored, not from the one i
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from costmodel.plans import IntArray
 from search.base.errors import InputError
+from search.optimizer.distributions import distribution
 from search.optimizer.legal import Legal
 from search.optimizer.space import ORDER, Space
 
@@ -33,26 +33,15 @@ STEPS_ASIDE = 8  # tries to leave a plan that was already proposed
 SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "exact")
 
 
-def distribution(values: tuple[int, ...]) -> BaseDistribution:
-    """An axis as Optuna sees it: an integer range where the values are evenly spaced, else a choice."""
-    steps = {b - a for a, b in itertools.pairwise(values)}
-    if len(values) > 2 and len(steps) == 1:
-        return IntDistribution(values[0], values[-1], step=steps.pop())
-    return CategoricalDistribution(values)
-
-
 class LegalPlaces:
     """The legal plans arranged for projection: layouts (all axes but batch), each with its run of legal batches."""
 
     def __init__(self, space: Space, legal: Legal) -> None:
         self.space = space
-        places = space.coordinates(legal.index)
-        layouts, batch = places[:-1], places[-1]
-        new = np.any(layouts[:, 1:] != layouts[:, :-1], axis=0)
-        self.start = np.concatenate([[0], np.flatnonzero(new) + 1])
+        self.start = legal.starts
         self.stop = np.concatenate([self.start[1:], [len(legal)]])
-        self.layouts = layouts[:, self.start].T
-        self.batch = batch
+        self.layouts = space.coordinates(legal.index[self.start])[:-1].T
+        self.batch = legal.index % len(space.axes["batch"])
         self.position = {name: {v: i for i, v in enumerate(space.axes[name])} for name in ORDER}
 
     def layout_of(self, place: Any) -> Any:
@@ -151,23 +140,37 @@ class LegalSampler(BaseSampler):
 
 
 class _Generations:
-    """Optuna goes through all trials to find out the generation of each new one. It follows from the finished trials
-    alone, so those that are asked together share it; a study takes a sixth less time."""
+    """Optuna goes through all trials to find out the generation of each new one, and its parents. Both follow from the
+    finished trials alone, so those that are asked together share them; a study takes a quarter less time."""
 
-    _finished = _generation = -1
+    _generation: int | None = None  # of new trials; unknown since the last one was told
+    _selected = -1  # the generation whose parents were selected last
+    _parents: tuple[int, list[FrozenTrial]] = -1, []  # of which generation
 
     def get_trial_generation(self, study: optuna.Study, trial: FrozenTrial) -> int:
         """As ``BaseGASampler`` has it, and stored in the trial likewise."""
         key: str = self._get_generation_key()  # type: ignore[attr-defined]
         if key in trial.system_attrs:
             return int(trial.system_attrs[key])
-        finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-        if finished != self._finished:
-            self._generation = super().get_trial_generation(study, trial)  # type: ignore[misc]
-            self._finished = finished
+        if self._generation is None:
+            self._generation = int(super().get_trial_generation(study, trial))  # type: ignore[misc]
         else:
             study._storage.set_trial_system_attr(trial._trial_id, key, self._generation)
         return self._generation
+
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """As ``BaseGASampler`` has it: the selection itself is in another order than what it says from then on."""
+        if self._parents[0] == generation:
+            return self._parents[1]
+        found: list[FrozenTrial] = super().get_parent_population(study, generation)  # type: ignore[misc]
+        if self._selected == generation:
+            self._parents = generation, found
+        self._selected = generation
+        return found
+
+    def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+        self._generation = None
+        super().after_trial(study, trial, state, values)  # type: ignore[misc]
 
 
 class NSGAIISampler(_Generations, optuna.samplers.NSGAIISampler):

@@ -16,7 +16,7 @@ from search.base.errors import InputError
 ORDER = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")  # slowest first
 LARGEST = 10_000_000  # of one axis value
 MOST_VALUES = 100_000  # of one axis
-MOST_POINTS = 10**9  # minutes of checking rules
+MOST_POINTS = 10**18  # an index has 64 bits
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,6 @@ def settled(values: Array) -> Array:
 
 def less(a: Array, b: Array) -> NDArray[np.bool_]:
     """Where ``a`` is below ``b`` by more than rounding."""
-    with np.errstate(invalid="ignore"):  # infinity less infinity
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity, or the largest doubles apart
         apart = b - a > TIED * np.minimum(np.abs(a), np.abs(b))
     return np.where(np.isinf(a) & np.isinf(b), a < b, apart)

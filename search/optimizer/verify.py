@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from costmodel.scores import Scores
 from costmodel.serving.rate.distribution import PERCENTILES
 from costmodel.serving.rate.figures import bounded
 from costmodel.serving.simulation.balancer import simulate
-from costmodel.serving.simulation.deployment import scheduler_of
+from costmodel.serving.simulation.deployment import request_seconds, scheduler_of
 from costmodel.serving.simulation.replica import Replica
 from costmodel.serving.step_table import StepTable
 from search.inputs.checks import number
@@ -134,7 +135,7 @@ def _runs(
     for requests in drawn:
         blocks = None if requests.blocks is None else requests.block_tokens
         replicas = [Replica(table, scheduler, blocks, stream_s) for _ in range(int(plan.dp[0]))]
-        served = simulate(replicas, requests, engine.request_s)
+        served = simulate(replicas, requests, partial(request_seconds, engine))
         first = min(around, len(requests) // 3)
         late = slice(first, max(len(requests) - around, first + 1))
         tpot = served.tpot_s(requests.answer_tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from costmodel.engine import ENGINES
 from costmodel.plans import AXES
 from search.base.escape import plain, yaml_text
 from search.optimizer.outcome import Outcome
@@ -29,7 +30,8 @@ def plan_mapping(outcome: Outcome, row: int, name: str) -> dict[str, Any]:
     layout = outcome.plans.row(row)
     batch = layout.pop("batch")
     claims = {figure: float(getattr(outcome.scores, figure)[row]) for figure in CLAIMED}
-    return {"name": name, "layout": layout, "batch": batch, "claims": claims}
+    engine = outcome.engine if outcome.engine in ENGINES else None
+    return {"name": name, "layout": layout, "batch": batch, "engine": engine, "claims": claims}
 
 
 def render(plan: dict[str, Any], comment: str) -> str:
@@ -41,6 +43,7 @@ def render(plan: dict[str, Any], comment: str) -> str:
         f"layout: {{{layout}}}",
         f"batch: {plan['batch']}",
     ]
+    lines += [f"engine: {plan['engine']}"] if plan["engine"] else []
     lines += ["claims:", *(f"  {figure}: {_number(value)}" for figure, value in plan["claims"].items())]
     return "\n".join(lines) + "\n"
 

@@ -9,16 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from search import __version__
 from search.base.errors import InputError
 from search.base.whole_file import put, put_text, refuse_special
 from search.inputs.saved_run import CONFIG_FILE, config_text
-from search.optimizer.outcome import Outcome
+from search.optimizer.journal import export_study
+from search.optimizer.outcome import Compared, Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
-from search.optimizer.study import export_study
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document import render_plan
 from search.render.launch.write import launch_files
@@ -29,6 +27,7 @@ from search.render.tornado import tornado
 SUMMARY = "summary.json"
 LAUNCH = "launch"
 STAGE = ".partial"  # holds a run until it is whole
+COMPARED = ("ttft_s", "tpot_s", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "kv_capacity_tokens")
 PACKAGES = ("numpy", "scipy", "optuna", "hydra-core", "moocore")
 
 
@@ -59,7 +58,7 @@ def refuse_taken(path: Path) -> None:
 
 
 def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
-    put_text(folder / CONFIG_FILE, config_text(outcome.config))
+    put_text(folder / CONFIG_FILE, config_text(outcome.asked or outcome.config))
     put(folder / "pareto.csv", lambda path: write_front(outcome, path))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
@@ -105,12 +104,29 @@ def _put_launch(folder: Path, files: dict[str, str]) -> None:
             (folder / name).chmod(0o755)
 
 
+def _compared(one: Compared) -> dict[str, Any]:
+    """An engine beside the recommended one's."""
+    found = one.outcome
+    if found is None:
+        return {"status": "no legal plan", "why": one.refused}
+    best = found.choice.recommended if found.choice else None
+    return {
+        "status": "no feasible plan" if best is None else "ok",
+        "legal": len(found.legal),
+        "feasible": found.counted.feasible,
+        "front": len(found.front),
+        "recommended": None if best is None else found.plans.row(best),
+        "gain": one.gain,
+        "apart": one.apart,
+        **({} if best is None else {name: float(getattr(found.scores, name)[best]) for name in COMPARED}),
+    }
+
+
 def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any]:
     """``summary.json``. Each point of the space is counted once: legal or under the first rule that it breaks; each
     scored plan once: feasible or under the first limit that it misses."""
-    scores = outcome.scores
-    missed = scores.first_violated()
-    limits = {name: int(np.count_nonzero(missed == i)) for i, name in enumerate(scores.limits)}
+    counted = outcome.counted
+    limits = dict(zip(outcome.scores.limits, counted.missed, strict=True))
     study = outcome.study
     best = outcome.choice
     return {
@@ -118,15 +134,17 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "name": outcome.config.name,
         "model": outcome.scenario.model.name,
         "hardware": outcome.scenario.accelerator.name,
-        "engine": outcome.scenario.engine.name,
+        "engine": outcome.engine,
+        "compared": {c.engine: _compared(c) for c in outcome.compared},
         "space": outcome.space.size,
         "legal": len(outcome.legal),
-        "scored": len(scores),
-        "feasible": int(np.count_nonzero(missed < 0)),
+        "scored": counted.scored,
+        "feasible": counted.feasible,
         "front": len(outcome.front),
-        "exact": outcome.exact,
+        "exact": all(one.exact for one in outcome.each),
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
+        **({"spared": {"memory_grows_with_batch": counted.spared}} if outcome.tally else {}),
         "candidates_written": candidates,
         "candidates_are_a_sample": sampled,
         "sampler": outcome.config.strategy.sampler,
@@ -147,7 +165,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
                 "seeds": v.seeds,
                 "requests": v.requests,
                 "simulated": v.figures,
-                "analytic": {name: float(getattr(scores, name)[v.row]) for name in v.figures},
+                "analytic": {name: float(getattr(outcome.scores, name)[v.row]) for name in v.figures},
             }
             for v in outcome.verified
         ],

@@ -67,7 +67,7 @@ def text(found: dict[str, Any]) -> str:
     if found["preemptions"]:
         lines.append(f"Preemptions: {found['preemptions']}; the cache was full and requests were computed again.")
     if found["never_served"]:
-        lines.append(f"Never served: {found['never_served']} requests, longer than the cache.")
+        lines.append(f"Never served: {found['never_served']} requests, longer than the model's context or the cache.")
     return "\n".join(lines)
 
 

@@ -41,6 +41,8 @@ def print_sweep(path: Path) -> None:
     varied = own[: own.index("tp") if "tp" in own else None]  # they stand before the first column of a plan
     watched = sys.stdout.isatty()
     table = Table(title="Recommended plans", box=box.SIMPLE_HEAD if watched else None, title_justify="left")
+    if "engine" not in varied and len({row["engine"] for row in rows if row.get("engine")}) > 1:
+        varied = [*varied, "engine"]  # of jobs that compared engines
     figures = [f for f in FIGURES if any(row.get(f[1]) for row in rows)]
     for name in ("job", *varied):
         table.add_column(plain(name))

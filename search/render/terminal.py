@@ -22,7 +22,10 @@ from search.optimizer.hardened import CONFIDENCE, hardened
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT, axis_ends, nearest
 from search.optimizer.sure import is_sure, kept_limits
+from search.render.document.engines_compared import HEADER, compared_values, engine_rows
+from search.render.document.evidence_words import evidence_lines
 from search.render.document.formats import figure
+from search.render.document.view import View
 from search.render.tables import engine_names, front_rows
 
 SHOWN = 15
@@ -38,6 +41,8 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     table, panel = (box.HEAVY_HEAD, box.ROUNDED) if console.is_terminal else (box.MARKDOWN, box.ASCII)
     console.print(_front(outcome, table, console.width))
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False, box=panel))
+    if outcome.compared:
+        console.print(_engines(outcome, table))
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
@@ -64,7 +69,8 @@ def _front(outcome: Outcome, frame: box.Box, width: int) -> Table:
     first = np.sort(np.unique(layouts, axis=0, return_index=True)[1])
     rows = front[first]
     shown = f", {SHOWN} of them" if len(rows) > SHOWN else ""
-    title = f"Pareto front: {len(front)} plans in {len(rows)} layouts; the best of each{shown}"
+    of = f" of {outcome.engine}" if outcome.compared else ""
+    title = f"Pareto front{of}: {len(front)} plans in {len(rows)} layouts; the best of each{shown}"
     table = Table(title=title, box=frame)
     figures = [name for name, needed in WIDTHS.items() if width >= needed]
     for name in (*READING_ORDER, *figures):
@@ -74,6 +80,16 @@ def _front(outcome: Outcome, frame: box.Box, width: int) -> Table:
         plan, cells = outcome.plans.row(row), _cells(outcome, row)
         degrees = (str(plan[a]) for a in READING_ORDER)
         table.add_row(*degrees, *(cells[name] for name in figures), style="bold" if row == best else None)
+    return table
+
+
+def _engines(outcome: Outcome, frame: box.Box) -> Table:
+    """What each compared engine would do at best."""
+    table = Table(title="Engines compared, each with its own best plan", box=frame)
+    for i, name in enumerate(HEADER):
+        table.add_column(name, justify="left" if i in (0, 1, len(HEADER) - 1) else "right")
+    for cells in engine_rows(View(compared_values(outcome))):
+        table.add_row(*map(plain, cells), style="bold" if cells[0] == outcome.engine else None)
     return table
 
 
@@ -101,6 +117,7 @@ def _recommendation(outcome: Outcome) -> str:
     row = choice.recommended
     lines = [
         f"{one_line(outcome.scenario.model.name)} on {one_line(outcome.scenario.accelerator.name)}",
+        *([f"on {outcome.engine}, the best of the engines compared"] if outcome.compared else []),
         _layout(outcome.plans.row(row)),
         f"{s.output_tokens_per_s[row]:,.0f} output tokens/s ({s.output_tokens_per_s_per_gpu[row]:,.0f} a GPU, "
         f"{s.share_of_limit[row]:.0%} of the physical limit)",
@@ -109,6 +126,7 @@ def _recommendation(outcome: Outcome) -> str:
     ]
     lines += _traffic_lines(outcome, row)
     lines.append(_interval_line(outcome, row))
+    lines += evidence_lines(outcome.scenario, outcome.plans.take([row]), int(outcome.coverage[row]))
     lines += _draws_lines(outcome)
     lines += _sure_lines(outcome)
     if s.costs:
@@ -236,9 +254,7 @@ def _baseline_line(baseline: Baseline) -> str:
 
 
 def _ledger(outcome: Outcome) -> str:
-    text = (
-        f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {int(outcome.scores.feasible.sum()):,} feasible"
-    )
+    text = f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {outcome.counted.feasible:,} feasible"
     if outcome.study is not None:
         text += f"; {outcome.config.strategy.sampler}: {outcome.study.trials:,} trials"
         if outcome.study.hypervolume_share is not None:

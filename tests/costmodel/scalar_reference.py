@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from double_tree import double_tree, together
+
 WIDE = 2.0  # bytes of an activation, and of a weight that is not quantised
 
 
@@ -47,16 +49,6 @@ class Case:
     latencies: tuple[float, float] = (1.0, 2.0)
     norm_latencies: tuple[float, float] | None = None
     switch_s: float | None = None
-
-
-def together(size: int, stride: int, domain: int, gpus: int) -> int:
-    """Ranks of one group that share a domain, for the group that is torn the most."""
-    worst = size
-    for start in range(0, gpus, size * stride):
-        for offset in range(stride):
-            places = [(start + offset + i * stride) // domain for i in range(size)]
-            worst = min(worst, max(places.count(p) for p in places))
-    return worst
 
 
 class Reference:
@@ -146,15 +138,17 @@ class Reference:
         carrying its part to the next tier. Inside a node an all-reduce takes one pass, two, or the switch."""
         if size == 1 or not data:
             return 0.0
-        seconds, inner = 0.0, 1
-        for domain, alpha, beta in self.case.networks:
-            ways = (reached := together(size, stride, domain, self.gpus)) / inner
+        near = [together(size, stride, network[0], self.gpus) for network in self.case.networks]
+        if passes == 2 and near[0] < size:
+            return double_tree(self.case.networks, near, data)
+        seconds, inner, switch_s = 0.0, 1, self.case.switch_s
+        for reached, (domain, alpha, beta) in zip(near, self.case.networks, strict=True):
+            node, ways = domain == self.case.networks[0][0], reached / inner
             if ways > 1:
-                part = passes * (alpha + (ways - 1) / ways * data / beta)
-                node, switch_s = domain == self.case.networks[0][0], self.case.switch_s
-                if node and passes == 2 and inner == 1:
+                part = alpha + (ways - 1) / ways * data / beta
+                if passes == 2:
                     part = min(self.passes(ways, data, self.case.latencies), (switch_s or math.inf) + data / beta)
-                elif node and passes == 1 and switch_s:  # NCCL's latency and share of the links
+                elif node and switch_s:  # NCCL's latency and share of the links
                     part = 1.85 * alpha + (ways - 1) / ways * data / (0.74 * beta)
                 seconds += part
                 data /= ways
@@ -182,9 +176,8 @@ class Reference:
         data, worst = rows * self.case.hidden * WIDE / self.tp, 0.0
         for rank in range(self.gpus):
             if (rank // self.width + 1) % self.pp:
-                tiers = [
-                    (a, b) for domain, a, b in self.case.networks if rank // domain == (rank + self.width) // domain
-                ]
+                peer = rank + self.width
+                tiers = [(a, b) for domain, a, b in self.case.networks if rank // domain == peer // domain]
                 worst = max(worst, tiers[0][0] + data / tiers[0][1])
         return worst
 
@@ -223,7 +216,7 @@ class Reference:
         last = self.work(0, c.hidden * WIDE + rows * 4 * c.hidden * WIDE)
         last += self.gemm(samples, c.hidden, c.vocabulary / self.tp, WIDE)
         last += self.message(1, self.tp, 1, samples * c.vocabulary * WIDE)
-        host = c.step_overhead_s + c.sequence_overhead_s * samples
+        host = c.step_overhead_s + c.sequence_overhead_s * samples * (1 + 0.3 * (self.pp - 1))
         hop = self.hop(rows) if self.pp > 1 else 0.0
         stages = [layers * layer + host + hop for layers in self.stages]
         stages[0] += first

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from cost_strategies import CHECKS
+from double_tree import together
 from hypothesis import given
 from hypothesis import strategies as st
-from scalar_reference import together
 from worked_case import cluster
 
 from costmodel.cluster import Cluster, Tier

@@ -19,6 +19,7 @@ from costmodel.plans import Array
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
 from costmodel.serving.rate.seats import Seats, seats
 from costmodel.serving.rate.steps import Load, Server, Steps, bunching, steps
+from costmodel.serving.simulation.deployment import request_seconds
 
 MOST_BUSY = 0.99
 
@@ -67,7 +68,7 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
 
     chance_queue, queue_s = _queue(load, now, rate / server.groups)
     found = _seats(server, load, now, own_mean)
-    host = np.array([engine.request_s(float(t)) for t in mix.prompt_of_new])[:, None]
+    host = np.array([request_seconds(engine, float(t)) for t in mix.prompt_of_new])[:, None]
     sent = now.decodes * server.groups * engine.stream_token_s / engine.stream_interval / 2.0
     shift = Part(host + sent)
     present = sometimes(until, 1.0 - found.nobody)

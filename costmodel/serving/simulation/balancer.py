@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from typing import Literal
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from costmodel.serving.simulation.replica import Replica
 from costmodel.serving.simulation.requests import Requests, Served
 
+Watch = Callable[[Sequence[int]], Iterable[int]]  # passes requests on as they are sent, and may show how many
 Policy = Literal["round_robin", "least_loaded"]
 
 
@@ -19,6 +22,7 @@ def simulate(
     request_s: Callable[[int], float],
     policy: Policy = "round_robin",
     in_flight: int | None = None,
+    watch: Watch = iter,
 ) -> Served:
     """Serve ``requests``; ``request_s(prompt tokens)`` is the host's work before a request is scheduled.
 
@@ -35,44 +39,53 @@ def simulate(
         place[index], arrived[index] = number, at
         seconds = request_s(prompts[index])
         taken = tuple(blocks[index])
-        return replicas[number].push(at + seconds, index, prompts[index], answers[index], cached[index], taken)
+        leaves = at + requests.patience_s
+        return replicas[number].push(at + seconds, index, prompts[index], answers[index], cached[index], taken, leaves)
 
     if in_flight is not None:
-        _closed(replicas, size, push, in_flight)
+        _closed(replicas, iter(watch(range(size))), push, lambda index: request_s(prompts[index]), in_flight)
     else:
-        for index, at in enumerate(requests.arrival_s.tolist()):
+        times = requests.arrival_s.tolist()
+        for index in watch(range(size)):
+            at = times[index]
             number = index % len(replicas)
             if policy == "least_loaded":
                 for replica in replicas:
-                    _drain(replica.advance(at))
+                    replica.advance(at)
                 number = min(range(len(replicas)), key=lambda r: replicas[r].load)
             else:
-                _drain(replicas[number].advance(at + request_s(prompts[index])))
+                replicas[number].advance(at + request_s(prompts[index]))
             push(index, number, at)
         for replica in replicas:
-            _drain(replica.advance(float("inf")))
+            replica.advance(math.inf)
     return _served(replicas, arrived, place)
 
 
-def _drain(through: Iterator[tuple[int, float]]) -> None:
-    for _ in through:
-        pass
+def _closed(
+    replicas: list[Replica], queue: Iterator[int], push: Callable[[int, int, float], bool],
+    wait_s: Callable[[int], float], in_flight: int,
+) -> None:  # fmt: skip
+    """Each replica is a loop of its own; they take requests from one list in the order of their clocks. Whoever follows
+    one that is through is on its way for ``wait_s(index)`` seconds while passes go on."""
+    due: list[list[tuple[float, int]]] = [[] for _ in replicas]  # heaps: when the host is done with it, the request
 
+    def follow(number: int, at: float) -> None:
+        index = next(queue, None)
+        if index is not None:
+            heappush(due[number], (at + wait_s(index), index))
 
-def _closed(replicas: list[Replica], size: int, push: Callable[[int, int, float], bool], in_flight: int) -> None:
-    """Each replica is a loop of its own; they take requests from one list in the order of their clocks."""
-    queue = iter(range(size))
     for _ in range(in_flight):
         for number in range(len(replicas)):
-            for index in queue:
-                if push(index, number, 0.0):
-                    break
-    while any(replica.load for replica in replicas):
-        number = min((r for r in range(len(replicas)) if replicas[r].load), key=lambda r: replicas[r].clock)
-        for _, at in replicas[number].advance(float(np.nextafter(replicas[number].clock, np.inf))):
-            for index in queue:
-                if push(index, number, at):
-                    break
+            follow(number, 0.0)
+    while busy := [r for r in range(len(replicas)) if replicas[r].load or due[r]]:
+        number = min(busy, key=lambda r: replicas[r].clock)
+        replica = replicas[number]
+        while due[number] and (due[number][0][0] <= replica.clock or not replica.load):
+            at, index = heappop(due[number])
+            if not push(index, number, at - wait_s(index)):
+                follow(number, at)
+        for _, at in replica.run(due[number][0][0] if due[number] else math.inf):
+            follow(number, at)
 
 
 def _served(replicas: list[Replica], arrived: np.ndarray, place: np.ndarray) -> Served:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from costmodel.serving.simulation.prefix_cache import PrefixCache
-from costmodel.serving.simulation.scheduler import Group, Pass, Scheduler, Ticket
+from costmodel.serving.simulation.scheduler import NEVER, Group, Pass, Pool, Scheduler, Ticket
 from costmodel.serving.step_table import StepTable
 
 POINTS = 4096  # of a history: beyond so many every other one is dropped
@@ -21,14 +22,21 @@ class History:
     every: int = 1
     seen: int = 0
 
-    def note(self, *point: float) -> None:
+    def due(self) -> bool:
+        """Whether the next point is to be kept."""
         self.seen += 1
         if self.seen % self.every:
-            return
-        self.points.append(point)  # type: ignore[arg-type]
-        if len(self.points) > POINTS:
+            return False
+        if len(self.points) >= POINTS:
             self.points = self.points[::2]
             self.every *= 2
+        return True
+
+
+def slowest(table: StepTable, passes: Sequence[Pass]) -> float:
+    """Seconds of a pass of all groups: as long as the busiest one's, experts working for all."""
+    total = sum([p.decodes + p.tokens for p in passes])
+    return max([table.seconds(*p, stage_rows=total) for p in set(passes)])
 
 
 class Replica:
@@ -39,73 +47,127 @@ class Replica:
         self, table: StepTable, scheduler: Scheduler, prefix_tokens: int | None, stream_token_s: float
     ) -> None:
         self.table, self.of, self.stream_token_s = table, scheduler, stream_token_s
-        self.groups = [
-            Group(scheduler, None if prefix_tokens is None else PrefixCache(prefix_tokens)) for _ in range(table.groups)
+        self.pools = [
+            Pool(scheduler, None if prefix_tokens is None else PrefixCache(prefix_tokens)) for _ in range(table.groups)
         ]
+        self.groups = [Group(scheduler, pool) for pool in self.pools]
         self.clock = self.unsent = 0.0
-        self.passes = 0
+        self.load = self.passes = 0
         self.first_s: dict[int, float] = {}
         self.last_s: dict[int, float] = {}
         self.hits: dict[int, int] = {}
         self.preempted: dict[int, int] = {}
         self.history = History()
+        self.leaving: deque[tuple[float, Group, Ticket]] = deque()  # clients that will give up, the next one first
 
-    @property
-    def load(self) -> int:
-        """Requests inside and waiting."""
-        return sum(group.load for group in self.groups)
-
-    def push(self, at: float, index: int, prompt: int, answer: int, hit: int, blocks: tuple[int, ...]) -> bool:
-        """A request arrives at ``at`` seconds, not before those that came already; False if it can never be served. It
-        falls into the pass that runs and misses those that are scheduled already."""
-        if prompt + answer + self.of.block_tokens > self.of.cache_tokens:
+    def push(
+        self, at: float, index: int, prompt: int, answer: int, hit: int, blocks: tuple[int, ...],
+        leaves: float = math.inf,
+    ) -> bool:  # fmt: skip
+        """A request arrives at ``at`` seconds, not before those that came already, and its client ``leaves``, not
+        before theirs; False if it can never be served. It falls into the pass that runs and misses those that are
+        scheduled already."""
+        if prompt + answer > self.of.longest or prompt + answer + self.of.block_tokens > self.of.cache_tokens:
             return False
-        idle = not self.load
+        idle = not any(pool.running for pool in self.pools)  # those that came in one last pass start together
         self.clock = max(self.clock, at) if idle else self.clock
         ready = self.passes if idle else self.passes + self.of.steps_ahead
-        group = min(self.groups, key=lambda g: g.load)
-        group.waiting.append(Ticket(index, prompt, answer, hit, blocks, ready))
+        group = self.groups[0] if len(self.groups) == 1 else min(self.groups, key=lambda g: g.load)
+        ticket = Ticket(index, prompt, answer, hit, blocks, ready)
+        group.waiting.append(ticket)
+        self.load += 1
+        if leaves < math.inf:
+            self.leaving.append((leaves, group, ticket))
         return True
 
-    def advance(self, until: float) -> Iterator[tuple[int, float]]:
-        """Run passes until one ends at ``until`` or later, or nothing is left; yields requests that are through, with
-        the time of their last token, as they leave."""
+    def advance(self, until: float) -> None:
+        """Run passes until one ends at ``until`` or later, or nothing is left."""
         while self.clock < until and self.load:
-            yield from self._run(until)
+            self.run(until)
 
-    def _run(self, until: float) -> list[tuple[int, float]]:
-        """One pass with prompts, or as many as nothing happens in."""
+    def run(self, until: float) -> list[tuple[int, float]]:
+        """One pass with prompts, or as many as nothing happens in, up to the first that ends at ``until`` or later;
+        requests that are through, and when."""
+        gone = self._drop() if self.leaving else []
+        if not self.load:
+            return gone
+        self._make_room(self.groups)
         for group in self.groups:
+            if group.decoding or group.starts(self.passes):
+                break
+        else:
+            self._skip()
+        composed, begun, prompts = self._compose(self.groups)
+        passes, seconds = (1, self._seconds(composed)) if prompts else self._jump(until)
+        self.clock += seconds
+        self.passes += passes
+        sent = self.clock + self._send(sum([p.samples for p in composed]), passes, seconds)
+        through = self._passed(self.groups, composed, begun, passes, sent)
+        return gone + through if gone else through
+
+    def _make_room(self, groups: list[Group]) -> None:
+        """Preempt until each of ``groups`` has a block for every sequence that decodes."""
+        for group in groups:
             while group.room() < 1:
                 ticket = group.preempt(self.passes)
                 self.preempted[ticket.index] = self.preempted.get(ticket.index, 0) + 1
-        if not any(group.decoding or group.starts(self.passes) for group in self.groups):
-            self._skip()
-        composed = [group.compose(self.passes) for group in self.groups]
-        prompts = any(a_pass.tokens for a_pass, _ in composed)
-        tickets = [ticket for _, complete in composed for ticket in complete]
-        passes, seconds = (1, self._seconds([p for p, _ in composed])) if prompts else self._jump(until)
-        self.clock += seconds
-        self.passes += passes
-        samples = sum(a_pass.samples for a_pass, _ in composed)
-        lag = self._send(samples, passes, seconds)
-        for group, (a_pass, _) in zip(self.groups, composed, strict=True):
+
+    def _compose(self, groups: list[Group]) -> tuple[list[Pass], list[tuple[Group, list[Ticket]]], bool]:
+        """The next pass of each group, the prompts that it completes, and whether it has any."""
+        composed, prompts = [], False
+        begun: list[tuple[Group, list[Ticket]]] = []
+        for group in groups:
+            a_pass, complete = group.compose(self.passes)
+            composed.append(a_pass)
+            prompts = prompts or a_pass.tokens > 0
+            if complete:
+                begun.append((group, complete))
+        return composed, begun, prompts
+
+    def _passed(
+        self, groups: list[Group], composed: list[Pass], begun: list[tuple[Group, list[Ticket]]], passes: int,
+        sent: float,
+    ) -> list[tuple[int, float]]:  # fmt: skip
+        """What ``passes`` passes change, whose last tokens are ``sent`` then; the requests that are through."""
+        through: list[tuple[int, float]] = []
+        for group, a_pass in zip(groups, composed, strict=True):
             if a_pass.decodes:
                 group.decoded(passes)
-        through: list[tuple[int, float]] = []
-        for group, (_, complete) in zip(self.groups, composed, strict=True):
+        for group, complete in begun:
             for ticket in complete:
-                self._note(ticket, lag)
+                if ticket.index not in self.first_s:
+                    self.first_s[ticket.index], self.hits[ticket.index] = sent, ticket.hit
                 if group.begin(ticket):
-                    through.append((ticket.index, self.clock + lag))
-            through += [(ticket.index, self.clock + lag) for ticket in group.ended()]
-        for index, at in through:
-            self.last_s[index] = at
-        if through or tickets:
-            taken = max(group.taken for group in self.groups) / self.of.cache_tokens
-            running = sum(group.running for group in self.groups)
-            self.history.note(self.clock, running, self.load - running, taken)
+                    through.append((ticket.index, sent))
+        for group in groups:
+            if group.next_end() <= 0:
+                through += [(ticket.index, sent) for ticket in group.ended()]
+        if through or begun:
+            self.load -= len(through)
+            for index, at in through:
+                self.last_s[index] = at
+            self._note()
         return through
+
+    def _note(self) -> None:
+        """The state for the history; looked at no more often than it keeps points."""
+        if self.history.due():
+            taken, running = 0.0, 0
+            for group in self.groups:
+                taken = max(taken, group.pool.taken)
+                running += group.decoding + len(group.prefilling)
+            self.history.points.append((self.clock, running, self.load - running, taken / self.of.cache_tokens))
+
+    def _drop(self) -> list[tuple[int, float]]:
+        """Requests whose clients have given up by now."""
+        gone = []
+        while self.leaving and (self.leaving[0][0] <= self.clock or not self.leaving[0][2].left):
+            _, group, ticket = self.leaving.popleft()
+            if ticket.left:
+                group.drop(ticket)
+                self.load -= 1
+                gone.append((ticket.index, self.clock))
+        return gone
 
     def _skip(self) -> None:
         """Nobody is left to wait for: the passes that were scheduled ahead are empty."""
@@ -113,30 +175,25 @@ class Replica:
             for ticket in group.waiting:
                 ticket.ready = min(ticket.ready, self.passes)
 
-    def _note(self, ticket: Ticket, lag: float) -> None:
-        if ticket.index not in self.first_s:
-            self.first_s[ticket.index] = self.clock + lag
-            self.hits[ticket.index] = ticket.hit
-
     def _seconds(self, passes: list[Pass]) -> float:
-        """Of a pass of all groups: as long as the busiest one's, experts working for all."""
-        total = sum(p.decodes + p.tokens for p in passes)
-        return max(self.table.seconds(*p, stage_rows=total) for p in set(passes))
+        """Of a pass of all groups."""
+        return self.table.seconds(*passes[0]) if len(passes) == 1 else slowest(self.table, passes)
 
     def _jump(self, until: float) -> tuple[int, float]:
         """Passes without prompts until an answer ends, a block is lacking, one ends after ``until`` or a waiting
         request may be prefilled; and their seconds. Contexts grow by one a pass, and so, in a straight line, do its
         seconds."""
-        most = min(min(group.next_end(), group.room()) for group in self.groups if group.decoding)
-        ready = [
-            g.waiting[0].ready - self.passes for g in self.groups if g.waiting and g.waiting[0].ready > self.passes
-        ]
-        most = min([most, *ready])
+        most, step = NEVER, self.passes
+        for group in self.groups:
+            if group.decoding:
+                most = min(most, group.next_end(), group.room())
+            if group.waiting and group.waiting[0].ready > step:
+                most = min(most, group.waiting[0].ready - step)
         first = self._seconds(self._decoding(0))
         if most == 1:
             return 1, first
         slope = (self._seconds(self._decoding(most)) - first) / most
-        wanted = until - self.clock
+        wanted = min(until, self.leaving[0][0] if self.leaving else until) - self.clock
         if wanted < most * first + slope * most * (most - 1) / 2.0:
             # The least number of passes that take so long: first n + slope n (n - 1) / 2 >= wanted.
             half = first - slope / 2.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ class Requests:
     """Arrays of shape (n,), in the order of arrival. ``prompt_tokens`` of which ``cached_tokens`` are found in the
     prefix cache by assumption; ``answer_tokens``, the first of them from the prefill. ``blocks``: hashes of each
     prompt's whole blocks of ``block_tokens`` tokens, where a trace states them: what is found then follows from the
-    simulation."""
+    simulation. A client that has no answer after ``patience_s`` gives up, and its request is dropped."""
 
     arrival_s: Array
     prompt_tokens: IntArray
@@ -23,17 +24,29 @@ class Requests:
     cached_tokens: IntArray | None = None
     blocks: Sequence[Sequence[int]] | None = None
     block_tokens: int = 16
+    patience_s: float = math.inf
 
     def __len__(self) -> int:
         return len(self.arrival_s)
 
 
+def first_of(requests: Requests, size: int) -> Requests:
+    """The first ``size`` of them."""
+    cached = None if requests.cached_tokens is None else requests.cached_tokens[:size]
+    blocks = None if requests.blocks is None else requests.blocks[:size]
+    return replace(
+        requests, arrival_s=requests.arrival_s[:size], prompt_tokens=requests.prompt_tokens[:size],
+        answer_tokens=requests.answer_tokens[:size], cached_tokens=cached, blocks=blocks,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Served:
     """What became of each request, arrays of shape (n,): seconds from its arrival to its first token and to its last
-    (infinite where it cannot be served at all), times that it was preempted, prompt tokens found in the cache, the
-    replica that served it. ``passes`` that the replicas ran, ``end_s`` when the last answer was complete; ``history``
-    of shape (points, 4): seconds, requests running and waiting, share of the cache that is taken, of all replicas."""
+    (infinite where it cannot be served at all, or where its client gave up), times that it was preempted, prompt tokens
+    found in the cache, the replica that served it. ``passes`` that the replicas ran, ``end_s`` when the last answer was
+    complete; ``history`` of shape (points, 4): seconds, requests running and waiting, share of the cache that is taken,
+    of all replicas."""
 
     ttft_s: Array
     e2e_s: Array

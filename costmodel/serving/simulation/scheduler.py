@@ -21,7 +21,7 @@ class Scheduler:
     have a pass of their own, and decodes wait (SGLang without ``--enable-mixed-chunk``,
     sglang/srt/managers/scheduler.py get_next_batch_to_run, 0.5.23). ``reserves``: an answer's cache is taken when its
     request is admitted, so nobody is ever preempted; else blocks are taken as tokens come. ``steps_ahead`` passes are
-    scheduled while one runs."""
+    scheduled while one runs. A request of more than ``longest`` tokens, prompt and answer, is refused."""
 
     seats: int
     cache_tokens: int
@@ -30,6 +30,7 @@ class Scheduler:
     mixed: bool = True
     reserves: bool = False
     steps_ahead: int = 0
+    longest: int = 1 << 60
 
 
 class Pass(NamedTuple):
@@ -60,12 +61,36 @@ class Ticket:
         self.began = -1
 
 
+class Pool:
+    """The cache of an attention group, which all its micro-batches share. ``used`` tokens in no block of ``prefixes``,
+    ``shared`` pinned blocks of it, ``running`` sequences, of which ``decoding`` decode; ``full`` tokens in all."""
+
+    __slots__ = ("decoding", "full", "half", "prefixes", "running", "shared", "used")
+
+    def __init__(self, scheduler: Scheduler, prefixes: PrefixCache | None) -> None:
+        self.full, self.prefixes = scheduler.cache_tokens, prefixes
+        self.half = (scheduler.block_tokens - 1) / 2.0  # each sequence's last block is half full
+        self.used = self.shared = self.running = self.decoding = 0
+
+    @property
+    def taken(self) -> float:
+        """Tokens of cache in use."""
+        if self.prefixes is None:
+            return self.used + self.half * self.running
+        return self.used + self.shared * self.prefixes.block_tokens + self.half * self.running
+
+    def shrink(self) -> None:
+        """Evict what the others leave no room for."""
+        if self.prefixes is not None:
+            self.prefixes.shrink(int((self.full - self.taken) // self.prefixes.block_tokens))
+
+
 class Group:
     """The state of a group between passes. ``decoding`` sequences with ``context`` cached tokens in all after ``steps``
     decode passes; ``prefilling`` in the order of admission; ``waiting`` outside."""
 
-    def __init__(self, scheduler: Scheduler, prefixes: PrefixCache | None) -> None:
-        self.of, self.prefixes = scheduler, prefixes
+    def __init__(self, scheduler: Scheduler, pool: Pool) -> None:
+        self.of, self.pool, self.prefixes = scheduler, pool, pool.prefixes
         self.decoding = self.context = self.steps = 0
         self.ends: list[
             tuple[int, int, int, Ticket]
@@ -73,36 +98,26 @@ class Group:
         self.inside: dict[Ticket, None] = {}  # that decode, in the order in which they began
         self.prefilling: deque[Ticket] = deque()
         self.waiting: deque[Ticket] = deque()
-        self.used = 0  # tokens of cache that are in no block of ``prefixes``
-        self.shared = 0  # pinned blocks of ``prefixes``
 
     @property
     def load(self) -> int:
         """Requests inside and waiting."""
-        return self.running + len(self.waiting)
-
-    @property
-    def running(self) -> int:
-        return self.decoding + len(self.prefilling)
-
-    @property
-    def taken(self) -> float:
-        """Tokens of cache in use, each sequence's last block half full."""
-        shared = self.shared * self.prefixes.block_tokens if self.prefixes is not None else 0
-        return self.used + shared + (self.of.block_tokens - 1) / 2.0 * self.running
+        return self.decoding + len(self.prefilling) + len(self.waiting)
 
     def starts(self, step: int) -> bool:
         """Whether some prompt can be prefilled in pass ``step``."""
         return bool(self.prefilling) or self._next_fits(step)
 
     def _next_fits(self, step: int) -> bool:
-        if not self.waiting or self.running >= self.of.seats or self.waiting[0].ready > step:
+        if not self.waiting or self.decoding + len(self.prefilling) >= self.of.seats:
             return False
         ticket = self.waiting[0]
+        if ticket.ready > step:
+            return False
         new = ticket.prompt - ticket.hit + (ticket.left if self.of.reserves else 0)
         if self.prefixes is not None and ticket.blocks:
             new += ticket.hit - self.prefixes.in_use(ticket.blocks) * self.prefixes.block_tokens
-        return self.taken + new + self.of.block_tokens <= self.of.cache_tokens
+        return self.pool.taken + new + self.of.block_tokens <= self.of.cache_tokens
 
     def _found(self, ticket: Ticket) -> int:
         """Tokens of its prompt that need not be prefilled; the last one always is."""
@@ -116,11 +131,11 @@ class Group:
         ticket.own = ticket.prompt - ticket.hit + (ticket.left if self.of.reserves else 0)
         if self.prefixes is not None and ticket.blocks:
             ticket.own += ticket.hit - len(ticket.blocks) * self.prefixes.block_tokens
-            self.shared += self.prefixes.pin(ticket.blocks)
-        self.used += ticket.own
+            self.pool.shared += self.prefixes.pin(ticket.blocks)
+        self.pool.used += ticket.own
+        self.pool.running += 1
         self.prefilling.append(ticket)
-        if self.prefixes is not None:
-            self.prefixes.shrink(int((self.of.cache_tokens - self.taken) // self.prefixes.block_tokens))
+        self.pool.shrink()
         return ticket
 
     def compose(self, step: int) -> tuple[Pass, list[Ticket]]:
@@ -133,7 +148,7 @@ class Group:
         room = max(self.of.budget - decodes, self.of.block_tokens)
         tokens, pairs = 0, 0.0
         complete: list[Ticket] = []
-        queue = iter(self.prefilling.copy())
+        queue = iter(tuple(self.prefilling))
         while tokens < room:
             ticket = next(queue, None)
             if ticket is None:
@@ -153,9 +168,9 @@ class Group:
         self.steps += passes
         self.context += passes * self.decoding
         if not self.of.reserves:
-            self.used += passes * self.decoding
+            self.pool.used += passes * self.decoding
         if self.prefixes is not None:
-            self.prefixes.shrink(int((self.of.cache_tokens - self.taken) // self.prefixes.block_tokens))
+            self.pool.shrink()
 
     def begin(self, ticket: Ticket) -> bool:
         """Its prompt is prefilled and a token given; True where that was the last."""
@@ -167,6 +182,7 @@ class Group:
             return True
         ticket.began = self.steps
         self.decoding += 1
+        self.pool.decoding += 1
         self.context += ticket.prompt
         heappush(self.ends, (self.steps + ticket.left, ticket.index, ticket.began, ticket))
         self.inside[ticket] = None
@@ -192,6 +208,7 @@ class Group:
         written = self.steps - ticket.began
         del self.inside[ticket]
         self.decoding -= 1
+        self.pool.decoding -= 1
         self.context -= ticket.prompt + written
         ticket.given += written
         ticket.left -= written
@@ -199,15 +216,27 @@ class Group:
         self._free(ticket, written)
 
     def _free(self, ticket: Ticket, written: int) -> None:
-        self.used -= ticket.own + (0 if self.of.reserves else written)
+        self.pool.used -= ticket.own + (0 if self.of.reserves else written)
+        self.pool.running -= 1
         if self.prefixes is not None and ticket.blocks:
-            self.shared -= self.prefixes.release(ticket.blocks)
+            self.pool.shared -= self.prefixes.release(ticket.blocks)
 
     def room(self) -> int:
         """Decode passes until a block is lacking."""
         if self.of.reserves or not self.decoding:
             return NEVER
-        return int((self.of.cache_tokens - self.taken) // self.decoding)
+        return int((self.of.cache_tokens - self.pool.taken) // self.pool.decoding)
+
+    def drop(self, ticket: Ticket) -> None:
+        """Its client gave up: wherever it is, it is no longer."""
+        if ticket in self.inside:
+            self._out(ticket)
+        elif ticket in self.prefilling:
+            self.prefilling.remove(ticket)
+            self._free(ticket, 0)
+        else:
+            self.waiting.remove(ticket)
+        ticket.left = 0
 
     def preempt(self, step: int) -> Ticket:
         """The last to come goes back to the head of the queue; what it had is computed again (vLLM's default)."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
 from costmodel.memory.start import Start as Memory
@@ -15,29 +14,21 @@ from costmodel.memory.start import starting
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
-from search.base.errors import InputError
 from search.commands.audit.command import Command
 from search.commands.audit.judged import NOT_JUDGED, Measured, judged, measured
 from search.commands.audit.reader import Launched
-from search.commands.audit.starting import (
-    Starting,
-    capacity_tokens,
-    is_start_rule,
-    of_command,
-    of_layout,
-    of_plan,
-    room_bytes,
-    server_of,
-)
+from search.commands.audit.starting import capacity_tokens, of_command, room_bytes, server_of
 from search.inputs.config import read_model, read_scenario
 from search.inputs.costs import check_costs
 from search.inputs.fallbacks import fallbacks
+from search.inputs.own_engine import for_plan
 from search.inputs.schema import Config, PlanConfig
 from search.optimizer.baselines import Baseline
-from search.optimizer.legal import why_not
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import facts_of
-from search.optimizer.rules.registry import engine_rules, general_rules
+from search.optimizer.rules.registry import engines_of
 from search.optimizer.rules.rule import Rule
+from search.optimizer.starting import Starting, is_start_rule, of_layout, of_plan
 from search.render.document.case import Case
 from search.render.document.claims import HIGHER, LOWER, judge
 from search.render.document.verdict import Verdict
@@ -83,23 +74,25 @@ def audit_plan(
 ) -> Audit:
     """A plan as ``plan.yaml`` and ``baselines`` have it. ``adjust`` changes scores where a command says more than a
     plan can."""
+    config = for_plan(config, plan.engine)
     model = read_model(config.model)
     scenario = read_scenario(config, model.architecture)
     check_costs("claims", plan.claims, scenario.accelerator)
     assumptions = (*model.assumptions, *config.assumptions, *fallbacks(scenario))
     plans = Plans.of(**plan.layout, batch=plan.batch)
-    refused = why_not(plans, facts_of(scenario))[0]
-    broken = _rule(refused["layout"], general_rules())
+    found = refused(plans, facts_of(scenario))[0]
+    broken = found.layout
     if broken is not None:
         never = of_layout(broken, broken.comes_out(plans, facts_of(scenario)))
         return Audit(plan.name, config, scenario, assumptions, plans, broken, {}, None, (), (), (), notes, never)
-    refusals = {e: rule for e in ENGINES if (rule := _rule(refused[e], engine_rules(e))) is not None}
+    refusals = {e: rule for e, rule in found.engines.items() if rule is not None}
     scores = adjust(evaluate(scenario, plans))
-    scored = Baseline(plan.name, plans, scores, dict(plan.claims), {e: refused[e] for e in ENGINES})
-    found = judge(scored, scenario)
+    names = {e: None if rule is None else rule.name for e, rule in found.engines.items()}
+    scored = Baseline(plan.name, plans, scores, dict(plan.claims), names)
+    verdicts = judge(scored, scenario)
     return Audit(
         plan.name, config, scenario, assumptions, plans, None, refusals, scored,
-        tuple(v for v in found if not v.is_relation), tuple(v for v in found if v.is_relation),
+        tuple(v for v in verdicts if not v.is_relation), tuple(v for v in verdicts if v.is_relation),
         tuple(_findings(config, scenario, scored, refusals)), notes, of_plan(plans, scenario, refusals),
     )  # fmt: skip
 
@@ -184,7 +177,7 @@ def _ages(scenario: Scenario) -> bool:
 def _findings(config: Config, scenario: Scenario, scored: Baseline, refusals: dict[str, Rule]) -> list[str]:
     """Why the plan does not run at all."""
     found = []
-    wanted = ENGINES if config.engine.name == "any" else (config.engine.name,)
+    wanted = engines_of(config.engine.name)
     if all(engine in refusals for engine in wanted):
         rules = " + ".join(dict.fromkeys(f"{refusals[e].name} ({refusals[e].text})" for e in wanted))
         found.append(f"{'no engine takes' if len(wanted) > 1 else f'{wanted[0]} refuses'} the layout: {rules}")
@@ -193,14 +186,4 @@ def _findings(config: Config, scenario: Scenario, scored: Baseline, refusals: di
             f"the cache has room for {float(scored.scores.kv_capacity_tokens[0]):,.0f} tokens, less than one request "
             f"of {scenario.lengths.total:,}"
         )
-    return found
-
-
-def _rule(name: str | None, rules: list[Rule]) -> Rule | None:
-    """A rule by name."""
-    if name is None:
-        return None
-    found = next((rule for rule in rules if rule.name == name), None)
-    if found is None:
-        raise InputError(f"rule {name!r} is not known")
     return found

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.base.errors import InputError
+from search.commands.audit.options_file import FILES, options_file
 from search.commands.audit.passed import is_harmless, is_switch, touched, unmodelled
 from search.commands.audit.servers import Server, servers
 from search.render.launch.flags import SGLANG, TRTLLM, VLLM, Flag
@@ -73,7 +74,7 @@ class Command:
 
     def flag(self, name: str) -> str:
         """How the engine spells a setting, for messages."""
-        return FLAGS[self.engine][name].name
+        return FLAGS[self.engine][name].name if name in FLAGS[self.engine] else TRTLLM[name].name
 
     def whole(self, name: str, default: int) -> int:
         """A count that the command gives, or the default."""
@@ -167,6 +168,7 @@ def _read(engine: str, server: Server, notes: list[str]) -> Command:
     eaten: list[str] = []
     ignored: dict[str, None] = {}
     open_ends: dict[str, str] = {}
+    paths: dict[str, str] = {}
     i = 0
     while i < len(tokens):
         token = tokens[i]
@@ -194,6 +196,7 @@ def _read(engine: str, server: Server, notes: list[str]) -> Command:
             ignored[flag] = None
         else:
             open_ends[flag] = unmodelled(engine, flag) or _unknown(flag, spellings)
+            paths[flag] = value or ""
             if unmodelled(engine, flag) is None and value is not None:
                 eaten.append(value)
     if not models:
@@ -207,6 +210,13 @@ def _read(engine: str, server: Server, notes: list[str]) -> Command:
         reason = unmodelled(engine, FLAGS[engine][name].name) if name in FLAGS[engine] else None
         if reason and name in given and given[name] != "no":
             open_ends[FLAGS[engine][name].name] = reason
+    if engine == "trtllm" and (name := next((f for f in FILES if f in open_ends), None)):
+        options = options_file(paths[name], server.files)
+        if options is not None:
+            del open_ends[name]
+            given |= options.given  # the file's values win (tensorrt_llm/commands/serve.py)
+            ignored |= dict.fromkeys(options.ignored)
+            open_ends |= options.unmodelled
     figures = {figure: flag for flag in reversed(open_ends) for figure in touched(flag)}
     return Command(engine, models[0], given, tuple(ignored), tuple(open_ends.items()), tuple(notes), figures)
 

@@ -48,6 +48,16 @@ def containers(text: str) -> list[Container] | None:
     return found or None
 
 
+def config_files(text: str) -> dict[str, str]:
+    """Files of the ConfigMaps in a manifest that ``containers`` has read, by name."""
+    found: dict[str, str] = {}
+    for document in yaml.safe_load_all(text):
+        if isinstance(document, dict) and document.get("kind") == "ConfigMap":
+            data = document.get("data")
+            found |= {str(k): str(v) for k, v in data.items()} if isinstance(data, dict) else {}
+    return found
+
+
 def _plain(value: Any) -> bool:
     return isinstance(value, str | int | float)
 

@@ -147,6 +147,11 @@ _OTHER = (
     "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config"
 )
 TOUCHED = dict.fromkeys(_SLOWER.split(), TIMES) | dict.fromkeys(_OTHER.split(), (*TIMES, *BYTES))
+# The same of keys of TensorRT-LLM's file of options.
+KEYS_TOUCHED = dict.fromkeys(
+    ("speculative_config", "lora_config", "enable_lora", "cache_transceiver_config", "sparse_attention_config"),
+    (*TIMES, *BYTES),
+) | {"disable_overlap_scheduler": TIMES}
 
 # Known switches: they take no value, so what follows them is something else.
 SWITCHES = {
@@ -190,8 +195,8 @@ def unmodelled(engine: str, flag: str) -> str | None:
 
 
 def touched(flag: str) -> tuple[str, ...]:
-    """The figures that a known flag changes by more than the model can say."""
-    return tuple(TOUCHED.get(flag, ()))
+    """The figures that a known flag, or key of a file, changes by more than the model can say."""
+    return tuple(TOUCHED.get(flag, KEYS_TOUCHED.get(flag.split(".")[0], ())))
 
 
 def is_switch(engine: str, flag: str) -> bool:

@@ -54,6 +54,7 @@ def record(audit: Audit) -> dict[str, Any]:
         case = Case(s, audit.plan, audit.scored.scores)
         found["layout"] |= {k: int(view.number(k)) for k in ("stage_width", "attn_dp", "moe_tp")}
         found["coverage"] = known(s, audit.plan, audit.scored.scores)
+        found["evidence"] = [str(x.raw("text")) for x in view.each("evidence")]
         for engine in ENGINES:
             rule = audit.refusals.get(engine)
             words = engine_words(engine, view) if rule is None else None

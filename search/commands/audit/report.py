@@ -56,6 +56,8 @@ def blocks(audit: Audit, origin: str) -> Iterator[Block]:
     if audit.scored is not None:
         yield from _layout(audit)
         yield _figures(audit)
+        for x in _view(audit).each("evidence"):
+            yield Text(f"  {one_line(x.raw('text'))}")
         yield from _arithmetic("Arithmetic", audit.verdicts)
         yield from _arithmetic("Claims against each other, the layout and the hardware", audit.relations)
         yield from _limits(audit)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from search.base.errors import InputError
-from search.commands.audit.manifest import Container, containers
+from search.commands.audit.manifest import Container, config_files, containers
 from search.commands.audit.shell import simple_commands
 
 # How each server is started: words in a row that its flags follow.
@@ -35,13 +35,15 @@ MOST_NESTED = 3
 @dataclass(frozen=True)
 class Server:
     """``words`` after the server's name, variables filled in; ``variables`` that the text gives before it; ``unused``
-    those of them that no word takes; ``rest`` what ends it, where something follows."""
+    those of them that no word takes; ``rest`` what ends it, where something follows; ``files`` that the text writes, by
+    name."""
 
     engine: str
     words: tuple[str, ...]
     variables: Mapping[str, str]
     unused: tuple[str, ...]
     rest: str
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def shown(self) -> str:
@@ -55,10 +57,19 @@ def servers(engine: str, text: str) -> list[Server]:
     """Those of ``engine`` in ``text``, in order; ``InputError`` where there is none."""
     boxes = containers(text)
     found = list(_of_shell(engine, text, {}, 0)) if boxes is None else list(_of_containers(engine, boxes))
+    files = {} if boxes is None else config_files(text)
+    found = [replace(server, files={**files, **server.files}) for server in found]
     if not found:
         starts = " or ".join(repr(" ".join(names)) for names in STARTS[engine])
         raise InputError(f"command: starts no {engine} server that is known; give one with {starts}")
     return found
+
+
+def written(text: str) -> dict[str, str]:
+    """Files whose content stands in a shell's text, by name as it is written."""
+    commands = [command.written for command in simple_commands(text)]
+    variables = dict(w.split("=", 1) for c in simple_commands(text) for w in c.words if _ASSIGNS.match(w))
+    return {_filled_in(name, variables): content for name, content in filter(None, commands)}
 
 
 def _of_containers(engine: str, boxes: Sequence[Container]) -> Iterator[Server]:
@@ -70,11 +81,12 @@ def _of_containers(engine: str, boxes: Sequence[Container]) -> Iterator[Server]:
 
 
 def _of_shell(engine: str, text: str, given: Mapping[str, str], depth: int) -> Iterator[Server]:
-    variables = dict(given)
+    variables, files = dict(given), written(text)
     commands = simple_commands(text)
     for i, command in enumerate(commands):
         rest = command.end if i + 1 < len(commands) or command.end not in ("", "\n", ";") else ""
-        yield from _of_words(engine, command.words, variables, depth, rest=rest)
+        for server in _of_words(engine, command.words, variables, depth, rest=rest):
+            yield replace(server, files={**files, **server.files})
 
 
 def _of_words(

@@ -13,16 +13,34 @@ from search.base.errors import InputError
 MAX_CHARACTERS = 100_000
 _OPERATORS = ("&&", "||", ";;", "|&", "&>>", "&>", "<<<", "<<-", "<<", ">>", ">|", ">&", "<&", "<>")
 _REDIRECTIONS = frozenset({"&>>", "&>", "<<<", "<<-", "<<", ">>", ">|", ">&", "<&", "<>", ">", "<"})
+_WRITES = (">", ">>", ">|", "&>")
+_DOCUMENTS = ("<<", "<<-")
 _SINGLE = ";&|<>()"
 _CLOSES = {"(": ")", "{": "}"}
 
 
 @dataclass(frozen=True)
 class Simple:
-    """``words`` of one command; ``end`` the operator or newline that ends it, "" at the end of the text."""
+    """``words`` of one command; ``end`` the operator or newline that ends it, "" at the end of the text. ``target``:
+    the file that its output goes to; ``document`` what stands in a here-document for its input."""
 
     words: tuple[str, ...]
     end: str
+    target: str = ""
+    document: str | None = None
+
+    @property
+    def written(self) -> tuple[str, str] | None:
+        """A file and its content, where the command writes text that stands in it: ``cat > F <<EOF``, ``tee F <<EOF``,
+        ``printf %s TEXT > F``, ``echo TEXT > F``."""
+        name, *rest = self.words
+        plain = [word for word in rest if not word.startswith("-")]
+        if self.document is not None:
+            target = self.target or (plain[0] if name == "tee" and plain else "")
+            return (target, self.document) if target and name in ("cat", "tee") else None
+        if self.target and name == "printf" and len(plain) == 2 and plain[0].rstrip("\\n") == "%s":
+            return self.target, plain[1]
+        return (self.target, " ".join(plain)) if self.target and name == "echo" else None
 
 
 def simple_commands(text: str) -> list[Simple]:
@@ -31,21 +49,24 @@ def simple_commands(text: str) -> list[Simple]:
         raise InputError(f"command: {len(text)} characters are too many; give at most {MAX_CHARACTERS}")
     commands: list[Simple] = []
     words: list[str] = []
-    skip = False
+    skip, target, document = "", "", None
     for kind, token in _Lexer(text.replace("\r\n", "\n")).tokens():
-        if kind == "word":
+        if kind == "document":
+            document = token
+        elif kind == "word":
             if not skip:
                 words.append(token)
-            skip = False
+            elif skip in _WRITES:
+                target = token
+            skip = ""
         elif token in _REDIRECTIONS:
-            skip = True
+            skip = token
         else:
-            skip = False
             if words:
-                commands.append(Simple(tuple(words), token))
-            words = []
+                commands.append(Simple(tuple(words), token, target, document))
+            words, skip, target, document = [], "", "", None
     if words:
-        commands.append(Simple(tuple(words), ""))
+        commands.append(Simple(tuple(words), "", target, document))
     return commands
 
 
@@ -56,13 +77,16 @@ class _Lexer:
     def tokens(self) -> list[tuple[str, str]]:
         """Words and operators; a newline is an operator."""
         found: list[tuple[str, str]] = []
+        waiting: list[tuple[str, bool]] = []  # here-documents whose lines come after this one
         while self.at < len(self.text):
             here = self.text[self.at]
             if self.text.startswith("\\\n", self.at):
                 self.at += 2
             elif here == "\n":
-                found.append(("operator", "\n"))
                 self.at += 1
+                found += [("document", self._document(*ends)) for ends in waiting]
+                waiting = []
+                found.append(("operator", "\n"))
             elif here.isspace():
                 self.at += 1
             elif here == "#":
@@ -73,9 +97,23 @@ class _Lexer:
             else:
                 word = self._word()
                 number = word.isdecimal() and self.at < len(self.text) and self.text[self.at] in "<>"
+                if found and found[-1] in [("operator", o) for o in _DOCUMENTS]:
+                    waiting.append((word, found[-1][1] == "<<-"))
                 if not number:  # a number right before a redirection names its stream
                     found.append(("word", word))
         return found
+
+    def _document(self, end: str, tabs: bool) -> str:
+        """The lines up to one that is ``end``, or all that are left; ``tabs`` in front of them go."""
+        lines: list[str] = []
+        while self.at < len(self.text):
+            line, _, _ = self.text[self.at :].partition("\n")
+            self.at = min(self.at + len(line) + 1, len(self.text))
+            line = line.lstrip("\t") if tabs else line
+            if line == end:
+                break
+            lines.append(line)
+        return "".join(f"{line}\n" for line in lines)
 
     def _operator(self) -> str:
         two = next((o for o in _OPERATORS if self.text.startswith(o, self.at)), self.text[self.at])

@@ -15,13 +15,15 @@ from search.commands.explain.standing import Standing, standing
 from search.evidence.measured.intervals import CLASSES, coverage_of, load_intervals
 from search.optimizer.outcome import Outcome
 from search.optimizer.rules.facts import facts_of
+from search.optimizer.starting import Starting, of_plan
 
 
 @dataclass(frozen=True)
 class Verdict:
     """``scores`` to ``changes`` are ``None`` or empty for a layout that does not exist. ``known`` names the class of
     the plan's intervals; ``recommended``: the run recommends it; ``apart``: its interval of the deciding figure does
-    not reach the recommended plan's prediction (``None`` where one of them is missing)."""
+    not reach the recommended plan's prediction (``None`` where one of them is missing); ``starting``: by every rule of
+    starts, those that need the memory too."""
 
     name: str
     plan: Plans
@@ -33,6 +35,7 @@ class Verdict:
     apart: bool | None = None
     time: tuple[Part, ...] = ()
     changes: tuple[Change, ...] = ()
+    starting: Starting | None = None
 
 
 def explain(outcome: Outcome, plan: Plans, name: str) -> Verdict:
@@ -47,6 +50,7 @@ def explain(outcome: Outcome, plan: Plans, name: str) -> Verdict:
         name, plan, legal, chosen, scores, CLASSES[int(known[0])],
         standing(outcome, plan, scores), None if chosen else _apart(outcome, plan, scores),
         tuple(breakdown(outcome.scenario, plan)), tuple(helping(outcome, plan, scores, legal=legal.legal)),
+        of_plan(plan, outcome.scenario, {e: rule for e, rule in legal.refusals.items() if rule is not None}),
     )  # fmt: skip
 
 

@@ -8,11 +8,10 @@ import numpy as np
 
 from costmodel.engine import ENGINES
 from costmodel.plans import AXES, Plans
-from search.optimizer.legal import why_not
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import LAYOUT
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.registry import engine_rules, general_rules
 from search.optimizer.rules.rule import Rule
 
 MOST_NEAREST = 3
@@ -33,16 +32,13 @@ class Legality:
 
 def legality(outcome: Outcome, plan: Plans, facts: Facts) -> Legality:
     """The verdict on one plan."""
-    rules = {r.name: r for r in (*general_rules(), *(r for e in ENGINES for r in engine_rules(e)))}
-    names = why_not(plan, facts)[0]
-    broken = rules[names["layout"]] if names["layout"] is not None else None
-    refusals = {e: None if (name := names[e]) is None else rules[name] for e in ENGINES}
-    engine = outcome.config.engine.name
-    wanted = ENGINES if engine == "any" else (engine,)
-    legal = any(refusals[e] is None for e in wanted)
+    found = refused(plan, facts)[0]
+    legal = not found.by(outcome.engine)
     row = plan.row(0)
     off_axis = tuple(axis for axis in AXES if row[axis] not in outcome.space.axes[axis])
-    return Legality(broken, refusals, legal, off_axis, () if legal else nearest(outcome, plan))
+    return Legality(
+        found.layout, {e: found.first(e) for e in ENGINES}, legal, off_axis, () if legal else nearest(outcome, plan)
+    )
 
 
 def nearest(outcome: Outcome, plan: Plans) -> tuple[int, ...]:

@@ -10,10 +10,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from costmodel.engine import ENGINES
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.inputs.bounded_file import read_bounded
-from search.inputs.saved_run import SavedRun, named_plan, read_run
+from search.inputs.compared import compared
+from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
 from search.inputs.schema import Config
 
 
@@ -26,18 +28,33 @@ def main(argv: list[str]) -> int:
         saved = read_run(options.run)
         nothing = options.plan == "recommended" and saved.recommended is None
         named = None if nothing else named_plan(saved, options.plan)
+        engine = options.engine or (saved.engine if nothing else named_engine(saved, options.plan))
+        beside = _beside(saved, engine)
         from search.commands.explain.explained import explain
         from search.commands.explain.show import print_verdict
         from search.optimizer.recommend import nearest
         from search.optimizer.run import run
 
-        outcome = run(_config(saved))
+        outcome = run(_config(saved.of(engine)), whole=True)
         # A run without a feasible plan recommends none: the plan that comes nearest is what people ask about.
         plan, name = named or (outcome.plans.take(nearest(outcome.plans, outcome.scores)[:1]), "nearest")
-        print_verdict(outcome, explain(outcome, plan, name))
+        print_verdict(outcome, explain(outcome, plan, name), beside)
     except InputError as error:
         return fail(str(error), InputError.exit_code)
     return 0
+
+
+def _beside(saved: SavedRun, engine: str) -> str:
+    """Of a run that compared engines, whose plan this is and whose the run recommends."""
+    names = compared(saved.config)
+    if engine != saved.engine and engine not in names:
+        raise InputError(f"--engine: {engine} was not searched by the run; it has {', '.join(names) or saved.engine}")
+    if not names:
+        return ""
+    said = f"All of this is about {engine}, one of the engines compared ({', '.join(names)})"
+    if engine == saved.engine:
+        return f"{said}, the best of them."
+    return f"{said}: the run itself recommends the plan of {saved.engine}."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PLAN",
         help="recommended (default; the nearest one where nothing is feasible), a row of pareto.csv (1 is the first), "
         "changes to the recommended plan such as tp=4,ep=8,batch=128, or the path of a plan.yaml",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="of a run that compared engines, the one to explain it on; by default the plan's own",
     )
     return parser
 

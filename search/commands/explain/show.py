@@ -14,19 +14,20 @@ from search.base.escape import plain
 from search.commands.explain.explained import Verdict, axes_words
 from search.commands.explain.tables import figures_in, tables
 from search.optimizer.outcome import Outcome
+from search.optimizer.starting import Starting
 from search.render.document.formats import figure, percent, signed_percent
 
 WIDTH_WITHOUT_TERMINAL = 250  # nothing is cut off in a pipe
 
 
-def print_verdict(outcome: Outcome, found: Verdict) -> None:
-    """The whole explanation, on standard output."""
+def print_verdict(outcome: Outcome, found: Verdict, beside: str = "") -> None:
+    """The whole explanation, on standard output; ``beside``: a line on other engines' plans."""
     watched = sys.stdout.isatty()
     console = Console(width=None if watched else WIDTH_WITHOUT_TERMINAL, highlight=False, markup=False)
     # Names come from configurations: no control character of theirs reaches a terminal.
     console.print(plain(f"Plan {found.name}: {axes_words(found.plan.row(0))}"))
     console.print(plain(f"{outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"))
-    for line in verdict_lines(outcome, found):
+    for line in verdict_lines(outcome, found, beside):
         console.print(line)
     for title, header, rows in tables(outcome, found):
         console.print()
@@ -40,13 +41,15 @@ def print_verdict(outcome: Outcome, found: Verdict) -> None:
         console.print(table)
 
 
-def verdict_lines(outcome: Outcome, found: Verdict) -> list[str]:
+def verdict_lines(outcome: Outcome, found: Verdict, beside: str = "") -> list[str]:
     """Why it is, or is not, recommended, in a few sentences."""
-    lines = [_verdict(outcome, found)]
+    lines = [*([beside] if beside else []), _verdict(outcome, found)]
     if found.legality.off_axis:
         row = found.plan.row(0)
         off = ", ".join(f"{axis} {row[axis]}" for axis in found.legality.off_axis)
         lines.append(f"It is no point of the space: {off} is not on its axis, so the search did not see it.")
+    if found.starting is not None:
+        lines.append(_starts(found.starting))
     where = found.standing
     if where is not None and where.rank is not None:
         name, direction = outcome.policy.first
@@ -62,6 +65,16 @@ def verdict_lines(outcome: Outcome, found: Verdict) -> list[str]:
             else "Its 80 % interval reaches the recommended plan's prediction: the model cannot tell them apart."
         )
     return [*lines, *_reasons(outcome)] if found.recommended else lines
+
+
+def _starts(found: Starting) -> str:
+    """Whether its server starts, and by which rules it does not."""
+    if found.starts is True:
+        return f"Its server starts, with a chance of {percent(found.probability or 0.0)} that the memory suffices."
+    why = "; ".join(f"rule {w.rule}: {w.arithmetic}" for w in found.why_not)
+    if found.starts == "close":
+        return f"Whether its server starts is close, a chance of {percent(found.probability or 0.0)}: {why}."
+    return f"Its server does not start: {why}."
 
 
 def _reasons(outcome: Outcome) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from costmodel.plans import Array
 from search.evidence.measured.families import option, ranking, regret
 from search.evidence.measured.grouped import Figures, Read, measured
 from search.evidence.measured.interval_fit import NAMES, labels_of
+from search.evidence.measured.pools import Pool
 
 
 def show(title: str, read: Read, found: Figures) -> None:
@@ -61,6 +64,21 @@ def show_rows_of(title: str, read: Read, found: Figures, ids: set[str]) -> None:
     text = "  ".join(f"{n} {np.nanmean(e):.1%}" for n, e in zip(NAMES.values(), errors, strict=True))
     print(f"{title}: {len(kept.places)} rows  {text}")
     show_choices(title, read, kept)
+
+
+def show_pools(pools: Sequence[Pool]) -> None:
+    """Errors of the decode steps of disaggregated pools, by engine, accelerator and how many nodes they take."""
+    groups: dict[str, list[float]] = {}
+    for pool in pools:
+        nodes = -(-pool.row.gpus // pool.case.scenario.cluster.node_size)
+        where = "one node" if nodes == 1 else f"{nodes} nodes"
+        name = f"{pool.case.engine} on {pool.case.hardware}, {where}"
+        groups.setdefault(name, []).append(pool.step_s / (pool.row.tpot_s or np.nan) - 1.0)
+    for name, errors in sorted(groups.items()):
+        print(
+            f"decode pools, {name}: {len(errors)} rows  TPOT {np.mean(np.abs(errors)):.1%} "
+            f"({np.median(np.abs(errors)):.1%}) [{np.median(errors):+.1%}]"
+        )
 
 
 def show_choices(title: str, read: Read, found: Figures) -> None:

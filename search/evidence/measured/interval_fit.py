@@ -7,15 +7,17 @@ from numpy.typing import NDArray
 
 from costmodel.plans import Array
 from search.base.paths import conf_dir
+from search.evidence.measured.cases import Case
 from search.evidence.measured.errors import age
 from search.evidence.measured.errors import measured as actual_value
 from search.evidence.measured.grouped import Figures, Read, measured
-from search.evidence.measured.intervals import KEYS
+from search.evidence.measured.intervals import ACCELERATORS, ENGINES, FEW, KEYS, LOADS, covered_key
 from search.evidence.measured.predict import UNFIT, Prediction
 from search.evidence.measured.predict import predict as predict_all
 from search.evidence.measured.rows import Measurement
 from search.inputs.hardware_catalog import find_hardware
 
+ROUNDS = 12  # of factors by engine, accelerator and load in turn
 FEWEST = 3  # families that a class of its own needs; with fewer it borrows the next wider one
 WIDENED = 1.5  # a class without residuals: logarithms of the widest measured class's bounds, times this
 FOREIGN = 1.25  # the measured accelerators are of one vendor: others' logarithms, times this (assumption)
@@ -34,16 +36,16 @@ def labels_of(read: Read, found: Figures) -> NDArray[np.str_]:
 
 
 def quantiles(values: Array, labels: NDArray[np.str_]) -> tuple[float, float]:
-    """10th and 90th percentile of ``values``, each label weighing the same."""
+    """10th and 90th percentile of ``values``, each label weighing as the square root of its rows."""
     known = np.isfinite(values)
     low, high = (_weighted_quantile(values[known], labels[known], q) for q in (0.1, 0.9))
     return low, high
 
 
 def _weighted_quantile(values: Array, labels: NDArray[np.str_], q: float) -> float:
-    """The quantile ``q`` of ``values``, each label weighing the same."""
+    """The quantile ``q`` of ``values``, each label weighing as the square root of its rows (as in the fit)."""
     counts = {label: int((labels == label).sum()) for label in set(labels.tolist())}
-    weight = np.array([1.0 / counts[label] for label in labels.tolist()])
+    weight = np.array([counts[label] ** -0.5 for label in labels.tolist()])
     order = np.argsort(values)
     share = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
     return float(np.interp(q, share, values[order]))
@@ -65,7 +67,7 @@ def known_bounds(read: Read, found: Figures, values: Array) -> Bounds:
     table = {"covered": covered, "waiting": hull(covered, *queued)}
     engines = np.array([read.cases[i].engine for i in found.places])
     labels = labels_of(read, found)
-    for engine in ("vllm", "sglang", "trtllm"):
+    for engine in ENGINES:
         rows = (engines == engine) & ~found.waiting
         own = len(set(labels[rows].tolist())) >= FEWEST
         table[f"covered_{engine}"] = bounds(read, found, values, rows) if own else covered
@@ -84,24 +86,66 @@ def widened(
     return float(np.exp(-np.hypot(inner[0], low))), float(np.exp(np.hypot(inner[1], high)))
 
 
-def inflation(read: Read, nested: Figures, column: int, table: Bounds) -> dict[str, float]:
-    """By row of ``table``: how many times wider (in logarithms) its bounds must be for 80 % of the rows whose terms and
-    constants the other families chose to lie inside; one at least. Each family weighs the same. An engine of fewer
-    than ``FEWEST`` families, and rows that wait for the cache, take what all rows need."""
-    values, keys = residuals(read, nested, column), np.array(keys_of(read, nested))
-    labels = labels_of(read, nested)
-    needed = np.array([_needed(v, table[k]) for v, k in zip(values.tolist(), keys.tolist(), strict=True)])
-    known = np.isfinite(needed)
+Factors = dict[str, dict[str, float]]
 
-    def times(rows: NDArray[np.bool_]) -> float:
-        return max(_weighted_quantile(needed[rows], labels[rows], 0.8), 1.0)
 
-    found = dict.fromkeys(table, times(known))
-    for key in table:
-        rows = known & (keys == key)
-        if key.startswith("covered_") and len(set(labels[rows].tolist())) >= FEWEST:
-            found[key] = times(rows)
+def inflation(read: Read, nested: Figures, column: int, table: Bounds) -> Factors:
+    """How many times wider (in logarithms) the bounds of ``table`` must be for 80 % of the rows whose terms and
+    constants the other families chose to lie inside: by engine, accelerator and load, whose factors multiply. Each is
+    the 80th percentile of what its rows need beside the other two, in turn until they stand. A group of fewer than
+    ``FEWEST`` families takes what all rows need (engines), or the largest of the others."""
+    values, labels = residuals(read, nested, column), labels_of(read, nested)
+    groups = groups_of_rows(read, nested)
+    usual = [f"covered_{engine}" for engine in groups["engine"].tolist()]
+    needed = np.array([_needed(v, table[k]) for v, k in zip(values.tolist(), usual, strict=True)])
+    known = np.isfinite(needed) & ~nested.waiting
+    found: Factors = {name: {} for name in groups}
+    for _ in range(ROUNDS):
+        for name, of in groups.items():
+            beside = np.ones(len(needed))
+            for other in groups:
+                if other != name:
+                    beside *= [found[other].get(value, 1.0) for value in groups[other].tolist()]
+            for value in sorted(set(of[known].tolist())):
+                rows = known & (of == value)
+                if len(set(labels[rows].tolist())) >= FEWEST:
+                    found[name][value] = _weighted_quantile(needed[rows] / beside[rows], labels[rows], 0.8)
+    everybody = _weighted_quantile(needed[known], labels[known], 0.8)
+    for name, values_of in (("engine", ENGINES), ("accelerator", ACCELERATORS), ("load", LOADS)):
+        borrowed = everybody if name == "engine" else max(found[name].values(), default=1.0)
+        found[name] = {value: found[name].get(value, borrowed) for value in values_of}
+    found["all"] = {"all": everybody}
     return found
+
+
+def with_factors(table: Bounds, by: Factors) -> Bounds:
+    """The bounds of engines stretched for each accelerator and load; those of an engine alone, of all and of rows that
+    wait for the cache take the widest factors that apply, and are never narrower than what they hold."""
+    wide = Bounds()
+    for engine in ENGINES:
+        usual = table[f"covered_{engine}"]
+        for accelerator in ACCELERATORS:
+            for load in LOADS:
+                times = by["engine"][engine] * by["accelerator"][accelerator] * by["load"][load]
+                wide[covered_key(engine, accelerator, load)] = stretched(usual, times)
+        wide[f"covered_{engine}"] = hull(*(v for k, v in wide.items() if k.startswith(f"covered_{engine}_")))
+    wide["covered"] = stretched(table["covered"], by["all"]["all"])
+    wide["waiting"] = hull(stretched(table["waiting"], by["all"]["all"]), *wide.values())
+    return wide
+
+
+def groups_of_rows(read: Read, found: Figures) -> dict[str, NDArray[np.str_]]:
+    """Engine, accelerator and load of each row."""
+    cases = [read.cases[i] for i in found.places]
+    return {
+        "engine": np.array([case.engine for case in cases]),
+        "accelerator": np.array([case.hardware for case in cases]),
+        "load": np.array([LOADS[in_flight_a_gpu(case) > FEW] for case in cases]),
+    }
+
+
+def in_flight_a_gpu(case: Case) -> float:
+    return float(case.plan.dp[0] * case.plan.batch[0] / case.plan.gpus[0])
 
 
 def _needed(value: float, factors: tuple[float, float]) -> float:
@@ -113,22 +157,50 @@ def _needed(value: float, factors: tuple[float, float]) -> float:
 
 def keys_of(read: Read, found: Figures) -> list[str]:
     """Rows of the table of intervals, of closed loops whose accelerator and engine are known."""
-    engines = [read.cases[i].engine for i in found.places]
-    return [
-        "waiting" if waiting else f"covered_{e}" for e, waiting in zip(engines, found.waiting.tolist(), strict=True)
-    ]
+    groups = groups_of_rows(read, found)
+    named = zip(*(groups[name].tolist() for name in ("engine", "accelerator", "load")), strict=True)
+    own = [covered_key(*names) for names in named]
+    return ["waiting" if waiting else key for key, waiting in zip(own, found.waiting.tolist(), strict=True)]
+
+
+def inside(read: Read, found: Figures, column: int, table: Bounds) -> NDArray[np.bool_]:
+    """Whether each row lies inside its interval; what it does not measure does not."""
+    values = residuals(read, found, column).tolist()
+    return np.array([_needed(v, table[k]) <= 1.0 for v, k in zip(values, keys_of(read, found), strict=True)])
+
+
+def widths(read: Read, strict: Figures, nested: Figures, column: int) -> tuple[Bounds, Factors]:
+    """The table of closed loops whose accelerator and engine are known, and the factors in it: bounds of what was
+    strictly left out, as much wider as ``nested`` asks for."""
+    table = known_bounds(read, strict, residuals(read, strict, column))
+    by = inflation(read, nested, column, table)
+    return with_factors(table, by), by
+
+
+def held_by_others(read: Read, strict: Figures, nested: Figures, column: int) -> NDArray[np.bool_]:
+    """Whether each row of ``nested`` lies inside the interval that the other families' rows give."""
+    labels, own = labels_of(read, nested), labels_of(read, strict)
+    held = np.zeros(len(nested.places), dtype=bool)
+    for family in sorted(set(labels.tolist())):
+        mine = labels == family
+        if (own != family).any():
+            table, _ = widths(read, strict.only(own != family), nested.only(~mine), column)
+            held[mine] = inside(read, nested.only(mine), column, table)
+    return held
 
 
 def coverages(read: Read, found: Figures, column: int, table: Bounds) -> dict[str, tuple[float, int]]:
-    """Share of rows inside, and their number, over all, by engine, by accelerator and by family size."""
-    values, keys = residuals(read, found, column), keys_of(read, found)
-    inside = np.array([_needed(v, table[k]) <= 1.0 for v, k in zip(values.tolist(), keys, strict=True)])
-    known = np.isfinite(values)
+    """Share of rows inside, and their number, over all, by engine, by accelerator and by load."""
+    return shares(read, found, column, inside(read, found, column, table))
+
+
+def shares(read: Read, found: Figures, column: int, held: NDArray[np.bool_]) -> dict[str, tuple[float, int]]:
+    """The same of rows that are ``held``."""
+    known = np.isfinite(residuals(read, found, column))
     groups = {"all": known}
-    for i in range(2):
-        names = np.array([(read.cases[p].engine, read.cases[p].hardware)[i] for p in found.places])
+    for names in groups_of_rows(read, found).values():
         groups |= {str(name): known & (names == name) for name in sorted(set(names.tolist()))}
-    return {name: (float(inside[rows].mean()), int(rows.sum())) for name, rows in groups.items()}
+    return {name: (float(held[rows].mean()), int(rows.sum())) for name, rows in groups.items()}
 
 
 def stretched(factors: tuple[float, float], by: float) -> tuple[float, float]:

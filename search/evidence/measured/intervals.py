@@ -26,11 +26,18 @@ from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, Scores
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 
 SITUATIONS = ("covered", "waiting", "engine", "accelerator", "layout", "published", "offline")
-# Rows of the table. A covered plan has that of its engine; its situation is called covered all the same.
-KEYS = (*SITUATIONS, "covered_vllm", "covered_sglang", "covered_trtllm", "accelerator_amd")
-CLASSES = (*SITUATIONS, "covered", "covered", "covered", "accelerator")  # what each of ``KEYS`` is called
+ENGINES = ("vllm", "sglang", "trtllm")
+ACCELERATORS = ("b200_sxm", "h100_sxm", "h200_sxm")  # whose kernels were measured
+LOADS = ("few", "many")  # sequences in flight a GPU: up to ``FEW``, or more
+FEW = 8.0
+# Rows of the table. A covered plan has that of its engine, accelerator and load, or of its engine alone where the law
+# is somebody's own; its situation is called covered all the same.
+OWN = tuple(f"covered_{e}_{a}_{load}" for e in ENGINES for a in ACCELERATORS for load in LOADS)
+KEYS = (*SITUATIONS, *(f"covered_{e}" for e in ENGINES), "accelerator_amd", *OWN)
+CLASSES = tuple(next(s for s in SITUATIONS if key.startswith(s)) for key in KEYS)  # what each of ``KEYS`` is called
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_per_s")
 # Figures that share another's relative interval.
 SAME_AS = {
@@ -63,9 +70,7 @@ class Intervals:
 @cache
 def load_intervals() -> Intervals:
     """``conf/intervals.yaml``."""
-    from omegaconf import OmegaConf
-
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "intervals.yaml"))
+    loaded: Any = data(conf_dir() / "intervals.yaml")
     bounds = {f: {c: tuple(loaded["factors"][f][c]) for c in KEYS} for f in FIGURES}
     for figure, table in bounds.items():
         for name, (low, high) in table.items():
@@ -74,14 +79,22 @@ def load_intervals() -> Intervals:
     return Intervals(bounds)
 
 
+def covered_key(engine: str, law: str, load: str) -> str:
+    """The row of a plan on a measured accelerator, of ``law``'s name, under an engine."""
+    own = f"covered_{engine}_{law.removeprefix('measured_')}_{load}"
+    usual = f"covered_{engine}"
+    return own if own in KEYS else usual if usual in KEYS else "covered"
+
+
 def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The class of each plan: the least known that applies. An accelerator is measured when its law is its own."""
-    own = f"covered_{scenario.engine.name}"
-    classes = np.full(len(plans), KEYS.index(own if own in KEYS else "covered"), dtype=np.int64)
+    law = str(getattr(scenario.law, "name", "flat"))
+    few, many = (KEYS.index(covered_key(scenario.engine.name, law, load)) for load in LOADS)
+    classes = np.where(plans.dp * plans.batch > FEW * plans.gpus, many, few).astype(np.int64)
     classes[waiting] = CLASSES.index("waiting")
     if scenario.engine.name == "any":
         classes[:] = CLASSES.index("engine")
-    if not getattr(scenario.law, "name", "flat").startswith("measured_"):
+    if not law.startswith("measured_"):
         classes[:] = KEYS.index("accelerator_amd" if scenario.accelerator.amd else "accelerator")
     replica = plans.gpus // plans.dp
     unusual = (plans.pp > 1) | (plans.sp > 1) | (replica > scenario.cluster.node_size)

@@ -16,6 +16,7 @@ from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
 from search.base.paths import conf_dir
 from search.evidence.measured.rows import Measurement
+from search.inputs.catalog_yaml import data
 from search.inputs.engine_defaults import sglang_chunk
 from search.inputs.models.catalog import plain
 
@@ -37,9 +38,7 @@ VERSION = r"(?<![\d.-])v?(\d{1,2})\.(\d+)"
 @cache
 def fitted_of_versions() -> dict[str, float]:
     """Constants of versions and launch scripts (``conf/versions.yaml``, docs/fidelity.md)."""
-    from omegaconf import OmegaConf
-
-    loaded: Any = OmegaConf.load(conf_dir() / "versions.yaml")
+    loaded: Any = data(conf_dir() / "versions.yaml")
     return {name: float(loaded[name]) for name in ("expert_stretch", "draft_acceptance")}
 
 

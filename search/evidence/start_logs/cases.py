@@ -23,9 +23,9 @@ from costmodel.scenario import Limits, Scenario
 from costmodel.working_memory import GIB
 from search.base.errors import InputError
 from search.evidence.start_logs.cards import card_of, shared_memory
-from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of
+from search.evidence.start_logs.models import architecture_of, encoder_bytes_of, table_bytes_of, whole_bytes_of
 from search.evidence.start_logs.rows import StartLog
-from search.evidence.start_logs.versions import vllm_of
+from search.evidence.start_logs.versions import sglang_memory, vllm_of
 from search.inputs.config import read_cluster, read_engine
 from search.inputs.efficiency_laws import load_law
 from search.inputs.engine_defaults import TRTLLM_MEMORY, sglang_chunk, sglang_graphs, sglang_static, vllm_budgets
@@ -38,6 +38,7 @@ DS_MLA = replace(
     FORMATS["fp8"], scale_bytes_per_element=80 / 576
 )  # 656 bytes a token: fp8_ds_mla's scales and bf16 keys
 MAMBA_RATIO = 0.9  # sglang --mamba-full-memory-ratio: states' share of the pool over that of tokens (0.5.23)
+VERIFIED = 4  # tokens at once: three steps of a drafter and the model's own (sglang/srt/server_args.py, 0.5.23)
 ASSUMED_LENGTH = 8192
 # assumption: a DFlash drafter has five layers as wide as the model (12 width^2 parameters each), its tables and head
 # being the model's; 1.0 billion beside a width of 4096.
@@ -48,7 +49,8 @@ UNPRINTED, UNIFIED_SPREAD = 0.02, 0.04
 @dataclass(frozen=True)
 class Case:
     """What predicts a log. ``cache_share``: the part of the free memory that is for cached tokens (the rest for
-    recurrent states, where an engine keeps them apart). ``drafter_bytes``: loaded beside the model, of one rank."""
+    recurrent states, where an engine keeps them apart). ``drafter_bytes``: loaded beside the counted model, of one
+    rank."""
 
     scenario: Scenario
     plan: Plans
@@ -71,10 +73,12 @@ def case_of(row: StartLog, models: Path | None = None) -> Case:
     engine = read_engine(load_engine(name))
     if name == "vllm":
         engine = replace(engine, memory=unlike_blocks(vllm_memory(engine.memory, version), model, version))
+    if name == "sglang":
+        engine = replace(engine, memory=sglang_memory(engine.memory, row.version))
     if name == "trtllm":
         engine = replace(engine, memory=replace(engine.memory, paging="whole"))
     server = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[name](row, card, model, plan, version)
-    drafter = server.draft_bytes
+    drafter = server.draft_bytes + whole_bytes_of(row.model)
     server = replace(server, draft_bytes=drafter + _table(row), unsure_bytes=_unsure(row, card))
     scenario = Scenario(
         model=model,
@@ -102,6 +106,10 @@ def _model(row: StartLog, models: Path | None) -> Architecture:
     if "fp8" in text:
         latent = model.has_mixer(LatentAttention) and ("ds_mla" in text)
         return replace(model, kv_format=DS_MLA if latent else FORMATS["fp8"])
+    if (not text or "auto" in text) and "modelopt" in row.weights.lower():
+        # NVIDIA's tool writes that the cache is FP8, which both engines follow (get_kv_cache_quant_algo_string,
+        # vllm/utils/torch_utils.py; configure_kv_cache_dtype, sglang/srt/model_executor/model_runner.py).
+        return replace(model, kv_format=FORMATS["fp8"])
     return replace(model, kv_format=BF16) if text and "auto" not in text else model
 
 
@@ -224,13 +232,16 @@ def _trtllm(row: StartLog, card: Accelerator, model: Architecture, plan: Plans, 
 def _with_states(row: StartLog, scenario: Scenario, plan: Plans, server: Server) -> tuple[Server, float]:
     """SGLang keeps recurrent states in a pool of their own, of as many as a flag says or of a share of the memory
     (sglang/srt/model_executor/model_runner_kv_cache_mixin.py, 0.5.23): the server, and the share left for tokens."""
-    slots = re.search(r"max.mamba.cache.size (\d+)", row.flags)
+    slots = re.search(r"max.mamba.cache.size (\d+)|(\d+) state slots", row.flags)
+    setting = scenario.setting(scenario.layout(plan))
+    states = [k.mixer.state_bytes(setting) for k in scenario.model.kinds if k.mixer is not None]
+    counts = [scenario.model.sequence.count(i) for i, k in enumerate(scenario.model.kinds) if k.mixer is not None]
+    held = sum(n * float(np.sum(state)) for n, state in zip(counts, states, strict=True))
+    if _draft_layers(row):  # states after each token that is verified (MambaPool, sglang/srt/mem_cache/memory_pool.py)
+        running = min(server.sequences, float(server.captured or server.sequences))
+        server = replace(server, draft_bytes=server.draft_bytes + running * VERIFIED * held)
     if slots:
-        setting = scenario.setting(scenario.layout(plan))
-        states = [k.mixer.state_bytes(setting) for k in scenario.model.kinds if k.mixer is not None]
-        counts = [scenario.model.sequence.count(i) for i, k in enumerate(scenario.model.kinds) if k.mixer is not None]
-        held = sum(n * float(np.sum(state)) for n, state in zip(counts, states, strict=True))
-        return replace(server, draft_bytes=server.draft_bytes + int(slots[1]) * held), 1.0
+        return replace(server, draft_bytes=server.draft_bytes + int(slots[1] or slots[2]) * held), 1.0
     found = re.search(r"mamba_full_memory_ratio (\d+(?:\.\d+)?)", row.flags)
     return server, 1.0 / (1.0 + (float(found[1]) if found else MAMBA_RATIO))
 

@@ -9,8 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from costmodel.architecture import Architecture, LayerRun, Quantization
 from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.mla import LatentAttention
@@ -19,6 +17,7 @@ from costmodel.blocks.residual import HyperConnections
 from costmodel.formats import BF16, FORMATS, WeightFormat
 from search.base.errors import InputError
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 from search.inputs.models import ConfigError, load_config_json, read_architecture
 from search.inputs.models.catalog import find_model, load_entry, plain
 
@@ -76,7 +75,7 @@ def _shorter(short: str) -> list[str]:
 
 @cache
 def _listed() -> dict[str, dict[str, Any]]:
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "models_of_logs.yaml"))
+    loaded: Any = data(conf_dir() / "models_of_logs.yaml")
     return {plain(name): entry for name, entry in loaded["models"].items()}
 
 
@@ -138,6 +137,12 @@ def table_bytes_of(name: str) -> float:
     """A table of embeddings a layer, which an engine may keep in host memory, where the list of models has one."""
     entries = [_listed()[plain(form)] for form in _spellings(name) if plain(form) in _listed()]
     return float(entries[0].get("table", 0.0)) if entries else 0.0
+
+
+def whole_bytes_of(name: str) -> float:
+    """Bytes of parameters in bf16 that every rank holds whole, beside those that the architecture counts."""
+    entries = [_listed()[plain(form)] for form in _spellings(name) if plain(form) in _listed()]
+    return float(entries[0].get("whole", 0)) * BF16.bytes_per_element if entries else 0.0
 
 
 def _changed(model: Architecture, experts: int | None, indexers: int | None) -> Architecture:

@@ -46,10 +46,11 @@ def predict(runs: Sequence[TrafficRun], models: Path | None = None) -> list[Pred
             found.append(Predicted(run, {}, {}, str(error)))
             continue
         served = serve(scenario, plan, run.requests)
-        answers = run.requests.answer_tokens.astype(float)
-        found.append(
-            Predicted(run, measured_of(served.ttft_s, served.e2e_s, answers), closed_form(scenario, plan, run))
-        )
+        through = np.isfinite(served.e2e_s)  # nobody measures a request whose client gave up
+        answers = run.requests.answer_tokens[through].astype(float)
+        simulated = measured_of(served.ttft_s[through], served.e2e_s[through], answers)
+        prefix = float(served.hit_tokens.sum() / run.requests.prompt_tokens.sum())
+        found.append(Predicted(run, simulated, closed_form(scenario, plan, run, prefix)))
     return found
 
 
@@ -71,14 +72,11 @@ def deployment(run: TrafficRun, models: Path | None) -> tuple[Scenario, Plans]:
     return replace(case.scenario, engine=engine, waves=math.inf), case.plan
 
 
-def closed_form(scenario: Scenario, plan: Plans, run: TrafficRun) -> dict[str, float]:
+def closed_form(scenario: Scenario, plan: Plans, run: TrafficRun, prefix: float) -> dict[str, float]:
     """Means at the rate: the closed loop with so many inside that they leave as fast as others come (Little's law);
-    infinite where even all seats are too slow. Requests are equally long there."""
+    infinite where even all seats are too slow. Requests are equally long there, ``prefix`` of a prompt is found."""
     requests = run.requests
     rate = (len(requests) - 1) / float(requests.arrival_s[-1]) if len(requests) > 1 else 0.0
-    prefix = (
-        0.0 if requests.cached_tokens is None else float(requests.cached_tokens.sum() / requests.prompt_tokens.sum())
-    )
     isl, osl = round(float(requests.prompt_tokens.mean())), round(float(requests.answer_tokens.mean()))
     scenario = replace(scenario, lengths=FixedLengths(isl, max(osl, 1), prefix))
     batches = np.arange(1, int(plan.batch[0]) + 1)

@@ -27,13 +27,15 @@ def print_report(predictions: Sequence[Predicted]) -> None:
             shown += [_pair(value, measured) for value in (simulated, analytic)]
             print(" ".join(shown))
     print()
-    print(f"{'mean error':12} {'simulated':>10} {'analytic':>10}   of {len(steady(predictions))} runs that keep up")
+    kept = steady(predictions)
+    print(f"{'error':12} {'simulated':>10} {'median':>10} {'analytic':>10}   means, of {len(kept)} runs that keep up")
     for figure in FIGURES:
         for statistic in STATISTICS:
             name = f"{figure}_{statistic}"
-            ways = [_mean_error(steady(predictions), name, way) for way in ("simulated", "analytic")]
-            if not math.isnan(ways[0]):
-                print(f"{name:12} " + " ".join(f"{100 * w:9.1f}%" if not math.isnan(w) else f"{'':10}" for w in ways))
+            errors, closed = _errors(kept, name, "simulated"), _errors(kept, name, "analytic")
+            if errors:
+                means = [np.mean(errors), np.median(errors), *([np.mean(closed)] if closed else [])]
+                print(f"{name:12} " + " ".join(f"{100 * float(error):9.1f}%" for error in means))
 
 
 def steady(predictions: Sequence[Predicted]) -> list[Predicted]:
@@ -48,10 +50,9 @@ def _pair(value: float, measured: float) -> str:
     return f"{value:9.4g} {error:>7}"
 
 
-def _mean_error(predictions: Sequence[Predicted], name: str, way: str) -> float:
-    errors = [
+def _errors(predictions: Sequence[Predicted], name: str, way: str) -> list[float]:
+    return [
         abs(getattr(p, way)[name] / p.run.measured[name] - 1.0)
         for p in predictions
         if name in p.run.measured and math.isfinite(getattr(p, way).get(name, math.nan))
     ]
-    return float(np.mean(errors)) if errors else math.nan

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 from search.inputs.models.checkpoint import read_checkpoint
 from search.inputs.models.fields import ConfigError, shown
 from search.inputs.models.reader import ReadModel, read_architecture
@@ -82,7 +83,7 @@ def load_entry(option: str) -> dict[str, Any]:
     path = _folder() / f"{option}.yaml"
     if not path.is_file():
         raise ConfigError(f"model = {option!r}: there is no {path.name} in the catalog")
-    entry: Any = OmegaConf.to_container(OmegaConf.load(path))
+    entry: Any = data(path)
     defaults = [default for default in entry.pop("defaults", []) if default != "_self_"]
     merged: Any = OmegaConf.to_container(OmegaConf.merge(*(load_entry(d) for d in defaults), entry))
     if sorted(merged) != sorted(KEYS):

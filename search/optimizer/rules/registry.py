@@ -22,6 +22,11 @@ def engine_rules(engine: str) -> list[Rule]:
     return _OF[engine]
 
 
+def engines_of(name: str) -> tuple[str, ...]:
+    """The engines of which one must take a plan: all of them under ``any``."""
+    return ENGINES if name == "any" else (name,)
+
+
 def layout_rules(engine: str) -> list[Rule]:
     """Those of layouts alone."""
     return _LAYOUT[engine]

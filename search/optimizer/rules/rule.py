@@ -17,13 +17,15 @@ Mask = NDArray[np.bool_]
 @dataclass(frozen=True)
 class Rule:
     """``keeps(plans, facts)`` is True for the plans that the rule allows. ``source`` names the engine's file and
-    version, or the definition that the rule follows from; ``arithmetic`` says how it comes out for one plan."""
+    version, or the definition that the rule follows from; ``arithmetic`` says how it comes out for one plan;
+    ``reads_batch``: plans of one layout may differ in it."""
 
     name: str
     source: str
     text: str
     keeps: Callable[[Plans, Facts], Mask]
     arithmetic: Callable[[Plans, Facts], str] | None = None
+    reads_batch: bool = False
 
     def comes_out(self, plan: Plans, facts: Facts) -> str:
         """The rule's own arithmetic for one plan, else the plan's degrees."""

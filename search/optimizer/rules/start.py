@@ -59,7 +59,7 @@ class Start:
 @dataclass(frozen=True)
 class StartRule:
     """``keeps(start)`` is True where the rule allows it; ``arithmetic(start)`` says how it comes out for one server.
-    ``scored``: it needs the memory that is left for the cache."""
+    ``scored``: it needs the memory that is left for the cache. ``reads_batch``: it needs ``sequences``."""
 
     name: str
     source: str
@@ -68,6 +68,7 @@ class StartRule:
     arithmetic: Callable[[Start], str]
     engines: tuple[str, ...] = ENGINES
     scored: bool = False
+    reads_batch: bool = False
 
 
 def _n(value: Any) -> str:
@@ -124,6 +125,7 @@ START_RULES = (
         lambda s: np.asarray(s.sequences) <= s.budget,
         lambda s: f"{_n(s.sequences)} sequences in a pass of {_n(s.budget)} tokens",
         ("vllm",),
+        reads_batch=True,
     ),
     StartRule(
         "vllm.budget_holds_length",
@@ -195,7 +197,7 @@ def _as_rule(rule: StartRule, engine: str) -> Rule:
     def arithmetic(plan: Plans, facts: Facts) -> str:
         return rule.arithmetic(start_of_plans(plan, facts, engine))
 
-    return Rule(rule.name, rule.source, rule.text, keeps, arithmetic)
+    return Rule(rule.name, rule.source, rule.text, keeps, arithmetic, rule.reads_batch)
 
 
 def names(rules: Iterable[StartRule]) -> list[str]:

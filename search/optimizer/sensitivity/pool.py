@@ -56,7 +56,7 @@ def pool(outcome: Outcome, ranges: Sequence[Range], most: int) -> Pool:
     hard = hardened(outcome.scenario, outcome.scores, outcome.coverage)
     sure = likely(plans, hard, outcome.policy, most // SHARE_OF_SURE)
     rows = np.unique([chosen, *sure, *_contenders(outcome, ranges, most - 1 - len(sure))])
-    return Pool(plans.take(rows), int(np.searchsorted(rows, chosen)), outcome.policy, len(plans))
+    return Pool(plans.take(rows), int(np.searchsorted(rows, chosen)), outcome.policy, outcome.counted.scored)
 
 
 def _contenders(outcome: Outcome, ranges: Sequence[Range], most: int) -> list[int]:

@@ -17,6 +17,7 @@ from costmodel.stages import split_layers
 from search.evidence.measured.intervals import CLASSES, coverage_of, load_intervals
 from search.optimizer.hardened import bounded
 from search.render.document.account import decode_reading, heaviest_stage, module_weights, scalar, sequence_cache_bytes
+from search.render.document.evidence_words import evidence_lines
 from search.render.document.placement import Rank, place, traffic
 from search.render.document.steady import Steady, steady
 from search.render.document.traffic_values import term_values
@@ -44,6 +45,8 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
     values |= {name: scalar(getattr(scores, name)) for name in FIGURES}
     known = coverage_of(scenario, plan, scores)
     values["coverage"] = CLASSES[int(known[0])]
+    if full:
+        values |= {f"evidence.{i}.text": line for i, line in enumerate(evidence_lines(scenario, plan, int(known[0])))}
     values |= {name: scalar(getattr(scores, name)) for name in scores.costs}
     for name in (*PREDICTED, *scores.costs):
         low, high = load_intervals().of(name, known, getattr(scores, name))

@@ -84,19 +84,19 @@ def _front_row(outcome: Outcome, members: list[int], best_in: dict[int, list[str
 
 def ledger_values(outcome: Outcome) -> Values:
     """How many plans each rule and each limit removed, and what the sampler did."""
-    missed = outcome.scores.first_violated()
+    counted = outcome.counted
     values: Values = {
         "ledger.space": outcome.space.size,
         "ledger.legal": len(outcome.legal),
-        "ledger.scored": len(outcome.scores),
-        "ledger.feasible": int(np.count_nonzero(missed < 0)),
+        "ledger.scored": counted.scored,
+        "ledger.feasible": counted.feasible,
         "ledger.front": len(outcome.front),
         "ledger.exact": "yes" if outcome.exact else "no",
     }
     for i, (rule, n) in enumerate(sorted(outcome.legal.removed.items(), key=lambda item: -item[1])):
         values |= {f"rule.{i}.name": rule, f"rule.{i}.removed": n}
     for i, limit in enumerate(outcome.scores.limits):
-        values |= {f"missed.{i}.limit": limit, f"missed.{i}.removed": int(np.count_nonzero(missed == i))}
+        values |= {f"missed.{i}.limit": limit, f"missed.{i}.removed": counted.missed[i]}
     strategy = outcome.config.strategy
     values |= {"optuna.sampler": strategy.sampler, "optuna.seed": strategy.seed}
     if outcome.study is not None:

@@ -18,6 +18,7 @@ from costmodel.scenario import Limits, Scenario
 from search.optimizer.baselines import Baseline
 from search.optimizer.outcome import Outcome
 from search.render.document.claims import judge
+from search.render.document.engines_compared import compared_values
 from search.render.document.plan_values import plan_values
 from search.render.document.search_values import search_values
 from search.render.document.sensitivity_values import kept_values, sensitivity_values
@@ -45,7 +46,7 @@ def collect(outcome: Outcome) -> Values:
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
     values |= traffic_values(outcome)
-    values |= search_values(outcome) | sensitivity_values(outcome) | kept_values(outcome)
+    values |= search_values(outcome) | sensitivity_values(outcome) | kept_values(outcome) | compared_values(outcome)
     if outcome.baselines:
         values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
     for i, baseline in enumerate(outcome.baselines):

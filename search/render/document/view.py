@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from search.base import escape
@@ -19,10 +19,11 @@ class View:
 
     values: Mapping[str, Value]
     prefix: str = ""
+    _tree: dict[str, dict[str, None]] = field(default_factory=dict, repr=False, compare=False)  # children, once asked
 
     def at(self, name: object) -> Self:
         """The values whose keys start with ``name.``."""
-        return type(self)(self.values, f"{self.prefix}{name}.")
+        return type(self)(self.values, f"{self.prefix}{name}.", self._tree)
 
     def each(self, name: str) -> Iterator[Self]:
         """The sub-views ``name.0``, ``name.1``, ... that exist, in the order in which they were collected."""
@@ -31,8 +32,13 @@ class View:
 
     def children(self, name: str) -> list[str]:
         """Names one level below ``name``, in order."""
-        start = f"{self.prefix}{name}."
-        return list(dict.fromkeys(k[len(start) :].split(".")[0] for k in self.values if k.startswith(start)))
+        if not self._tree:
+            for key in self.values:
+                end = key.find(".")
+                while end >= 0:
+                    start, end = end + 1, key.find(".", end + 1)
+                    self._tree.setdefault(key[:start], {})[key[start : end if end >= 0 else None]] = None
+        return list(self._tree.get(f"{self.prefix}{name}.", ()))
 
     def __contains__(self, key: str) -> bool:
         return self.prefix + key in self.values

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from costmodel.hardware import maybe_nvidia
+from search.render.launch import mpi
 from search.render.launch.containers import OPTIONS_FOLDER, PORT, Shell, checkpoint, image, line, words
 from search.render.launch.engines import LAUNCHED
 from search.render.launch.nodes import MEETING_PORT, interface_names
@@ -18,16 +19,18 @@ ADDRESS = "name or address of the first node"
 
 def compose(server: Server, engine: str, about: list[str]) -> str:
     """The file. Variables of compose (``${NODE}``) come from the environment or a file ``.env`` beside it."""
-    if server.nodes > 1 and engine == "trtllm":
-        told = "TensorRT-LLM starts the ranks of several nodes by MPI: see trtllm.sh and trtllm.slurm; no services"
-        return "\n".join(comment(text) for text in [*about, told]) + "\nservices: {}\n"
     many = _many_nodes(server, engine) if server.nodes > 1 else None
     services = {"server0": many} if many else {f"server{i}": _one(server, engine, i) for i in range(server.per_node)}
     notes = [
         *about,
         f"docker compose -f {engine}.compose.yaml up -d starts it, ... down stops it, ... ps tells its health",
     ]
-    if server.nodes > 1:
+    if server.nodes > 1 and engine == "trtllm":
+        notes += [
+            *mpi.notes(),
+            "On each node, with NODE (0, 1, ...) and, on the first, HOSTS (all nodes) in the environment",
+        ]
+    elif server.nodes > 1:
         notes.append("On each node, with NODE (0, 1, ...) and MASTER_ADDR in the environment")
     elif server.dp > server.per_node:
         notes.append(
@@ -56,18 +59,28 @@ def _many_nodes(server: Server, engine: str) -> dict[str, Any]:
         "HEADLESS[@]": Shell('$([ "$NODE" = 0 ] || echo --headless)'),
         "MODEL": Shell('"$MODEL"'),
     }
-    text = f"exec {line(_command(server, engine), values)}"
+    text = f"exec {line(_command(server, engine), values)}" if engine != "trtllm" else _ranks(server, values)
     devices = [str(g) for g in range(-(-server.gpus_each // server.nodes))]
     service = _service(server, engine, devices) | {"entrypoint": ["bash", "-c"], "command": [text.replace("$", "$$")]}
     service["network_mode"] = "host"
-    model = checkpoint(server, engine)
+    if engine == "trtllm":
+        service["volumes"].append(f"./ssh:{mpi.SSH_FOLDER}:ro")
+    model, master = checkpoint(server, engine), f"${{MASTER_ADDR:?{ADDRESS}}}"
     service["environment"] |= {
         "NODE": "${NODE:-0}",
-        "MASTER_ADDR": f"${{MASTER_ADDR:?{ADDRESS}}}",
+        **({"HOSTS": "${HOSTS:-}"} | mpi.ENVIRONMENT if engine == "trtllm" else {"MASTER_ADDR": master}),
         "MODEL": f"${{MODEL:?{server.checkpoint.wanted}}}" if model is None else model.replace("$", "$$"),
     }
     service["environment"] |= dict.fromkeys(interface_names(server.vendor), "${IFACE:-}")
     return service
+
+
+def _ranks(server: Server, values: dict[str, str | Shell | None]) -> str:
+    """The first node starts the ranks of all, the others wait for it."""
+    told = {**values, "HOSTFILE": mpi.HOSTS, "OPTIONS": f"{OPTIONS_FOLDER}/trtllm.yaml"}
+    first = mpi.leader(server, "$HOSTS", line(_command(server, "trtllm"), told))
+    asked = ': "${HOSTS:?names of all nodes, the first one first}"'
+    return f'if [ "$NODE" = 0 ]; then {asked} && {first}; else {mpi.worker()}; fi'
 
 
 def _command(server: Server, engine: str) -> Any:

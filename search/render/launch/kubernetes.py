@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from search.render.launch import mpi
 from search.render.launch.containers import OPTIONS_FOLDER, PORT, RESOURCES, Shell, checkpoint, image, line, words
 from search.render.launch.engines import LAUNCHED
 from search.render.launch.nodes import MEETING_PORT
@@ -22,9 +23,6 @@ START_TRIES, EVERY_S = 360, 10  # an hour to load
 
 def manifest(server: Server, engine: str, about: list[str]) -> str:
     """The file. ``about`` says what the plan is and what to expect of it."""
-    if server.nodes > 1 and engine == "trtllm":
-        told = "TensorRT-LLM starts the ranks of several nodes by MPI: see trtllm.sh and trtllm.slurm; no manifest"
-        return "\n".join(comment(text) for text in [*about, told]) + "\n"
     name = f"servefront-{engine}"
     objects = [_service(name, server)]
     if engine == "trtllm":
@@ -48,6 +46,8 @@ def _notes(server: Server, engine: str) -> list[str]:
         lines.append(f"MODEL: put the {server.checkpoint.wanted}")
     if server.dp > 1:
         lines.append("The Service picks a server at random; a gateway that counts requests in flight does better")
+    if server.nodes > 1 and engine == "trtllm":
+        lines += [*mpi.notes(), f"  kubectl create secret generic {mpi.SECRET} --from-file=ssh"]
     if server.nodes > 1:
         lines.append("Needs the LeaderWorkerSet controller. A fast network between nodes may need more resources here")
     return lines
@@ -91,11 +91,10 @@ def _several(name: str, server: Server, engine: str) -> dict[str, Any]:
         "MASTER_ADDR": Shell('"$LWS_LEADER_ADDRESS"'),
         "MASTER_PORT": str(MEETING_PORT[engine]),
     }
-    command = LAUNCHED[engine].command(server)
     each = -(-server.gpus_each // server.nodes)
 
     def template(headless: str | None, role: str) -> dict[str, Any]:
-        text = f"exec {line(command, {**values, 'HEADLESS[@]': headless})}"
+        text = _node_text(server, engine, {**values, "HEADLESS[@]": headless}, role)
         container = _container(server, engine, each) | {"command": ["bash", "-c", text]}
         if role == "leader":
             container |= _probes()
@@ -117,6 +116,19 @@ def _several(name: str, server: Server, engine: str) -> dict[str, Any]:
     }
 
 
+def _node_text(server: Server, engine: str, values: dict[str, str | Shell | None], role: str) -> str:
+    """Shell that a pod of several runs."""
+    command = LAUNCHED[engine].command(server)
+    if engine != "trtllm":
+        return f"exec {line(command, values)}"
+    if role != "leader":
+        return mpi.worker()
+    # Worker i of the leader NAME.SUBDOMAIN is NAME-i.SUBDOMAIN.
+    more = [f'"${{LWS_LEADER_ADDRESS%%.*}}-{i}.${{LWS_LEADER_ADDRESS#*.}}"' for i in range(1, server.nodes)]
+    told = line(command, {**values, "HOSTFILE": mpi.HOSTS, "OPTIONS": f"{OPTIONS_FOLDER}/trtllm.yaml"})
+    return mpi.leader(server, " ".join(['"$LWS_LEADER_ADDRESS"', *more]), told)
+
+
 def _values(server: Server, engine: str) -> dict[str, str | Shell | None]:
     return {"MODEL": checkpoint(server, engine) or "MODEL", "HOST": "0.0.0.0", "PORT": str(PORT)}
 
@@ -127,10 +139,14 @@ def _container(server: Server, engine: str, gpus: int) -> dict[str, Any]:
     if engine == "trtllm":
         mounts.append({"name": "options", "mountPath": OPTIONS_FOLDER})
     token = {"name": "hf-token", "key": "token", "optional": True}
+    variables: list[dict[str, Any]] = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}}]
+    if engine == "trtllm" and server.nodes > 1:
+        mounts.append({"name": "ssh", "mountPath": mpi.SSH_FOLDER})
+        variables += [{"name": name, "value": value} for name, value in mpi.ENVIRONMENT.items()]
     return {
         "name": "server",
         "image": image(server, engine) or "IMAGE",
-        "env": [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}}],
+        "env": variables,
         "ports": [{"containerPort": PORT}],
         "resources": {"limits": {resource: gpus}},
         "volumeMounts": mounts,
@@ -150,6 +166,8 @@ def _pod(container: dict[str, Any], name: str, engine: str) -> dict[str, Any]:
     ]  # fmt: skip
     if engine == "trtllm":
         volumes.append({"name": "options", "configMap": {"name": f"{name}-options"}})
+    if any(mount["name"] == "ssh" for mount in container["volumeMounts"]):
+        volumes.append({"name": "ssh", "secret": {"secretName": mpi.SECRET, "defaultMode": 0o400}})
     return {"terminationGracePeriodSeconds": 60, "containers": [container], "volumes": volumes}
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from costmodel.hardware import maybe_nvidia
 from costmodel.plans import Plans
-from search.optimizer.legal import why_not
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import Facts
-from search.optimizer.rules.registry import engine_rules, general_rules
 from search.optimizer.rules.start import Start, broken_rules
 from search.render.launch.server import Server
 
@@ -23,11 +22,8 @@ class Refusal:
 
 def layout_refusal(plan: Plans, facts: Facts, engine: str) -> Refusal | None:
     """The first rule of docs/legality.md that one plan breaks: of any engine or of this one."""
-    broken = why_not(plan, facts)[0][engine]
-    if broken is None:
-        return None
-    texts = {rule.name: rule.text for rule in [*general_rules(), *engine_rules(engine)]}
-    return Refusal(broken, texts[broken])
+    broken = refused(plan, facts)[0].first(engine)
+    return None if broken is None else Refusal(broken.name, broken.text)
 
 
 def start_of(server: Server, engine: str) -> Start:

@@ -7,7 +7,7 @@ import json
 from search.inputs.schema import Config
 from search.render.launch import trtllm
 from search.render.launch.engines import LAUNCHED
-from search.render.launch.measure import calibrate, predicted, series
+from search.render.launch.measure import calibrate, check, predicted, series, under_traffic
 from search.render.launch.nodes import (
     MEETING_PORT,
     network_settings,
@@ -64,9 +64,13 @@ def balancer(server: Server) -> list[str]:
 
 def measuring(server: Server, engine: str, config: Config, values: Values) -> list[str]:
     """How to see whether the prediction holds, and what to do if not."""
+    traffic = under_traffic(server, config.workload, values)
     return [
         f"Measure one server with vllm bench serve (of the deployment's tokens/s it should give 1/{server.dp}):",
         f"  {predicted(server, values)}",
+        *(["And under its part of the traffic that was planned for:", f"  {traffic}"] if traffic else []),
+        "Set what was measured against what was predicted, RUN being the run's folder:",
+        f"  {check(server, engine)}",
         "Calibrate the model to a series of such runs:",
         f"  {series(server, values)}",
         f"  {calibrate(server, engine, config)}",

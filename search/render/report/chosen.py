@@ -6,15 +6,14 @@ from __future__ import annotations
 import numpy as np
 
 from costmodel.breakdown import breakdown
-from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
 from costmodel.memory import blocks
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from search.evidence.measured.intervals import coverage_of, load_intervals
-from search.optimizer.legal import why_not
 from search.optimizer.outcome import Outcome
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import facts_of
 from search.render.document.account import scalar, stage_weights
 from search.render.report.view import ReportValues
@@ -94,15 +93,13 @@ def _sweep(outcome: Outcome, plan: Plans) -> ReportValues:
     known = coverage_of(scenario, plans, scores)
     values: ReportValues = {"sweep.batch": tuple(grid), "sweep.chosen": batch}
     for name in SWEPT:
-        found = getattr(scores, name)
-        low, high = load_intervals().of(name, known, found)
-        values |= {f"sweep.{name}": tuple(found.tolist())}
+        figures = getattr(scores, name)
+        low, high = load_intervals().of(name, known, figures)
+        values |= {f"sweep.{name}": tuple(figures.tolist())}
         values |= {f"sweep.{name}_low": tuple(low.tolist()), f"sweep.{name}_high": tuple(high.tolist())}
     missed = [[n for n, v in zip(scores.limits, column, strict=True) if v > 0] for column in scores.violations.T]
-    engine = scenario.engine.name
-    wanted = ENGINES if engine == "any" else (engine,)
-    for names, refusals in zip(missed, why_not(plans, facts_of(scenario)), strict=True):
-        if all(refusals[e] is not None for e in wanted):
+    for names, found in zip(missed, refused(plans, facts_of(scenario)), strict=True):
+        if found.by(outcome.engine):
             names.append("the engine's rules")
     values["sweep.misses"] = tuple(", ".join(names) or "none" for names in missed)
     return values

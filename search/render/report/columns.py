@@ -63,7 +63,7 @@ UNITS = (
     ("usd_per_million_output_tokens", "USD", 1.0),
     ("joules_per_output_token", "J", 1.0),
 )
-TEXT = ("engines", "coverage")
+TEXT = ("engine", "engines", "coverage")
 DEGREES = (*PLAN_COLUMNS, "attn_dp", "moe_tp")
 # Of the table before the viewer chooses: what the terminal shows.
 SHOWN_FIRST = (

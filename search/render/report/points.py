@@ -15,26 +15,28 @@ from search.evidence.measured.intervals import coverage_of
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import nearest
 from search.render.report.view import ReportValues
-from search.render.tables import candidate_rows, columns, front_rows, header
+from search.render.tables import candidate_rows, columns, front_order, front_rows, header
 
 MOST_FRONT = 1000  # rows of the table
 MOST_NEAREST = 3
 
 
 def point_values(outcome: Outcome) -> ReportValues:
-    """Keys ``plans.<column>`` and ``cloud.<column>`` are columns; ``mark.<n>.<column>`` are scalars."""
+    """Keys ``plans.<column>`` and ``cloud.<column>`` are columns; ``mark.<n>.<column>`` are scalars. ``plans.row`` is
+    the line in ``pareto.csv``, which has the fronts of all engines that were compared."""
     front, cloud, sampled = _chosen_rows(outcome)
     missed = outcome.scores.first_violated()
     limits = np.array([*outcome.scores.limits, "none"])
-    every = front_rows(outcome)
-    values: ReportValues = {"plans.row": tuple((np.flatnonzero(np.isin(every, front)) + 1).tolist())}
+    which, rows = front_order(outcome)
+    own = np.flatnonzero(which == [one.engine for one in outcome.each].index(outcome.engine))
+    values: ReportValues = {"plans.row": tuple((own[np.isin(rows[own], front)] + 1).tolist())}
     values |= _table("plans", outcome, front)
     values |= _table("cloud", outcome, cloud)
     values["cloud.misses"] = tuple(limits[missed[cloud]].tolist())
     values |= {
         "points.front": len(outcome.front),
         "points.front_shown": len(front),
-        "points.scored": len(outcome.plans),
+        "points.scored": outcome.counted.scored,
         "points.shown": len(front) + len(cloud),
         "points.sampled": "yes" if sampled else "no",
         "points.seed": outcome.config.strategy.seed,

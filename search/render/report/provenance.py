@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from search.base.paths import conf_dir
+from search.inputs.catalog_yaml import data
 from search.optimizer.outcome import Outcome
 from search.render.document.values import plain
 from search.render.document.view import Value
@@ -102,7 +103,4 @@ def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Value]]:
 
 @cache
 def _intervals() -> str:
-    from omegaconf import OmegaConf
-
-    loaded: Any = OmegaConf.load(conf_dir() / "intervals.yaml")
-    return str(loaded["source"])
+    return str(data(conf_dir() / "intervals.yaml")["source"])

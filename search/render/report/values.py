@@ -10,6 +10,7 @@ from search import __version__
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import nearest
 from search.optimizer.rules.registry import engine_rules, general_rules
+from search.render.document.engines_compared import compared_values
 from search.render.document.search_values import ledger_values
 from search.render.document.values import collect as collect_document
 from search.render.document.values import hardware_values, input_values, model_values, prefixed
@@ -44,7 +45,7 @@ def _search(outcome: Outcome) -> Values:
     values = prefixed("model", model_values(scenario, outcome.config.model.source))
     values |= prefixed("hardware", hardware_values(scenario))
     values |= prefixed("input", input_values(outcome))
-    return values | ledger_values(outcome)
+    return values | ledger_values(outcome) | compared_values(outcome)
 
 
 def _rule_texts(values: ReportValues) -> ReportValues:

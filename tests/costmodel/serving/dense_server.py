@@ -31,7 +31,7 @@ class Request:  # what a client asks for, and what has become of it
     @property
     def cached(self) -> int:
         """Tokens that it holds: what is prefilled, and every token given since but the newest."""
-        return self.todo + self.given - self.redo - 1 if self.done == self.todo else self.todo
+        return self.todo + max(self.given - self.redo - 1, 0)
 
 
 def dense(table: Any, of: Any, requests: list[Request]) -> list[Request]:

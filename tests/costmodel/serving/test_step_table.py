@@ -12,7 +12,7 @@ from costmodel.blocks.delta_net import GatedDeltaNet
 from costmodel.blocks.gqa import GroupedQueryAttention
 from costmodel.engine import Engine
 from costmodel.plans import Plans
-from costmodel.serving.step_table import Passes, StepTable
+from costmodel.serving.step_table import Passes, StepTable, slowest_stages
 
 SEQUENCES = 128
 ENGINES = {
@@ -43,8 +43,17 @@ def test_windows_and_recurrent_layers() -> None:
     check(worked_case(model=model), Plans.of(tp=4, gpus=4, batch=128), 5_000)
 
 
-def check(scenario: object, plan: Plans, count: int) -> None:
-    table, passes = StepTable.of(scenario, plan, SEQUENCES, 32768), Passes(scenario, plan)  # type: ignore[arg-type]
+@pytest.mark.parametrize("stage", [None, 0, 2, 3])
+def test_a_pipeline_as_a_whole_and_stage_by_stage(stage: int | None) -> None:
+    """94 layers on four stages: 23, 24, 24 and 23, the last with the head."""
+    scenario, plan = worked_case(engine=ENGINES["eager"]), Plans.of(tp=2, pp=4, ep=2, gpus=8, batch=128)
+    check(scenario, plan, 3_000, stage)
+    assert slowest_stages(scenario, plan) == [0, 1, 3]
+
+
+def check(scenario: object, plan: Plans, count: int, stage: int | None = None) -> None:
+    table = StepTable.of(scenario, plan, SEQUENCES, 32768, stage)  # type: ignore[arg-type]
+    passes = Passes(scenario, plan, stage)  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     groups, sp = table.groups, table.sp
     decodes = rng.integers(0, SEQUENCES + 1, count)

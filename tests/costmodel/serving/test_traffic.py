@@ -41,6 +41,17 @@ def test_uniform_and_fixed() -> None:
     assert set(Length("fixed", 75).draw(10, rng)) == {75}
 
 
+def test_a_histogram_has_its_shares() -> None:
+    length = Length("histogram", 0, edges=(1, 2, 11, 111), shares=(0.25, 0.5, 0.25))
+    drawn = length.draw(SIZE, np.random.default_rng(0))
+    assert [np.mean(drawn == 1), np.mean(drawn < 11), drawn.min(), drawn.max()] == pytest.approx(
+        [0.25, 0.75, 1, 110], abs=0.005
+    )
+    even = length.quantiles(4000)
+    assert np.all(np.diff(even) >= 0) and even.mean() == pytest.approx(0.25 + 0.5 * 6.0 + 0.25 * 60.5, rel=0.01)
+    assert np.bincount(drawn)[2:11] == pytest.approx(SIZE / 18, rel=0.05), "evenly in between"
+
+
 @pytest.mark.parametrize(("kind", "cv", "found"), [("constant", 1.0, 0.0), ("poisson", 3.0, 1.0), ("gamma", 3.0, 3.0)])
 def test_arrivals_have_their_rate_and_variation(kind: str, cv: float, found: float) -> None:
     """The coefficient of variation counts for gamma alone."""

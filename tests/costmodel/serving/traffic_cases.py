@@ -7,7 +7,7 @@ the very same requests, so that what one run happens to draw is no difference be
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from costmodel.scenario import Demand, Scenario
 from costmodel.scores import Scores
 from costmodel.serving.mix import MixedLengths
 from costmodel.serving.simulation.balancer import simulate
-from costmodel.serving.simulation.deployment import scheduler_of
+from costmodel.serving.simulation.deployment import request_seconds, scheduler_of
 from costmodel.serving.simulation.replica import Replica
 from costmodel.serving.simulation.requests import Requests, Served
 from costmodel.serving.simulation.scheduler import Scheduler
@@ -155,7 +155,7 @@ def _run(case: Case, at: np.ndarray, prompts: np.ndarray, answers: np.ndarray) -
         Replica(table, scheduler, None, engine.stream_token_s / engine.stream_interval)
         for _ in range(int(case.plan.dp[0]))
     ]
-    return simulate(replicas, Requests(at, prompts, answers), engine.request_s)
+    return simulate(replicas, Requests(at, prompts, answers), partial(request_seconds, engine))
 
 
 @cache

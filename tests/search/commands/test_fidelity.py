@@ -1,4 +1,4 @@
-"""Quantiles in which each family weighs the same, and the command on a small file."""
+"""Quantiles in which a family weighs as the square root of its rows, and the command on a small file."""
 
 import csv
 
@@ -9,10 +9,10 @@ from search.commands.fidelity import main
 from search.evidence.measured.interval_fit import quantiles
 
 
-def test_families_weigh_the_same():
-    """A thousand rows of one family at zero do not drown ten rows of another at one."""
-    values = np.concatenate([np.zeros(1000), np.ones(10)])
-    labels = np.array(["many"] * 1000 + ["few"] * 10)
+def test_families_weigh_as_the_square_root_of_their_rows():
+    """A thousand rows of one family at zero do not drown a hundred of another at one, which are 9 % of all rows."""
+    values = np.concatenate([np.zeros(1000), np.ones(100)])
+    labels = np.array(["many"] * 1000 + ["few"] * 100)
     low, high = quantiles(values, labels)
     assert (low, high) == (0.0, 1.0)
     assert quantiles(np.linspace(0, 1, 1001), np.array(["a"] * 1001)) == pytest.approx((0.1, 0.9), abs=1e-3)

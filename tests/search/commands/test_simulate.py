@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from search.cli import main as servefront
+from search.render import knee
+from search.render.simulation import STATISTICS
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_the_same_seed_gives_the_same_and_another_does_not(
 def test_the_closed_loop_is_the_one_that_was_searched(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Long enough that its first wave does not count. The closed form knows no lockstep of equally long requests, which
     shows in the TTFT, not in the rate."""
-    found = figures(capsys, str(run_folder), "--requests", "6000")
+    found = figures(capsys, str(run_folder), "--requests", "4000")
     with (run_folder / "pareto.csv").open() as file:
         predicted = next(csv.DictReader(file))
     assert found["output_tokens_per_s"] == pytest.approx(float(predicted["output_tokens_per_s"]), rel=0.06)
@@ -60,7 +62,7 @@ def test_a_higher_rate_is_never_faster(run_folder: Path, capsys: pytest.CaptureF
 
 
 def test_what_is_written(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [str(run_folder), *POISSON, "--requests", "50", "--out", str(tmp_path / "s")]
+    words = [str(run_folder), *POISSON, "--requests", "50", "--knee", "3", "--out", str(tmp_path / "s")]
     assert servefront(["simulate", *words]) == 0
     assert "| TTFT |" in capsys.readouterr().out
     with (tmp_path / "s" / "requests.csv").open() as file:
@@ -69,6 +71,20 @@ def test_what_is_written(run_folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert all(float(row["e2e_s"]) > float(row["ttft_s"]) > 0 for row in rows)
     assert json.loads((tmp_path / "s" / "simulation.json").read_text())["requests"] == 50
     assert (tmp_path / "s" / "simulation.svg").read_text().startswith("<svg")
+    with (tmp_path / "s" / "knee.csv").open() as file:
+        knee = list(csv.DictReader(file))
+    rates = [float(row["requests_per_s"]) for row in knee]
+    assert len(knee) == 4 and rates == sorted(rates)
+    assert float(knee[-1]["ttft_s_p99"]) > float(knee[0]["ttft_s_p50"]) > 0
+    svg = (tmp_path / "s" / "knee.svg").read_text()
+    assert svg.startswith("<svg") and "wanted: " in svg and "limit" not in svg
+
+
+def test_the_knee_shows_the_limits() -> None:
+    figures = {f: dict.fromkeys(STATISTICS, 0.1) for f in ("ttft_s", "tpot_s", "e2e_s")}
+    worse = {f: dict.fromkeys(STATISTICS, float("inf")) for f in figures}
+    svg = knee.picture([knee.Point(1.0, figures), knee.Point(2.0, worse)], "t", None, {"ttft_s": (2.0, "p99")})
+    assert "limit on p99: 2 s" in svg and "wanted" not in svg and "inf" not in svg and "nan" not in svg
 
 
 def test_prefixes_are_found_again(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +99,11 @@ def test_prefixes_are_found_again(run_folder: Path, tmp_path: Path, capsys: pyte
     assert found["prefix_hit"] == pytest.approx(19 * 512 / (20 * 1100))
 
 
+def histogram(edges: str, shares: str) -> list[str]:
+    prompt = "workload.lengths.prompt"
+    return ["workload.lengths.kind=histogram", f"{prompt}.edges={edges}", f"{prompt}.shares={shares}"]
+
+
 BAD = {
     "workload.requests_per_s: nan is not allowed": ["workload.arrivals.kind=poisson"],
     "workload.requests_per_s: 3 does not go with arrivals 'closed'": ["workload.requests_per_s=3"],
@@ -91,12 +112,15 @@ BAD = {
     "workload.arrivals.kind: 'replay' needs": ["workload.arrivals.kind=replay"],
     "workload.lengths.prompt.spread: 0 is not allowed": ["workload.lengths.kind=lognormal"],
     "workload.lengths.prompt.high: null is not allowed": ["workload.lengths.kind=uniform"],
+    "workload.lengths.prompt.edges: 0 with 0 shares are not allowed": ["workload.lengths.kind=histogram"],
+    "workload.lengths.prompt.shares: 0.7 in all is not allowed": histogram("[1,9,99]", "[0.5,0.2]"),
+    "workload.lengths.prompt.edges: [1, 9, 3] is not allowed": histogram("[1,9,3]", "[0.5,0.5]"),
+    "is not the mean of workload.lengths.prompt; give 50": histogram("[1,100]", "[1.0]"),
     "workload.ils: unknown key": ["workload.ils=3"],
     "'model=x' is not allowed": ["model=x"],
     "--requests: 0 is not allowed": ["--requests", "0"],
     "--seed: -1 is not allowed": ["--seed", "-1"],
     "--plan: rule attention_fills_stage keeps it out": ["--plan", "tp=3,dp=1"],
-    "--plan: pp 2 is not simulated": ["--plan", "tp=1,pp=2,dp=1"],
     "no-trace.csv: cannot be read": ["workload.lengths.kind=trace", "workload.lengths.trace=no-trace.csv"],
 }
 
@@ -107,3 +131,18 @@ def test_bad_input_is_one_line(said: str, run_folder: Path, capsys: pytest.Captu
     assert servefront(["simulate", str(run_folder), *BAD[said]]) == 2
     printed = capsys.readouterr()
     assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_prompts_beyond_the_context_are_refused(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the server does: one by one, and where that is all of them there is nothing to simulate."""
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "arrival_s,prompt_tokens,answer_tokens\n" + "".join(f"{i},{100_000 if i % 2 else 500},20\n" for i in range(20))
+    )
+    words = ["workload.arrivals.kind=replay", "workload.lengths.kind=trace", f"workload.lengths.trace={path}"]
+    assert figures(capsys, str(run_folder), *words)["never_served"] == 10
+    path.write_text("arrival_s,prompt_tokens,answer_tokens\n0,100000,20\n")
+    assert servefront(["simulate", str(run_folder), *words]) == 2
+    assert "none of 1 requests can be served; the shortest has 100020 tokens" in capsys.readouterr().err

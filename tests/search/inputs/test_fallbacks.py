@@ -13,7 +13,7 @@ from search.inputs.typed import typed
 
 def scenario(*overrides: str):
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = typed(compose("config", list(overrides)))
+        config = typed(compose("config", ["engine=any", *overrides]))
     return read_scenario(config, read_model(config.model).architecture)
 
 

@@ -24,7 +24,7 @@ BAD = {
     "name: x\nbatch: 1": "layout: must be given",
     "layout: {gpus: 8, tp: 4}\nbatch: 1": "name: must be given",
     "name: x\nlayout: {tp: 4}\nbatch: 1": "layout.gpus: must be given",
-    GOOD + "batches: 3": "unknown key 'batches'; allowed: name, layout, batch, claims",
+    GOOD + "batches: 3": "unknown key 'batches'; allowed: name, layout, batch, engine, claims",
     GOOD + "batch: 17": "given twice",
     GOOD.replace("gpus: 8", "gpus: 8, gpus: 16"): "given twice",
     GOOD.replace("tp: 4", "tq: 4"): "unknown degree 'tq'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_our_own_columns_and_no_more_than_asked(tmp_path: Path) -> None:
     assert len(read_trace(write(tmp_path / "o.csv", text), 7)) == 7
 
 
+def test_servegens_requests_hold_their_lengths_one_deeper(tmp_path: Path) -> None:
+    lines = [
+        {"request_id": i, "timestamp": 10.0 + i, "data": {"input_tokens": 7, "output_tokens": 5}} for i in range(3)
+    ]
+    found = read_trace(write(tmp_path / "s.jsonl", "\n".join(map(json.dumps, lines))), 10)
+    assert found.arrival_s.tolist() == [0.0, 1.0, 2.0] and set(found.prompt_tokens) == {7}
+    flat = "request_id,timestamp,input_tokens,output_tokens\n0,1.5,7,5\n1,2.0,8,5\n"
+    assert read_trace(write(tmp_path / "s.csv", flat), 10).arrival_s.tolist() == [0.0, 0.5]
+
+
 HEAD = "arrival_s,prompt_tokens,answer_tokens\n"
 BAD = {
     "empty": (HEAD, "holds no request"),
@@ -86,3 +97,23 @@ def test_a_folder_another_suffix_and_damaged_gzip(tmp_path: Path) -> None:
     for name in ("x.csv", "x.csv.gz", "x.txt", "none.csv"):
         with pytest.raises(InputError, match=r"x\.|none"):
             read_trace(tmp_path / name, 10)
+
+
+def test_many_requests_take_little_memory(tmp_path: Path) -> None:
+    """No more than asked is read, and 24 bytes a request are kept while it is."""
+    path = tmp_path / "long.csv"
+    with path.open("w") as file:
+        file.write(HEAD)
+        for i in range(60_000):
+            file.write(f"{i},10,2\n")
+    tracemalloc.start()
+    assert len(read_trace(path, 20_000)) == 20_000
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100 * 20_000 + 100_000
+
+
+def test_hashes_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.inputs.traces.MOST_BLOCKS", 2)
+    with pytest.raises(InputError, match="request 2: more than 2 hash_ids in all; give fewer --requests"):
+        read_trace(write(tmp_path / "m.jsonl", "\n".join(map(json.dumps, MOONCAKE))), 10)

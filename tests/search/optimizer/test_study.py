@@ -10,11 +10,12 @@ from search.base.paths import conf_dir
 from search.inputs.typed import typed
 from search.optimizer.run import run
 from search.optimizer.sampler import SAMPLERS, _Generations
+from search.optimizer.trials import Trials
 
 
 def outcome(*overrides: str):
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return run(typed(compose("config", ["+experiment=qwen3_235b", *overrides])))
+        return run(typed(compose("config", ["+experiment=qwen3_235b", "sensitivity=none", *overrides])))
 
 
 @pytest.mark.parametrize("sampler", [s for s in SAMPLERS if s != "exact"])
@@ -47,17 +48,32 @@ def test_same_seed_same_trials_other_seed_other_trials():
     assert trials(3) != trials(4)
 
 
-@pytest.mark.parametrize("sampler", ["nsga2", "nsga3"])
-def test_generations_are_those_that_optuna_counts(sampler, monkeypatch):
+def as_optuna_asks(storage, study, space):
+    return study.ask(space)
+
+
+def as_optuna_tells(storage, study, trial, values, constraints):
+    for name, value in constraints.items():
+        trial.set_constraint(name, value)
+    study.tell(trial, values)
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "nsga3", "tpe"])
+def test_trials_are_those_that_optuna_would_record(sampler, monkeypatch):
+    count = 170 if sampler != "tpe" else 70
+
     def trials():
-        found = outcome(f"strategy={sampler}", "strategy.n_trials=170").study.study.trials
+        found = outcome(f"strategy={sampler}", f"strategy.n_trials={count}").study.study.trials
         return [(t.params, t.values, t.system_attrs) for t in found]
 
     ours = trials()
-    monkeypatch.delattr(_Generations, "get_trial_generation")
+    for name in ("get_trial_generation", "get_parent_population", "after_trial"):
+        monkeypatch.delattr(_Generations, name)
+    monkeypatch.setattr(Trials, "ask", as_optuna_asks)
+    monkeypatch.setattr(Trials, "tell", as_optuna_tells)
     assert trials() == ours
     generations = [a for _, _, attrs in ours for k, a in attrs.items() if k.endswith("Sampler:generation")]
-    assert generations == [i // 50 for i in range(170)]
+    assert generations == ([i // 50 for i in range(count)] if sampler != "tpe" else [])
 
 
 @pytest.mark.slow

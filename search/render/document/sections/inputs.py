@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costmodel.plans import READING_ORDER
 from search.render.document import formats
+from search.render.document.engines_compared import HEADER, engine_rows
 from search.render.document.formats import bullets, listed, table
 from search.render.document.sureness import kept_lines
 from search.render.document.view import View
@@ -30,7 +31,11 @@ def summary(v: View) -> str:
     lines.append(f"Pinned by: {listed(pinned)}." if pinned else "No limit pins it.")
     law = v.at("hardware").text("law")
     lines.append(f"The figures are the cost model's (efficiency law {law}); the inputs it rests on are listed below.")
-    return bullets(lines)
+    if not v.children("compared"):
+        return bullets(lines)
+    engine = f"Engine: **{v.at('input').text('engine.name')}**, the best of those that were compared, each by itself."
+    lines.insert(1, engine)
+    return bullets(lines) + "\n\n" + table(list(HEADER), engine_rows(v), text=(0, 1, 6))
 
 
 def model(v: View) -> str:

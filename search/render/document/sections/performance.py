@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costmodel.scores import COSTS
 from search.render.document import formats
-from search.render.document.formats import plural, table
+from search.render.document.formats import bullets, plural, table
 from search.render.document.sections.layout import size
 from search.render.document.view import View
 
@@ -35,6 +35,7 @@ def performance(v: View) -> str:
         table(["figure", "predicted", "interval", "physical limit"], rows),
         "Four of five measurements lie inside such an interval. They are those of the class "
         f"*{r.text('coverage')}* (docs/fidelity.md).",
+        bullets([x.text("text") + "." for x in r.each("evidence")]),
         f"The throughput is {r.pct('share_of_limit')} of its limit. The limit is the same work with perfect "
         "overlap, no "
         "messages and no overheads, at the best rates that the hardware achieves.",

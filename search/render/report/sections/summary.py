@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costmodel.plans import READING_ORDER
 from search.render.document import formats
+from search.render.document.engines_compared import HEADER, engine_rows
 from search.render.document.sureness import kept_lines
 from search.render.report.columns import describe, is_bound, ordered
 from search.render.report.html import Html, bullets, details, join, table, tag
@@ -41,6 +42,7 @@ def summary(v: PageView) -> Html:
             f"Intervals hold the measured value in 80 % of cases; coverage: {best.text('coverage')}."),
         tag("div", *cards, class_="cards"),
         bullets(_reasons(v)),
+        *_engines(v),
         comparison(v),
     ])  # fmt: skip
 
@@ -89,12 +91,19 @@ def _reasons(v: PageView) -> list[Html | str]:
     return lines
 
 
+def _engines(v: PageView) -> list[Html]:
+    if not v.children("compared"):
+        return []
+    return [table("Engines compared, each with its own best plan", HEADER, engine_rows(v), text=(0, 1, 6))]
+
+
 def _none(v: PageView) -> Html:
     lines = [f"{m.text('name')}: {layout(m)} misses {m.text('misses')}" for m in v.each("mark")]
     return join([
         tag("p", f"No plan keeps every limit: none of {v.n('ledger.scored')} that were scored. The pictures below "
             "are about the nearest one.", class_="warn"),
         bullets(lines),
+        *_engines(v),
         comparison(v),
     ])  # fmt: skip
 

@@ -11,8 +11,8 @@ from costmodel.engine import ENGINES
 from costmodel.plans import AXES, Plans
 from search.base.paths import conf_dir
 from search.inputs.typed import typed
-from search.optimizer.legal import why_not
 from search.optimizer.outcome import Outcome
+from search.optimizer.refused import refused
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.run import run
 
@@ -39,9 +39,9 @@ def some(found: Outcome) -> list[Plans]:
 
 def is_legal(found: Outcome, row: dict[str, int]) -> bool:
     """By the rules themselves, one plan at a time."""
-    answer = why_not(Plans.of(**row), facts_of(found.scenario))[0]
+    answer = refused(Plans.of(**row), facts_of(found.scenario))[0]
     wanted = ENGINES if found.config.engine.name == "any" else (found.config.engine.name,)
-    return any(answer[e] is None for e in wanted)
+    return any(answer.first(e) is None for e in wanted)
 
 
 def neighbours_by_hand(found: Outcome, one: Plans) -> set[tuple[int, ...]]:

@@ -79,7 +79,8 @@ def test_the_recommended_plan_is_said_to_be_so(worked: Outcome) -> None:
     assert worked.choice is not None
     verdict = explain(worked, worked.plans.take([worked.choice.recommended]), "x")
     lines = "\n".join(verdict_lines(worked, verdict))
-    assert lines.startswith("It is the recommended plan.\nRank 1 of 3,289 feasible plans")
+    assert lines.startswith("It is the recommended plan.\nIts server starts, with a chance of ")
+    assert "\nRank 1 of 3,289 feasible plans" in lines
     assert "The best plan with another layout is gpus 8, dp 1, pp 1, sp 1, tp 4, ep 1, batch 432" in lines
     assert "Without the ttft limit" in lines
     assert not [c for c in verdict.changes if c.kind == "plan"]  # nothing feasible in the space is better

@@ -145,7 +145,7 @@ def test_a_search_takes_the_accelerator_from_a_folder(tmp_path: Path) -> None:
     (tmp_path / "hardware").mkdir()
     chip = replace(CHIP, link_bytes_per_s=200e9)
     (tmp_path / "hardware" / "mychip.yaml").write_text(write.hardware_document(BY, found, chip, None))
-    config = composed(["hardware=mychip", "model=qwen3_32b"], tmp_path)
+    config = composed(["hardware=mychip", "model=qwen3_32b", "engine=any"], tmp_path)
     law = read_law(config.hardware.efficiency)
     assert isinstance(law, ShapedLaw) and law.name == "mychip"
     assert (

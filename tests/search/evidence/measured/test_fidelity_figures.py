@@ -13,12 +13,12 @@ from search.inputs.models.catalog import plain
 
 
 def test_everything_in_the_fit(data):
-    """docs/fidelity.md: 8.1 % (5.0) on TPOT and 21.1 % (13.9) on TTFT, no engine beyond 10 % on TPOT."""
+    """docs/fidelity.md: 8.2 % (5.0) on TPOT and 21.1 % (14.4) on TTFT, no engine beyond 10 % on TPOT."""
     read = read_cases(read_rows(data / "silicon_dev.csv"))
     found = predict(read)
     ttft, tpot, _ = measured(read, found.places)
     first, later = np.abs(found.ttft_s / ttft - 1.0), np.abs(found.tpot_s / tpot - 1.0)
-    assert later.mean() == pytest.approx(0.081, abs=0.004)
+    assert later.mean() == pytest.approx(0.082, abs=0.004)
     assert np.median(later) == pytest.approx(0.050, abs=0.004)
     assert first.mean() == pytest.approx(0.211, abs=0.012)
     engines = np.array([read.cases[i].engine for i in found.places])

@@ -8,7 +8,7 @@ from measured_cases import SILICON
 
 from search.evidence.measured.fitting import SHARED, apply, errors, fit, fit_linear, linear_around, wanted
 from search.evidence.measured.grouped import Read, impossible_families, predict, read_cases
-from search.evidence.measured.interval_fit import coverages, inflation, known_bounds, residuals
+from search.evidence.measured.interval_fit import coverages, inflation, known_bounds, residuals, with_factors
 from search.evidence.measured.left_out import LeftOut, model_of, version_family
 from search.evidence.measured.linear import Linear, solve
 from search.evidence.measured.rows import read_rows
@@ -117,11 +117,14 @@ def test_intervals_are_widened_until_the_other_half_lies_inside(read):
     others = nested(read, full, ~everything(read))
     table = known_bounds(read, strict, residuals(read, strict, 1))
     by = inflation(read, others, 1, table)
-    assert min(by.values()) >= 1.0
-    wide = {key: (low ** by[key], high ** by[key]) for key, (low, high) in table.items()}
+    wide = with_factors(table, by)
     shares = coverages(read, others, 1, wide)
     assert shares["all"][0] >= 0.75
     assert shares["all"][1] == len(read.cases)
+    assert {"few", "many", "h100_sxm", "vllm"} <= set(shares)
+    # Fewer than three families say nothing of their own: an engine takes what all rows need.
+    assert by["engine"]["sglang"] == by["all"]["all"]
+    assert by["accelerator"]["b200_sxm"] == max(by["accelerator"].values())
     assert table["covered_vllm"] == table["covered"]  # two families are too few for a class of their own
 
 

@@ -52,10 +52,29 @@ def test_a_stage_draws_the_lengths_that_it_states(tmp_path: Path) -> None:
     assert len(requests) == 20_000 and np.diff(requests.arrival_s) == pytest.approx(0.01)
     assert requests.prompt_tokens.mean() == pytest.approx(600, rel=0.01)
     assert np.percentile(requests.prompt_tokens, 99) == pytest.approx(650, rel=0.01)
-    assert requests.answer_tokens.mean() == pytest.approx(200, rel=0.01)
-    assert np.median(requests.answer_tokens) == 250
+    assert set(requests.answer_tokens) == {250}, "the mean counts what text reads as"
     assert requests.cached_tokens is not None and set(requests.cached_tokens) == {96}, "whole blocks of 16"
     assert run.measured == {"ttft_s_mean": 0.03, "e2e_s_p99": 2.5}
+
+
+def test_prompts_of_groups_come_again_and_are_found(tmp_path: Path) -> None:
+    stage = STAGE | {"groups": "3", "users_per_group": "2", "e2e_s_mean": "2.03"}
+    (run,) = read_runs(write(tmp_path / "s.csv", stage), 0)
+    blocks, prompts = run.requests.blocks, run.requests.prompt_tokens
+    assert blocks is not None and run.requests.patience_s == 300.0
+    assert [blocks[i] for i in range(6)] == [blocks[i] for i in range(234, 240)] and len(set(map(tuple, blocks))) == 6
+    assert [len(b) for b in blocks] == (prompts // 16).tolist()
+    assert blocks[0][:6] == blocks[3][:6] != blocks[1][:6] and blocks[0][6] != blocks[3][6], "96 tokens are a group's"
+    assert run.measured["tpot_s_mean"] == pytest.approx(2.0 / 249)
+    again, never = predict([run, *read_runs(write(tmp_path / "t.csv", STAGE), 0)])
+    assert again.simulated["ttft_s_median"] < 0.9 * never.simulated["ttft_s_median"]
+    assert again.analytic["ttft_s_mean"] < 0.9 * never.analytic["ttft_s_mean"]
+
+
+def test_nobody_measures_clients_that_gave_up(tmp_path: Path) -> None:
+    stage = STAGE | {"rate_per_s": "400", "duration_s": "10", "timeout_s": "7"}
+    (found,) = predict(read_runs(write(tmp_path / "s.csv", stage), 0))
+    assert 6.0 < found.simulated["e2e_s_p99"] < 7.0
 
 
 def test_a_run_is_replayed_and_measured_request_by_request(tmp_path: Path) -> None:
@@ -92,6 +111,8 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         ({"rate_per_s": "-1"}, "rate_per_s '-1' is not allowed"),
         ({"rate_per_s": "nan"}, "rate_per_s 'nan' is not allowed"),
         ({"arrivals": "sometimes"}, "arrivals 'sometimes' are not known"),
+        ({"groups": "2.5", "users_per_group": "4"}, "groups '2.5' is not allowed"),
+        ({"timeout_s": "0"}, "timeout_s '0' is not allowed"),
         ({"prompt_tokens_mean": ""}, "prompt_tokens_mean '' is not allowed"),
         ({"ttft_s_mean": "soon"}, "ttft_s_mean 'soon' is not allowed"),
     ],
@@ -113,15 +134,19 @@ def test_other_files_are_no_runs(tmp_path: Path) -> None:
 
 
 def test_the_open_runs_are_all_predicted(tmp_path: Path) -> None:
-    """Nothing is fitted to them. That a server at its limit is off tells the laws, not the simulation: what is held
-    here is the run that keeps up."""
+    """Nothing is fitted to them. Two stages within a tenth of their capacity are predicted beyond it: passes of many
+    sequences of Llama-2 are predicted 12 to 15 % too long (docs/simulate.md). The others are held."""
     folder = os.environ.get("SERVEFRONT_DATA")
     if not folder or not (Path(folder) / "traffic" / "measured").is_dir():
         pytest.skip("SERVEFRONT_DATA is unset or has no traffic: measured runs are not predicted")
     runs = read_runs(Path(folder) / "traffic" / "measured" / "request_runs.csv", 0)
-    predictions = predict(runs)
-    assert not [p.skipped for p in predictions if p.skipped]
+    stages = read_runs(Path(folder) / "traffic" / "measured" / "open_loop_stages.csv", 0)
+    wanted = ("llama-2-7b-tp1-codegen-0", "llama-2-7b-tp1-reasoning-0", "llama-2-70b-hf-tp4-codegen-0")
+    predictions = predict([*runs, *(stage for stage in stages if stage.name in wanted)])
+    assert not [p.skipped for p in predictions if p.skipped] and len(predictions) == 5
     write_predictions(predictions, "file", tmp_path / "out.csv")
-    (kept_up,) = steady(predictions)
-    for name in ("ttft_s_mean", "ttft_s_p99", "e2e_s_mean", "e2e_s_p99"):
-        assert kept_up.simulated[name] == pytest.approx(kept_up.run.measured[name], rel=0.25), name
+    for p in predictions:
+        limits = {"ttft_s_mean": 0.33, "ttft_s_p99": 0.30, "e2e_s_mean": 0.16, "e2e_s_p99": 0.16}
+        for name, limit in limits.items():
+            assert p.simulated[name] == pytest.approx(p.run.measured[name], rel=limit), (p.run.name, name)
+    assert len(steady(predictions)) == 3

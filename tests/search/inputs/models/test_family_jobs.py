@@ -98,8 +98,8 @@ def _read(kind: str) -> Any:
 def test_one_accelerator(kind: str) -> None:
     model = _read(kind)
     overrides = [
-        "hardware=h100_sxm", "space.gpus=1", "space.dp=1", "space.sp=1", "space.pp=1", "space.tp=1", "space.ep=1",
-        "space.batch=[1,8]", "workload.isl=2048", "workload.osl=512",
+        "engine=any", "hardware=h100_sxm", "space.gpus=1", "space.dp=1", "space.sp=1", "space.pp=1", "space.tp=1",
+        "space.ep=1", "space.batch=[1,8]", "workload.isl=2048", "workload.osl=512",
     ]  # fmt: skip
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = typed(compose("config", overrides))

@@ -26,7 +26,8 @@ def config(*overrides: str) -> Config:
 
 
 def scenario(*overrides: str) -> Scenario:
-    read = config(*overrides)
+    engine = () if any(word.startswith(("engine=", "+experiment=")) for word in overrides) else ("engine=any",)
+    read = config(*overrides, *engine)
     return read_scenario(read, read_model(read.model).architecture)
 
 

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stubs import fast_calls
+from stubs import bash, fast_calls
 from test_fronts_start import EXPERIMENTS, front, settings
+from test_scripts import two_nodes
 
 from search.commands.launch import main as launch
 
@@ -87,6 +88,40 @@ def test_the_engine_takes_every_row(repo, run_of, capsys, tmp_path, engine):
     with capsys.disabled():
         versions = {a["version"] for a in answers.values()}
         print(f"\n{engine} {', '.join(versions)} takes {len(answers)} commands")
+
+
+# Addresses that each must refuse: words that stand behind those of a command of two nodes.
+NO_ADDRESS = {
+    "vllm": [["--master-port", "port"], ["--nnodes", "3"], ["--node-rank", "2"]],
+    "sglang": [["--dist-init-addr", "10.0.0.1"], ["--dist-init-addr", "10.0.0.1:port"], ["--nnodes", "3"]],
+}
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_the_engine_reads_the_addresses_of_two_nodes(repo, run_of, tmp_path, engine):
+    """A name, IPv4 and (in brackets, as a URL has it) IPv6, on the first node and on the second."""
+    interpreter(engine)
+    folder = two_nodes(run_of, engine)
+    published = settings(folder.parent)["model"]["published"]
+    model = {**published, "architectures": [ARCHITECTURES[published["model_type"]]], "torch_dtype": "bfloat16"}
+    wanted, cases = {}, []
+    for host in ("10.0.0.1", "node-1.example", "[fd00::1]"):
+        for node in ("0", "1"):
+            given = {"NODE": node, "MASTER_ADDR": host, "MASTER_PORT": "20777", "MODEL": "m"}
+            result, calls = bash(tmp_path, str(folder / f"{engine}.sh"), **given)
+            assert result.returncode == 0, result.stderr
+            words = calls[0][1]
+            argv = words[1:] if engine == "vllm" else words[2:]  # the stub is called as vllm, or python3
+            wanted[f"{host} {node}"] = {"host": host.strip("[]"), "port": 20777, "nodes": 2, "rank": int(node)}
+            cases.append({"id": f"{host} {node}", "argv": argv, "model": model})
+    wrong = [
+        {**cases[0], "id": f"wrong {i}", "argv": [*cases[0]["argv"], *w]} for i, w in enumerate(NO_ADDRESS[engine])
+    ]
+    answers = ask(engine, repo, [*cases, *wrong])
+    for name, expected in wanted.items():
+        assert answers[name]["error"] is None, answers[name]
+        assert {key: answers[name].get(key) for key in expected} == expected
+    assert all(answers[case["id"]]["error"] is not None for case in wrong)
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])

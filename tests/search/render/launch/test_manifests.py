@@ -137,8 +137,56 @@ def test_slurm_gives_tensorrt_llm_a_task_a_rank(run_of, tmp_path):
     assert calls[0][:1] == ["trtllm-llmapi-launch"]
     assert calls[0][1][:2] == ["trtllm-serve", "m"]
     assert str(folder / "trtllm.yaml") in calls[0][1]
-    for kind in ("kubernetes", "compose"):
-        assert "by MPI" in (folder / f"trtllm.{kind}.yaml").read_text()
+
+
+def ssh_stubs(text: str, tmp_path: Path) -> str:
+    """Programs and folders of a node in the test's own folder; sshd and ssh say that they were called."""
+    folder = tmp_path / "bin"
+    folder.mkdir(exist_ok=True)
+    for name in ("ssh", "sshd"):
+        (folder / name).write_text(STUB)
+        (folder / name).chmod(0o755)
+    (tmp_path / "ssh").mkdir(exist_ok=True)
+    for name in ("id_ed25519", "id_ed25519.pub"):
+        (tmp_path / "ssh" / name).write_text("key")
+    moved = text.replace("/run/sshd", f"{tmp_path}/run").replace("/root/", f"{tmp_path}/root/")
+    moved = moved.replace("/usr/sbin/sshd", "sshd")
+    return moved.replace(" /ssh/", f" {tmp_path}/ssh/").replace("/tmp/hosts", f"{tmp_path}/hosts")
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "compose"])
+def test_tensorrt_llm_on_two_nodes_starts_its_ranks_by_mpi(run_of, tmp_path, kind):
+    """The first node waits for ssh on both and hands mpirun their names; the other one waits for it."""
+    folder = two_nodes(run_of, "trtllm")
+    if kind == "kubernetes":
+        _, options, several = documents(folder / "trtllm.kubernetes.yaml")
+        template = several["spec"]["leaderWorkerTemplate"]
+        assert options["data"]["trtllm.yaml"].strip() in (folder / "trtllm.yaml").read_text()
+        roles = [template[role]["spec"] for role in ("leaderTemplate", "workerTemplate")]
+        texts = [spec["containers"][0]["command"][-1] for spec in roles]
+        environments = [{"LWS_LEADER_ADDRESS": "s-0.s.default"}] * 2
+        hosts = ["s-0.s.default", "s-0-1.s.default"]
+        assert {v["name"] for v in roles[1]["volumes"]} >= {"ssh", "options"}
+    else:
+        (service,) = documents(folder / "trtllm.compose.yaml")[0]["services"].values()
+        texts = [service["command"][0].replace("$$", "$")] * 2
+        environments = [{"NODE": node, "HOSTS": "n1 n2", "MODEL": "m"} for node in "01"]
+        hosts = ["n1", "n2"]
+        assert "./ssh:/ssh:ro" in service["volumes"]
+    result, calls = bash(tmp_path, text=ssh_stubs(texts[0], tmp_path), **environments[0])
+    assert result.returncode == 0, result.stderr
+    assert [call[0] for call in calls] == ["sshd", "ssh", "ssh", "mpirun"]
+    assert [call[1][-2] for call in calls[1:3]] == hosts
+    assert (tmp_path / "hosts").read_text() == "".join(f"{host} slots=8\n" for host in hosts)
+    words = calls[3][1]
+    assert words[:2] == ["-n", "16"]
+    assert words[words.index("--hostfile") + 1] == str(tmp_path / "hosts")
+    assert words[words.index("trtllm-serve") - 1] == "trtllm-llmapi-launch"
+    assert words[words.index("--extra_llm_api_options") + 1] == "/options/trtllm.yaml"
+    result, calls = bash(tmp_path, text=ssh_stubs(texts[1], tmp_path), **environments[1])
+    assert result.returncode == 0, result.stderr
+    assert [call[0] for call in calls] == ["sshd"]
+    assert "-D" in calls[0][1]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

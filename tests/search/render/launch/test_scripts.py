@@ -202,17 +202,53 @@ def test_benchmark_comments_run_as_they_stand(run_of, tmp_path):
     folder = run_of("+experiment=llama_70b_h100")
     lines = (folder / "launch" / "vllm.sh").read_text().splitlines()
     wanted = [line.removeprefix("#   ") for line in lines if line.startswith(("#   vllm", "#   for", "#   servefront"))]
-    assert len(wanted) == 3
+    assert len(wanted) == 4
     result, calls = bash(tmp_path, text="\n".join(wanted))
     assert result.returncode == 0, result.stderr
     batch = recommended(folder)["batch"]
-    (first, *series, last) = [call[1] for call in calls]
+    (first, check, *series, last) = [call[1] for call in calls]
+    assert check[:3] == ["check", "RUN", value(first, "--result-filename")]
+    assert value(first, "--metric-percentiles") == "50,90,95,99"
     assert value(first, "--max-concurrency") == batch
     assert value(series[-1], "--max-concurrency") == batch
     assert [int(value(s, "--num-prompts")) for s in series] == [10 * int(value(s, "--max-concurrency")) for s in series]
     names = [value(s, "--result-filename") for s in series]
     assert last[1 : 1 + len(names)] == names
     assert (value(first, "--random-input-len"), value(first, "--random-output-len")) == ("1024", "1024")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, None),
+        (
+            {"requests_per_s": 12.0, "kind": "poisson"},
+            ["--request-rate 3 ", "--burstiness 1 ", "--random-input-len 1024 "],
+        ),
+        ({"requests_per_s": 12.0, "kind": "gamma", "cv": 2.0}, ["--burstiness 0.25 ", "--num-prompts 2000 "]),
+        (
+            {"requests_per_s": 12.0, "kind": "constant", "lengths": "uniform"},
+            ["guidellm benchmark ", "--rate-type constant --rate 3 ", "prompt_tokens=1024,prompt_tokens_stdev=564,"],
+        ),
+        ({"lengths": "uniform"}, ["--rate-type concurrent --rate 64 ", "prompt_tokens_min=48,prompt_tokens_max=2000,"]),
+    ],
+)
+def test_the_benchmark_sends_the_traffic_that_was_planned_for(changes, said):
+    """A server's part of it: a quarter of the rate, with four servers."""
+    from types import SimpleNamespace
+
+    from search.inputs.schema import ArrivalsConfig, LengthConfig, LengthsConfig, WorkloadConfig
+    from search.render.launch.measure import under_traffic
+
+    length = LengthConfig(low=48, high=2000)
+    workload = WorkloadConfig(
+        isl=1024, osl=1024, requests_per_s=changes.get("requests_per_s"),
+        arrivals=ArrivalsConfig(kind=changes.get("kind", "closed"), cv=changes.get("cv", 1.0)),
+        lengths=LengthsConfig(kind=changes.get("lengths", "fixed"), prompt=length, answer=length),
+    )  # fmt: skip
+    server = SimpleNamespace(dp=4, batch=64, isl=1024, osl=1024, prefix=0)
+    found = under_traffic(server, workload, {"MODEL": "m", "URL": "u"})
+    assert found is None if said is None else all(words in found for words in said), found
 
 
 def value(arguments: list[str], flag: str) -> str:

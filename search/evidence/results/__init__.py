@@ -1,0 +1,1 @@
+"""Results of benchmarks of one's own servers, read back and set against what was predicted."""

@@ -1,0 +1,181 @@
+"""Score more plans than memory holds: piece by piece, keeping those that anything downstream can ask for.
+
+Kept are the front; of each layout the plan that the policy would choose among those that keep every limit, or all but
+one, by coverage and under the limits at unfavourable ends; plans that may be the best sure one; those nearest to the
+best deciding column, which the sensitivity ranks again; of each layout the nearest miss; and a seeded sample. Pieces
+hold whole layouts, so what is best of a layout in its piece is best of it in the space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.columns import column
+from costmodel.evaluate import LIMIT_NAMES, evaluate
+from costmodel.memory import memory
+from costmodel.plans import Array, IntArray, Plans
+from costmodel.scenario import Scenario
+from costmodel.scores import Scores
+from costmodel.stages import Stages
+from search.base.progress import track
+from search.evidence.measured.intervals import CLASSES, coverage_of
+from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.hardened import hardened, likely
+from search.optimizer.legal import Legal
+from search.optimizer.outcome import Tally
+from search.optimizer.recommend import NEAR, Policy, keeping
+
+PIECE = 1 << 16  # plans of a piece, and a layout's more
+MOST_NEAR = 100_000  # as the sensitivity's corners take them
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the run asks of its plans; ``drawn``: how many may be the best sure one; ``most_bytes`` of an accelerator
+    beyond which a plan fits in nothing that is asked."""
+
+    scenario: Scenario
+    objectives: Objectives
+    policy: Policy
+    drawn: int
+    most_bytes: float = np.inf
+
+
+def stream(wanted: Wanted, legal: Legal) -> tuple[IntArray, Tally]:
+    """Places in ``legal`` of the plans to keep, ascending, and the tally of all."""
+    places, tally = _stream(wanted, legal)
+    if tally.feasible == 0 and tally.spared:  # the nearest misses may be among those that were not scored
+        places, tally = _stream(replace(wanted, most_bytes=np.inf), legal)
+    return places, tally
+
+
+def _stream(wanted: Wanted, legal: Legal) -> tuple[IntArray, Tally]:
+    front, near, kept = _Front(wanted.objectives), _Nearest(), [np.zeros(0, dtype=np.int64)]
+    tally = Tally(0, 0, (0,) * len(LIMIT_NAMES))
+    stops = fitting(wanted, legal)
+    for start, stop in pieces(legal):
+        places = np.arange(start, stop)
+        places = places[places < stops[np.searchsorted(legal.starts, places, side="right") - 1]]
+        tally += Tally.beyond(stop - start - len(places))
+        if len(places) == 0:
+            continue
+        plans = legal.at(places)
+        scores = evaluate(wanted.scenario, plans)
+        known = coverage_of(wanted.scenario, plans, scores)
+        hard = hardened(wanted.scenario, scores, known)
+        tally += Tally.of(scores)
+        front.add(places, plans, scores)
+        name, direction = wanted.policy.first
+        cost = column(name, plans, scores) * (-1.0 if direction == "max" else 1.0)
+        near.add(places, cost)
+        layouts = legal.layout(places)
+        rows = [_best(wanted.policy, plans, scores, cost, layouts, among) for among in _masks(scores, hard, known)]
+        rows += [likely(plans, hard, wanted.policy, wanted.drawn), _least(scores, layouts)]
+        kept.append(places[np.unique(np.concatenate(rows))])
+    return np.unique(np.concatenate([*kept, front.places, near.places])), tally
+
+
+def fitting(wanted: Wanted, legal: Legal) -> IntArray:
+    """For each layout the place after its last plan within ``most_bytes``: bytes never fall with the batch (weights
+    stay, the cache, the pass and its graphs grow), so bisection finds it."""
+    stops = np.append(legal.starts[1:], len(legal))
+    if not np.isfinite(wanted.most_bytes):
+        return stops
+    low, high = legal.starts.copy(), stops.copy()  # the answer lies between
+    while np.any(open_ := low < high):
+        middle = (low[open_] + high[open_]) // 2
+        fits = held_bytes(wanted.scenario, legal.at(middle)) <= wanted.most_bytes
+        low[open_] = np.where(fits, middle + 1, low[open_])
+        high[open_] = np.where(fits, high[open_], middle)
+    return low
+
+
+def held_bytes(scenario: Scenario, plans: Plans) -> Array:
+    """Bytes of the fullest accelerator of each plan, as scored."""
+    stages = Stages.of(scenario.model, plans.pp)
+    held = memory(scenario, scenario.layout(plans), stages, np.ceil(plans.batch / plans.attn_dp))
+    return np.asarray(held.total_bytes)
+
+
+def pieces(legal: Legal) -> Iterator[tuple[int, int]]:
+    """Runs of whole layouts of ``PIECE`` plans and more."""
+    starts, edges = legal.starts, [0]
+    while edges[-1] < len(legal):
+        following = int(np.searchsorted(starts, edges[-1] + PIECE))
+        edges.append(int(starts[following]) if following < len(starts) else len(legal))
+    return iter(track(list(pairwise(edges)), "exact front"))
+
+
+class _Front:
+    """The front so far, and fronts of pieces that wait to be compared with it: until they are as many, so that a long
+    front is not gone through for every piece."""
+
+    def __init__(self, objectives: Objectives) -> None:
+        self.objectives = objectives
+        self.places: IntArray = np.zeros(0, dtype=np.int64)
+        self.costs: Array = np.zeros((0, len(objectives.names)))
+        self._settled = 0
+
+    def add(self, places: IntArray, plans: Plans, scores: Scores) -> None:
+        costs = self.objectives.costs(plans, scores)
+        rows = pareto_front(costs, scores.feasible)
+        self.costs, self.places = np.concatenate([self.costs, costs[rows]]), np.concatenate([self.places, places[rows]])
+        if len(self.places) > 2 * self._settled:
+            on = pareto_front(self.costs, np.ones(len(self.costs), dtype=bool))
+            self.places, self.costs = self.places[on], self.costs[on]
+            self._settled = len(on)
+
+
+class _Nearest:
+    """``MOST_NEAR`` plans with the least cost, the first of equal ones."""
+
+    def __init__(self) -> None:
+        self.places: IntArray = np.zeros(0, dtype=np.int64)
+        self.costs: Array = np.zeros(0)
+        self.most = np.inf
+
+    def add(self, places: IntArray, costs: Array) -> None:
+        near = costs <= self.most
+        self.places = np.concatenate([self.places, places[near]])
+        self.costs = np.concatenate([self.costs, costs[near]])
+        if len(self.places) > MOST_NEAR:
+            order = np.sort(np.argsort(self.costs, kind="stable")[:MOST_NEAR])
+            self.places, self.costs = self.places[order], self.costs[order]
+            self.most = self.costs.max()
+
+
+def _masks(scores: Scores, hard: Scores, known: IntArray) -> Iterator[NDArray[np.bool_]]:
+    """Plans among which a best one may be asked for."""
+    covered = known != CLASSES.index("layout")
+    for judged in (scores, hard):
+        for limit in (None, *range(len(scores.limits))):
+            kept = judged.feasible if limit is None else keeping(judged, limit)
+            yield kept & covered
+            yield kept & ~covered
+
+
+def _best(
+    policy: Policy, plans: Plans, scores: Scores, cost: Array, layouts: IntArray, among: NDArray[np.bool_]
+) -> IntArray:
+    """Of each layout the row that the policy chooses among some; only rows near the best value need the whole order."""
+    rows = np.flatnonzero(among)
+    if len(rows) == 0:
+        return rows
+    new = np.diff(layouts[rows], prepend=-1) > 0
+    least = np.minimum.reduceat(cost[rows], np.flatnonzero(new))[np.cumsum(new) - 1]
+    rows = rows[cost[rows] <= least + NEAR * np.abs(least)]
+    order = policy.order(plans.take(rows), scores.take(rows))
+    _, first = np.unique(layouts[rows[order]], return_index=True)
+    return rows[order[first]]
+
+
+def _least(scores: Scores, layouts: IntArray) -> IntArray:
+    """Of each layout the first row with the least excess over its limits."""
+    excess = np.maximum(scores.violations, 0.0).sum(axis=0)
+    order = np.lexsort([np.arange(len(excess)), excess, layouts])
+    return order[np.diff(layouts[order], prepend=-1) > 0]

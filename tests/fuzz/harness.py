@@ -1,0 +1,56 @@
+"""Run a command of this process on spoilt input, and hold its contract.
+
+A new command joins in five lines: a ``Target`` in ``targets.py`` with a name and a function that takes a seeded
+``random.Random`` and an empty folder, puts spoilt files there and returns the words of a command line.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from search import cli
+
+CODES = (0, 1, 2)
+LONGEST_LINE = 1_500  # characters of an error
+NAN = re.compile(r"(?<![\w./=-])(nan|inf|-inf)(?![\w./=-])")
+COUNT = int(os.environ.get("SERVEFRONT_FUZZ", "6"))  # inputs a target; 10,000 take hours
+
+
+@dataclass(frozen=True)
+class Target:
+    """``arguments`` spoils some input in a folder and says how the command is called on it. ``echoes``: what it prints
+    may repeat the input, so that ``nan`` in it is no figure."""
+
+    name: str
+    arguments: Callable[[random.Random, Path], list[str]]
+    echoes: bool = False
+
+
+def check(target: Target, seed: int, folder: Path, capsys: pytest.CaptureFixture[str]) -> int:
+    """One input; returns the exit code. ``AssertionError`` names target and seed."""
+    words = target.arguments(random.Random(f"{target.name} {seed}"), folder)
+    said = f"{target.name}, seed {seed}: {words}"
+    try:
+        code = cli.main(words)
+    except SystemExit as ended:  # argparse
+        code = int(ended.code or 0)
+    out, err = capsys.readouterr()
+    assert code in CODES, f"{said}: exit {code}"
+    assert "Traceback" not in out + err, said
+    assert not re.search(r"^error: unexpected \w+:", err, re.MULTILINE), f"{said}: {err}"
+    lines = [line for line in err.splitlines() if not line.startswith(("warning: ", "#"))]
+    if code == 2:
+        assert len(lines) == 1, f"{said}: {err}"
+        assert lines[0].startswith("error: "), f"{said}: {err}"
+        assert len(lines[0]) <= LONGEST_LINE, f"{said}: {len(lines[0])} characters"
+    if code == 0 and not target.echoes:
+        assert not NAN.search(out), f"{said}: {NAN.search(out)}"
+    assert not list(folder.rglob(".partial-*")), said
+    return code
