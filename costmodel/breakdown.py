@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from costmodel.evaluate import serve
 from costmodel.forward import OperationTime, host_seconds, tally
-from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
@@ -42,12 +42,9 @@ def breakdown(scenario: Scenario, plan: Plans) -> list[Part]:
     """
     if len(plan) != 1:
         raise ValueError(f"one plan is broken down at a time, not {len(plan)}")
-    layout = scenario.layout(plan)
-    stages = Stages.of(scenario.model, plan.pp)
-    wanted = np.ceil(plan.batch / plan.attn_dp)
-    seats = memory(scenario, layout, stages, wanted).seats
-    admitted = np.where(seats >= 1.0, np.minimum(wanted, seats), wanted)
-    _, step = steady_loop(scenario, layout, admitted, plan.batch.astype(float))
+    served = serve(scenario, plan)
+    layout, stages = served.layout, Stages.of(scenario.model, plan.pp)
+    _, step = steady_loop(scenario, layout, served.inside, plan.batch.astype(float))
     setting = scenario.setting(layout)
     model, engine = scenario.model, scenario.engine
     groups = [(1, model.embedding(setting))]

@@ -21,6 +21,7 @@ from costmodel.scores import Scores, concatenate
 from costmodel.serving.closed_loop import BURST, DECODE, Loop, steady_loop
 from costmodel.serving.latency import Latency, latencies
 from costmodel.serving.passes import timed
+from costmodel.serving.rate.figures import AtRate, at_rate, excess
 from costmodel.stages import Stages
 
 CHUNK = 8192  # plans scored together: their arrays stay in the second-level cache
@@ -35,14 +36,17 @@ def evaluate(scenario: Scenario, plans: Plans) -> Scores:
 @dataclass(frozen=True)
 class Served:
     """What serving the plans comes to, before limits and figures: memory, sequences of a group that are ``admitted``,
-    the closed loop in steps, its passes in seconds and the latencies."""
+    the closed loop in steps, its passes in seconds and the latencies. With requests at a rate (``traffic``) the loop is
+    the closed one with as many inside as are there in the mean: its passes are those of the plan, its latencies not."""
 
     layout: Layout
     held: Memory
     admitted: Any
+    inside: Any
     loop: Loop
     time: PassTime
     latency: Latency
+    traffic: AtRate | None = None
 
 
 def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Served:
@@ -53,11 +57,16 @@ def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Serve
     held = held or memory(scenario, layout, stages, wanted)
     # A plan whose cache holds not even one sequence does not run; it is timed as if it did and fails on memory.
     admitted = np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
-    loop, step = steady_loop(scenario, layout, admitted, plans.batch.astype(float))
+    inside, batch = admitted, plans.batch.astype(float)
+    traffic = None
+    if scenario.demand is not None:
+        traffic = at_rate(scenario, plans, held, scenario.demand)
+        inside = np.clip(traffic.inside, 1.0, admitted)
+    loop, step = steady_loop(scenario, layout, inside, batch)
     time = timed(scenario, stages, step)
     drafting = drafting_seconds(scenario, step.at(DECODE)) if scenario.drafter else 0.0
-    latency = latencies(scenario, loop, time, admitted, wanted, drafting)
-    return Served(layout, held, admitted, loop, time, latency)
+    latency = latencies(scenario, loop, time, inside, wanted, drafting)
+    return Served(layout, held, admitted, inside, loop, time, latency, traffic)
 
 
 def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
@@ -70,8 +79,16 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
 
     answer = scenario.lengths.osl
     stay = latency.ttft_s + scenario.lengths.decodes * latency.tpot_s
-    tokens_per_s = plans.dp * plans.batch * answer / stay
-    requests_per_s = tokens_per_s / answer
+    traffic, ttft_s, tpot_s = served.traffic, latency.ttft_s, latency.tpot_s
+    figures: dict[str, Any] = {}
+    if traffic is None:
+        tokens_per_s = plans.dp * plans.batch * answer / stay
+        requests_per_s = tokens_per_s / answer
+    else:
+        figures = dict(traffic.figures)
+        ttft_s, tpot_s = figures.pop("ttft_s"), figures.pop("tpot_s")
+        requests_per_s = np.minimum(traffic.capacity, traffic.requests_per_s)
+        tokens_per_s = requests_per_s * answer
     tokens_per_s_per_gpu = tokens_per_s / plans.gpus
     device = scenario.accelerator
     # One rank passes through one stage: its work is 1/pp of the sum over stages.
@@ -80,9 +97,9 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
     prefill_stage_s = time.latency_s[BURST] / layout.pp
     total = held.total_bytes
     return Scores(
-        ttft_s=latency.ttft_s,
+        ttft_s=ttft_s,
         burst_ttft_s=latency.burst_ttft_s,
-        tpot_s=latency.tpot_s,
+        tpot_s=tpot_s,
         output_tokens_per_s=tokens_per_s,
         output_tokens_per_s_per_gpu=tokens_per_s_per_gpu,
         requests_per_s=requests_per_s,
@@ -105,27 +122,42 @@ def _evaluate(scenario: Scenario, plans: Plans) -> Scores:
         limit_tpot_s=limit.tpot_s,
         limit_output_tokens_per_s=limit.output_tokens_per_s,
         share_of_limit=tokens_per_s / limit.output_tokens_per_s,
-        limits=LIMIT_NAMES,
-        violations=_violations(scenario.limits, usable_bytes(device), held, latency, requests_per_s),
+        **_limited(scenario.limits, usable_bytes(device), served, requests_per_s),
         usd_per_million_output_tokens=usd_per_million_output_tokens(device, tokens_per_s_per_gpu),
         joules_per_output_token=joules_per_output_token(device, tokens_per_s_per_gpu),
+        **figures,
     )
 
 
 LIMIT_NAMES = ("memory", "ttft", "tpot", "requests")
+# At a rate, in the order in which a plan is counted as removed.
+TRAFFIC_LIMITS = ("memory", "stable", "ttft", "tpot", "e2e", "goodput", "overflow", "requests")
 
 
-def _violations(
-    limits: Limits, usable: float, held: Memory, latency: Latency, requests_per_s: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Relative excess over each limit, rows in the order of ``LIMIT_NAMES``; zero where there is no limit."""
-    ttft = latency.burst_ttft_s if limits.ttft_statistic == "burst" else latency.ttft_s
-    none = np.zeros_like(ttft)
-    return np.stack(
-        [
-            held.total_bytes / (limits.memory_fraction * usable) - 1.0,
-            none if limits.ttft_s is None else ttft / limits.ttft_s - 1.0,
-            none if limits.tpot_s is None else latency.tpot_s / limits.tpot_s - 1.0,
-            none if limits.min_requests_per_s is None else 1.0 - requests_per_s / limits.min_requests_per_s,
-        ]
-    )
+def _limited(limits: Limits, usable: float, served: Served, requests_per_s: NDArray[np.float64]) -> dict[str, Any]:
+    """``limits`` and ``violations`` of ``Scores``: relative excess over each, zero where there is no limit. A plan that
+    is unstable misses every limit on latency by as much as its capacity."""
+    held, latency, traffic = served.held, served.latency, served.traffic
+    missed = {"memory": held.total_bytes / (limits.memory_fraction * usable) - 1.0}
+    if limits.min_requests_per_s is not None:
+        missed["requests"] = 1.0 - requests_per_s / limits.min_requests_per_s
+    if limits.ttft_s is not None and limits.ttft_statistic == "burst":
+        missed["ttft"] = latency.burst_ttft_s / limits.ttft_s - 1.0
+    if traffic is None:
+        if limits.ttft_s is not None and limits.ttft_statistic == "mean":
+            missed["ttft"] = latency.ttft_s / limits.ttft_s - 1.0
+        if limits.tpot_s is not None:
+            missed["tpot"] = latency.tpot_s / limits.tpot_s - 1.0
+        names: tuple[str, ...] = LIMIT_NAMES
+    else:
+        overload = traffic.requests_per_s / traffic.capacity - 1.0
+        missed["stable"] = np.where(traffic.unstable, np.maximum(overload, 1e-9), -1.0)
+        for name, beyond in excess(traffic.figures, limits).items():
+            missed[name] = np.where(traffic.unstable, missed["stable"], beyond)
+        if limits.goodput is not None:
+            missed["goodput"] = 1.0 - traffic.figures["goodput"] / limits.goodput
+        if limits.overflow_risk is not None:
+            missed["overflow"] = traffic.figures["overflow_risk"] / limits.overflow_risk - 1.0
+        names = TRAFFIC_LIMITS
+    none = np.zeros_like(requests_per_s)
+    return {"limits": names, "violations": np.stack([missed.get(name, none) for name in names])}

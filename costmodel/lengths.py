@@ -6,7 +6,7 @@ of the model asks only for the properties and methods here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,15 @@ class FixedLengths:
     def decodes(self) -> int:
         """Decode steps a request takes part in."""
         return self.osl - 1
+
+    @property
+    def new_spread(self) -> float:
+        """Mean square of the new tokens of a prompt over the square of their mean."""
+        return 1.0
+
+    def times(self, prompt: float = 1.0, answer: float = 1.0) -> FixedLengths:
+        """The same requests with prompts and answers so many times as long."""
+        return replace(self, isl=max(round(self.isl * prompt), 1), osl=max(round(self.osl * answer), 1))
 
     def prefill_pairs(self, window: int | None = None) -> float:
         """Query-key pairs of one prompt's prefill: sum over its new tokens i of min(cached + i, window).

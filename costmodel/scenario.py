@@ -22,14 +22,34 @@ class Limits:
     """A plan is feasible when it keeps all of them; ``None`` is no limit. ``memory_fraction`` of what the driver
     reports is for everything (``all``), for weights and cache without activations and reserve (``static``: SGLang's
     ``mem_fraction_static``), or it is the cache's share of what all else leaves (``free``: TensorRT-LLM's
-    ``free_gpu_memory_fraction``); ``ttft_statistic`` says which TTFT ``ttft_s`` bounds."""
+    ``free_gpu_memory_fraction``); ``ttft_statistic`` and its like say which statistic a latency's limit bounds: the
+    mean, that of a burst, or at a rate a percentile. ``goodput``: share of the requests that keep every limit on a
+    latency; ``overflow_risk``: chance that the caches in flight outgrow the memory."""
 
     memory_fraction: float = 0.9
     memory_of: Literal["all", "free", "static"] = "all"
     ttft_s: float | None = None
-    ttft_statistic: Literal["burst", "mean"] = "mean"
+    ttft_statistic: str = "mean"
     tpot_s: float | None = None
+    tpot_statistic: str = "mean"
+    e2e_s: float | None = None
+    e2e_statistic: str = "mean"
+    goodput: float | None = None
+    overflow_risk: float | None = None
     min_requests_per_s: float | None = None
+
+
+STATISTICS = ("mean", "p50", "p90", "p95", "p99")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """``requests_per_s`` of the whole deployment arrive, with gaps of coefficient of variation ``gap_cv``.
+    ``headroom``: look for the most requests within the limits too, which takes longer."""
+
+    requests_per_s: float
+    gap_cv: float = 1.0
+    headroom: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,8 @@ class Scenario:
     ``waves``: requests that a client sends in all, over its concurrency. All begin at once, so the first of the waves
     is a burst; a server in production has seen infinitely many. ``synchronised``: all requests are equally long, as in
     a benchmark with fixed lengths: those that were prefilled together end together, come back together and are
-    prefilled together again; ``together``: all of those that are in flight began at once.
+    prefilled together again; ``together``: all of those that are in flight began at once. ``demand``: requests arrive
+    at a rate, and ``batch`` is the most that a replica runs at a time; without it the loop is closed.
     ``drafter``: what proposes the engine's ``drafts``, where its work is listed (``costmodel.drafts.drafting``);
     ``decode_ranks`` of a tp group share the cache of a sequence that decodes (``costmodel.blocks.decode_context``)."""
 
@@ -55,6 +76,7 @@ class Scenario:
     together: bool = False
     drafter: Drafter | None = None
     decode_ranks: int = 1
+    demand: Demand | None = None
 
     @property
     def lockstep(self) -> bool:

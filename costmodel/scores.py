@@ -13,6 +13,12 @@ from costmodel.plans import Array
 PREDICTED = ("ttft_s", "burst_ttft_s", "tpot_s", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s")
 # Figures that need a price or a power of the accelerator, and the field that gives it (costmodel/cost.py).
 COSTS = {"usd_per_million_output_tokens": "price_per_hour", "joules_per_output_token": "power_w"}
+# Figures that only requests at a rate have.
+TRAFFIC = (
+    *(f"ttft_s_p{p}" for p in (50, 90, 95, 99)), *(f"tpot_s_p{p}" for p in (50, 90, 95, 99)),
+    "e2e_s", *(f"e2e_s_p{p}" for p in (50, 90, 95, 99)), "goodput", "requests_in_flight", "seat_wait_chance",
+    "overflow_risk", "capacity_requests_per_s", "max_requests_per_s", "rate_headroom",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Scores:
 
     ``violations`` of shape (limits, n) is how far each limit is missed, relative to it: at most zero where it is kept.
     ``limits`` names its rows, in the order in which a plan is counted as removed. The figures of ``COSTS`` are ``None``
-    where the accelerator's price or power is unknown.
+    where the accelerator's price or power is unknown, those of ``TRAFFIC`` in the closed loop.
     """
 
     ttft_s: Array
@@ -53,6 +59,26 @@ class Scores:
     violations: NDArray[np.float64]
     usd_per_million_output_tokens: Array | None = None
     joules_per_output_token: Array | None = None
+    ttft_s_p50: Array | None = None
+    ttft_s_p90: Array | None = None
+    ttft_s_p95: Array | None = None
+    ttft_s_p99: Array | None = None
+    tpot_s_p50: Array | None = None
+    tpot_s_p90: Array | None = None
+    tpot_s_p95: Array | None = None
+    tpot_s_p99: Array | None = None
+    e2e_s: Array | None = None
+    e2e_s_p50: Array | None = None
+    e2e_s_p90: Array | None = None
+    e2e_s_p95: Array | None = None
+    e2e_s_p99: Array | None = None
+    goodput: Array | None = None
+    requests_in_flight: Array | None = None
+    seat_wait_chance: Array | None = None
+    overflow_risk: Array | None = None
+    capacity_requests_per_s: Array | None = None
+    max_requests_per_s: Array | None = None
+    rate_headroom: Array | None = None
 
     def __len__(self) -> int:
         return len(self.ttft_s)
@@ -67,6 +93,11 @@ class Scores:
         """The figures of ``COSTS`` that are known."""
         return tuple(name for name in COSTS if getattr(self, name) is not None)
 
+    @property
+    def traffic(self) -> tuple[str, ...]:
+        """The figures of ``TRAFFIC``, where requests arrive at a rate."""
+        return tuple(name for name in TRAFFIC if getattr(self, name) is not None)
+
     def first_violated(self) -> NDArray[np.int64]:
         """Index into ``limits`` of the first one missed; -1 where all are kept."""
         missed = self.violations > 0.0
@@ -74,14 +105,15 @@ class Scores:
 
     def take(self, index: object) -> Scores:
         """The rows at ``index``."""
-        columns = {name: getattr(self, name)[index] for name in (*FIGURES, *self.costs)}
+        columns = {name: getattr(self, name)[index] for name in (*FIGURES, *self.costs, *self.traffic)}
         return Scores(**columns, limits=self.limits, violations=self.violations[:, index])  # type: ignore[index]
 
 
-FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations", *COSTS))
+FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations", *COSTS, *TRAFFIC))
 
 
 def concatenate(parts: list[Scores]) -> Scores:
     """One ``Scores`` out of several, in order."""
-    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in (*FIGURES, *parts[0].costs)}
+    names = (*FIGURES, *parts[0].costs, *parts[0].traffic)
+    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
     return Scores(**columns, limits=parts[0].limits, violations=np.concatenate([p.violations for p in parts], axis=1))

@@ -22,7 +22,7 @@ from search.base.errors import InputError, NoFeasiblePlan
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.compared import compared
 from search.inputs.compose import composed
-from search.inputs.config import read_model, read_scenario
+from search.inputs.config import check_rate, read_model, read_scenario
 from search.inputs.own_engine import as_launched
 from search.inputs.plan_reader import read_degrees
 from search.inputs.schema import Config
@@ -59,13 +59,13 @@ class Result:
     def front_table(self) -> pd.DataFrame:
         """The front, one row a plan, the best by the policy first: the columns of ``pareto.csv`` (docs/formats.md)."""
         table, marks = front_table(self.outcome)
-        return _table(table).assign(recommended=marks)
+        return _table(table, self.outcome.scores).assign(recommended=marks)
 
     def candidates_table(self) -> pd.DataFrame:
         """Every plan that was scored: the columns of ``candidates.csv.gz`` (docs/formats.md), never a sample."""
         parts = []
         for one in self.outcome.each:
-            table = _table(columns(one, np.arange(len(one.scores))))
+            table = _table(columns(one, np.arange(len(one.scores))), one.scores)
             parts.append(table.assign(feasible=one.scores.feasible, violated=missed_limits(one.scores)))
         return pd.concat(parts, ignore_index=True)
 
@@ -118,6 +118,7 @@ def evaluate(
     model = read_model(config.model).architecture
     names = compared(config)
     scenarios = [read_scenario(as_launched(config, name), model) for name in names] or [read_scenario(config, model)]
+    check_rate(scenarios[0])
     answers = [refused(given, facts_of(scenario)) for scenario in scenarios]
     _check_taken(given, [scenario.engine.name for scenario in scenarios], answers)
     tables = [_scored(scenario, given, found) for scenario, found in zip(scenarios, answers, strict=True)]
@@ -155,7 +156,7 @@ def _scored(scenario: Scenario, plans: Plans, found: list[Refused]) -> tuple[pd.
     scores = score_all(scenario, plans)
     coverage = coverage_of(scenario, plans, scores)
     takes = np.array([one.takers for one in found]).T
-    table = _table(plan_columns(scenario, plans, scores, takes, coverage))
+    table = _table(plan_columns(scenario, plans, scores, takes, coverage), scores)
     return table.assign(feasible=scores.feasible, violated=missed_limits(scores)), scores
 
 
@@ -174,6 +175,8 @@ def _best_engine(
     return best
 
 
-def _table(values: list[list[Any]]) -> pd.DataFrame:
+def _table(values: list[list[Any]], scores: Scores) -> pd.DataFrame:
     """Columns of ``header``; figures that need a price or a power which is not known are left out."""
-    return pd.DataFrame({name: column for name, column in zip(header(), values, strict=True) if "" not in column[:1]})
+    return pd.DataFrame(
+        {name: column for name, column in zip(header(scores), values, strict=True) if "" not in column[:1]}
+    )

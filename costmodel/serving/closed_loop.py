@@ -98,7 +98,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     )
     share = lengths.new / room
     prefills = np.maximum(np.ceil(share), 1.0)
-    life = larger_root(prefills + turns, sequences * share, sequences * share**2)
+    life = larger_root(prefills + turns, sequences * share, sequences * share**2 * lengths.new_spread)
     held_together: Any = 0.0
     if scenario.engine.hold_steps:
         held, held_together = _held(scenario, sequences / life)

@@ -30,7 +30,7 @@ from search.base.progress import track
 from search.base.whole_file import put_text
 from search.inputs.config import read_model, read_scenario
 from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
-from search.inputs.schema import WorkloadConfig
+from search.inputs.schema import LimitsConfig, WorkloadConfig
 from search.inputs.traffic import Traffic, in_closed_loop, read_traffic
 from search.inputs.typed import explain
 from search.optimizer.refused import refused
@@ -109,7 +109,8 @@ def _changed(run: SavedRun, changes: list[str]) -> WorkloadConfig:
 def _scenario(run: SavedRun, plan: Plans) -> Scenario:
     """What the plan is simulated under; ``InputError`` where the plan cannot exist, or is none that can be
     simulated."""
-    config = replace(run.config, workload=in_closed_loop(run.config.workload))
+    limits = LimitsConfig(memory_fraction=run.config.limits.memory_fraction)  # the others judge, they change nothing
+    config = replace(run.config, workload=in_closed_loop(run.config.workload), limits=limits)
     scenario = read_scenario(config, read_model(config.model).architecture)
     broken = refused(plan, facts_of(scenario))[0].by(scenario.engine.name)
     if broken:

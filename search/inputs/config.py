@@ -10,7 +10,7 @@ from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
-from costmodel.scenario import Limits, Scenario
+from costmodel.scenario import STATISTICS, Demand, Limits, Scenario
 from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
 from search.inputs.checks import choice, number
@@ -31,6 +31,7 @@ from search.inputs.schema import (
     StrategyConfig,
     WorkloadConfig,
 )
+from search.inputs.traffic import read_traffic
 
 
 def read_model(config: ModelConfig) -> ReadModel:
@@ -71,18 +72,8 @@ def read_engine(config: EngineConfig) -> Engine:
     return Engine(**checked(Engine, config, "engine", memory=memory))
 
 
-def read_workload(config: WorkloadConfig) -> FixedLengths:
-    """The lengths of the closed loop that plans are scored in."""
-    for key, value, modelled in (
-        ("arrivals.kind", config.arrivals.kind, "closed"),
-        ("lengths.kind", config.lengths.kind, "fixed"),
-        ("requests_per_s", config.requests_per_s, None),
-    ):
-        if value != modelled:
-            raise InputError(
-                f"workload.{key}: {value!r} is simulated, not searched; search with {modelled or 'null'}, then "
-                f"`servefront simulate RUN workload.{key}={value}`"
-            )
+def read_workload(config: WorkloadConfig) -> tuple[FixedLengths, Demand | None]:
+    """The lengths of the requests, and how they arrive: ``None`` in the closed loop."""
     number("workload.isl", config.isl, 0, 10_000_000)
     number("workload.osl", config.osl, 0, 10_000_000)
     hit = number("workload.prefix_hit", config.prefix_hit, 0, open_low=False)
@@ -90,12 +81,14 @@ def read_workload(config: WorkloadConfig) -> FixedLengths:
         hint = meant("workload.prefix_hit", hit, 0, 1)
         said = f"; {hint}" if hint else ""
         raise InputError(f"workload.prefix_hit: {hit} is not allowed; give a share from 0 to below 1{said}")
-    return FixedLengths(config.isl, config.osl, hit)
+    traffic = read_traffic(config)
+    return traffic.lengths(), traffic.demand()
 
 
 # The largest limits that can be meant: no one waits ten minutes for a first token, or ten seconds for each further one.
 LARGEST_TTFT_S = 600.0
 LARGEST_TPOT_S = 10.0
+LARGEST_E2E_S = 1e5
 MOST_REQUESTS_PER_S = 1e7
 
 
@@ -107,10 +100,32 @@ def read_limits(config: LimitsConfig) -> Limits:
     return Limits(
         memory_fraction=number("limits.memory_fraction", config.memory_fraction, 0, 1),
         ttft_s=optional("ttft_s", LARGEST_TTFT_S),
-        ttft_statistic=choice("limits.ttft_statistic", config.ttft_statistic, ("burst", "mean")),
+        ttft_statistic=choice("limits.ttft_statistic", config.ttft_statistic, ("burst", *STATISTICS)),
         tpot_s=optional("tpot_s", LARGEST_TPOT_S),
+        tpot_statistic=choice("limits.tpot_statistic", config.tpot_statistic, STATISTICS),
+        e2e_s=optional("e2e_s", LARGEST_E2E_S),
+        e2e_statistic=choice("limits.e2e_statistic", config.e2e_statistic, STATISTICS),
+        goodput=optional("goodput", 1.0),
+        overflow_risk=optional("overflow_risk", 1.0),
         min_requests_per_s=optional("min_requests_per_s", MOST_REQUESTS_PER_S),
     )
+
+
+def check_rate(scenario: Scenario) -> None:
+    """``InputError`` in the closed loop for the first limit that only requests at a rate can keep."""
+    limits = scenario.limits
+    if scenario.demand is not None:
+        return
+    asked = {f"{name}_statistic": getattr(limits, f"{name}_statistic") for name in ("ttft", "tpot", "e2e")}
+    wrong = {key: value for key, value in asked.items() if value not in ("mean", "burst")}
+    wrong |= {
+        key: getattr(limits, key) for key in ("e2e_s", "goodput", "overflow_risk") if getattr(limits, key) is not None
+    }
+    for key, value in wrong.items():
+        raise InputError(
+            f"limits.{key}: {value} is not known in the closed loop; set workload.requests_per_s and "
+            "workload.arrivals.kind, as poisson"
+        )
 
 
 def read_scenario(config: Config, model: Architecture) -> Scenario:
@@ -120,14 +135,17 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
     if engine.name == "vllm" and config.engine.version:
         usual = read_engine(load_engine("vllm")).memory
         engine = of_version(engine, config.engine.version, model, usual)
+    lengths, demand = read_workload(config.workload)
+    limits = read_limits(config.limits)
     return Scenario(
         model=model,
         accelerator=accelerator,
         cluster=read_cluster(config.cluster, accelerator.link_bytes_per_s),
         engine=engine,
-        lengths=read_workload(config.workload),
-        limits=read_limits(config.limits),
+        lengths=lengths,
+        limits=limits,
         law=in_engine(read_law(config.hardware.efficiency), engine, accelerator, model),
+        demand=demand,
     )
 
 

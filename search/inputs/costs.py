@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from costmodel.hardware import Accelerator
-from costmodel.scores import COSTS
+from costmodel.scenario import Scenario
+from costmodel.scores import COSTS, TRAFFIC
 from search.base.errors import InputError
 
 UNITS = {"price_per_hour": "USD", "power_w": "WATTS"}
+
+
+def check_traffic(key: str, figures: Iterable[str], scenario: Scenario) -> None:
+    """``InputError`` for the first of ``figures`` that only requests at a rate have, in the closed loop."""
+    for figure in figures:
+        if figure in TRAFFIC and scenario.demand is None:
+            raise InputError(
+                f"{key}.{figure}: is not known in the closed loop; set workload.requests_per_s and "
+                "workload.arrivals.kind, as poisson, or leave the figure out"
+            )
 
 
 def check_costs(key: str, figures: Iterable[str], accelerator: Accelerator) -> None:

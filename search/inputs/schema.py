@@ -112,6 +112,11 @@ class LimitsConfig:
     ttft_s: float | None = None
     ttft_statistic: str = "mean"
     tpot_s: float | None = None
+    tpot_statistic: str = "mean"
+    e2e_s: float | None = None
+    e2e_statistic: str = "mean"
+    goodput: float | None = None
+    overflow_risk: float | None = None
     min_requests_per_s: float | None = None
 
 
@@ -173,6 +178,13 @@ class StrategyConfig:
 
 
 @dataclass
+class VerifyConfig:
+    top: int | None = None  # plans that are simulated; null: 5 at a rate, 0 in the closed loop
+    seeds: int = 3
+    requests: int = 400  # of each simulation that count; others come before and after
+
+
+@dataclass
 class RangeConfig:
     low: float = 1.0  # factors on the configured value
     high: float = 1.0
@@ -222,6 +234,7 @@ class Config:
     space: SpaceConfig = field(default_factory=SpaceConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from costmodel.lengths import FixedLengths
+from costmodel.scenario import Demand
+from costmodel.serving.mix import MixedLengths, stratified
 from costmodel.serving.simulation.requests import Requests
 from costmodel.serving.traffic import ARRIVALS, LENGTHS, Length, arrivals
 from search.base.errors import InputError
@@ -17,6 +20,7 @@ from search.inputs.schema import ArrivalsConfig, LengthConfig, LengthsConfig, Wo
 from search.inputs.traces import read_trace
 
 MOST_TOKENS = 10_000_000
+SAMPLE = 20_000  # requests of a trace that plans are scored for
 MOST_BINS = 1000
 NEAR = 0.01  # how far a mean may be from the one that plans are scored for
 
@@ -35,6 +39,32 @@ class Traffic:
     answer: Length
     trace: Path | None
     hit: float
+
+    def lengths(self) -> FixedLengths:
+        """As plans are scored: fixed, or a sample of equally likely requests, those of a trace together."""
+        if self.trace is not None:
+            found = read_trace(self.trace, SAMPLE)
+            isl, osl = round(float(found.prompt_tokens.mean())), round(float(found.answer_tokens.mean()))
+            sample = found.prompt_tokens.astype(float), found.answer_tokens.astype(float)
+        elif self.prompt.kind == "fixed":
+            return FixedLengths(round(self.prompt.mean), round(self.answer.mean), self.hit)
+        else:
+            isl, osl, sample = round(self.prompt.mean), round(self.answer.mean), stratified(self.prompt, self.answer)
+        return MixedLengths(max(isl, 1), max(osl, 1), self.hit, *sample)
+
+    def demand(self) -> Demand | None:
+        """How requests arrive; ``None`` in the closed loop. Of a trace that is replayed: its rate, and its gaps'
+        variation."""
+        if self.process == "closed":
+            return None
+        if self.process == "replay":
+            assert self.trace is not None
+            gaps = np.diff(read_trace(self.trace, SAMPLE).arrival_s)
+            if not len(gaps) or not float(gaps.sum()):
+                raise InputError(f"{self.trace}: has no rate; all of its requests arrive at once")
+            return Demand(len(gaps) / float(gaps.sum()) * self.speed, float(gaps.std() / gaps.mean()))
+        assert self.rate is not None
+        return Demand(self.rate, {"constant": 0.0, "poisson": 1.0}.get(self.process, self.cv))
 
     def requests(self, size: int, seed: int) -> Requests:
         """``size`` of them, the same for the same seed; a trace may hold fewer."""

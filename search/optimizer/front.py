@@ -9,7 +9,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.columns import COLUMNS, column
+from costmodel.columns import AT_A_RATE, column
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scores import Scores
 from search.base.errors import InputError
@@ -29,8 +29,8 @@ class Objectives:
         if not columns:
             raise InputError(f"{key}: {{}} is empty; name at least one column with max or min")
         for name, direction in columns.items():
-            if name not in COLUMNS:
-                raise InputError(f"{key}: unknown column {name!r}; known: {', '.join(COLUMNS)}")
+            if name not in AT_A_RATE:
+                raise InputError(f"{key}: unknown column {name!r}; known: {', '.join(AT_A_RATE)}")
             if direction not in ("max", "min"):
                 raise InputError(f"{key}.{name}: {direction!r} is not allowed; give max or min")
         return cls(dict(columns))

@@ -18,14 +18,23 @@ CONFIDENCE = 0.8  # share of draws below which a recommended plan is called a co
 
 def bounded(limits: Limits, usable: float) -> dict[str, tuple[str, float]]:
     """By limit that is set: the figure that it bounds, and the bound; ``usable`` bytes of the accelerator."""
-    ttft = "burst_ttft_s" if limits.ttft_statistic == "burst" else "ttft_s"
     bounds = {
         "memory": ("memory_bytes_per_gpu", limits.memory_fraction * usable),
-        "ttft": (ttft, limits.ttft_s),
-        "tpot": ("tpot_s", limits.tpot_s),
+        "ttft": (_figure("ttft_s", limits.ttft_statistic), limits.ttft_s),
+        "tpot": (_figure("tpot_s", limits.tpot_statistic), limits.tpot_s),
+        "e2e": (_figure("e2e_s", limits.e2e_statistic), limits.e2e_s),
+        "goodput": ("goodput", limits.goodput),
+        "overflow": ("overflow_risk", limits.overflow_risk),
         "requests": ("requests_per_s", limits.min_requests_per_s),
     }
     return {name: (figure, bound) for name, (figure, bound) in bounds.items() if bound is not None}
+
+
+def _figure(name: str, statistic: str) -> str:
+    return {"burst": f"burst_{name}", "mean": name}.get(statistic, f"{name}_{statistic}")
+
+
+COUNTED = ("memory", "goodput", "overflow")  # limits on figures without an interval
 
 
 def hardened(scenario: Scenario, scores: Scores, coverage: IntArray) -> Scores:
@@ -33,7 +42,7 @@ def hardened(scenario: Scenario, scores: Scores, coverage: IntArray) -> Scores:
     violations = scores.violations.copy()
     set_ = bounded(scenario.limits, usable_bytes(scenario.accelerator))
     for i, limit in enumerate(scores.limits):
-        if limit not in set_ or limit == "memory":
+        if limit not in set_ or limit in COUNTED:
             continue
         low, high = load_intervals().of(set_[limit][0], coverage, np.ones(len(scores)))
         v = violations[i]

@@ -22,6 +22,7 @@ from search.optimizer.space import Space
 from search.optimizer.speculation.search import SpeculationFound
 from search.optimizer.split.search import SplitFound
 from search.optimizer.split.verdict import Verdict
+from search.optimizer.verify import Verified
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Outcome:
     of one engine. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
     recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to, and
     ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best plans with decode
-    context parallelism."""
+    context parallelism. ``verified``: plans that were simulated, the leading one first."""
 
     config: Config
     scenario: Scenario
@@ -108,6 +109,7 @@ class Outcome:
     baselines: tuple[Baseline, ...]
     seconds: dict[str, float]
     sensitivity: Sensitivity | None = None
+    verified: tuple[Verified, ...] = ()
     warnings: tuple[str, ...] = ()
     split: SplitFound | None = None
     verdict: Verdict | None = None

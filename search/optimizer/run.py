@@ -20,8 +20,8 @@ from search.base.progress import track
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.checks import number
 from search.inputs.compared import compared
-from search.inputs.config import check_report, check_strategy, read_model, read_scenario
-from search.inputs.costs import check_costs
+from search.inputs.config import check_rate, check_report, check_strategy, read_model, read_scenario
+from search.inputs.costs import check_costs, check_traffic
 from search.inputs.fallbacks import fallbacks
 from search.inputs.own_cluster import foreign
 from search.inputs.own_engine import as_launched
@@ -50,6 +50,7 @@ from search.optimizer.split.verdict import Verdict, verdict_of, with_turns
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
+from search.optimizer.verify import check_verify, verify, with_verified
 
 EXACT_CHUNK = 1 << 16
 HELD = 1_000_000  # scored plans that are held at once: some 270 MB
@@ -109,7 +110,10 @@ def _searched(config: Config, watch: Stopwatch, whole: bool) -> Outcome:
         asked = config.objective
         for key, columns in (("columns", asked.columns), ("recommend", asked.recommend), ("ties", asked.ties)):
             check_costs(f"objective.{key}", columns, scenario.accelerator)
+            check_traffic(f"objective.{key}", columns, scenario)
+        check_rate(scenario)
         check_confidence(config)
+        check_verify(config.verify)
         facts = facts_of(scenario)
         apart = asked_of(config, space)
         drafters = drafters_of(config, scenario.model)
@@ -152,14 +156,21 @@ def _searched(config: Config, watch: Stopwatch, whole: bool) -> Outcome:
         known = coverage_of(scenario, plans, scores)
         limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
         choice = recommend(plans, limited, policy, space.axes, known)
-        if choice is not None:  # the plan that it was preferred to may dominate it
-            front = np.union1d(front, [choice.recommended])
+    with watch.stage("simulation"):
+        verified = verify(config, scenario, plans, limited, policy)
+        simulated = with_verified(limited, verified)
+        if choice is not None and simulated is not limited:
+            other = recommend(plans, simulated, policy, space.axes, known)
+            if other is not None and other.recommended != choice.recommended:
+                choice = replace(other, relaxed=choice.relaxed)
+    if choice is not None:  # the plan that it was preferred to may dominate it
+        front = np.union1d(front, [choice.recommended])
     odd = foreign(config, scenario.accelerator, scenario.cluster)
     outcome = Outcome(
         config, scenario, (*model.assumptions, *config.assumptions, *fallbacks(scenario), *odd),
         space, legal, objectives, policy,
-        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds, warnings=odd,
-        tally=tally, sample=sample,
+        plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
+        verified=verified, warnings=odd, tally=tally, sample=sample,
     )  # fmt: skip
     if degrees:
         with watch.stage("decode_cp"):

@@ -21,6 +21,7 @@ from search.optimizer.sampler import LegalPlaces, LegalSampler, base_sampler
 from search.optimizer.space import Space
 from search.optimizer.trials import Trials
 
+ABSENT = 1e12  # stands for infinity
 BATCH_WITHOUT_GENERATIONS = 16  # TPE learns after each telling; larger batches save time and cost knowledge
 
 
@@ -45,7 +46,9 @@ def run_study(
         trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
         rows = archive.score(np.array([sampler.proposed.pop(t.number) for t in trials]))
         plans, scores = archive.contents()
-        values = np.stack([column(n, plans, scores)[rows] for n in objectives.names], axis=1).tolist()
+        # A plan beyond its capacity has no latency; samplers compare numbers.
+        found = np.stack([column(n, plans, scores)[rows] for n in objectives.names], axis=1)
+        values = np.nan_to_num(found, nan=ABSENT, posinf=ABSENT, neginf=-ABSENT).tolist()
         violations = scores.violations[:, rows].T.tolist()
         for trial, told, missed in zip(trials, values, violations, strict=True):
             storage.tell(study, trial, told, dict(zip(scores.limits, missed, strict=True)))

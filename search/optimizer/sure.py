@@ -21,12 +21,13 @@ from search.base.errors import InputError
 from search.evidence.measured.intervals import load_intervals
 from search.inputs.checks import number
 from search.inputs.schema import Config
-from search.optimizer.hardened import CONFIDENCE, bounded, hardened, likely
+from search.optimizer.hardened import CONFIDENCE, COUNTED, bounded, hardened, likely
 from search.optimizer.outcome import Outcome
 from search.optimizer.recommend import Policy
 from search.optimizer.sensitivity.draws import factors
 from search.optimizer.sensitivity.inputs import scaled
 from search.optimizer.sensitivity.records import Range
+from search.optimizer.verify import without_headroom
 
 LIMIT = "confidence"
 
@@ -50,6 +51,7 @@ class Kept:
 def shares(scenario: Scenario, ranges: Sequence[Range], plans: Plans, count: int, seed: int) -> Array:
     """Share of the draws in which each plan keeps every limit; the draws are those of the sensitivity."""
     names = [r.name for r in ranges]
+    scenario = without_headroom(scenario, ())
     kept = np.zeros(len(plans))
     for drawn in factors(ranges, count, seed).tolist():
         kept += evaluate(scaled(scenario, dict(zip(names, drawn, strict=True))), plans).feasible
@@ -106,7 +108,12 @@ def kept_limits(outcome: Outcome) -> tuple[Kept, ...]:
     found = []
     for limit, (figure, allowed) in bounded(scenario.limits, usable_bytes(scenario.accelerator)).items():
         values = getattr(scores, figure)
-        low, high = (values, values) if limit == "memory" else load_intervals().of(figure, known, values)
+        low, high = (values, values) if limit in COUNTED else load_intervals().of(figure, known, values)
+        for verified in outcome.verified:
+            if verified.row == row and figure in verified.figures and values[0] > 0:
+                # What the simulation says widens what measurements say.
+                ratio = verified.figures[figure] / values[0]
+                low, high = low * min(ratio, 1.0), high * max(ratio, 1.0)
         surely = bool(hard.violations[scores.limits.index(limit), 0] <= 0.0)
         share = None if draws is None else 1.0 - draws.missed.get(limit, 0.0)
         ends = float(values[0]), float(low[0]), float(high[0])

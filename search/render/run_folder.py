@@ -160,6 +160,19 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "pinned_by": list(best.pinned_by) if best else [],
         "sure": is_sure(outcome) if best else None,
         "limits_kept": {k.limit: {"over_interval": k.surely, "draws": k.share} for k in kept_limits(outcome)},
+        "verified": [
+            {
+                "plan": outcome.plans.row(v.row),
+                "kept": v.kept,
+                "missed": v.missed,
+                "preemptions": v.preemptions,
+                "seeds": v.seeds,
+                "requests": v.requests,
+                "simulated": v.figures,
+                "analytic": {name: float(getattr(outcome.scores, name)[v.row]) for name in v.figures},
+            }
+            for v in outcome.verified
+        ],
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         **split_summary(outcome),
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},

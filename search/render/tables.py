@@ -25,8 +25,8 @@ DEGREES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
 BOUNDS = ("_low", "_high")
 
 
-def header() -> list[str]:
-    """Columns that every table of plans has, in order."""
+def header(scores: Scores | None = None) -> list[str]:
+    """Columns that every table of plans has, in order; with ``scores`` at a rate those of traffic too."""
     names = [*DEGREES, "attn_dp", "moe_tp", "engine", "engines"]
     for figure in FIGURES:
         names.append(figure)
@@ -34,7 +34,7 @@ def header() -> list[str]:
             names += [figure + suffix for suffix in BOUNDS]
     for figure in COSTS:
         names += [figure, *(figure + suffix for suffix in BOUNDS)]
-    return [*names, "coverage"]
+    return [*names, *(scores.traffic if scores is not None else ()), "coverage"]
 
 
 def columns(outcome: Outcome, rows: IntArray) -> list[list[Any]]:
@@ -64,6 +64,7 @@ def plan_columns(
             table += [bound.tolist() for bound in intervals.of(figure, known, getattr(scores, figure))]
         else:
             table += [[""] * len(plans)] * 3
+    table += [getattr(scores, figure).tolist() for figure in scores.traffic]
     return [*table, [CLASSES[c] for c in known]]
 
 
@@ -97,7 +98,7 @@ def front_order(outcome: Outcome) -> tuple[IntArray, IntArray]:
 def front_table(outcome: Outcome) -> tuple[list[list[Any]], list[bool]]:
     """The columns of ``header`` for ``front_order``, and which of the rows is the recommended plan."""
     which, rows = front_order(outcome)
-    table: list[list[Any]] = [[None] * len(rows) for _ in header()]
+    table: list[list[Any]] = [[None] * len(rows) for _ in header(outcome.scores)]
     for i, one in enumerate(outcome.each):
         places = np.flatnonzero(which == i)
         for column, found in zip(table, columns(one, rows[places]), strict=True):
@@ -111,7 +112,7 @@ def front_table(outcome: Outcome) -> tuple[list[list[Any]], list[bool]]:
 def write_front(outcome: Outcome, path: Path) -> None:
     """``pareto.csv``."""
     table, marks = front_table(outcome)
-    _write(path, [*header(), "recommended"], [*table, [str(mark).lower() for mark in marks]])
+    _write(path, [*header(outcome.scores), "recommended"], [*table, [str(mark).lower() for mark in marks]])
 
 
 def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
@@ -144,7 +145,7 @@ def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:
         part = [*columns(one, rows), [str(b).lower() for b in scores.feasible.tolist()], missed_limits(scores)]
         table = [[*above, *below] for above, below in zip(table, part, strict=True)] if table else part
         sampled = sampled or fewer
-    _write(path, [*header(), "feasible", "violated"], table)
+    _write(path, [*header(outcome.scores), "feasible", "violated"], table)
     return len(table[0]), sampled
 
 

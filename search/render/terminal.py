@@ -128,6 +128,7 @@ def _recommendation(outcome: Outcome) -> str:
         f"TTFT {s.ttft_s[row]:.3g} s, {s.burst_ttft_s[row]:.3g} s in a burst; TPOT {s.tpot_s[row] * 1e3:.1f} ms; "
         f"memory {s.memory_utilization[row]:.1%}",
     ]
+    lines += _traffic_lines(outcome, row)
     lines.append(_interval_line(outcome, row))
     lines += evidence_lines(outcome.scenario, outcome.plans.take([row]), int(outcome.coverage[row]))
     lines += _draws_lines(outcome)
@@ -148,6 +149,30 @@ def _recommendation(outcome: Outcome) -> str:
     if choice.at_axis_end:
         lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
     return "\n".join(plain(line) for line in lines)
+
+
+def _traffic_lines(outcome: Outcome, row: int) -> list[str]:
+    """Percentiles at the rate, what the plan carries, and what a simulation says of it; nothing in the closed loop."""
+    s, demand = outcome.scores, outcome.scenario.demand
+    if demand is None:
+        return []
+
+    def said(name: str) -> str:
+        return figure(name, float(getattr(s, name)[row]))
+
+    p99 = {"TTFT": "ttft_s_p99", "TPOT": "tpot_s_p99", "end to end": "e2e_s_p99"}
+    lines = [
+        f"at {demand.requests_per_s:g} requests/s, p99: " + ", ".join(f"{k} {said(v)}" for k, v in p99.items()),
+        f"{said('requests_in_flight')} in flight; carries {said('max_requests_per_s')} requests/s within the limits "
+        f"({s.rate_headroom[row]:+.0%}), {said('capacity_requests_per_s')} at most; "  # type: ignore[index]
+        f"caches overflow with a chance of {said('overflow_risk')}",
+    ]
+    for v in outcome.verified:
+        if v.row == row:
+            figures = ", ".join(f"{k} {figure(name, v.figures[name])}" for k, name in p99.items())
+            kept = "limits kept" if v.kept else f"a limit missed by {v.missed:.0%}"
+            lines.append(f"simulated, {v.seeds} x {v.requests} requests, p99: {figures}; {kept}")
+    return lines
 
 
 def _interval_line(outcome: Outcome, row: int) -> str:
@@ -227,6 +252,8 @@ def _baseline_line(baseline: Baseline) -> str:
     tokens, tpot = baseline.scores.output_tokens_per_s[0], baseline.scores.tpot_s[0]
     taken = ", ".join(baseline.engines) or "no engine"
     figures = f"{tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms"
+    if not np.isfinite(tpot):
+        figures = f"unstable, carries {baseline.scores.requests_per_s[0]:.3g} requests/s at most"
     return f"baseline {one_line(baseline.name)}: {figures}, taken by {taken}"
 
 

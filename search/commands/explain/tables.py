@@ -133,7 +133,7 @@ def _against(outcome: Outcome, found: Verdict) -> Rows:
     plan, scores = outcome.plans.take([row]), outcome.scores.take([row])
     rows: Rows = []
     first = [c for c in outcome.policy.columns if c in FIGURES]
-    for name in dict.fromkeys([*first, *FIGURES]):
+    for name in dict.fromkeys([*first, *FIGURES, *found.scores.traffic]):
         mine, theirs = float(getattr(found.scores, name)[0]), float(getattr(scores, name)[0])
         ends = interval(outcome, plan, scores, name)
         span = "" if ends is None else f"{figure(name, ends[0])} to {figure(name, ends[1])}"

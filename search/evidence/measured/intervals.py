@@ -45,6 +45,11 @@ SAME_AS = {
     "output_tokens_per_s_per_gpu": "output_tokens_per_s",
     "requests_per_s": "output_tokens_per_s",
     "burst_ttft_s": "ttft_s",
+    **{f"ttft_s_p{p}": "ttft_s" for p in (50, 90, 95, 99)},
+    **{f"tpot_s_p{p}": "tpot_s" for p in (50, 90, 95, 99)},
+    **{f"e2e_s{p}": "tpot_s" for p in ("", "_p50", "_p90", "_p95", "_p99")},  # nearly all of it is decoding
+    "capacity_requests_per_s": "output_tokens_per_s",
+    "max_requests_per_s": "output_tokens_per_s",
 }
 
 

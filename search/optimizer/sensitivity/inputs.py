@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from costmodel.laws import ShapedLaw
-from costmodel.lengths import FixedLengths
 from costmodel.scenario import Scenario
 from search.base.errors import InputError
 from search.inputs.checks import number
@@ -57,12 +56,11 @@ def _imbalance(s: Scenario, factor: float) -> Scenario:
 
 
 def _isl(s: Scenario, factor: float) -> Scenario:
-    lengths = s.lengths
-    return replace(s, lengths=FixedLengths(max(round(lengths.isl * factor), 1), lengths.osl, lengths.prefix_hit))
+    return replace(s, lengths=s.lengths.times(prompt=factor))
 
 
 def _osl(s: Scenario, factor: float) -> Scenario:
-    return replace(s, lengths=replace(s.lengths, osl=max(round(s.lengths.osl * factor), 1)))
+    return replace(s, lengths=s.lengths.times(answer=factor))
 
 
 def _shares(s: Scenario) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from costmodel.evaluate import evaluate
 from search.optimizer.outcome import Outcome
 from search.optimizer.sensitivity.draws import draw
@@ -9,13 +11,16 @@ from search.optimizer.sensitivity.more_gpus import a_node_more
 from search.optimizer.sensitivity.pool import pool
 from search.optimizer.sensitivity.records import Range, Sensitivity
 from search.optimizer.sensitivity.situations import at_the_ends, deciding, figures, one_unit_more
+from search.optimizer.verify import without_headroom
 
 
 def sensitivity(outcome: Outcome, ranges: tuple[Range, ...]) -> Sensitivity | None:
     """``None`` where the configuration leaves it out or nothing is recommended."""
-    config, scenario = outcome.config.sensitivity, outcome.scenario
+    config = outcome.config.sensitivity
     if not config.enabled or outcome.choice is None:
         return None
+    scenario = without_headroom(outcome.scenario, outcome.policy.columns)
+    outcome = replace(outcome, scenario=scenario)
     ranked = pool(outcome, ranges, config.most_ranked)
     scores = evaluate(scenario, ranked.plans)
     base = deciding(ranked, scores)

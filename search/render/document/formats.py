@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -13,6 +14,8 @@ def gb(value: float) -> str:
 def seconds(value: float) -> str:
     """Microseconds, milliseconds or seconds, whichever reads best."""
     size = abs(value)
+    if size == math.inf:
+        return "unstable"
     if size >= 1.0:
         return f"{value:,.2f} s"
     if size >= 1e-3:
@@ -64,13 +67,14 @@ def billions(value: float) -> str:
 
 def figure(name: str, value: float) -> str:
     """A column of the scores, by the unit at the end of its name."""
+    name = name.rpartition("_p")[0] if name[-2:].isdigit() else name  # a percentile of it
     if name.endswith("_bytes_per_gpu"):
         return gb(value)
     if name.endswith(("_per_s", "_per_s_per_gpu")):
         return f"{value:,.0f}" if abs(value) >= 100 else count(value)
     if name.endswith("_s"):
         return seconds(value)
-    if name.endswith(("_utilization", "_mfu", "_of_limit")):
+    if name.endswith(("_utilization", "_mfu", "_of_limit", "_risk", "_headroom", "_chance", "goodput")):
         return percent(value)
     if name.startswith("usd_"):
         return usd(value)

@@ -20,6 +20,7 @@ from search.render.document.account import decode_reading, heaviest_stage, modul
 from search.render.document.evidence_words import evidence_lines
 from search.render.document.placement import Rank, place, traffic
 from search.render.document.steady import Steady, steady
+from search.render.document.traffic_values import term_values
 from search.render.document.view import Values
 
 MOST_NODES = 4  # written out rank by rank
@@ -56,6 +57,7 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
     values |= {f"reading.{k}": v for k, v in vars(reading).items()}
     values |= _cache_values(scenario, plan, terms)
     values |= limit_values(scenario, scores)
+    values |= term_values(scenario, plan, scores)
     values["bandwidth_bytes_per_s"] = (
         scalar(scores.decode_bandwidth_utilization) * scenario.accelerator.memory_bytes_per_s
     )

@@ -13,7 +13,14 @@ from search.render.document.sections.rationale import front, rationale, search
 from search.render.document.sections.risks import assumptions, risks, sign_off
 from search.render.document.sections.sensitivity import sensitivity
 from search.render.document.sections.split import speculation, split
+from search.render.document.sections.traffic import throughput_at_rate, traffic, ttft_at_rate
 from search.render.document.view import Value, View
+
+
+def _either(closed: Callable[[View], str], at_rate: Callable[[View], str]) -> Callable[[View], str]:
+    """The section of the closed loop, or that of requests at a rate."""
+    return lambda v: (at_rate if "traffic.requests_per_s" in v else closed)(v)
+
 
 SECTIONS: dict[str, Callable[[View], str]] = {
     "Summary": summary,
@@ -28,8 +35,9 @@ SECTIONS: dict[str, Callable[[View], str]] = {
     "Module division": modules,
     "Rationale": rationale,
     "Memory check": memory_check,
-    "TTFT check": ttft_check,
-    "Throughput": throughput,
+    "Traffic": traffic,
+    "TTFT check": _either(ttft_check, ttft_at_rate),
+    "Throughput": _either(throughput, throughput_at_rate),
     "Load balance": load_balance,
     "Comparison with earlier plans": comparison,
     "Claims of earlier plans": claims,

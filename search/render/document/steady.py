@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from costmodel.evaluate import serve
 from costmodel.forward import handover_seconds
-from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, REST, steady_loop
-from costmodel.serving.latency import latencies
-from costmodel.serving.passes import timed
-from costmodel.stages import Stages
 from search.render.document.account import scalar
 
 
@@ -57,14 +54,10 @@ class Steady:
 
 def steady(scenario: Scenario, plan: Plans) -> Steady:
     """Solve the loop of one plan again and keep its parts (``costmodel/serving/`` has the formulas)."""
-    layout = scenario.layout(plan)
-    stages = Stages.of(scenario.model, plan.pp)
     wanted = np.ceil(plan.batch / plan.attn_dp)
-    seats = memory(scenario, layout, stages, wanted).seats
-    admitted = np.where(seats >= 1.0, np.minimum(wanted, seats), wanted)
-    loop, step = steady_loop(scenario, layout, admitted, plan.batch.astype(float))
-    time = timed(scenario, stages, step)
-    found = latencies(scenario, loop, time, admitted, wanted)
+    served = serve(scenario, plan)
+    layout, admitted, time, found = served.layout, served.admitted, served.time, served.latency
+    loop, step = steady_loop(scenario, layout, served.inside, plan.batch.astype(float))
     latency, slowest = time.latency_s[:, 0], time.slowest_stage_s[:, 0]
     micro = scalar(loop.micro)
     decode_s, mixed_s = (max(float(latency[p]), micro * float(slowest[p])) for p in (DECODE, MIXED))

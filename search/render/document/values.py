@@ -4,16 +4,18 @@ that changes changes the text."""
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from costmodel.blocks import GroupedQueryAttention, MoeFfn
 from costmodel.engine import ENGINES
+from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
 from costmodel.parameters import active_parameters, kv_bytes_per_token, parameters, weight_bytes
-from costmodel.scenario import Scenario
+from costmodel.scenario import Limits, Scenario
+from search.optimizer.baselines import Baseline
 from search.optimizer.outcome import Outcome
 from search.render.document.claims import judge
 from search.render.document.engines_compared import compared_values
@@ -23,6 +25,7 @@ from search.render.document.sensitivity_values import kept_values, sensitivity_v
 from search.render.document.spans import COUNTED, ESTIMATED
 from search.render.document.speculation_words import speculation_lines
 from search.render.document.split_words import verdict_lines
+from search.render.document.traffic_values import traffic_values
 from search.render.document.view import Value, Values
 
 
@@ -44,6 +47,7 @@ def collect(outcome: Outcome) -> Values:
         assert relaxed.row is not None
         values |= prefixed(f"relaxed.{i}", {"limit": relaxed.limit, "gain": relaxed.gain})
         values |= prefixed(f"relaxed.{i}.plan", _row(outcome, relaxed.row, full=False))
+    values |= traffic_values(outcome)
     values |= search_values(outcome) | sensitivity_values(outcome) | kept_values(outcome) | compared_values(outcome)
     if outcome.baselines:
         values |= {"tolerance.counted": COUNTED, "tolerance.estimated": ESTIMATED}
@@ -53,7 +57,7 @@ def collect(outcome: Outcome) -> Values:
         missed = int(baseline.scores.first_violated()[0])
         own["limits"] = "kept" if missed < 0 else f"misses {baseline.scores.limits[missed]}"
         values |= prefixed(f"baseline.{i}", own | plan_values(scenario, baseline.plan, baseline.scores, full=False))
-        for j, verdict in enumerate(judge(baseline, scenario)):
+        for j, verdict in enumerate(judge(*_in_closed_loop(baseline, scenario))):
             values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     values |= {f"split.line.{i}.text": text for i, text in enumerate(verdict_lines(outcome))}
@@ -61,6 +65,15 @@ def collect(outcome: Outcome) -> Values:
     for i, (where, text) in enumerate(_assumed(outcome)):
         values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
     return {key: plain(value) for key, value in values.items()}
+
+
+def _in_closed_loop(baseline: Baseline, scenario: Scenario) -> tuple[Baseline, Scenario]:
+    """Claims are made for full seats: at a rate they are judged in the closed loop."""
+    if scenario.demand is None:
+        return baseline, scenario
+    limits = replace(Limits(), memory_fraction=scenario.limits.memory_fraction)
+    closed = replace(scenario, demand=None, limits=limits)
+    return replace(baseline, scores=evaluate(closed, baseline.plan)), closed
 
 
 def _assumed(outcome: Outcome) -> list[tuple[str, str]]:
@@ -77,12 +90,12 @@ def prefixed(prefix: str, values: dict[str, Any]) -> Values:
 
 
 def plain(value: Any) -> Value:
-    """A Python number or text; infinities and NaN have no place in a document."""
+    """A Python number or text; infinite is only what never ends: the latency of a plan beyond its capacity."""
     if isinstance(value, str):
         return value
     number = value.item() if isinstance(value, np.generic) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not np.isfinite(number):
-        raise ValueError(f"{value!r} is not a finite number or text")
+    if isinstance(number, bool) or not isinstance(number, int | float) or not number > -np.inf:
+        raise ValueError(f"{value!r} is not a number or text")
     return number
 
 
@@ -183,13 +196,15 @@ def input_values(outcome: Outcome) -> Values:
         "total": lengths.total,
         "new": lengths.new,
         "decodes": lengths.decodes,
-        "mean_context": lengths.isl + lengths.osl / 2,
+        "mean_context": lengths.decode_context(),
         "prefix_hit": lengths.prefix_hit,
         "memory_fraction": limits.memory_fraction,
         "usable_bytes": limits.memory_fraction * usable_bytes(scenario.accelerator),
         "ttft_statistic": limits.ttft_statistic,
+        "tpot_statistic": limits.tpot_statistic,
+        "e2e_statistic": limits.e2e_statistic,
     }
-    for name in ("ttft_s", "tpot_s", "min_requests_per_s"):
+    for name in ("ttft_s", "tpot_s", "e2e_s", "goodput", "overflow_risk", "min_requests_per_s"):
         if getattr(limits, name) is not None:
             values[f"limit.{name}"] = getattr(limits, name)
     version = outcome.config.engine.version

@@ -88,6 +88,8 @@ def _sweep(outcome: Outcome, plan: Plans) -> ReportValues:
     layout = {axis: size for axis, size in plan.row(0).items() if axis != "batch"}
     plans = Plans.of(**layout, batch=np.array(grid))
     scores = evaluate(scenario, plans)
+    stable = np.isfinite(scores.ttft_s)
+    plans, scores, grid = plans.take(stable), scores.take(stable), np.array(grid)[stable].tolist()
     known = coverage_of(scenario, plans, scores)
     values: ReportValues = {"sweep.batch": tuple(grid), "sweep.chosen": batch}
     for name in SWEPT:

@@ -32,11 +32,27 @@ LABELS = {
     "gpus": "GPUs",
     "usd_per_million_output_tokens": "cost per million output tokens",
     "joules_per_output_token": "energy per output token, at most",
+    **{f"{name}_s_p{p}": f"{name.upper()}, p{p}" for name in ("ttft", "tpot") for p in (50, 90, 95, 99)},
+    "e2e_s": "end to end",
+    **{f"e2e_s_p{p}": f"end to end, p{p}" for p in (50, 90, 95, 99)},
+    "goodput": "requests that keep every limit",
+    "requests_in_flight": "requests in flight",
+    "seat_wait_chance": "requests that wait for a seat",
+    "overflow_risk": "chance that caches overflow",
+    "capacity_requests_per_s": "requests/s at most",
+    "max_requests_per_s": "requests/s within the limits",
+    "rate_headroom": "headroom over the rate",
 }
 INTERVALS = (*PREDICTED, *COSTS, "kv_capacity_tokens")
 # (end of the name, unit, SI times this); the first that fits.
 UNITS = (
     ("tpot_s", "ms", 1e3),
+    *((f"tpot_s_p{p}", "ms", 1e3) for p in (50, 90, 95, 99)),
+    *((f"_s_p{p}", "s", 1.0) for p in (50, 90, 95, 99)),
+    ("goodput", "%", 1e2),
+    ("_chance", "%", 1e2),
+    ("_risk", "%", 1e2),
+    ("_headroom", "%", 1e2),
     ("_bytes_per_gpu", "GB", 1e-9),
     ("_per_s_per_gpu", "", 1.0),
     ("_per_s", "", 1.0),

@@ -55,6 +55,7 @@ def _chosen_rows(outcome: Outcome) -> tuple[IntArray, IntArray, bool]:
         front = np.append(front[:-1], outcome.choice.recommended)
     # Of the other points of a very long front, a few thousand would say no more than the first thousand.
     kept, sampled = candidate_rows(outcome, outcome.config.report.max_points + len(every))
+    kept = kept[np.isfinite(outcome.scores.ttft_s[kept])]  # a plan beyond its capacity has no place in a picture
     return front, np.setdiff1d(kept, every), sampled
 
 
@@ -64,7 +65,7 @@ def _table(name: str, outcome: Outcome, rows: IntArray) -> ReportValues:
 
 def _known_columns(outcome: Outcome, rows: IntArray) -> dict[str, list[Any]]:
     """The columns of the tables, without those of costs that the accelerator does not state (empty cells in a CSV)."""
-    table = dict(zip(header(), columns(outcome, rows), strict=True))
+    table = dict(zip(header(outcome.scores), columns(outcome, rows), strict=True))
     unknown = tuple(figure for figure in COSTS if figure not in outcome.scores.costs)
     return {name: values for name, values in table.items() if not name.startswith(unknown)}
 
@@ -80,6 +81,8 @@ def _marks(outcome: Outcome) -> list[ReportValues]:
         if outcome.choice.runner_up is not None:
             marks.append(_mark(outcome, outcome.choice.runner_up, "runner-up", "runner-up"))
     for baseline in outcome.baselines:
+        if not np.isfinite(baseline.scores.ttft_s[0]):
+            continue
         takes = np.array([[e in baseline.engines] for e in ENGINES])
         known = coverage_of(outcome.scenario, baseline.plan, baseline.scores)
         alone = replace(outcome, plans=baseline.plan, scores=baseline.scores, engines=takes, coverage=known)

@@ -3,7 +3,7 @@ nothing else, so that a value that changes changes the page."""
 
 from __future__ import annotations
 
-from costmodel.columns import COLUMNS
+from costmodel.columns import AT_A_RATE
 from costmodel.engine import ENGINES
 from costmodel.plans import AXES
 from search import __version__
@@ -68,4 +68,4 @@ def _axes(outcome: Outcome) -> ReportValues:
     across = next((n for n in LATENCIES if n in names), names[0] if names else "tpot_s")
     values: ReportValues = {"axes.x": across, "axes.y": deciding, "axes.colour": "gpus"}
     directions = {**outcome.policy.columns, **outcome.objectives.directions}
-    return values | {f"better.{n}": d for n, d in directions.items() if n in COLUMNS}
+    return values | {f"better.{n}": d for n, d in directions.items() if n in AT_A_RATE}

@@ -6,12 +6,12 @@ from search.cli import main
 
 CASES = {
     "+modle=x": "modle: unknown key",
-    "+limits.tpot=3": "limits.tpot: unknown key; allowed: memory_fraction",
+    "+limits.tpot=3": "limits.tpot: unknown key; allowed: e2e_s",
     "limits.tpot=3": "limits.tpot",
     "limits.ttft_s=soon": "limits.ttft_s",
     "limits.ttft_s=-1": "limits.ttft_s: -1.0 is not allowed",
     "limits.ttft_s=nan": "limits.ttft_s",
-    "limits.ttft_statistic=p99": "limits.ttft_statistic: 'p99' is not allowed; give one of burst, mean",
+    "limits.ttft_statistic=p99": "limits.ttft_statistic: p99 is not known in the closed loop",
     "limits.memory_fraction=1.5": "limits.memory_fraction: 1.5",
     "workload.isl=0": "workload.isl: 0",
     "workload.prefix_hit=1": "workload.prefix_hit",

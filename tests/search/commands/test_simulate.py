@@ -133,11 +133,6 @@ def test_bad_input_is_one_line(said: str, run_folder: Path, capsys: pytest.Captu
     assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
 
 
-def test_the_search_says_that_it_does_not_model_traffic(capsys: pytest.CaptureFixture[str]) -> None:
-    assert servefront(["model=qwen3_8b", "workload.arrivals.kind=poisson", "workload.requests_per_s=3"]) == 2
-    assert "is simulated, not searched" in capsys.readouterr().err
-
-
 def test_prompts_beyond_the_context_are_refused(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

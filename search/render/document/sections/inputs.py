@@ -107,16 +107,28 @@ SAID = (
 )  # fmt: skip
 
 
+def _of(i: View, name: str) -> str:
+    return "" if i.raw(name) == "mean" else f" at {i.text(name)}"
+
+
 def inputs(v: View) -> str:
     i, e = v.at("input"), v.at("input.engine")
     hit = f", {i.pct('prefix_hit')} of them cached, {i.n('new')} to prefill" if i.number("prefix_hit") else ""
     statistic = {"burst": "of the last request of a burst", "mean": "mean of the steady loop"}
+    if "traffic.requests_per_s" in v:
+        statistic["mean"] = "mean at the rate"
     limits = [f"memory: {i.pct('memory_fraction')} of what the driver reports, {i.gb('usable_bytes')}"]
     if "limit.ttft_s" in i:
         kind = str(i.raw("ttft_statistic"))
         limits.append(f"time to first token: {i.s('limit.ttft_s')}, {statistic.get(kind, i.text('ttft_statistic'))}")
     if "limit.tpot_s" in i:
-        limits.append(f"time per output token: {i.s('limit.tpot_s')}")
+        limits.append(f"time per output token: {i.s('limit.tpot_s')}{_of(i, 'tpot_statistic')}")
+    if "limit.e2e_s" in i:
+        limits.append(f"end to end: {i.s('limit.e2e_s')}{_of(i, 'e2e_statistic')}")
+    if "limit.goodput" in i:
+        limits.append(f"at least {i.pct('limit.goodput')} of the requests keep them")
+    if "limit.overflow_risk" in i:
+        limits.append(f"caches outgrow the memory with a chance of {i.pct('limit.overflow_risk')} at most")
     if "limit.min_requests_per_s" in i:
         limits.append(f"at least {i.n('limit.min_requests_per_s')} requests/s")
     version = f" {e.text('version')}" if "version" in e else ""

@@ -9,7 +9,8 @@ from search.render.document.sections.layout import size
 from search.render.document.view import View
 
 LIMIT_NAMES = {"memory": "memory a GPU", "ttft": "time to first token", "tpot": "time per output token",
-               "requests": "requests/s, at least"}  # fmt: skip
+               "requests": "requests/s, at least", "e2e": "end to end", "goodput": "requests that keep them, at least",
+               "overflow": "chance that caches outgrow the memory"}  # fmt: skip
 
 COST_NAMES = {
     "usd_per_million_output_tokens": "a million output tokens",

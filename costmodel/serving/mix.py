@@ -1,0 +1,177 @@
+"""Requests of many lengths, as the cost model asks for them: expectations over a sample.
+
+A distribution is a sample of equally likely requests, prompt and answer of one beside each other: a trace's own, or
+the quantiles of a distribution (``stratified``), so that every mean that a formula asks for is a mean over the sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from costmodel.lengths import FixedLengths
+from costmodel.plans import Array
+from costmodel.serving.traffic import Length
+
+SAMPLE = 4096
+# Edges of the classes in which percentiles are computed: finer where the long requests are, of which few decide much.
+EDGES = np.array([0.0, 0.2, 0.45, 0.68, 0.84, 0.93, 0.975, 0.992, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """A distribution in few classes: ``tokens`` in the mean of each, their ``variance`` in it and its ``share`` of the
+    requests, shape (classes,)."""
+
+    tokens: Array
+    variance: Array
+    share: Array
+
+    @classmethod
+    def of(cls, sample: Array) -> Classes:
+        """Of equally likely values; one class where all are alike."""
+        if np.ptp(sample) == 0.0:
+            return cls(sample[:1].astype(float), np.zeros(1), np.ones(1))
+        ranked = np.sort(sample.astype(float))
+        at = np.unique(np.round(EDGES * len(ranked)).astype(int))
+        parts = [ranked[a:b] for a, b in pairwise(at.tolist())]
+        return cls(
+            np.array([part.mean() for part in parts]), np.array([part.var() for part in parts]),
+            np.diff(at) / len(ranked),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class MixedLengths(FixedLengths):
+    """``isl`` and ``osl`` are the means; ``prompts`` and ``answers`` of equally likely requests, shape (sample,)."""
+
+    prompts: Array = field(default_factory=lambda: np.ones(1))
+    answers: Array = field(default_factory=lambda: np.ones(1))
+
+    @cached_property
+    def _cached(self) -> Array:
+        return np.floor(self.prompts * self.prefix_hit)
+
+    @cached_property
+    def _decodes(self) -> Array:
+        return np.maximum(self.answers - 1.0, 0.0)
+
+    @property
+    def new_spread(self) -> float:
+        new = self.prompts - self._cached
+        return float(np.mean(new**2) / np.mean(new) ** 2)
+
+    def times(self, prompt: float = 1.0, answer: float = 1.0) -> MixedLengths:
+        return MixedLengths(
+            max(round(self.isl * prompt), 1), max(round(self.osl * answer), 1), self.prefix_hit,
+            np.maximum(np.round(self.prompts * prompt), 1.0), np.maximum(np.round(self.answers * answer), 1.0),
+        )  # fmt: skip
+
+    def prefill_pairs(self, window: int | None = None) -> float:
+        new, cached = self.prompts - self._cached, self._cached
+        if window is None:
+            return float(np.mean(new * cached + new * (new + 1) / 2))
+        rising = np.clip(window - cached, 0.0, new)
+        return float(np.mean(rising * cached + rising * (rising + 1) / 2 + (new - rising) * window))
+
+    def decode_context(self, window: int | None = None) -> float:
+        """The mean over decode steps: a long answer is met more often than a short one."""
+        first, steps = self.prompts, np.maximum(self._decodes, 1.0)
+        last = first + self.answers
+        if window is None:
+            read = steps * (first + last) / 2.0
+        else:
+            below = np.clip(window - first, 0.0, last - first)
+            whole = np.maximum(last - first, 1.0)
+            read = steps * (below * (first + first + below) / 2.0 + (last - first - below) * window) / whole
+        return float(read.sum() / steps.sum())
+
+    def chunked_pairs(self, chunk: int) -> float:
+        def triangles(tokens: Array) -> Array:
+            whole, rest = np.divmod(tokens, chunk)
+            return whole * chunk * (chunk + 1) / 2 + rest * (rest + 1) / 2
+
+        return float(np.mean(triangles(self.prompts) - triangles(self._cached)))
+
+    def chunked_context(self, chunk: int) -> float:
+        def area(x: Array) -> Array:
+            whole, rest = np.divmod(x, chunk)
+            return whole * chunk**2 / 2 + rest**2 / 2
+
+        answers = np.maximum(self.answers, 1.0)
+        return float(np.sum(area(self.prompts + answers) - area(self.prompts)) / answers.sum())
+
+
+def stratified(prompt: Length, answer: Length, size: int = SAMPLE) -> tuple[Array, Array]:
+    """Equally likely requests whose prompts have nothing to do with their answers."""
+    order = np.random.default_rng(0).permutation(size)
+    return prompt.quantiles(size).astype(float), answer.quantiles(size)[order].astype(float)
+
+
+@dataclass(frozen=True, eq=False)
+class Mix:
+    """What a traffic model asks of the lengths. ``new`` prompt tokens to prefill and ``decodes`` after the first token,
+    in classes; ``prompt`` tokens in all, ``share`` of the new ones found in the cache before them."""
+
+    lengths: FixedLengths
+    new: Classes
+    decodes: Classes
+    moments: dict[str, float]
+
+    @property
+    def prompt_of_new(self) -> Array:
+        """Tokens of a prompt, found ones included, by class of ``new``, shape (classes,)."""
+        return self.new.tokens / (1.0 - self.lengths.prefix_hit)
+
+    @property
+    def pairs(self) -> Array:
+        """Pairs of tokens in the attention of a prompt, by class of ``new``, shape (classes,)."""
+        new, hit = self.new.tokens, self.lengths.prefix_hit
+        return new * (new * hit / (1.0 - hit)) + new * (new + 1.0) / 2.0
+
+    @classmethod
+    def of(cls, lengths: FixedLengths) -> Mix:
+        if isinstance(lengths, MixedLengths):
+            prompts, answers = np.asarray(lengths.prompts, float), np.asarray(lengths.answers, float)
+        else:
+            prompts, answers = np.array([float(lengths.isl)]), np.array([float(lengths.osl)])
+        new = prompts - np.floor(prompts * lengths.prefix_hit)
+        decodes = np.maximum(answers - 1.0, 0.0)
+        return cls(lengths, Classes.of(new), Classes.of(decodes), _moments(prompts, new, answers, decodes))
+
+    def __getitem__(self, name: str) -> float:
+        return self.moments[name]
+
+
+def _moments(prompts: Array, new: Array, answers: Array, decodes: Array) -> dict[str, float]:
+    """Means: ``new``, ``new2``, ``decodes``, ``answers``; ``seen`` by a new token; ``held`` tokens of a request in
+    flight and their square (``held2``), ``kept`` and ``kept2`` where the answer's are reserved; ``rest``: the share
+    of a mean answer that the shorter of two has (for the peakedness of arrivals that are not at random)."""
+
+    def mean(values: Any) -> float:
+        return float(np.mean(values))
+
+    cached = prompts - new
+    steps = np.maximum(decodes, 1.0)
+    weight = mean(steps)
+    ranked = np.sort(steps)
+    size = len(ranked)
+    shorter = float(np.sum(ranked * (2.0 * (size - np.arange(size)) - 1.0)) / size**2)
+    mean_steps, mean_new = mean(decodes), mean(new)
+    return {
+        "prompt": mean(prompts), "new": mean_new, "new2": mean(new**2), "answers": mean(answers),
+        "decodes": mean_steps, "decodes2": mean(decodes**2),
+        "each": mean(1.0 / np.where(decodes > 0, decodes, np.inf)) / max(mean(decodes > 0), 1e-12),
+        "each2": mean(1.0 / np.where(decodes > 0, decodes, np.inf) ** 2) / max(mean(decodes > 0), 1e-12),
+        "seen": mean(new * cached + new * (new + 1.0) / 2.0) / mean_new,
+        "rest": shorter / weight,
+        "held": mean(steps * (prompts + steps / 2.0)) / weight,
+        "held2": mean(steps * (prompts**2 + prompts * steps + steps**2 / 3.0)) / weight,
+        "kept": mean(steps * (prompts + answers)) / weight,
+        "kept2": mean(steps * (prompts + answers) ** 2) / weight,
+        "longest": float(np.max(prompts + answers)),
+    }  # fmt: skip

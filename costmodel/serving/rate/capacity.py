@@ -1,0 +1,80 @@
+"""The most requests a second that a plan carries: at all, and within its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from costmodel.plans import Array
+from costmodel.serving.rate.steps import Load, Server, steps
+from costmodel.serving.rate.tables import along
+
+ROUNDS = 24  # of regula falsi for the capacity
+# Of a group, at which the capacity is worked out.
+SEATS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192.0])
+HALVINGS = 6  # of the interval in which the most requests within the limits lie; the rest is a straight line
+
+
+def capacity(server: Server, load: Load) -> Array:
+    """Requests a second of a replica at which all seats are taken for good, shape (plans,): the root of L stay(L) =
+    seats. Worked out at some numbers of seats a layout, between which the stay is a straight line. A replica sends its
+    answers' tokens one after the other, which is a limit of its own."""
+    layouts, tables = server.tables.plain.shape[1], server.tables
+    _, first = np.unique(tables.of, return_index=True)
+    some = np.repeat(np.arange(layouts), len(SEATS))
+    each = replace(tables, of=some)
+    seats = np.tile(SEATS, layouts)
+    knots = server.of_layouts(each, tables.groups[some], seats)
+    found = _capacity(knots, Load(np.ones(len(some)), load.gap[first][some], load.mix))
+    stays = (knots.pooled / found).reshape(layouts, len(SEATS)).T
+    carried = server.pooled / along(SEATS, stays, server.seats, tables.of)
+    engine = server.engine
+    if engine.stream_token_s:
+        carried = np.minimum(carried, engine.stream_interval / engine.stream_token_s / load.mix["answers"])
+    return carried
+
+
+def _capacity(server: Server, load: Load) -> Array:
+    """By the Illinois form of regula falsi, each step's solution being where the next one begins."""
+    mix = load.mix
+    low = np.zeros_like(load.rate)
+    idle = now = steps(server, replace(load, rate=low + 1e-9), server.seats, full=True)
+
+    def excess(rate: Array) -> Array:
+        nonlocal now
+        now = steps(server, replace(load, rate=rate), server.seats, full=True, near=now, rounds=2)
+        return rate * now.stay_s(mix) / server.pooled - 1.0
+
+    high = server.pooled / idle.stay_s(mix)
+    f_low, f_high, last = low - 1.0, excess(high), low
+    for _ in range(ROUNDS):
+        at = low - f_low * (high - low) / np.maximum(f_high - f_low, 1e-12)
+        f_at = excess(at)
+        up = f_at < 0.0
+        f_low, f_high = (
+            np.where(up, f_at, np.where(last < 0, f_low / 2.0, f_low)),
+            np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
+        )
+        low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
+    return np.where(f_high <= 0.0, high, (low + high) / 2.0)
+
+
+def most(limit: Array, worst: Callable[[Array], Any]) -> Array:
+    """The largest rate below ``limit`` at which ``worst`` (how far the worst limit is missed at rates of shape
+    (plans,), rising with the rate) is at most 0, by bisection; 0 where it is missed by a server that is nearly idle."""
+    low, high = 1e-3 * limit, 0.999 * limit
+    f_low, f_high = worst(low), worst(high)
+    never, always = f_low > 0.0, f_high <= 0.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        f_middle = worst(middle)
+        kept = f_middle <= 0.0
+        low, high = np.where(kept, middle, low), np.where(kept, high, middle)
+        f_low, f_high = np.where(kept, f_middle, f_low), np.where(kept, f_high, f_middle)
+    finite = np.isfinite(f_high) & (f_high > f_low)
+    share = np.where(finite, -f_low / np.where(finite, f_high - f_low, 1.0), 0.0)
+    found = low + np.clip(share, 0.0, 1.0) * (high - low)
+    return np.where(never, 0.0, np.where(always, limit, found))

@@ -1,0 +1,154 @@
+"""What plans come to at a rate: figures by name, for ``costmodel.evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.memory import Memory
+from costmodel.plans import Array, IntArray, Plans
+from costmodel.scenario import Demand, Limits, Scenario
+from costmodel.serving.mix import Mix
+from costmodel.serving.rate.capacity import capacity, most
+from costmodel.serving.rate.distribution import PERCENTILES, Mixture
+from costmodel.serving.rate.latency import Latencies, latencies
+from costmodel.serving.rate.overflow import held_tokens, overflow_risk
+from costmodel.serving.rate.steps import Load, Server, Steps, decoding
+from costmodel.serving.rate.tables import PassTables
+
+MANY = 1024.0  # seats of a group that are as good as any number
+BOUNDED = ("ttft_s", "tpot_s", "e2e_s")  # latencies that limits may bound
+
+
+@dataclass(frozen=True)
+class AtRate:
+    """Arrays of shape (plans,). ``figures`` by the names of ``costmodel.scores.TRAFFIC``, and the means ``ttft_s`` and
+    ``tpot_s``: infinite where the plan is ``unstable``. ``capacity``: requests a second of the deployment beyond which
+    it is; ``inside``: requests of a group that have a seat, in the mean. ``steps`` and ``latencies`` of the stable
+    plans, whose rows are ``rows``."""
+
+    figures: dict[str, Array]
+    requests_per_s: float
+    capacity: Array
+    unstable: NDArray[np.bool_]
+    inside: Array
+    server: Server
+    load: Load
+    rows: IntArray
+    steps: Steps
+    latencies: Latencies
+
+
+def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> AtRate:
+    """Serve plans at the demand. Those beyond their capacity are timed at it for their passes and have no latency."""
+    mix, engine = Mix.of(scenario.lengths), scenario.engine
+    groups, wanted = plans.attn_dp.astype(float), np.ceil(plans.batch / plans.attn_dp)
+    reserved = engine.output_reserved >= 1.0
+    fit = np.floor(held.kv_capacity_tokens / held_tokens(mix, reserved=reserved)[0])
+    server = Server(PassTables.of_plans(scenario, plans, mix), engine, mix, groups, np.clip(fit, 1.0, wanted))
+    rate = demand.requests_per_s / plans.dp
+    load = Load(rate, demand.gap_cv**2 / plans.dp, mix)  # round robin: each replica gets every dp-th request
+    carried = capacity(server, load)
+    unstable = rate >= carried
+    rows = np.flatnonzero(~unstable)
+    some, part = server.take(rows), load.take(rows)
+    now = decoding(some, part, _unlimited(server, load)[some.tables.of])
+    found = latencies(some, part, now)
+    figures = {name: np.full(len(plans), np.inf) for name in _names()}
+    for name, mixture in _mixtures(found).items():
+        figures[name][rows] = mixture.mean
+        for percent, values in mixture.percentiles().items():
+            figures[f"{name}_p{percent}"][rows] = values
+    inside = np.where(unstable, server.seats, 0.0)
+    inside[rows] = np.minimum(part.rate * now.stay_s(mix) / some.groups, some.seats)
+    spread = np.ones(len(plans))
+    spread[rows] = found.seats.spread
+    in_flight = np.full(len(plans), np.inf)
+    in_flight[rows] = part.rate * found.stay_s * plans.dp[rows]
+    figures |= {
+        "goodput": _at(rows, len(plans), 0.0, goodput(found, scenario.limits)),
+        "requests_in_flight": in_flight,
+        "seat_wait_chance": _at(rows, len(plans), 1.0, found.seats.chance),
+        "capacity_requests_per_s": carried * plans.dp,
+        "max_requests_per_s": np.full(len(plans), np.nan),
+        "rate_headroom": np.full(len(plans), np.nan),
+        "overflow_risk": overflow_risk(mix, inside, spread, wanted, held.kv_capacity_tokens, reserved=reserved),
+    }
+    if demand.headroom:
+        limits = scenario.limits
+        free = not bounded(limits) and limits.goodput is None
+        best = (
+            carried if free else most(carried, lambda rates: _worst(server, replace(load, rate=rates), scenario.limits))
+        )
+        figures["max_requests_per_s"] = best * plans.dp
+        figures["rate_headroom"] = best / rate - 1.0
+    return AtRate(
+        figures, demand.requests_per_s, carried * plans.dp, unstable, inside, server, load, rows, now, found
+    )  # fmt: skip
+
+
+def _unlimited(server: Server, load: Load) -> Array:
+    """Sequences of a group that would decode if seats were no matter, by layout: those of a layout have one rate."""
+    layouts = server.tables.plain.shape[1]
+    _, first = np.unique(server.tables.of, return_index=True)
+    every = replace(server.tables, of=np.arange(layouts))
+    return decoding(server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first)).decodes
+
+
+def goodput(found: Latencies, limits: Limits) -> Array:
+    """Share of the requests that keep every limit on a latency. Each of them rises with what comes, so that the chances
+    are positively associated and their product is a lower bound (Esary, Proschan, Walkup, Annals of Mathematical
+    Statistics 38, 1967)."""
+    share = np.ones_like(found.own_s)
+    mixtures = _mixtures(found)
+    for name, _, bound in bounded(limits):
+        share = share * mixtures[name].below(bound)
+    return share
+
+
+def excess(figures: Mapping[str, Array], limits: Limits) -> dict[str, Array]:
+    """By limit on a latency that is set: how far the figure is beyond it, relative to it."""
+    found = {}
+    for name, statistic, bound in bounded(limits):
+        found[name.removesuffix("_s")] = figures[name if statistic == "mean" else f"{name}_{statistic}"] / bound - 1.0
+    return found
+
+
+def bounded(limits: Limits) -> list[tuple[str, str, float]]:
+    """Latencies that a limit bounds at a rate: figure, statistic, bound."""
+    asked = [(name, getattr(limits, name.removesuffix("_s") + "_statistic"), getattr(limits, name)) for name in BOUNDED]
+    return [(name, statistic, bound) for name, statistic, bound in asked if bound is not None and statistic != "burst"]
+
+
+def _worst(server: Server, load: Load, limits: Limits) -> Array:
+    """How far the worst limit on latency is missed at the load: at most 0 where all are kept."""
+    found = latencies(server, load, decoding(server, load))
+    mixtures = _mixtures(found)
+    worst = np.full_like(found.own_s, -1.0)
+    for name, statistic, bound in bounded(limits):
+        if statistic == "mean":
+            missed = mixtures[name].mean / bound - 1.0
+        else:
+            missed = float(statistic[1:]) / 100.0 - mixtures[name].below(bound)
+        worst = np.maximum(worst, missed)
+    if limits.goodput is not None:
+        worst = np.maximum(worst, limits.goodput - goodput(found, limits))
+    return worst
+
+
+def _mixtures(found: Latencies) -> dict[str, Mixture]:
+    return {"ttft_s": found.ttft, "tpot_s": found.tpot, "e2e_s": found.e2e}
+
+
+def _names() -> list[str]:
+    return [name + end for name in BOUNDED for end in ("", *(f"_p{percent}" for percent in PERCENTILES))]
+
+
+def _at(rows: IntArray, size: int, otherwise: float, values: Any) -> Array:
+    whole = np.full(size, otherwise)
+    whole[rows] = values
+    return whole

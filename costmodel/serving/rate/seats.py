@@ -1,0 +1,76 @@
+"""How many requests are in a replica, and how long one waits for a seat.
+
+Requests come at rate L and stay for L0 + L1 n seconds where n are inside, since steps grow with those that decode. As a
+birth and death process, n is then negative binomial up to the seats c,
+
+    p(n) ~ C(n + r, n) q^n,      q = L L1,  r = L0 / L1
+
+(births at L, deaths at n / (L0 + L1 n); Poisson where L1 is 0, a single fast server where L0 is), and beyond them
+each further one waits: p falls by L (L0 + L1 c) / c. Arrivals that are not at random make n more or less variable by
+the peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Congress 10, 1983), counts and seats
+being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980); of one seat it is
+the factor of Kraemer and Langenbach-Belz (1976) that they change, and in between the one is taken to the 1 / c and
+the other to the rest. Who waits does so for an exponential time of mean (ca^2 + cs^2) / 2 times that of the Markovian
+server (Allen, Probability, Statistics and Queueing Theory, 1978: the formula of Allen and Cunneen; Kingman 1961 in
+heavy traffic), and where each group has a queue, for a seat of its own group rather than for the first of all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import betainc, gammaln
+
+from costmodel.serving.rate.steps import Load, bunching, peakedness
+
+LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
+MOST_BUSY = 0.9999
+
+
+@dataclass(frozen=True)
+class Seats:
+    """Of shape (plans,): ``chance`` that an arrival waits for a seat, ``wait_s`` seconds that those that wait do in the
+    mean, chance that an arrival that need not wait finds ``nobody``, ``spread``: variance of the number inside over its
+    mean."""
+
+    chance: Any
+    wait_s: Any
+    nobody: Any
+    spread: Any
+
+
+def seats(
+    load: Load,
+    count: Any,
+    groups: Any,
+    inside: Any,
+    stay_s: Any,
+    full_stay_s: Any,
+    last_stay_s: Any,
+    rest: float,
+    work: Any,
+) -> Seats:
+    """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
+    ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
+    stay's squared coefficient of variation."""
+    gap, rate = load.gap, load.rate
+    slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
+    slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
+    level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
+    peaked = np.maximum(peakedness(gap, rest * (1.0 - 1.0 / count)), 0.05)
+    q = np.minimum(rate * slope, MOST_BUSY)
+    r = level / slope / peaked
+    c = count / peaked
+    log_at_c = gammaln(c + r + 1.0) - gammaln(r + 1.0) - gammaln(c + 1.0) + c * np.log(q) + (r + 1.0) * np.log1p(-q)
+    below = betainc(r + 1.0, c, 1.0 - q)  # fewer than c
+    busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
+    tail = np.exp(log_at_c) / (1.0 - busy)
+    late = np.where(gap < 1.0, 2.0 * (1.0 - gap) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)), 0.0)
+    late = np.where(gap > 1.0, (gap - 1.0) / np.maximum(gap + 4.0 * work, 1.0), late) * (1.0 - busy)
+    chance = tail / np.maximum(below + tail, 1e-300) * np.exp(-late / count)
+    wait = last_stay_s / count / (1.0 - busy) * (gap + work) / 2.0
+    wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
+    none = np.exp((r + 1.0) * np.log1p(-q)) / np.maximum(below, 1e-300)
+    return Seats(chance, wait, np.minimum(none, 1.0) ** bunching(inside, gap), peaked / (1.0 - q))

@@ -1,0 +1,115 @@
+"""Requests at a rate: percentiles, where the time to first token goes, how much more the plan carries, and what a
+simulation of it says."""
+
+from __future__ import annotations
+
+from search.render.document import formats
+from search.render.document.formats import bullets, table
+from search.render.document.sections.performance import headrooms
+from search.render.document.view import View
+
+STATISTICS = ("", "_p50", "_p90", "_p95", "_p99")
+NAMES = ("mean", "p50", "p90", "p95", "p99")
+LATENCIES = {"ttft_s": "time to first token", "tpot_s": "time per output token", "e2e_s": "end to end"}
+ARRIVALS = {"poisson": "at random (Poisson)", "constant": "equally spaced", "gamma": "with gamma distributed gaps"}
+
+
+def traffic(v: View) -> str:
+    """Nothing in the closed loop."""
+    if "traffic.requests_per_s" not in v:
+        return ""
+    r, t = v.at("recommended"), v.at("traffic")
+    rows = [[title, *(r.s(name + s) for s in STATISTICS)] for name, title in LATENCIES.items()]
+    kind = str(t.raw("arrivals"))
+    text = [
+        f"{t.n('requests_per_s')} requests/s arrive {ARRIVALS.get(kind, kind)}, gaps of coefficient of variation "
+        f"{t.n('gap_cv')}; lengths are {t.text('lengths')}, in and out.",
+        table(["", *NAMES], rows),
+        bullets(_lines(r)),
+    ]
+    simulated = list(t.each("simulated"))
+    if simulated:
+        text += ["### Simulated", _simulated(simulated)]
+    others = list(v.each("baseline"))
+    if others:
+        text += ["### Earlier plans under this traffic", bullets([_baseline(b) for b in others])]
+    return "\n\n".join(text)
+
+
+def _lines(r: View) -> list[str]:
+    return [
+        f"{r.pct('goodput')} of the requests keep every limit on latency (their chances multiplied, a lower bound).",
+        f"{r.n('requests_in_flight')} requests are in flight in the mean (Little's law); a replica has "
+        f"{r.n('rate.seats')} seats a group, and {r.pct('seat_wait_chance')} of the requests wait for one.",
+        f"The plan carries {r.n('capacity_requests_per_s')} requests/s at most, and {r.n('max_requests_per_s')} within "
+        f"its limits: {formats.signed_percent(r.number('rate_headroom'))} over what is wanted.",
+        f"The caches in flight outgrow the memory with a chance of {r.pct('overflow_risk')} at any moment.",
+    ]
+
+
+def _simulated(plans: list[View]) -> str:
+    first = plans[0]
+    rows = []
+    for p in plans:
+        name = p.text("plan") + (" (recommended)" if p.raw("recommended") == "yes" else "")
+        for figure, title in LATENCIES.items():
+            for statistic in ("", "_p99"):
+                both = [p.s(f"{figure}{statistic}.{way}") for way in ("analytic", "simulated")]
+                rows.append([name, f"{title}, {'p99' if statistic else 'mean'}", *both, p.text("kept")])
+                name = ""
+    return (
+        f"{first.n('seeds')} runs of {first.n('requests')} requests each, one after the other through the engine's "
+        "scheduler (docs/simulate.md), with others before and after them. The recommendation is taken among "
+        "the plans that keep their limits here.\n\n"
+        + table(["plan", "figure", "analytic", "simulated", "limits"], rows, text=(0, 1, 4))
+    )
+
+
+def _baseline(b: View) -> str:
+    name, most = b.text("name"), b.n("capacity_requests_per_s")
+    if b.raw("rate.unstable") == "yes":
+        return f"{name}: unstable. It carries {most} requests/s at most, so waiting grows without end."
+    return (
+        f"{name}: TTFT {b.s('ttft_s')} in the mean and {b.s('ttft_s_p99')} at p99, TPOT {b.s('tpot_s_p99')} at p99; "
+        f"caches outgrow the memory with a chance of {b.pct('overflow_risk')}; it carries {most} requests/s at most."
+    )
+
+
+def ttft_at_rate(v: View) -> str:
+    """The TTFT check at a rate."""
+    r = v.at("recommended")
+    t = r.at("rate")
+    terms = [
+        ["the pass that a request falls into, and those scheduled ahead", t.s("until_s")],
+        ["prompts before it that fill passes", t.s("queue_s")],
+        ["its own prefill, and prompts that came with it", t.s("own_s")],
+        ["waiting for a seat", t.s("seat_s")],
+        ["host, once a request", t.s("host_s")],
+        ["waiting to be sent", t.s("sent_s")],
+        ["**mean at the rate**", r.s("ttft_s")],
+    ]
+    check = "No limit is set on the time to first token."
+    if "limit.ttft.value" in r:
+        x = r.at("limit.ttft")
+        check = (
+            f"The limit bounds {x.text('column')}: {formats.seconds(x.number('value'))} of "
+            f"{formats.seconds(x.number('allowed'))}, {x.pct('headroom')} left."
+        )
+    burst = f"Were all {r.n('batch')} seats of a replica taken at once, the last would wait {r.s('burst_ttft_s')}."
+    return "\n\n".join([table(["term", "time"], terms), burst, check])
+
+
+def throughput_at_rate(v: View) -> str:
+    """The throughput at a rate: what arrives, and how many are inside for it."""
+    r, i, t = v.at("recommended"), v.at("input"), v.at("traffic")
+    rate = r.at("rate")
+    law = (
+        f"What arrives is served: {t.n('requests_per_s')} requests/s × {i.n('osl')} tokens = "
+        f"**{r.fig('output_tokens_per_s')} tokens/s**. By Little's law {t.n('requests_per_s')} requests/s × "
+        f"{rate.s('stay_s')} = {r.n('requests_in_flight')} are in flight."
+    )
+    steps = (
+        f"{rate.n('decodes')} sequences of a group decode at a time. A pass of decodes takes {rate.s('plain_s')}, "
+        f"{rate.pct('prefilling')} of the passes hold prompts too, and a pass takes {rate.s('pass_s')} in the mean."
+    )
+    return "\n\n".join([law, steps, "Headroom against every limit:", headrooms(v)])
