@@ -194,7 +194,7 @@ def peakedness(gap: Any, rest: Any) -> Any:
 def others_share(decodes: Any, seats: Any) -> Any:
     """Share of the prompts that one who decodes sees prefilled: none that waits for its own seat. Full seats change
     hands c - 1 times beside it while they do c times; the others are all taken with a chance of (d / c)^(c - 1)."""
-    return 1.0 - np.minimum(decodes / seats, 1.0) ** (seats - 1.0) / seats
+    return 1.0 - np.clip(decodes / seats, 0.0, 1.0) ** np.maximum(seats - 1.0, 0.0) / seats
 
 
 def steps(
@@ -253,10 +253,10 @@ def steps(
         variance = rate * mean * alone**2 * (mix["new2"] / mix["new"] ** 2) / (1.0 - busy**2)
     extra = 0.0 * mean
     if not full:
-        own_s = base + alone + more * rate * (mean + variance / mean)
+        own_s = base + alone + more * rate * (mean + variance / np.maximum(mean, 1e-12))
         last = busy ** (mix["decodes"] / (1.0 + server.engine.steps_ahead))
         # They find a seat unless all others are taken.
-        free = 1.0 - np.minimum(decodes * groups / server.pooled, 1.0) ** (server.pooled - 1.0)
+        free = 1.0 - np.clip(decodes * groups / server.pooled, 0.0, 1.0) ** np.maximum(server.pooled - 1.0, 0.0)
         extra = others * free * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
     return Steps(decodes, plain, mean, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
 

@@ -59,11 +59,18 @@ def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float, c
         layout=len(own) / count,
         missed={limit: float(share) for limit, share in zip(scores.limits, np.mean(lost, axis=0), strict=True)},
         shortfall=_shortfall(shortfalls),
-        quantiles={f: tuple(np.quantile(np.array(mine)[:, i], QUANTILES).tolist()) for i, f in enumerate(FIGURES)},
+        quantiles={f: _quantiles(np.array(mine)[:, i]) for i, f in enumerate(FIGURES)},
         rivals=_rivals(pool, [w for w in winners if w is not None and not alike[w]], count),
         robust=_robust(pool, scenario, base, np.mean(feasible, axis=0)),
         sure=_sure(pool, scenario, base, np.mean(feasible, axis=0)),
     )
+
+
+def _quantiles(found: np.ndarray) -> tuple[float, ...]:
+    """Between the draws; where the plan falls behind its arrivals in some, of the draws themselves."""
+    if np.isfinite(found).all():
+        return tuple(np.quantile(found, QUANTILES).tolist())
+    return tuple(np.quantile(found, QUANTILES, method="inverted_cdf").tolist())
 
 
 def _shortfall(found: list[float]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ def pareto_svg(values: Mapping[str, Any]) -> str:
     v = PageView(values)
     across, up, colour = (describe(v.text(f"axes.{a}")) for a in ("x", "y", "colour"))
     marks = list(v.each("mark"))
+    # A plan beyond its capacity has a latency without end: it stands in the legend alone.
+    placed = [(i, m) for i, m in enumerate(marks) if math.isfinite(_scaled(m, across.name) + _scaled(m, up.name))]
     x = Scale.around(_reach(v, marks, across.name), LEFT, WIDTH - RIGHT)
     y = Scale.around(_reach(v, marks, up.name), HEIGHT - BOTTOM, TOP)
     kinds = sorted(set(v.column(f"plans.{colour.name}")), key=lambda k: (isinstance(k, str), k))[: len(CATEGORIES)]
@@ -39,8 +42,8 @@ def pareto_svg(values: Mapping[str, Any]) -> str:
         *axes(x, y, across.title, up.title),
         *_cloud(v, x, y),
         *_front(v, x, y, kinds),
-        *(drawn for i, m in enumerate(marks) for drawn in _bars(m, mark_of(m.text("role"), i), x, y)),
-        *(_symbol(m, mark_of(m.text("role"), i), x, y) for i, m in enumerate(marks)),
+        *(drawn for i, m in placed for drawn in _bars(m, mark_of(m.text("role"), i), x, y)),
+        *(_symbol(m, mark_of(m.text("role"), i), x, y) for i, m in placed),
         *_legend(v, marks, kinds, colour.label),
     ]
     description = f"{about}. Marked: {', '.join(_said(m) for m in marks)}."
@@ -65,7 +68,7 @@ def _reach(v: PageView, marks: Sequence[PageView], name: str) -> list[float]:
     found = _column(v, "plans", name)
     for m in marks:
         found += [_scaled(m, key) for key in (name, f"{name}_low", f"{name}_high") if key in m]
-    return found
+    return [value for value in found if math.isfinite(value)] or [0.0]
 
 
 def _cloud(v: PageView, x: Scale, y: Scale) -> list[str]:

@@ -50,8 +50,9 @@ def short(number: float) -> str:
 
 
 def rounded(values: Any, digits: int) -> list[Any]:
-    """Numbers with so many digits that count, for JSON."""
-    array = np.asarray(values, dtype=float)
+    """Numbers with so many digits that count, for JSON; ``None`` for what has no end."""
+    given = np.asarray(values, dtype=float)
+    array = np.where(np.isfinite(given), given, 0.0)
     array = np.where(np.abs(array) < 1e-280, 0.0, array)  # a chance may be that small, and no power of ten that large
     with np.errstate(divide="ignore"):
         size = np.where(array == 0.0, 0.0, np.floor(np.log10(np.abs(array))))
@@ -59,4 +60,5 @@ def rounded(values: Any, digits: int) -> list[Any]:
     # Divide by whole powers of ten: x / 1e3 is the nearest number to what is meant, x * 1e-3 is not.
     up, down = 10.0 ** np.maximum(power, 0.0), 10.0 ** np.maximum(-power, 0.0)
     found = np.round(array * up / down) * down / up
-    return [int(x) if x.is_integer() else x for x in found.tolist()]
+    whole = [int(x) if x.is_integer() else x for x in found.tolist()]
+    return [x if end else None for x, end in zip(whole, np.isfinite(given).tolist(), strict=True)]

@@ -105,3 +105,26 @@ def test_beyond_every_plan_s_capacity(
     assert "misses stable by" in capsys.readouterr().err
     summary = json.loads((tmp_path / "r" / "summary.json").read_text())
     assert summary["removed_by_limit"] == {"stable": summary["scored"]} and summary["verified"] == []
+
+
+PRESET = (
+    "model=qwen3_8b", "hardware=h100", "workload=chat", "space.gpus=[1]", "space.tp=[1]", "space.batch=[8,64]",
+    "strategy=exact", "verify.top=0",
+)  # fmt: skip
+
+
+def test_engines_are_compared_at_a_rate_and_draws_may_be_unstable(tmp_path: Path) -> None:
+    """Every part of a run with the preset's own rate, near what one accelerator carries."""
+    folder = tmp_path / "run"
+    assert servefront([*PRESET, "sensitivity.draws=8", f"hydra.run.dir={folder}"]) == 0
+    summary = json.loads((folder / "summary.json").read_text())
+    assert set(summary["compared"]) == {"vllm", "sglang", "trtllm"}
+    assert (folder / "report.html").is_file()
+
+
+def test_nobody_carries_the_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    much = ("workload.requests_per_s=5000", "engine=vllm", "sensitivity=none")
+    assert servefront([*PRESET, *much, f"hydra.run.dir={folder}"]) == 1
+    assert "misses stable by" in capsys.readouterr().err
+    assert (folder / "pareto.svg").is_file()

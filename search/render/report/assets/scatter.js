@@ -82,7 +82,7 @@ function selectedTrace() {
 
 // As far as the front and the marked plans reach: single plans far away must not squeeze them.
 function reach(name, log) {
-  const found = data.marks.flatMap((m) => [m.plan[name], m.plan[name + "_low"], m.plan[name + "_high"]]).filter((v) => v !== undefined);
+  const found = data.marks.flatMap((m) => [m.plan[name], m.plan[name + "_low"], m.plan[name + "_high"]]).filter((v) => v != null);
   for (let i = 0; i < data.front.size; i++) found.push(at(data.front, name, i));
   const usable = log ? found.filter((v) => v > 0).map(Math.log10) : found;
   if (usable.length === 0) return undefined;

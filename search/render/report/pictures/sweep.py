@@ -20,8 +20,8 @@ def swept(v: PageView) -> list[str]:
 
 
 def sweep_pictures(v: PageView) -> dict[str, Picture]:
-    """One picture a figure."""
-    return {f"sweep-{name}": _picture(v, name) for name in swept(v)}
+    """One picture a figure; none where no batch keeps up with its arrivals."""
+    return {f"sweep-{name}": _picture(v, name) for name in swept(v)} if v.at("sweep").column("batch") else {}
 
 
 def _picture(v: PageView, name: str) -> Picture:
@@ -39,7 +39,7 @@ def _picture(v: PageView, name: str) -> Picture:
     band = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "color": BLUE}, "x": batch}
     kept = [i for i, m in enumerate(misses) if m == "none"]
     lost = [i for i, m in enumerate(misses) if m != "none"]
-    here = batch.index(s.raw("chosen")) if s.raw("chosen") in batch else 0
+    chosen = [batch.index(s.raw("chosen"))] if s.raw("chosen") in batch else []
     traces: list[dict[str, Any]] = [
         {**band, "y": low, "showlegend": False},
         {**band, "y": high, "fill": "tonexty", "fillcolor": "rgba(0,114,178,0.15)", "name": "80 % interval"},
@@ -47,7 +47,7 @@ def _picture(v: PageView, name: str) -> Picture:
          "hoverinfo": "skip", "showlegend": False},
         _dots("keeps every limit", kept, batch, values, hover, {"color": BLUE, "size": 7}),
         _dots("misses a limit", lost, batch, values, hover, {"color": GREY, "size": 7, "symbol": "x-thin-open"}),
-        _dots("chosen batch", [here], batch, values, hover, {"color": VERMILION, "size": 15, "symbol": "star"}),
+        _dots("chosen batch", chosen, batch, values, hover, {"color": VERMILION, "size": 15, "symbol": "star"}),
     ]  # fmt: skip
     layout: dict[str, Any] = {
         "title": {"text": column.title},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from search.render.palette import ORANGE, SKY
 from search.render.report.columns import describe
 from search.render.report.pictures import Picture, axis, hatched, quote
@@ -26,7 +28,7 @@ def _picture(ranges: list[PageView], name: str) -> Picture:
         hover = [f"{quote(x.text('name'))} ×{x.at(end).n('factor')}: {x.at(end).change(name)}" for x in moved]
         traces.append({
             "type": "bar", "orientation": "h", "name": end, "y": [quote(x.text("name")) for x in moved],
-            "x": [100 * x.at(end).number(name) for x in moved], "hovertext": hover, "hoverinfo": "text",
+            "x": [_length(x.at(end).number(name)) for x in moved], "hovertext": hover, "hoverinfo": "text",
             "marker": {"color": colour, "pattern": hatched(hatch)},
         })  # fmt: skip
     layout = {
@@ -34,3 +36,8 @@ def _picture(ranges: list[PageView], name: str) -> Picture:
         "yaxis": {"automargin": True, "showgrid": False}, "height": 110 + 30 * len(moved),
     }  # fmt: skip
     return {"data": traces, "layout": layout}
+
+
+def _length(change: float) -> float | None:
+    """Of a bar, in per cent; none where the figure has no end."""
+    return 100 * change if math.isfinite(change) else None
