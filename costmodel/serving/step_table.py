@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.forward import forward
+from costmodel.forward import forward, scheduled
 from costmodel.host import eager_seconds
 from costmodel.lengths import PassLengths
 from costmodel.plans import Array, Plans
@@ -165,10 +165,11 @@ class StepTable:
         both = float(passes.seconds(decodes=one, context=one, tokens=one)[0]) - empty - sum(alone)
         samples = passes.seconds(samples=np.arange(most_sequences + 1, dtype=float)) - empty
         launch = passes.launch_seconds(count, count * groups)
+        sequence_host_s = scenario.engine.sequence_overhead_s * scheduled(int(plan.pp[0]))
         return cls(
             (empty + rows).tolist(), at, beside.tolist(), contexts.tolist(), _whole(decodes, decoding),
             _whole(sizes, prefilling), both, samples.tolist(), launch.tolist(),
-            scenario.engine.step_overhead_s, scenario.engine.sequence_overhead_s, groups, sp,
+            scenario.engine.step_overhead_s, sequence_host_s, groups, sp,
         )  # fmt: skip
 
     def seconds(

@@ -86,9 +86,8 @@ def gather(folder: Path) -> Path:
             with front.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
                 plans = list(reader)
-                columns = [
-                    name for name in reader.fieldnames or columns if name not in keys
-                ]  # a plan's engine may vary
+                # Jobs with and without a rate have other columns; a plan's engine may be a key.
+                columns += [name for name in reader.fieldnames or () if name not in (*keys, *columns)]
         rows += [lead | plan for plan in plans] or [lead]
     path = folder / "sweep.csv"
     text = io.StringIO()

@@ -16,7 +16,7 @@ from search.inputs.models import ConfigError, find_model
 
 FOLDER_FLAGS = ("--config-dir", "-cd")
 NAMED = re.compile(r"^(hardware|model)=(?P<names>[\w./() -]+(?:,[\w./() -]+)*)$", re.ASCII)
-SEARCH_PATH = re.compile(r"file://([^'\",\]]+)")
+SEARCH_PATH = re.compile(r"(?:file://)?([^'\",\[\]\s]+)")
 
 
 def by_file_name(arguments: Sequence[str]) -> list[str]:

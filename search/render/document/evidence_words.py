@@ -23,6 +23,7 @@ WHOSE = {
     "1.5",
     "published": "published closed loops",
     "offline": "published batches and backlogs",
+    "split": "disaggregated runs, whose pools are stated or inferred",
 }
 LOAD_WORDS = {"few": "up to 8 in flight a GPU", "many": "more than 8 in flight a GPU"}
 

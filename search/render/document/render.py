@@ -49,7 +49,7 @@ SECTIONS: dict[str, Callable[[View], str]] = {
     "Sign-off": sign_off,
 }
 
-OPTIONAL = ("Split or aggregated", "Speculation")  # where they were asked for
+OPTIONAL = ("Split or aggregated", "Speculation", "Traffic")  # where they were asked for
 
 
 def render(values: Mapping[str, Value]) -> str:

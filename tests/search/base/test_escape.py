@@ -168,7 +168,7 @@ def test_a_plan_file_reads_back_whatever_its_name(
 ) -> None:
     assume("${" not in name and len(name) <= MAX_NAME)  # what the reader refuses
     layout = {"tp": 4, "ep": 1, "dp": 1, "pp": 1, "sp": 1, "gpus": 4}
-    text = render({"name": name, "layout": layout, "batch": 8, "claims": {"tpot_s": 1e-5}}, comment)
+    text = render({"name": name, "layout": layout, "batch": 8, "engine": "", "claims": {"tpot_s": 1e-5}}, comment)
     path = tmp_path_factory.mktemp("plan") / "plan.yaml"
     path.write_text(text, encoding="utf-8")
     plan = read_plan_file(path)

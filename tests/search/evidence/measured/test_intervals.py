@@ -66,4 +66,6 @@ def test_the_file_keeps_that_order(figure):
     bounds = load_intervals().bounds[figure]
     own = [bounds[key] for key in OWN]
     assert hull(bounds["waiting"], *own) == bounds["waiting"]
-    assert hull(bounds["layout"], *bounds.values()) == bounds["layout"]
+    # Split plans have runs of their own, whose first tokens waited for connections (docs/split.md).
+    aggregated = [bounds[key] for key in bounds if key != "split"]
+    assert hull(bounds["layout"], *aggregated) == bounds["layout"]
