@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 
 from costmodel.architecture import Architecture, Layer, Quantization
 from costmodel.blocks.dense import DenseFfn
@@ -47,6 +46,8 @@ class Drafter:
 
         def excess(chance: float) -> float:
             return float(sum(chance**i for i in range(self.tokens + 1))) - self.gained
+
+        from scipy.optimize import brentq  # a third of a second, which no search without drafts needs
 
         if excess(1.0) <= 0.0:
             return 1.0

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from costmodel.plans import Array, IntArray
@@ -88,6 +87,8 @@ class Length:
             return math.exp(location + self.spread**2 / 2.0) * moved / inside - self.mean
 
         middle, reach = math.log(self.mean), 6.0 * self.spread + self.spread**2
+        from scipy.optimize import brentq  # a third of a second, which no search of fixed lengths needs
+
         return float(brentq(excess, middle - reach, middle + reach, xtol=1e-10))
 
     def _edges(self, location: float) -> tuple[float, float]:
