@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr
 
 from costmodel.blocks import GatedDeltaNet, Mamba2
 from costmodel.blocks.parallel import parts
+from costmodel.memory.normal import normal_cdf
 from costmodel.memory.spread import CENTRAL_80
 from costmodel.memory.start import Start as Memory
 from costmodel.memory.start import starting
@@ -114,4 +114,4 @@ def _states_chance(start: Start, memory: Memory) -> float:
         return 1.0
     block = float(memory.available_kv_bytes[0]) / max(float(start.state_blocks), 1.0)
     over = float(start.state_blocks) - float(np.ravel(start.sequences)[0])
-    return float(ndtr(over * block / deviation(memory)))
+    return float(normal_cdf(over * block / deviation(memory)))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scipy.special import ndtr
-
+from costmodel.memory.normal import normal_cdf
 from costmodel.memory.server import Server
 from costmodel.memory.start import Start as Memory
 from costmodel.memory.start import starting
@@ -60,7 +59,7 @@ def of_command(found: Launched, engine: str, scenario: Scenario, memory: Memory,
     fixed = told.cache_bytes is not None or told.cache_blocks is not None
     if fixed:
         start = replace(start, fixed_bytes=_cache_bytes(found, scenario, memory), room_bytes=room)
-        chance = float(ndtr((room - start.fixed_bytes) / deviation(memory))) * (capacity >= start.needed_tokens)
+        chance = float(normal_cdf((room - start.fixed_bytes) / deviation(memory))) * (capacity >= start.needed_tokens)
     return decided(start, memory, chance, tuple(refused))
 
 
