@@ -25,8 +25,8 @@ LOCK = ".lock"
 HYDRAS = ".hydra"
 STAGE = ".partial"  # as search.render.run_folder names it
 FILES = (
-    CONFIG_FILE, "pareto.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "launch", "report.html", "pareto.svg",
-    "sensitivity.csv", "sensitivity.svg", "study.journal", "status.json",
+    CONFIG_FILE, "pareto.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "inputs.md", "launch", "report.html",
+    "pareto.svg", "sensitivity.csv", "sensitivity.svg", "study.journal", "status.json",
 )  # fmt: skip
 _held: dict[Path, IO[str]] = {}
 _made: set[Path] = set()  # folders that this process made

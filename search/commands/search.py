@@ -12,6 +12,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import hydra
@@ -142,7 +143,7 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
 
     if kept(folder, settings):
         return
-    outcome = run(settings)
+    outcome = replace(run(settings), command=shlex.join(["servefront", *overrides]))
     for warning in outcome.warnings:
         print(f"warning: {plain(warning)}", file=sys.stderr)
     write_run(folder, outcome)

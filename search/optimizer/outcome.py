@@ -89,7 +89,8 @@ class Outcome:
     of one engine. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
     recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to, and
     ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best plans with decode
-    context parallelism. ``verified``: plans that were simulated, the leading one first."""
+    context parallelism. ``verified``: plans that were simulated, the leading one first. ``command``: what somebody
+    typed, empty where nobody did."""
 
     config: Config
     scenario: Scenario
@@ -120,6 +121,7 @@ class Outcome:
     sample: IntArray | None = None
     compared: tuple[Compared, ...] = ()
     asked: Config | None = None
+    command: str = ""
 
     @property
     def counted(self) -> Tally:

@@ -18,7 +18,8 @@ from search.optimizer.outcome import Compared, Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
 from search.optimizer.sure import is_sure, kept_limits
-from search.render.document import render_plan
+from search.render.document import collect, render_annex
+from search.render.document import render as render_document
 from search.render.launch.split import split_files
 from search.render.launch.write import launch_files
 from search.render.plan_file import plan_mapping, render
@@ -69,7 +70,9 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
         plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
         put_text(folder / "plan.yaml", render(plan, comment))
-        put_text(folder / "plan.md", render_plan(outcome))
+        values = collect(outcome)
+        put_text(folder / "plan.md", render_document(values))
+        put_text(folder / "inputs.md", render_annex(values))
         _put_launch(folder / LAUNCH, launch_files(outcome) | split_files(outcome))
     if outcome.config.report.kind == "html":
         _put_report(folder, outcome)

@@ -51,8 +51,10 @@ def by(value: float) -> str:
     """How far a limit is missed, relative to it."""
     if value == math.inf:
         return "without end"
-    return f"by {value * 100:,.1f} %" if value < 10.0 else f"by a factor of {min(1.0 + value, 1e6):,.0f}" + (
-        " or more" if value > 1e6 else ""
+    return (
+        f"by {value * 100:,.1f} %"
+        if value < 10.0
+        else f"by a factor of {min(1.0 + value, 1e6):,.0f}" + (" or more" if value > 1e6 else "")
     )
 
 

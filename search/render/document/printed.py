@@ -1,4 +1,4 @@
-"""``plan.md`` as a page for paper: HTML, and a PDF that a Chromium prints."""
+"""``plan.md`` with its annex as a page for paper: HTML, and a PDF that a Chromium prints."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ h2 { font-size: 13pt; margin: 16pt 0 4pt; border-bottom: 0.5pt solid #999; break
 h3 { font-size: 10.5pt; margin: 10pt 0 3pt; break-after: avoid; }
 table { border-collapse: collapse; margin: 5pt 0; width: 100%; font-size: 8pt; }
 th, td { border: 0.4pt solid #bbb; padding: 2pt 4pt; text-align: left; vertical-align: top; overflow-wrap: break-word; }
+h2:nth-of-type(5) { break-before: page; }
+h1 ~ h1 { break-before: page; }
 th { background: #eee; }
 tr { break-inside: avoid; }
 thead { display: table-header-group; }

@@ -15,9 +15,10 @@ from search.render.document.search_values import ledger_values
 from search.render.document.values import collect as collect_document
 from search.render.document.values import hardware_values, input_values, model_values, prefixed
 from search.render.document.view import Values
+from search.render.identity import identity_values
+from search.render.provenance import provenance_values
 from search.render.report.chosen import chosen_values
 from search.render.report.points import point_values
-from search.render.report.provenance import provenance_values
 from search.render.report.view import ReportValues
 
 LATENCIES = ("tpot_s", "ttft_s", "burst_ttft_s")
@@ -32,7 +33,7 @@ def collect(outcome: Outcome) -> ReportValues:
     row = outcome.choice.recommended if outcome.choice is not None else nearest(outcome.plans, outcome.scores)[0]
     values |= {f"chosen.{axis}": size for axis, size in outcome.plans.row(row).items() if axis in AXES}
     values |= chosen_values(outcome, row)
-    values |= provenance_values(outcome)
+    values |= provenance_values(outcome) | identity_values(outcome)
     values |= _axes(outcome)
     return values
 
