@@ -18,6 +18,7 @@ from search.render.report.pictures.roofline import roofline_picture
 from search.render.report.pictures.sweep import sweep_pictures
 from search.render.report.pictures.time import time_pictures
 from search.render.report.pictures.tornado import tornado_pictures
+from search.render.report.sections.commands import commands
 from search.render.report.sections.details import memory_details, roof_details, sweep_details, time_details
 from search.render.report.sections.front import front_data, plans_table, scatter
 from search.render.report.sections.inputs import inputs
@@ -27,7 +28,10 @@ from search.render.report.sections.sensitivity import sensitivity
 from search.render.report.sections.summary import heading, layout, summary
 from search.render.report.view import PageView
 
-SCRIPTS = ("format.js", "state.js", "controls.js", "scatter.js", "table.js", "pictures.js", "main.js")
+SCRIPTS = (
+    "format.js", "theme.js", "state.js", "controls.js", "scatter.js", "table.js", "compare.js", "pictures.js",
+    "copy.js", "main.js",
+)  # fmt: skip
 
 
 def _nothing(v: PageView) -> Mapping[str, Picture]:
@@ -60,6 +64,7 @@ class Part:
 # has nothing to say is left out.
 SECTIONS = (
     Section("summary", "The plan", summary),
+    Section("commands", "Start it", commands),
     Section("front", "The front", scatter),
     Section("plans", "Plans of the front", plans_table),
     Section("time", "Where the time goes", time_details, time_pictures,
@@ -96,6 +101,7 @@ def render(values: Mapping[str, Any]) -> str:
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{v.text('model.name')} on {v.text('hardware.name')}: servefront"),
         tag("style", Html(_resource("report.css"))),
     )
@@ -143,8 +149,8 @@ def _place(key: str, picture: Picture, title: str) -> Html:
 
 @cache
 def plotly_script() -> str:
-    """plotly.js as its Python package carries it."""
-    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    """The bundle of plotly.js that draws what a page has (assets/vendor)."""
+    return _resource("vendor/plotly-cartesian.min.js")
 
 
 @cache

@@ -15,8 +15,10 @@ def inputs(v: PageView) -> Html:
     for r in v.each("input_row"):
         standing = r.text("standing")
         badge = tag("span", BADGES[standing], class_=f"badge {standing.replace(' ', '-')}")
-        rows.append(tag("tr", tag("th", r.text("key"), scope="row"), tag("td", quantity(r.text("key"), r.raw("value"))),
-                        tag("td", badge, class_="t"), tag("td", r.text("source"), class_="t"),
+        rows.append(tag("tr", tag("th", r.text("key"), scope="row"),
+                        tag("td", quantity(r.text("key"), r.raw("value")), data_label="value"),
+                        tag("td", badge, class_="t", data_label="standing"),
+                        tag("td", r.text("source"), class_="t", data_label="source"),
                         data_standing=standing))  # fmt: skip
     head = tag("tr", *(tag("th", h, scope="col", class_=None if h == "value" else "t")
                        for h in ("key", "value", "standing", "source")))  # fmt: skip
@@ -26,4 +28,6 @@ def inputs(v: PageView) -> Html:
     control = tag("label", "Show ", tag("select", *options, id="standing"), class_="control js")
     caption = f"Inputs: {said}"
     inside = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows, id="input-rows"))
-    return join([control, tag("div", inside, class_="scroll tall", tabindex="0", role="region", aria_label=caption)])
+    return join(
+        [control, tag("div", inside, class_="scroll tall rows", tabindex="0", role="region", aria_label=caption)]
+    )
