@@ -30,7 +30,10 @@ function drawPicture(id) {
   };
   // A title that is too long for its place goes on below.
   if (title) layout.title = { ...title, text: wrapped(title.text, narrow ? 38 : 60), x: 0, xanchor: "left", font: { size: narrow ? 14 : 15 }, pad: { l: 4 } };
-  if (narrow && yaxis.automargin) layout.yaxis.tickfont = { size: 11 };
+  if (narrow) {
+    layout.yaxis.tickfont = { size: 11 };
+    if (xaxis.title) layout.xaxis.title = { ...xaxis.title, text: wrapped(xaxis.title.text, 26), font: { size: 12 } };
+  }
   return Plotly.react(id, picture.data, layout, CONFIG);
 }
 
