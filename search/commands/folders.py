@@ -61,7 +61,7 @@ def claim_sweep(config: DictConfig) -> None:
     if (folder / "summary.json").exists():
         raise InputError(f"{key}: {folder} already holds a run; give a folder that does not")
     if any(folder.glob(f"*/{HYDRAS}")) or any(folder.glob("*/summary.json")):
-        before = _sweep_of(folder)
+        before = sweep_of(folder)
         if before != list(config.hydra.overrides.task):
             other = "runs of no sweep" if before is None else f"another sweep ({' '.join(map(str, before))})"
             raise InputError(f"{key}: {folder} already holds {other}; give a folder that does not")
@@ -157,7 +157,7 @@ def _lock(key: str, folder: Path) -> None:
     _held[folder] = file
 
 
-def _sweep_of(folder: Path) -> list[Any] | None:
+def sweep_of(folder: Path) -> list[Any] | None:
     """The overrides of the sweep in ``folder``, as Hydra left them in ``multirun.yaml``."""
     path = folder / "multirun.yaml"
     if not path.exists():

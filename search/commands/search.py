@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -28,8 +29,9 @@ from search.base.errors import InputError, NoFeasiblePlan
 from search.base.escape import message as readable
 from search.base.escape import plain
 from search.base.paths import conf_dir
+from search.base.whole_file import put_text
 from search.commands import one_composition
-from search.commands.folders import Refused, forget, kept, release, sweeps
+from search.commands.folders import Refused, forget, kept, release, sweep_of, sweeps
 from search.commands.sweep import BROKEN, job_folders, job_status, write_status
 from search.inputs import config_source
 from search.inputs.aliases import by_file_name
@@ -37,6 +39,9 @@ from search.inputs.compose import PARSERS, missing_option, one_line
 from search.inputs.own_model import own_model
 from search.inputs.run_name import register
 from search.inputs.typed import explain, typed
+
+if TYPE_CHECKING:  # what draws a sweep is imported where one ends
+    from search.render.sweeps import Sweep
 
 # What the jobs of this process left behind for ``main``: Hydra itself only knows success and a stack trace.
 _failures: list[tuple[str, int]] = []  # message and exit code
@@ -155,17 +160,31 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
 
 def sweep_code(folder: Path) -> int:
     """The exit code of a sweep: the worst of its jobs."""
-    statuses = {job_status(job)["status"] for job in job_folders(folder)}
+    summaries = {job.name: job_status(job) for job in job_folders(folder)}
+    statuses = {summary["status"] for summary in summaries.values()}
     if not statuses:
         return fail(f"hydra.sweep.dir: {folder}: the sweep has no jobs; its values select none", InputError.exit_code)
-    if (folder / "sweep.csv").is_file():
+    written = [folder / "sweep.csv"]
+    if written[0].is_file():
         from search.render.sweep_table import print_sweep
+        from search.render.sweeps import read_sweep
 
-        print_sweep(folder / "sweep.csv")
-    print(f"Sweep written to {plain(shlex.quote(str(folder / 'sweep.csv')))}")
+        sweep = read_sweep(written[0], summaries)
+        print_sweep(sweep)
+        if any(job.has_page for job in sweep.jobs):  # not under report=none
+            written.append(folder / "sweep.html")
+            put_text(written[1], sweep_page(sweep, folder))
+    print(f"Sweep written to {' and '.join(plain(shlex.quote(str(path))) for path in written)}")
     if BROKEN in statuses:
         return InputError.exit_code
     return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code
+
+
+def sweep_page(sweep: Sweep, folder: Path) -> str:
+    """``sweep.html``."""
+    from search.render import sweep_page as page
+
+    return page.render(sweep, shlex.join(["servefront", "-m", *map(str, sweep_of(folder) or [])]))
 
 
 def system_line(error: OSError) -> str:

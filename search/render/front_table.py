@@ -40,7 +40,8 @@ def three_digits(value: float) -> str:
         return "unstable"
     if value == 0.0:
         return "0"
-    places = min(max(2 - math.floor(math.log10(abs(value)) + 1e-12), 0), 6)
+    rounded = float(f"{value:.3g}")  # 99.96 has the three digits of 100
+    places = min(max(2 - math.floor(math.log10(abs(rounded))), 0), 6)
     return f"{value:,.{places}f}"
 
 

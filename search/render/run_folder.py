@@ -17,7 +17,7 @@ from search.optimizer.journal import export_study
 from search.optimizer.outcome import Compared, Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
-from search.optimizer.sure import is_sure, kept_limits
+from search.optimizer.sure import Kept, is_sure, kept_limits
 from search.render.document import collect, render_annex
 from search.render.document import render as render_document
 from search.render.launch.split import split_files
@@ -111,6 +111,11 @@ def _put_launch(folder: Path, files: dict[str, str]) -> None:
             (folder / name).chmod(0o755)
 
 
+def _limit_kept(k: Kept) -> dict[str, Any]:
+    figures = {"figure": k.figure, "allowed": k.allowed, "predicted": k.predicted, "low": k.low, "high": k.high}
+    return {"over_interval": k.surely, "draws": k.share, **figures}
+
+
 def _compared(one: Compared) -> dict[str, Any]:
     """An engine beside the recommended one's."""
     found = one.outcome
@@ -162,7 +167,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "recommended": outcome.plans.row(best.recommended) if best else None,
         "pinned_by": list(best.pinned_by) if best else [],
         "sure": is_sure(outcome) if best else None,
-        "limits_kept": {k.limit: {"over_interval": k.surely, "draws": k.share} for k in kept_limits(outcome)},
+        "limits_kept": {k.limit: _limit_kept(k) for k in kept_limits(outcome)},
         "verified": [
             {
                 "plan": outcome.plans.row(v.row),

@@ -92,7 +92,7 @@ def render(values: Mapping[str, Any]) -> str:
     own = page_script()
     policy = (
         "default-src 'none'; "
-        f"script-src {_hash(plotly_script())} {_hash(own)}; "
+        f"script-src {script_hash(plotly_script())} {script_hash(own)}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -103,7 +103,7 @@ def render(values: Mapping[str, Any]) -> str:
         tag("meta", name="referrer", content="no-referrer"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{v.text('model.name')} on {v.text('hardware.name')}: servefront"),
-        tag("style", Html(_resource("report.css"))),
+        tag("style", Html(resource("report.css"))),
     )
     body = tag(
         "body",
@@ -150,21 +150,21 @@ def _place(key: str, picture: Picture, title: str) -> Html:
 @cache
 def plotly_script() -> str:
     """The bundle of plotly.js that draws what a page has (assets/vendor)."""
-    return _resource("vendor/plotly-cartesian.min.js")
+    return resource("vendor/plotly-cartesian.min.js")
 
 
 @cache
 def page_script() -> str:
     """The page's own script."""
-    parts = "\n".join(_resource(name) for name in SCRIPTS)
+    parts = "\n".join(resource(name) for name in SCRIPTS)
     return f'(function () {{\n"use strict";\n{parts}}})();\n'
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
     return (files("search.render.report") / "assets" / name).read_text(encoding="utf-8")
 
 
 @cache
-def _hash(script: str) -> str:
+def script_hash(script: str) -> str:
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -40,9 +40,10 @@ def faults(driver: Any, script: str) -> list[str]:
     """What axe-core calls serious or critical; the page's policy is set aside for its script."""
     driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
     driver.execute_cdp_cmd("Runtime.evaluate", {"expression": script})
+    listed = "v => [v.impact, v.id, v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(', ')]"
     found: list[list[str]] = driver.execute_async_script(
-        "const done = arguments[0]; axe.run({exclude: ['.js-plotly-plot']}, {resultTypes: ['violations']}).then(r => done(r.violations.map("
-        "v => [v.impact, v.id, v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(', ')])))"
+        "const done = arguments[0]; axe.run({exclude: ['.js-plotly-plot']}, {resultTypes: ['violations']})"
+        f".then(r => done(r.violations.map({listed})))"
     )
     return [f"{fault}: {where}" for impact, fault, where in found if impact in ("serious", "critical")]
 

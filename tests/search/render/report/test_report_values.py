@@ -98,7 +98,7 @@ def test_sections_write_no_figure_of_their_own(reported: Outcome) -> None:
         (section,) = (s for s in SECTIONS if s.identity == identity)
         text = re.sub(r"<svg.*?</svg>|<[^>]*>", " ", section.body(PageView(values)))
         digits = {d.rstrip(".,") for d in re.findall(r"(?<![\w.])\d[\d,.]*", text)}
-        # 777 as a share is 77,700 %, as a change 778 times as much; 777 bytes are 7.77e-07 GB; 80 % is the kind of interval.
+        # 777 as a share is 77,700 %, a change 778 times as much; 777 bytes are 7.77e-07 GB; 80 % says which interval.
         assert {d for d in digits if set(d) - set("70,.")} <= {"1", "80", "100", "778"}, identity
 
 
