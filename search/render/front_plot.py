@@ -43,23 +43,23 @@ def front_plot(outcome: Outcome, width: int) -> list[str]:
     kinds = sorted(set(gpus.tolist()))
     grid = [[" "] * WIDTH for _ in range(HEIGHT)]
     places = list(zip(_at(x, WIDTH), _at(y, HEIGHT), strict=True))
-    names = tuple(f"{name}, log" if _wide(v) else name for name, v in zip(names, (x, y), strict=True))
+    named = [f"{name}, log" if _wide(v) else name for name, v in zip(names, (x, y), strict=True)]
     for (i, j), n in zip(places, gpus.tolist(), strict=True):
         symbol, there = SYMBOLS[min(kinds.index(n), len(SYMBOLS) - 1)], grid[HEIGHT - 1 - j][i]
         grid[HEIGHT - 1 - j][i] = symbol if there in (" ", symbol) else SEVERAL
-    best = np.flatnonzero(front == outcome.choice.recommended) if outcome.choice is not None else []
-    for k in best:
-        i, j = places[int(k)]
+    best = outcome.choice.recommended if outcome.choice is not None else -1
+    for k in np.flatnonzero(front == best).tolist():
+        i, j = places[k]
         grid[HEIGHT - 1 - j][i] = BEST
     ends = cell(up, float(y.max())), cell(up, float(y.min()))
     margin = max(map(len, ends))
-    lines = [f"{'':>{margin}}   {names[1]} over {names[0]}"]
+    lines = [f"{'':>{margin}}   {named[1]} over {named[0]}"]
     for j, row in enumerate(grid):
         said = ends[0] if j == 0 else ends[1] if j == HEIGHT - 1 else ""
         lines.append(f"{said:>{margin}} |{''.join(row)}".rstrip())
     left, right = cell(across, float(x.min())), cell(across, float(x.max()))
     lines.append(f"{'':>{margin}} +{'-' * WIDTH}")
-    lines.append(f"{'':>{margin}}  {left}{names[0]:^{WIDTH - len(left) - len(right)}}{right}")
+    lines.append(f"{'':>{margin}}  {left}{named[0]:^{WIDTH - len(left) - len(right)}}{right}")
     more = len(kinds) > len(SYMBOLS)
     key = [f"{SYMBOLS[min(k, len(SYMBOLS) - 1)]} {n} GPUs" for k, n in enumerate(kinds[: len(SYMBOLS)])]
     key[-1] += " or more" if more else ""

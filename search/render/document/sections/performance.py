@@ -43,7 +43,8 @@ def performance(v: View) -> str:
     ]
     if costs:
         text.append(
-            "Money and energy are those of GPUs that are always busy; hosts, network and cooling are not in them."
+            "Money and energy are those of GPUs that are always busy; hosts, network and cooling are not in them, the "
+            "energy is a bound."
         )
     if "pass.comm_overlap" in r:
         text.append(f"The engine hides {r.pct('pass.comm_overlap')} of the messages behind computing.")
