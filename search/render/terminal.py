@@ -30,6 +30,7 @@ from search.render.document.split_words import verdict_lines
 from search.render.document.view import View
 from search.render.front_plot import front_plot
 from search.render.front_table import change, front_table, three_digits
+from search.render.words import figure_words
 
 WIDTH_WITHOUT_TERMINAL = 150
 
@@ -190,7 +191,7 @@ def coin_flip(outcome: Outcome) -> str:
             [*said, f"no ranked plan keeps every limit in {CONFIDENCE:.0%} of draws and over the interval"]
         )
     sure, name = draws.sure, outcome.policy.first[0]
-    plan = f"{_layout(sure.plan)}, {sure.share:.0%} of draws, {change(sure.gain)} in {name}"
+    plan = f"{_layout(sure.plan)}, {sure.share:.0%} of draws, {change(sure.gain)} in {figure_words(name)}"
     return "; ".join([*said, f"the best sure plan: {plan}"])
 
 
