@@ -7,7 +7,7 @@ import pytest
 
 
 def ring(stages: int, micro: int, slow: np.ndarray, ratio: float) -> float:
-    """Mean seconds of a round: pass n enters stage 0 when pass n - ``micro`` has left the last one, every stage when the
+    """Mean seconds of a round: pass n enters stage 0 when pass n - ``micro`` has left the last, every stage when the
     pass before has left it; a second a stage, ``ratio`` where it is ``slow``."""
     left = [0.0] * stages
     ends = [0.0] * len(slow)
