@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from search.base.errors import InputError
+from search.base.strict_json import strict
 from search.evidence.measured.rows import Measurement, read_rows
 from search.inputs.bounded_file import read_bounded
 from search.inputs.models.catalog import find_model
@@ -52,9 +53,9 @@ def read_runs(path: Path, deployment: Deployment | None) -> list[Measurement]:
     try:
         text = read_bounded(path, MAX_BYTES, "a file of benchmark results").decode("utf-8")
         try:
-            objects = [_parsed(text)]
+            objects = [strict(text)]
         except json.JSONDecodeError:
-            objects = [_parsed(line) for line in text.splitlines() if line.strip()]
+            objects = [strict(line) for line in text.splitlines() if line.strip()]
     except RecursionError:
         raise InputError(f"{path}: cannot be read as JSON: nested too deep") from None
     except ValueError as error:
@@ -62,20 +63,6 @@ def read_runs(path: Path, deployment: Deployment | None) -> list[Measurement]:
             raise
         raise InputError(f"{path}: cannot be read as JSON: {error}") from None
     return [_measurement(f"{path.name}:{n + 1}", found, deployment) for n, found in enumerate(objects)]
-
-
-def _parsed(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a key that is given twice is refused, not resolved in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {double[:60]!r} is given twice")
-    return found
 
 
 def _measurement(name: str, run: Any, d: Deployment) -> Measurement:
