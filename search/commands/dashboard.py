@@ -41,9 +41,7 @@ def served(folder: Path, port: int) -> WSGIServer:
     """A server on loopback, listening, not yet answering."""
     journal = folder / "study.journal"
     if not journal.is_file():
-        raise InputError(
-            f"RUN: {folder} holds no study.journal, which a search with a sampler leaves"
-        )
+        raise InputError(f"RUN: {folder} holds no study.journal, which a search with a sampler leaves")
     if not 0 <= port < 65536:
         raise InputError(f"--port: {port} is not allowed; give a number from 0 to 65535")
     try:

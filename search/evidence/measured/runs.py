@@ -7,6 +7,7 @@ its concurrency are the waves (docs/words.md).
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def _measurement(name: str, run: Any, d: Deployment) -> Measurement:
     served = run.get("model_id")
     if isinstance(served, str) and not _same_model(served, d.model):
         raise InputError(f"{name}: model_id = {served[:80]!r} is another model than --model {d.model}")
+    rate = run.get("request_rate")
+    if rate not in (None, "inf", math.inf):
+        raise InputError(
+            f"{name}: request_rate = {str(rate)[:40]!r}: a run at a rate, whose figures are not of a closed loop; "
+            "servefront check judges it"
+        )
     concurrency = run.get("max_concurrency") or completed
     concurrency = min(_positive(name, "max_concurrency", concurrency), completed)
     isl, osl = figures["total_input_tokens"] / completed, figures["total_output_tokens"] / completed
