@@ -34,7 +34,8 @@ def main(argv: list[str]) -> int:
         if options.html is None and options.pdf is None:
             print(text, end="")
             return 0
-        write(f"{text}\n{_text(options.run / 'inputs.md')}", options.html, options.pdf)
+        annex = options.run / "inputs.md"  # runs of the first versions have none
+        write(f"{text}\n{_text(annex)}" if annex.is_file() else text, options.html, options.pdf)
     except (InputError, NoFeasiblePlan) as error:
         return fail(str(error), error.exit_code)
     return 0

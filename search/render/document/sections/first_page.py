@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from costmodel.plans import READING_ORDER
+from search.base.escape import markdown
 from search.render.document import formats
 from search.render.document.engine_words import engine_words
 from search.render.document.engines_compared import HEADER, engine_rows
@@ -55,7 +56,8 @@ def _identity(v: View) -> str:
         ["SHA-256 of config.yaml", v.text("run.config")],
     ]
     if "run.command" in v:
-        rows.append(["asked", v.text("run.command")])
+        words = str(v.raw("run.command")).split()
+        rows.append(["asked", " ".join(map(markdown, words))])  # whole, however long
     return table(["", v.text("name")], rows, text=(0, 1))
 
 

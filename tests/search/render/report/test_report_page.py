@@ -22,7 +22,7 @@ from search.render.report.html import Html, json_script, tag
 from search.render.report.page import page_script, plotly_script
 from search.render.report.view import PageView
 
-MOST_BYTES = 6_000_000
+MOST_BYTES = 4_000_000
 Search = Callable[..., tuple[int, str, str]]  # the fixture of conftest.py
 
 
