@@ -36,7 +36,7 @@ def strategy(v: View) -> str:
     ]
     text = table(["degree", "value", "meaning"], rows, text=(0, 1, 2))
     words = [engine_words(engine, r) for engine in str(r.raw("engines")).split(", ")]
-    return f"{text}\n\nEngines mean different things by tp and dp:\n\n{bullets(words)}"
+    return f"{text}\n\n{bullets(words)}"
 
 
 def resources(v: View) -> str:
@@ -63,7 +63,7 @@ def resources(v: View) -> str:
     if kinds:
         columns = ["messages", "ranks a group", "apart", "groups", "groups that leave their node", "nodes at most"]
         messages = table(columns, kinds)
-    return "\n\n".join([intro, table(header, rows, text=()) + left_out, "Which messages stay in a node:", messages])
+    return "\n\n".join([intro, table(header, rows, text=()) + left_out, messages])
 
 
 def modules(v: View) -> str:

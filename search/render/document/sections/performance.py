@@ -34,7 +34,6 @@ def performance(v: View) -> str:
         table(["figure", "predicted", "interval", "physical limit"], rows),
         f"Four of five measurements lie inside the interval, of the class *{r.text('coverage')}* (docs/fidelity.md).",
         bullets([x.text("text") + "." for x in r.each("evidence")]),
-        "The physical limit is the same work with perfect overlap, no messages and no overheads.",
         f"Decoding moves {achieved} a GPU, {r.pct('decode_bandwidth_utilization')} of the peak "
         f"{formats.bytes_per_s(h.number('memory_bytes_per_s'))}, at {r.pct('decode_mfu')} of the peak FLOP/s; prefill "
         f"runs at {r.pct('prefill_mfu')} of it.",

@@ -113,8 +113,6 @@ def _draws(s: View) -> str:
         f"It stays the best plan in **{d.pct('best')}**; in {d.pct('layout')} the best plan has its layout, with this "
         "batch or another.",
     ]
-    rivals = list(d.each("rival"))[:1]
-    lines += [f"Another layout wins in {r.pct('share')}, most often as {degrees(r)}." for r in rivals]
     if "robust.gpus" in d:
         r = d.at("robust")
         lines.append(
