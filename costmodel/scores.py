@@ -19,6 +19,8 @@ TRAFFIC = (
     "e2e_s", *(f"e2e_s_p{p}" for p in (50, 90, 95, 99)), "goodput", "requests_in_flight", "seat_wait_chance",
     "overflow_risk", "capacity_requests_per_s", "max_requests_per_s", "rate_headroom",
 )  # fmt: skip
+# Figures that only a workload with block hashes has: what each plan's own cache finds of its prompts.
+PREFIXES = ("prefix_hit", "prefix_capacity_tokens", "prefix_bytes_per_gpu")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Scores:
 
     ``violations`` of shape (limits, n) is how far each limit is missed, relative to it: at most zero where it is kept.
     ``limits`` names its rows, in the order in which a plan is counted as removed. The figures of ``COSTS`` are ``None``
-    where the accelerator's price or power is unknown, those of ``TRAFFIC`` in the closed loop.
+    where the accelerator's price or power is unknown, those of ``TRAFFIC`` in the closed loop, those of ``PREFIXES``
+    without block hashes.
     """
 
     ttft_s: Array
@@ -79,6 +82,9 @@ class Scores:
     capacity_requests_per_s: Array | None = None
     max_requests_per_s: Array | None = None
     rate_headroom: Array | None = None
+    prefix_hit: Array | None = None
+    prefix_capacity_tokens: Array | None = None
+    prefix_bytes_per_gpu: Array | None = None
 
     def __len__(self) -> int:
         return len(self.ttft_s)
@@ -95,8 +101,8 @@ class Scores:
 
     @property
     def traffic(self) -> tuple[str, ...]:
-        """The figures of ``TRAFFIC``, where requests arrive at a rate."""
-        return tuple(name for name in TRAFFIC if getattr(self, name) is not None)
+        """The figures of ``TRAFFIC``, where requests arrive at a rate, and of ``PREFIXES``, where they have hashes."""
+        return tuple(name for name in (*TRAFFIC, *PREFIXES) if getattr(self, name) is not None)
 
     def first_violated(self) -> NDArray[np.int64]:
         """Index into ``limits`` of the first one missed; -1 where all are kept."""
@@ -109,7 +115,7 @@ class Scores:
         return Scores(**columns, limits=self.limits, violations=self.violations[:, index])  # type: ignore[index]
 
 
-FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations", *COSTS, *TRAFFIC))
+FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations", *COSTS, *TRAFFIC, *PREFIXES))
 
 
 def concatenate(parts: list[Scores]) -> Scores:

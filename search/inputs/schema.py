@@ -94,6 +94,8 @@ class LengthsConfig:
     prompt: LengthConfig = field(default_factory=LengthConfig)
     answer: LengthConfig = field(default_factory=LengthConfig)
     trace: str | None = None  # path of a CSV or JSONL file
+    hashes: bool = True  # of a trace that has them: what a plan's own cache holds is found; else ``prefix_hit`` is
+    longest: int | None = None  # of a trace: requests of more tokens, prompt and answer, are left out
 
 
 @dataclass

@@ -7,6 +7,7 @@ from costmodel.evaluate import serve
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
+from costmodel.serving.own_hits import of_plan
 from search.optimizer.outcome import Outcome
 from search.optimizer.verify import Verified
 from search.render.document.account import scalar
@@ -35,11 +36,10 @@ def traffic_values(outcome: Outcome) -> Values:
 
 def term_values(scenario: Scenario, plan: Plans, scores: Scores) -> Values:
     """What the means of a stable plan at a rate are made of, below ``rate.``; none of others."""
-    if not scores.traffic:
-        return {}
     values: Values = {name: scalar(getattr(scores, name)) for name in scores.traffic}
-    traffic = serve(scenario, plan).traffic
-    assert traffic is not None
+    traffic = serve(of_plan(scenario, plan), plan).traffic
+    if traffic is None:
+        return values
     values["rate.unstable"] = "yes" if traffic.unstable[0] else "no"
     values["rate.seats"] = scalar(traffic.server.seats)
     if not traffic.unstable[0]:
