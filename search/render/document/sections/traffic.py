@@ -37,7 +37,15 @@ def traffic(v: View) -> str:
 
 
 def _lines(r: View) -> list[str]:
+    found = []
+    if "prefix_hit" in r:
+        found = [
+            f"A group's own cache has room for {r.n('prefix_capacity_tokens')} tokens of prompts and finds "
+            f"{r.pct('prefix_hit')} of what comes; prompts that nobody uses just then keep "
+            f"{formats.gb(r.number('prefix_bytes_per_gpu'))} a GPU until room is lacking."
+        ]
     return [
+        *found,
         f"{r.pct('goodput')} of the requests keep every limit on latency (their chances multiplied, a lower bound).",
         f"{r.n('requests_in_flight')} requests are in flight in the mean (Little's law); a replica has "
         f"{r.n('rate.seats')} seats a group, and {r.pct('seat_wait_chance')} of the requests wait for one.",
@@ -57,6 +65,9 @@ def _simulated(plans: list[View]) -> str:
                 both = [p.s(f"{figure}{statistic}.{way}") for way in ("analytic", "simulated")]
                 rows.append([name, f"{title}, {'p99' if statistic else 'mean'}", *both, p.text("kept")])
                 name = ""
+        if "prefix_hit.simulated" in p:
+            both = [p.pct(f"prefix_hit.{way}") for way in ("analytic", "simulated")]
+            rows.append([name, "prompt tokens found in the cache", *both, p.text("kept")])
     return (
         f"{first.n('seeds')} runs of {first.n('requests')} requests each, one after the other through the engine's "
         "scheduler (docs/simulate.md), with others before and after them. The recommendation is taken among "
