@@ -20,6 +20,7 @@ from costmodel.memory import Memory, memory
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.mix import MixedLengths
+from costmodel.serving.rate.curves import Curves
 from costmodel.serving.rate.figures import at_rate
 from costmodel.stages import Stages
 
@@ -88,6 +89,20 @@ def own_hits(scenario: Scenario, plans: Plans) -> OwnHits:
         some = plans.take(rows)
         inside[rows] = at_rate(own, some, _memory(own, some)[0], demand).inside
     return OwnHits.of(scenario, plans, held, np.minimum(inside, seats))
+
+
+def curves(scenario: Scenario, plans: Plans) -> list[tuple[IntArray, Curves]]:
+    """Rows of plans, and what they are at any rate; one part of all where no prefix cache tells them apart."""
+    assert scenario.demand is not None
+    demand = replace(scenario.demand, headroom=False)
+    every = np.arange(len(plans))
+    parts = [(every, scenario)] if scenario.lengths.prefixes is None else list(own_hits(scenario, plans).each())
+    found = []
+    for rows, own in parts:
+        some = plans.take(rows)
+        held, _ = _memory(own, some)
+        found.append((rows, Curves(own, some, held, at_rate(own, some, held, demand))))
+    return found
 
 
 def of_plan(scenario: Scenario, plan: Plans) -> Scenario:

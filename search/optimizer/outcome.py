@@ -17,6 +17,7 @@ from search.optimizer.decode_context import Dealt
 from search.optimizer.front import Objectives
 from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
+from search.optimizer.regimes import Regimes
 from search.optimizer.sensitivity.records import Sensitivity
 from search.optimizer.space import Space
 from search.optimizer.speculation.search import SpeculationFound
@@ -89,7 +90,8 @@ class Outcome:
     of one engine. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
     recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to, and
     ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best plans with decode
-    context parallelism. ``verified``: plans that were simulated, the leading one first."""
+    context parallelism. ``verified``: plans that were simulated, the leading one first.
+    ``regimes``: which plan wins at other rates and limits."""
 
     config: Config
     scenario: Scenario
@@ -110,6 +112,7 @@ class Outcome:
     seconds: dict[str, float]
     sensitivity: Sensitivity | None = None
     verified: tuple[Verified, ...] = ()
+    regimes: Regimes | None = None
     warnings: tuple[str, ...] = ()
     split: SplitFound | None = None
     verdict: Verdict | None = None

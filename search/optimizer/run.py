@@ -35,6 +35,7 @@ from search.optimizer.front import Objectives, hypervolume_share, pareto_front
 from search.optimizer.legal import Legal, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
+from search.optimizer.regimes import regimes
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
@@ -77,6 +78,10 @@ def run(config: Config, *, whole: bool = False) -> Outcome:
     watch = Stopwatch()
     names = compared(config)
     outcome = _studied(_compare(config, names, watch, whole) if names else _searched(config, watch, whole), watch)
+    if outcome.choice is not None and outcome.scenario.demand is not None:
+        with watch.stage("regimes"):
+            row = outcome.choice.recommended
+            outcome = replace(outcome, regimes=regimes(outcome.scenario, outcome.plans, outcome.scores, row))
     with watch.stage("sensitivity"):
         ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))

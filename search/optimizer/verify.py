@@ -7,7 +7,7 @@ several seeds; the recommendation is taken among those that keep their limits th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,7 +34,7 @@ MOST = 20  # times the requests that count are simulated at most
 class Verified:
     """One plan simulated: ``figures`` by the names of ``costmodel.scores.TRAFFIC`` (and ``ttft_s``, ``tpot_s``), pooled
     over ``seeds`` runs of ``requests`` that count; ``missed``: how far the worst limit is, relative to it (0: all
-    kept)."""
+    kept). ``history``: of the first run, as ``costmodel.serving.simulation.requests.Served`` has it."""
 
     row: int
     figures: dict[str, float]
@@ -42,6 +42,7 @@ class Verified:
     preemptions: int
     seeds: int
     requests: int
+    history: Array = field(default_factory=lambda: np.zeros((0, 4)), compare=False)
 
     @property
     def kept(self) -> bool:
@@ -121,7 +122,9 @@ def _simulated(
     figures["goodput"] = float(kept.mean())
     if scenario.limits.goodput is not None:
         missed = max(missed, 1.0 - figures["goodput"] / scenario.limits.goodput)
-    return Verified(row, figures, missed, sum(p.preemptions for p in parts), config.seeds, config.requests)
+    return Verified(
+        row, figures, missed, sum(p.preemptions for p in parts), config.seeds, config.requests, parts[0].history
+    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class _Run:
     prompt_tokens: float
     hit_tokens: float
     preemptions: int
+    history: Array
 
 
 def _runs(
@@ -150,6 +154,7 @@ def _runs(
         yield _Run(
             (served.ttft_s[late], tpot[late], served.e2e_s[late]), float(requests.prompt_tokens[late].sum()),
             float(served.hit_tokens[late].sum()), int(served.preemptions.sum()),
+            served.history,
         )  # fmt: skip
 
 

@@ -3,16 +3,22 @@ the simulation says of it."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from costmodel.evaluate import serve
+from costmodel.memory import Memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
-from costmodel.serving.own_hits import of_plan
+from costmodel.serving.mix import Mix
+from costmodel.serving.own_hits import curves, of_plan
+from costmodel.serving.rate.overflow import overflow_risk
 from search.optimizer.outcome import Outcome
 from search.optimizer.verify import Verified
 from search.render.document.account import scalar
 from search.render.document.view import Values
 
+HALVINGS = 11  # of the rate at which as many are in flight as a plan states
 PARTS = ("until_s", "queue_s", "own_s", "seat_s", "host_s", "sent_s")
 
 
@@ -31,15 +37,29 @@ def traffic_values(outcome: Outcome) -> Values:
     }
     for i, verified in enumerate(outcome.verified):
         values |= {f"traffic.simulated.{i}.{k}": v for k, v in _simulated(outcome, verified).items()}
+    return values | crossing_values(outcome)
+
+
+def crossing_values(outcome: Outcome) -> Values:
+    """Keys ``regime.crossing.``: which plan wins up to which rate at the run's own limits, and which limit that is."""
+    found = outcome.regimes
+    if found is None or found.own is None:
+        return {}
+    values: Values = {"regime.figure": found.figure, "regime.own": found.own}
+    for i, crossing in enumerate(found.crossings):
+        values[f"regime.crossing.{i}.rate"] = crossing.rate
+        values |= {f"regime.crossing.{i}.{axis}": size for axis, size in outcome.plans.row(crossing.winner).items()}
     return values
 
 
 def term_values(scenario: Scenario, plan: Plans, scores: Scores) -> Values:
     """What the means of a stable plan at a rate are made of, below ``rate.``; none of others."""
     values: Values = {name: scalar(getattr(scores, name)) for name in scores.traffic}
-    traffic = serve(of_plan(scenario, plan), plan).traffic
+    served = serve(of_plan(scenario, plan), plan)
+    traffic = served.traffic
     if traffic is None:
         return values
+    values |= _full_values(scenario, plan, served.held)
     values["rate.unstable"] = "yes" if traffic.unstable[0] else "no"
     values["rate.seats"] = scalar(traffic.server.seats)
     if not traffic.unstable[0]:
@@ -52,6 +72,28 @@ def term_values(scenario: Scenario, plan: Plans, scores: Scores) -> Values:
             "rate.prefilling": scalar(steps.prefilling),
             "rate.stay_s": scalar(found.stay_s),
         }
+    return values
+
+
+def _full_values(scenario: Scenario, plan: Plans, held: Memory) -> Values:
+    """With as many in flight as the plan states: the chance that their real lengths outgrow the memory, the rate at
+    which as many are there in the mean (Little's law) and what is promised then."""
+    assert scenario.demand is not None
+    mix, reserved = Mix.of(scenario.lengths), scenario.engine.output_reserved >= 1.0
+    seats, stated = np.ceil(plan.batch / plan.attn_dp).astype(float), float(plan.dp[0] * plan.batch[0])
+    chance = overflow_risk(mix, seats, 1.0, seats, held.kv_capacity_tokens, reserved=reserved)
+    ((_, curve),) = curves(scenario, plan)
+    low, high = 0.0, float(curve.found.capacity[0])
+    values: Values = {"rate.full_overflow": scalar(chance), "rate.full_requests": stated}
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        figures = curve.at(middle, [0]).figures
+        if middle * scalar(figures["e2e_s"]) <= stated:
+            low = middle
+            values |= {f"rate.full_{name}": scalar(figures[name]) for name in ("ttft_s_p99", "tpot_s_p99")}
+        else:
+            high = middle
+    values["rate.full_requests_per_s"] = low
     return values
 
 

@@ -3,6 +3,7 @@ simulation of it says."""
 
 from __future__ import annotations
 
+from costmodel.plans import READING_ORDER
 from search.render.document import formats
 from search.render.document.formats import bullets, table
 from search.render.document.sections.performance import headrooms
@@ -27,6 +28,8 @@ def traffic(v: View) -> str:
         table(["", *NAMES], rows),
         bullets(_lines(r)),
     ]
+    if v.children("regime.crossing"):
+        text += ["### At other rates", _crossings(v.at("regime"))]
     simulated = list(t.each("simulated"))
     if simulated:
         text += ["### Simulated", _simulated(simulated)]
@@ -52,7 +55,36 @@ def _lines(r: View) -> list[str]:
         f"The plan carries {r.n('capacity_requests_per_s')} requests/s at most, and {r.n('max_requests_per_s')} within "
         f"its limits: {formats.signed_percent(r.number('rate_headroom'))} over what is wanted.",
         f"The caches in flight outgrow the memory with a chance of {r.pct('overflow_risk')} at any moment.",
+        _full(r),
     ]
+
+
+def _full(r: View) -> str:
+    """The plan with as many in flight as its batch says."""
+    f = r.at("rate")
+    said = (
+        f"With all {f.n('full_requests')} in flight that its batch states, their real lengths outgrow the memory with "
+        f"a chance of {f.pct('full_overflow')}"
+    )
+    if "full_ttft_s_p99" not in f:
+        return f"{said}."
+    return (
+        f"{said}; as many are inside at {f.n('full_requests_per_s')} requests/s, where TTFT is "
+        f"{f.s('full_ttft_s_p99')} and TPOT {f.s('full_tpot_s_p99')} at p99."
+    )
+
+
+def _crossings(r: View) -> str:
+    """Which plan wins up to which rate."""
+    rows, low = [], 0.0
+    for c in r.each("crossing"):
+        plan = ", ".join(f"{axis} {c.n(axis)}" for axis in READING_ORDER[1:])
+        rows.append([f"{formats.count(low)} to {c.n('rate')}", c.n("gpus"), plan])
+        low = c.number("rate")
+    return (
+        "At the run's limits the plan with the fewest accelerators, and of those the lowest "
+        f"{r.text('figure')}, one batch of each layout:\n\n" + table(["requests/s", "GPUs", "plan"], rows, text=(0, 2))
+    )
 
 
 def _simulated(plans: list[View]) -> str:
@@ -79,10 +111,11 @@ def _simulated(plans: list[View]) -> str:
 def _baseline(b: View) -> str:
     name, most = b.text("name"), b.n("capacity_requests_per_s")
     if b.raw("rate.unstable") == "yes":
-        return f"{name}: unstable. It carries {most} requests/s at most, so waiting grows without end."
+        return f"{name}: unstable. It carries {most} requests/s at most, so waiting grows without end. {_full(b)}"
     return (
         f"{name}: TTFT {b.s('ttft_s')} in the mean and {b.s('ttft_s_p99')} at p99, TPOT {b.s('tpot_s_p99')} at p99; "
-        f"caches outgrow the memory with a chance of {b.pct('overflow_risk')}; it carries {most} requests/s at most."
+        f"caches outgrow the memory with a chance of {b.pct('overflow_risk')}; it carries {most} requests/s at most. "
+        + _full(b)
     )
 
 
