@@ -17,7 +17,8 @@ COSTS = {"usd_per_million_output_tokens": "price_per_hour", "joules_per_output_t
 TRAFFIC = (
     *(f"ttft_s_p{p}" for p in (50, 90, 95, 99)), *(f"tpot_s_p{p}" for p in (50, 90, 95, 99)),
     "e2e_s", *(f"e2e_s_p{p}" for p in (50, 90, 95, 99)), "goodput", "requests_in_flight", "seat_wait_chance",
-    "overflow_risk", "capacity_requests_per_s", "max_requests_per_s", "rate_headroom",
+    "overflow_risk", "preemptions_per_s", "prefill_again", "capacity_requests_per_s", "max_requests_per_s",
+    "rate_headroom",
 )  # fmt: skip
 # Figures that only a workload with block hashes has: what each plan's own cache finds of its prompts.
 PREFIXES = ("prefix_hit", "prefix_capacity_tokens", "prefix_bytes_per_gpu")
@@ -79,6 +80,8 @@ class Scores:
     requests_in_flight: Array | None = None
     seat_wait_chance: Array | None = None
     overflow_risk: Array | None = None
+    preemptions_per_s: Array | None = None
+    prefill_again: Array | None = None
     capacity_requests_per_s: Array | None = None
     max_requests_per_s: Array | None = None
     rate_headroom: Array | None = None

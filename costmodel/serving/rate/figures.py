@@ -17,6 +17,7 @@ from costmodel.serving.rate.capacity import capacity, most
 from costmodel.serving.rate.distribution import PERCENTILES, Mixture
 from costmodel.serving.rate.latency import Latencies, latencies
 from costmodel.serving.rate.overflow import held_tokens, overflow_risk
+from costmodel.serving.rate.preemptions import capacity_with_preemptions, full_at_capacity, sent_back
 from costmodel.serving.rate.steps import Load, Server, Steps, decoding
 from costmodel.serving.rate.tables import PassTables
 
@@ -52,7 +53,10 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     server = Server(PassTables.of_plans(scenario, plans, mix), engine, mix, groups, np.clip(fit, 1.0, wanted))
     rate = demand.requests_per_s / plans.dp
     load = Load(rate, demand.gap_cv**2 / plans.dp, mix)  # round robin: each replica gets every dp-th request
-    carried = capacity(server, load)
+    carried, full = capacity(server, load), np.zeros(len(plans))
+    if not reserved:
+        full = full_at_capacity(server, wanted, held.kv_capacity_tokens)
+        carried = capacity_with_preemptions(server, load, carried, full)
     unstable = rate >= carried
     rows = np.flatnonzero(~unstable)
     some, part = server.take(rows), load.take(rows)
@@ -78,6 +82,10 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         "rate_headroom": np.full(len(plans), np.nan),
         "overflow_risk": overflow_risk(mix, inside, spread, wanted, held.kv_capacity_tokens, reserved=reserved),
     }
+    back = np.zeros(len(plans)) if reserved else sent_back(mix, np.where(unstable, full, figures["overflow_risk"]))
+    figures |= {
+        "preemptions_per_s": np.minimum(rate, carried) * plans.dp * back, "prefill_again": back / (1.0 + back),
+    }  # fmt: skip
     if demand.headroom:
         limits = scenario.limits
         free = not bounded(limits) and limits.goodput is None

@@ -74,7 +74,9 @@ def figure(name: str, value: float) -> str:
         return f"{value:,.0f}" if abs(value) >= 100 else count(value)
     if name.endswith("_s"):
         return seconds(value)
-    if name.endswith(("_utilization", "_mfu", "_of_limit", "_risk", "_headroom", "_chance", "_hit", "goodput")):
+    if name.endswith(
+        ("_utilization", "_mfu", "_of_limit", "_risk", "_headroom", "_chance", "_hit", "_again", "goodput")
+    ):
         return percent(value)
     if name.startswith("usd_"):
         return usd(value)

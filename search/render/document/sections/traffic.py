@@ -54,7 +54,13 @@ def _lines(r: View) -> list[str]:
         f"{r.n('rate.seats')} seats a group, and {r.pct('seat_wait_chance')} of the requests wait for one.",
         f"The plan carries {r.n('capacity_requests_per_s')} requests/s at most, and {r.n('max_requests_per_s')} within "
         f"its limits: {formats.signed_percent(r.number('rate_headroom'))} over what is wanted.",
-        f"The caches in flight outgrow the memory with a chance of {r.pct('overflow_risk')} at any moment.",
+        f"The caches in flight outgrow the memory with a chance of {r.pct('overflow_risk')} at any moment"
+        + (
+            f": {r.n('preemptions_per_s')} requests/s are sent back to the queue, and {r.pct('prefill_again')} of the "
+            "prompts prefilled are theirs."
+            if r.number("preemptions_per_s")
+            else ", and nobody is sent back to the queue."
+        ),
         _full(r),
     ]
 
