@@ -177,7 +177,7 @@ def _later(
     e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance + apart, ttft.third + third))
     tpot = Mixture(
         classes * (turns > 0) / max(float(mix.decodes.share[mix.decodes.tokens > 0].sum()), 1e-12),
-        Part(mean / steady, variance / steady**2, third / steady**3),
+        Part(np.where(turns > 0, mean / steady, now.step_s), variance / steady**2, third / steady**3),
     )
     return tpot, e2e
 

@@ -24,7 +24,7 @@ from costmodel.serving.rate.overflow import overflow_risk
 from costmodel.serving.rate.steps import Load, Server, steps
 
 RARELY = 1e-3  # a chance of a full cache below which the capacity is as it was
-ROUNDS = 8  # of regula falsi
+ROUNDS = 3  # of regula falsi
 
 
 def sent_back(mix: Mix, full: Any) -> Any:
