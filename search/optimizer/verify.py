@@ -17,6 +17,7 @@ from costmodel.scores import Scores
 from costmodel.serving.rate.distribution import PERCENTILES
 from costmodel.serving.rate.figures import bounded
 from costmodel.serving.simulation.deployment import Deployment
+from costmodel.serving.simulation.requests import Requests
 from search.inputs.checks import number
 from search.inputs.schema import Config, VerifyConfig
 from search.inputs.traffic import Traffic, read_traffic
@@ -26,6 +27,7 @@ LIMIT = "simulation"
 AT_A_RATE = 5  # plans, where nobody says how many
 TURNS = 3  # times as many are tried until one keeps its limits
 WARM = 1.0  # times the requests in flight come before those that count, and after them: the server is as full as ever
+SETTLED = 2  # times as many come before those that count in the closed loop
 FILL = 3  # times the requests that count come before them at most to fill prefix caches
 MOST = 20  # times the requests that count are simulated at most
 
@@ -43,6 +45,11 @@ class Verified:
     seeds: int
     requests: int
     history: Array = field(default_factory=lambda: np.zeros((0, 4)), compare=False)
+
+    def analytic(self, scores: Scores) -> dict[str, float]:
+        """The same figures by formulas, as far as ``scores`` has them: in the closed loop no percentiles."""
+        known = {name: getattr(scores, name) for name in self.figures}
+        return {name: float(values[self.row]) for name, values in known.items() if values is not None}
 
     @property
     def kept(self) -> bool:
@@ -67,18 +74,21 @@ def check_verify(config: VerifyConfig) -> None:
 
 def verify(config: Config, scenario: Scenario, plans: Plans, scores: Scores, policy: Policy) -> tuple[Verified, ...]:
     """The first plans by the policy that keep every limit, in that order, and more of them while none keeps its limits;
-    none in the closed loop, or where nothing is feasible."""
-    if scenario.demand is None:
+    none where nothing is feasible, or in the closed loop where nobody asks for some."""
+    usual = 0 if scenario.demand is None else AT_A_RATE
+    top = usual if config.verify.top is None else config.verify.top
+    if not top:
         return ()
-    top = AT_A_RATE if config.verify.top is None else config.verify.top
     traffic = read_traffic(config.workload)
     found: list[Verified] = []
     for row in _leading(plans, scores, policy)[: TURNS * top]:
         if len(found) >= top and any(v.kept for v in found):
             break
-        assert scores.requests_in_flight is not None
-        around = int(np.ceil(WARM * scores.requests_in_flight[row]))
-        before = around
+        if scores.requests_in_flight is None:
+            around = int(plans.dp[row] * plans.batch[row])
+            before = SETTLED * around
+        else:
+            before = around = int(np.ceil(WARM * scores.requests_in_flight[row]))
         if scores.prefix_capacity_tokens is not None:  # those that fill the caches
             caches = float(scores.prefix_capacity_tokens[row] * plans.dp[row] * plans.attn_dp[row])
             before += int(min(np.ceil(caches / scenario.lengths.isl), FILL * config.verify.requests))
@@ -146,8 +156,11 @@ def _runs(
     size = min(config.requests + before + after, MOST * config.requests)
     drawn = traffic.windows(size, config.seeds)
     deployment = Deployment.of(scenario, plan, max(int(np.max(r.prompt_tokens + r.answer_tokens)) for r in drawn))
-    for requests in drawn:
-        served = deployment.serve(requests)
+    in_flight = int(plan.batch[0]) if scenario.demand is None else None
+    for seed, requests in enumerate(drawn):
+        if in_flight:
+            requests = _of_all_ages(requests, in_flight * int(plan.dp[0]), seed)
+        served = deployment.serve(requests, in_flight=in_flight)
         first = min(before, len(requests) // 2)
         late = slice(first, max(len(requests) - after, first + 1))
         tpot = served.tpot_s(requests.answer_tokens)
@@ -156,6 +169,15 @@ def _runs(
             float(served.hit_tokens[late].sum()), int(served.preemptions.sum()),
             served.history,
         )  # fmt: skip
+
+
+def _of_all_ages(requests: Requests, inside: int, seed: int) -> Requests:
+    """The first ``inside`` have some of their answer behind them: a loop whose requests all begin at once would go on
+    in waves."""
+    answers = requests.answer_tokens.copy()
+    left = np.random.default_rng(seed).random(len(answers[:inside]))
+    answers[:inside] = np.maximum(np.ceil(answers[:inside] * left), 1)
+    return replace(requests, answer_tokens=answers)
 
 
 def statistics(name: str, values: Array) -> dict[str, float]:

@@ -169,7 +169,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
                 "seeds": v.seeds,
                 "requests": v.requests,
                 "simulated": v.figures,
-                "analytic": {name: float(getattr(outcome.scores, name)[v.row]) for name in v.figures},
+                "analytic": v.analytic(outcome.scores),
             }
             for v in outcome.verified
         ],

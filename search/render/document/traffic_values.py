@@ -23,10 +23,13 @@ PARTS = ("until_s", "queue_s", "own_s", "seat_s", "host_s", "sent_s")
 
 
 def traffic_values(outcome: Outcome) -> Values:
-    """Keys ``traffic.``; none in the closed loop."""
+    """Keys ``traffic.``; in the closed loop only those of plans that were simulated."""
     demand = outcome.scenario.demand
+    simulated: Values = {}
+    for i, verified in enumerate(outcome.verified):
+        simulated |= {f"traffic.simulated.{i}.{k}": v for k, v in _simulated(outcome, verified).items()}
     if demand is None:
-        return {}
+        return simulated
     lengths, workload = outcome.scenario.lengths, outcome.config.workload
     values: Values = {
         "traffic.requests_per_s": demand.requests_per_s,
@@ -35,9 +38,7 @@ def traffic_values(outcome: Outcome) -> Values:
         "traffic.lengths": workload.lengths.kind,
         "traffic.prompt_spread": lengths.new_spread - 1.0,
     }
-    for i, verified in enumerate(outcome.verified):
-        values |= {f"traffic.simulated.{i}.{k}": v for k, v in _simulated(outcome, verified).items()}
-    return values | crossing_values(outcome)
+    return values | simulated | crossing_values(outcome)
 
 
 def crossing_values(outcome: Outcome) -> Values:
@@ -108,9 +109,5 @@ def _simulated(outcome: Outcome, verified: Verified) -> Values:
         "requests": verified.requests,
         "preemptions": verified.preemptions,
     }
-    for name, value in verified.figures.items():
-        values |= {
-            f"{name}.simulated": value,
-            f"{name}.analytic": scalar(getattr(outcome.scores, name)[[verified.row]]),
-        }
-    return values
+    values |= {f"{name}.simulated": value for name, value in verified.figures.items()}
+    return values | {f"{name}.analytic": value for name, value in verified.analytic(outcome.scores).items()}

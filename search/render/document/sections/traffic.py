@@ -16,9 +16,9 @@ ARRIVALS = {"poisson": "at random (Poisson)", "constant": "equally spaced", "gam
 
 
 def traffic(v: View) -> str:
-    """Nothing in the closed loop."""
+    """Nothing in the closed loop, unless plans were simulated in it."""
     if "traffic.requests_per_s" not in v:
-        return ""
+        return _closed(v)
     r, t = v.at("recommended"), v.at("traffic")
     rows = [[title, *(r.s(name + s) for s in STATISTICS)] for name, title in LATENCIES.items()]
     kind = str(t.raw("arrivals"))
@@ -37,6 +37,25 @@ def traffic(v: View) -> str:
     if others:
         text += ["### Earlier plans under this traffic", bullets([_baseline(b) for b in others])]
     return "\n\n".join(text)
+
+
+def _closed(v: View) -> str:
+    """Percentiles of the closed loop, which formulas do not have."""
+    rows = []
+    for p in v.at("traffic").each("simulated"):
+        name = p.text("plan") + (" (recommended)" if p.raw("recommended") == "yes" else "")
+        for figure, title in LATENCIES.items():
+            mean = p.s(f"{figure}.analytic") if f"{figure}.analytic" in p else ""
+            rows.append([name, title, mean, *(p.s(f"{figure}{s}.simulated") for s in STATISTICS)])
+            name = ""
+    if not rows:
+        return ""
+    first = next(iter(v.at("traffic").each("simulated")))
+    return (
+        f"{first.n('seeds')} runs of {first.n('requests')} requests each in the closed loop, `batch` of each replica "
+        "always inside, one after the other through the engine's scheduler (docs/simulate.md).\n\n"
+        + table(["plan", "", "mean, formulas", *(f"{name}, simulated" for name in NAMES)], rows, text=(0, 1))
+    )
 
 
 def _lines(r: View) -> list[str]:
