@@ -24,7 +24,8 @@ from costmodel.serving.rate.curves import Curves
 from costmodel.serving.rate.figures import at_rate
 from costmodel.stages import Stages
 
-STEP = 0.01  # of the logarithm of what is left to prefill, between two levels
+STEP = 0.02  # of the logarithm of what is left to prefill, between two levels
+COARSE = 0.2  # where requests in flight are counted, whose answers leave little less room for a few more of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +68,24 @@ class OwnHits:
 
     def each(self) -> Iterator[tuple[IntArray, Scenario]]:
         """Rows of plans that are scored together, and the scenario with the lengths that they serve."""
-        lengths = _lengths(self.scenario)
-        assert lengths.prefixes is not None
         keys, of = np.unique(np.stack([self.caches, self.blocks]), axis=1, return_inverse=True)
         for i, (caches, blocks) in enumerate(keys.T.tolist()):
-            found = lengths.prefixes.of(caches)[0].found(blocks) * lengths.prefixes.longer
-            served = lengths.found_by(np.minimum(np.round(found), lengths.prompts - 1.0))
-            yield np.flatnonzero(of.reshape(-1) == i), replace(self.scenario, lengths=served)
+            yield np.flatnonzero(of.reshape(-1) == i), self._served(caches, blocks)
+
+    def roughly(self) -> Iterator[tuple[IntArray, Scenario]]:
+        """As ``each``, in few parts: as if one cache found as much."""
+        trace = _lengths(self.scenario).prefixes
+        assert trace is not None
+        levels, of = np.unique(np.rint(-np.log1p(-self.share) / COARSE), return_inverse=True)
+        for i, level in enumerate(levels.tolist()):
+            blocks = trace.of(1)[1].enough(-np.expm1(-COARSE * level)) if level else 0
+            yield np.flatnonzero(of == i), self._served(1, blocks)
+
+    def _served(self, caches: int, blocks: int) -> Scenario:
+        lengths = _lengths(self.scenario)
+        assert lengths.prefixes is not None
+        found = lengths.prefixes.of(caches)[0].found(blocks) * lengths.prefixes.longer
+        return replace(self.scenario, lengths=lengths.found_by(np.minimum(np.round(found), lengths.prompts - 1.0)))
 
 
 def own_hits(scenario: Scenario, plans: Plans) -> OwnHits:
@@ -85,7 +97,7 @@ def own_hits(scenario: Scenario, plans: Plans) -> OwnHits:
     first = OwnHits.of(scenario, plans, held, 0.0)
     inside = np.zeros(len(plans))
     demand = replace(scenario.demand, headroom=False)
-    for rows, own in first.each():
+    for rows, own in first.roughly():
         some = plans.take(rows)
         inside[rows] = at_rate(own, some, _memory(own, some)[0], demand).inside
     return OwnHits.of(scenario, plans, held, np.minimum(inside, seats))

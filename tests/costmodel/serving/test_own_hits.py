@@ -65,7 +65,7 @@ def test_the_share_is_a_look_up_of_what_is_left(scores: Scores) -> None:
     assert np.all(scores.prefix_capacity_tokens < scores.kv_capacity_tokens)
     for i, caches in enumerate((PLANS.dp * PLANS.attn_dp).tolist()):
         exact = float(HitCurve.of(REQUESTS, caches).share(scores.prefix_capacity_tokens[i]))
-        assert 1.0 - scores.prefix_hit[i] == pytest.approx(1.0 - exact, rel=0.006)
+        assert 1.0 - scores.prefix_hit[i] == pytest.approx(1.0 - exact, rel=0.011)
 
 
 def test_the_simulated_cache_finds_as_much_and_requests_wait_as_long(scores: Scores) -> None:
@@ -87,7 +87,7 @@ def test_replicas_without_affinity_see_their_part(scores: Scores) -> None:
         alone = evaluate(SCENARIO, PLANS.take([i]))
         for name in ("prefix_hit", "ttft_s_p99", "tpot_s", "prefix_bytes_per_gpu"):
             assert getattr(alone, name)[0] == pytest.approx(getattr(scores, name)[i], rel=1e-9), name
-        assert of_plan(SCENARIO, PLANS.take([i])).lengths.prefix_hit == pytest.approx(scores.prefix_hit[i], abs=2e-3)
+        assert of_plan(SCENARIO, PLANS.take([i])).lengths.prefix_hit == pytest.approx(scores.prefix_hit[i], abs=5e-3)
 
 
 def test_without_anything_in_common_it_is_a_trace_without_hashes() -> None:
