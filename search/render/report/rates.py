@@ -32,7 +32,8 @@ def rate_values(outcome: Outcome, row: int) -> ReportValues:
     carried = float(scores.capacity_requests_per_s[row])
     values = _knee(scenario, outcome.plans.take([row]), carried)
     values |= {"knee.wanted": scenario.demand.requests_per_s, "knee.capacity": carried}
-    if scores.max_requests_per_s is not None:
+    limited = bool(bounded(scenario.limits)) or scenario.limits.goodput is not None
+    if limited and scores.max_requests_per_s is not None:
         values["knee.most"] = float(scores.max_requests_per_s[row])
     for verified in outcome.verified:
         if verified.row == row:
