@@ -41,7 +41,7 @@ def scored(scenario: Scenario, batch: int = 512) -> Scores:
     return evaluate(scenario, Plans.of(gpus=8, tp=8, ep=8, batch=batch))
 
 
-@pytest.mark.parametrize(("prompt", "answer", "share"), [(1500, 700, 0.53), (3000, 300, 0.57), (500, 500, 0.55)])
+@pytest.mark.parametrize(("prompt", "answer", "share"), [(1500, 700, 0.53), (3000, 300, 0.57)])
 def test_capacity_of_a_cache_that_is_full(prompt: int, answer: int, share: float) -> None:
     """All requests come at once; those that leave in the middle of it."""
     requests = drawn(prompt, answer)
