@@ -143,7 +143,7 @@ class LayerRun:
 @dataclass(frozen=True)
 class Architecture:
     """``runs`` from the embedding to the head. ``vision_parameters`` and ``mtp_parameters`` are counted apart: the
-    first are resident in memory (``whole_towers``: all of them on every rank), the second are loaded only for
+    first are resident in memory (``whole_towers``: of vLLM on every rank), the second are loaded only for
     speculative decoding."""
 
     name: str

@@ -83,7 +83,8 @@ def end_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> tuple[Any
     model = scenario.model
     first = sum(op.weight_bytes for op in model.embedding(setting))
     towers = model.vision_parameters * BF16.bytes_per_element
-    vision = towers + 0.0 * setting.layout.tp if model.whole_towers else towers / setting.layout.tp
+    whole = model.whole_towers and scenario.engine.name == "vllm"
+    vision = towers + 0.0 * setting.layout.tp if whole else towers / setting.layout.tp
     head = {op.name: op.weight_bytes for op in model.head(setting)}
     if model.tied_embeddings:
         head["head"] = head["head"] * (stages.pp > 1)

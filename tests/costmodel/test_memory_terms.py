@@ -152,6 +152,9 @@ def test_towers_that_every_rank_has_whole() -> None:
             for w in (False, True)
         )
         assert float((whole - cut)[0]) == pytest.approx(2e6 * (1.0 - 1.0 / tp))
+        other = scenario(replace(model, whole_towers=True))
+        other = replace(other, engine=replace(other.engine, name="sglang"))  # cuts them
+        assert float(starting(other, Plans.of(gpus=tp, tp=tp), Server(0.9)).weights_bytes[0]) == float(cut[0])
 
 
 def test_up_projections_of_mla_are_kept_twice() -> None:

@@ -20,7 +20,7 @@ class Wrapper:
     config does not say. ``key``: the nested object that holds it; some configs are flat instead. ``note``: what is
     left out or taken, in one sentence. ``tied_by_text``: the language model's own key says whether its head is
     tied. ``flat_rows``: a flat config's vocabulary is padded to a multiple of so many rows, the model's own is its
-    class's. ``whole``: engines keep the towers whole on every rank, as transformers builds them."""
+    class's. ``whole``: vLLM keeps the towers whole on every rank, as transformers builds them."""
 
     count: Callable[[Parts], int]
     text: str | None = None
@@ -55,7 +55,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "voxtral": Wrapper(to_width(audio.voxtral, "voxtral_encoder", "audio_config"), "llama"),
     "gemma3": Wrapper(counted.gemma3, "gemma3_text"),
     "shieldgemma2": Wrapper(counted.gemma3, "gemma3_text"),
-    # AutoModel.from_config (vllm/model_executor/models/gemma4_mm.py, 0.33)
+    # AutoModel.from_config (vllm/model_executor/models/gemma4_mm.py, 0.33); SGLang 0.5.23 cuts them (gemma4_vision.py)
     "gemma4": Wrapper(counted.gemma4, "gemma4_text", whole=True),
     "gemma4_unified": Wrapper(counted.without_towers, "gemma4_unified_text"),
     "paligemma": Wrapper(counted.paligemma, "gemma"),
