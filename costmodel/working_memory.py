@@ -49,7 +49,7 @@ class WorkingMemory:
     ] = "triton"
     int4_tile: Annotated[
         int,
-        Quantity("rows that a rank's share of an expert in INT4 is padded to, in groups below 128; 0: to none", 0, 1024),
+        Quantity("rows that a rank's share of an INT4 expert is padded to, in groups below 128; 0: to none", 0, 1024),
     ] = 0
     graph_bytes: Annotated[float, Quantity("captured graphs of decode batches, once")] = 0.0
     graph_each_bytes: Annotated[float, Quantity("and for each batch size")] = 0.0

@@ -22,8 +22,8 @@ MXFP4_TILE = 256
 MARLIN_TILE, MARLIN_WIDTH = 128, 256
 
 
-# Bytes of scale and zero point an element, of INT4 in groups of 128. Those of Marlin's experts are whole tiles anyway, or
-# its kernels are not taken; in smaller groups a rank's share is padded to tiles.
+# Bytes of scale and zero point an element, of INT4 in groups of 128: those of Marlin's experts are whole tiles anyway,
+# or its kernels are not taken. In smaller groups a rank's share is padded to tiles.
 GROUPS_OF_128 = 2.5 / 128
 
 

@@ -1,8 +1,8 @@
-"""Ask SGLang itself whether it takes launch commands: its own argument parser and the resolution of its arguments.
+"""Ask SGLang itself whether it takes launch commands: its argument parser, the resolution of arguments and its checks.
 
 As ``vllm_takes.py``, for 0.5.23: one JSON object a line on standard input, ``{"id", "argv", "model"}``, ``argv`` after
-``sglang.launch_server``, and ``draft``; one answer a line. PyTorch is told that there are eight H100; libcuda.so.1 may be any library
-of that name.
+``sglang.launch_server``, and ``draft``; one answer a line. PyTorch is told that there are eight H100; libcuda.so.1 may
+be any library of that name.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def resolved(argv: list[str]) -> Any:
 
     arguments = prepare_server_args(argv)
     arguments.resolve_once()
+    arguments.check_server_args()  # as sglang/srt/entrypoints/engine.py does before it starts anything
     return resolving_view(arguments)
 
 

@@ -2,10 +2,10 @@
 
 Runs in an environment that has vLLM (written for 0.33.0) and nothing of servefront. Reads one JSON object a line on
 standard input, ``{"id", "argv", "model"}``: ``argv`` after ``vllm serve``, ``model`` the fields of a config.json with
-its architectures, ``draft`` those of a drafter's checkpoint, which ``argv`` calls DRAFT. Prints one JSON object a line, ``{"id", "error", "world", ...}``; ``error`` is null where vLLM builds
-its configuration. No accelerator is needed: the platform is told that it is CUDA with 8 devices of compute capability
-9.0. The wheel's extensions want libcuda.so.1 to load; where there is none, any library of that name that has the
-symbols they ask for.
+its architectures, ``draft`` those of a drafter's checkpoint, which ``argv`` calls DRAFT. Prints one JSON object a line,
+``{"id", "error", "world", ...}``; ``error`` is null where vLLM builds its configuration. No accelerator is needed: the
+platform is told that it is CUDA with 8 devices of compute capability 9.0. The wheel's extensions want libcuda.so.1 to
+load; where there is none, any library of that name that has the symbols they ask for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-# No visible device: vLLM then takes Triton as usable without a driver (vllm/triton_utils/importing.py), as it does where
+# No visible device: vLLM then takes Triton as usable without a driver (vllm/triton_utils/importing.py), as where
 # workers get theirs later; else it chooses the older model runner, and some modules do not load.
 os.environ.update(HF_HUB_OFFLINE="1", VLLM_LOGGING_LEVEL="ERROR", CUDA_VISIBLE_DEVICES="")
 

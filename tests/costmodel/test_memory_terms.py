@@ -130,7 +130,9 @@ def test_mxfp4_experts_are_padded_to_256_rows() -> None:
     assert gib(start.weights_bytes) == pytest.approx(13.47, rel=0.01)
 
 
-@pytest.mark.parametrize(("group", "tp", "padding"), [(32, 2, 384 / 352), (128, 2, 1.0), (32, 1, 1.0), (64, 4, 192 / 176)])
+@pytest.mark.parametrize(
+    ("group", "tp", "padding"), [(32, 2, 384 / 352), (128, 2, 1.0), (32, 1, 1.0), (64, 4, 192 / 176)]
+)
 def test_experts_in_int4_are_padded_to_whole_tiles(group: int, tp: int, padding: float) -> None:
     """Experts of Gemma 4 26B, 704 rows: halves are 5.5 tiles of 64, which Marlin makes 6, quarters 2.75."""
     experts = {"experts": FORMATS["int4"].grouped(2.0, group)}

@@ -167,9 +167,7 @@ def _with_capacity(config: Config, plan: PlanConfig, found: Launched, memory: Me
             np.full_like(scored.kv_capacity_tokens, capacity_tokens(found, one))
             for one in (memory.tokens_low, memory.kv_tokens, memory.tokens_high)
         )
-        return replace(
-            scored, kv_capacity_tokens=tokens, kv_capacity_tokens_low=low, kv_capacity_tokens_high=high
-        )
+        return replace(scored, kv_capacity_tokens=tokens, kv_capacity_tokens_low=low, kv_capacity_tokens_high=high)
 
     return audit_plan(config, plan, adjust=adjust)
 

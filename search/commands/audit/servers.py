@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from search.base.errors import InputError
 from search.commands.audit.manifest import Container, config_files, containers
-from search.commands.audit.shell import Simple, simple_commands
+from search.commands.audit.shell import simple_commands
 
 # How each server is started: words in a row that its flags follow.
 STARTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -89,18 +89,20 @@ def _of_shell(engine: str, text: str, given: Mapping[str, str], depth: int) -> I
         for server in _of_words(engine, command.words, variables, depth, rest=rest):
             yield replace(server, files={**files, **server.files})
         if command.document and depth < MOST_NESTED:
-            yield from _of_document(engine, command, variables, depth + 1)
+            yield from _of_document(engine, command.words, command.document, variables, depth + 1)
 
 
-def _of_document(engine: str, command: Simple, variables: dict[str, str], depth: int) -> Iterator[Server]:
+def _of_document(
+    engine: str, words: Sequence[str], text: str, variables: dict[str, str], depth: int
+) -> Iterator[Server]:
     """A here-document: a manifest, whoever reads it, or a shell's text where a shell does."""
-    boxes = containers(command.document)
+    boxes = containers(text)
     if boxes is not None:
-        files = config_files(command.document)
+        files = config_files(text)
         found = [replace(box, variables={**variables, **box.variables}) for box in boxes]
         yield from (replace(s, files={**files, **s.files}) for s in _of_containers(engine, found))
-    elif any(word.rsplit("/", 1)[-1] in _READERS for word in command.words):
-        yield from _of_shell(engine, command.document, variables, depth)
+    elif any(word.rsplit("/", 1)[-1] in _READERS for word in words):
+        yield from _of_shell(engine, text, variables, depth)
 
 
 def _of_words(

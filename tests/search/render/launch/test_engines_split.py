@@ -21,8 +21,8 @@ MODELS = {
     "llama_70b_h100": ("LlamaForCausalLM", ("none", "eagle3", "ngram")),
 }
 SMALL = (
-    "strategy=exact", "report=none", "sensitivity=none", "space.gpus=[16]", "space.dp=[1,2]", "space.pp=1", "space.sp=1",
-    "space.tp=[1,8]", "space.batch=[64,256]", "space.split.prefill_gpus=8", "space.split.decode_gpus=8",
+    "strategy=exact", "report=none", "sensitivity=none", "space.gpus=[16]", "space.dp=[1,2]", "space.pp=1",
+    "space.sp=1", "space.tp=[1,8]", "space.batch=[64,256]", "space.split.prefill_gpus=8", "space.split.decode_gpus=8",
     "space.serving=[aggregated,split]", "limits.ttft_s=60",
     "limits.tpot_s=1",
 )  # fmt: skip
@@ -69,4 +69,5 @@ def test_the_engine_takes_both_pools_and_every_drafter(repo, tmp_path, capsys, e
     for name, expected in wanted.items():
         assert {key: answers[name][key] for key in expected} == expected, name
     with capsys.disabled():
-        print(f"\n{engine} {answers[cases[0]['id']]['version']} takes {len(cases)} servers of split plans ({experiment})")
+        version = answers[cases[0]["id"]]["version"]
+        print(f"\n{engine} {version} takes {len(cases)} servers of split plans ({experiment})")
