@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from costmodel.plans import Array
-from costmodel.serving.rate.steps import Load, Server, steps
-from costmodel.serving.rate.tables import along
+from costmodel.serving.rate.knots import Knots, Lines
+from costmodel.serving.rate.load import Load
+from costmodel.serving.rate.steps import Server, steps
 
 ROUNDS = 24  # of regula falsi for the capacity
 # Of a group, at which the capacity is worked out.
-SEATS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192.0])
+SEATS = Knots.of([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192], 1)
 HALVINGS = 6  # of the interval in which the most requests within the limits lie; the rest is a straight line
 
 
@@ -22,15 +22,13 @@ def capacity(server: Server, load: Load) -> Array:
     """Requests a second of a replica at which all seats are taken for good, shape (plans,): the root of L stay(L) =
     seats. Worked out at some numbers of seats a layout, between which the stay is a straight line. A replica sends its
     answers' tokens one after the other, which is a limit of its own."""
-    layouts, tables = server.tables.plain.shape[1], server.tables
+    layouts, tables, size = server.tables.plain.shape[1], server.tables, len(SEATS.at)
     _, first = np.unique(tables.of, return_index=True)
-    some = np.repeat(np.arange(layouts), len(SEATS))
-    each = replace(tables, of=some)
-    seats = np.tile(SEATS, layouts)
-    knots = server.of_layouts(each, tables.groups[some], seats)
-    found = _capacity(knots, Load(np.ones(len(some)), load.gap[first][some], load.mix))
-    stays = (knots.pooled / found).reshape(layouts, len(SEATS)).T
-    carried = server.pooled / along(SEATS, stays, server.seats, tables.of)
+    some = np.repeat(np.arange(layouts), size)
+    knots = server.of_layouts(tables.of_layouts(some), tables.groups[some], np.tile(SEATS.at, layouts))
+    found = _capacity(knots, load.take(first[some]))
+    stays = (knots.pooled / found).reshape(layouts, size).T
+    carried = server.pooled / Lines.of(SEATS, stays).at(server.seats, tables.of)[0]
     engine = server.engine
     if engine.stream_token_s:
         carried = np.minimum(carried, engine.stream_interval / engine.stream_token_s / load.mix["answers"])
@@ -41,11 +39,11 @@ def _capacity(server: Server, load: Load) -> Array:
     """By the Illinois form of regula falsi, each step's solution being where the next one begins."""
     mix = load.mix
     low = np.zeros_like(load.rate)
-    idle = now = steps(server, replace(load, rate=low + 1e-9), server.seats, full=True)
+    idle = now = steps(server, load.at(low + 1e-9), server.seats, full=True)
 
     def excess(rate: Array) -> Array:
         nonlocal now
-        now = steps(server, replace(load, rate=rate), server.seats, full=True, near=now, rounds=2)
+        now = steps(server, load.at(rate), server.seats, full=True, near=now, rounds=2)
         return rate * now.stay_s(mix) / server.pooled - 1.0
 
     high = server.pooled / idle.stay_s(mix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from costmodel.serving.rate.capacity import capacity, most
 from costmodel.serving.rate.distribution import PERCENTILES, Mixture
 from costmodel.serving.rate.latency import Latencies, latencies
 from costmodel.serving.rate.overflow import held_tokens, overflow_risk
-from costmodel.serving.rate.steps import Load, Server, Steps, decoding
+from costmodel.serving.rate.load import Load
+from costmodel.serving.rate.steps import Server, Steps, decoding
 from costmodel.serving.rate.tables import PassTables
 
 MANY = 1024.0  # seats of a group that are as good as any number
@@ -51,7 +52,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     fit = np.floor(held.kv_capacity_tokens / held_tokens(mix, reserved=reserved)[0])
     server = Server(PassTables.of_plans(scenario, plans, mix), engine, mix, groups, np.clip(fit, 1.0, wanted))
     rate = demand.requests_per_s / plans.dp
-    load = Load(rate, demand.gap_cv**2 / plans.dp, mix)  # round robin: each replica gets every dp-th request
+    load = Load.of(rate, demand.gap_cv**2 / plans.dp, mix)  # round robin: each replica gets every dp-th request
     carried = capacity(server, load)
     unstable = rate >= carried
     rows = np.flatnonzero(~unstable)
@@ -82,7 +83,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         limits = scenario.limits
         free = not bounded(limits) and limits.goodput is None
         best = (
-            carried if free else most(carried, lambda rates: _worst(server, replace(load, rate=rates), scenario.limits))
+            carried if free else most(carried, lambda rates: _worst(server, load.at(rates), scenario.limits))
         )
         figures["max_requests_per_s"] = best * plans.dp
         figures["rate_headroom"] = best / rate - 1.0
@@ -95,7 +96,7 @@ def _unlimited(server: Server, load: Load) -> Array:
     """Sequences of a group that would decode if seats were no matter, by layout: those of a layout have one rate."""
     layouts = server.tables.plain.shape[1]
     _, first = np.unique(server.tables.of, return_index=True)
-    every = replace(server.tables, of=np.arange(layouts))
+    every = server.tables.of_layouts(np.arange(layouts))
     return decoding(server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first)).decodes
 
 

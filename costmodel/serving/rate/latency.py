@@ -18,7 +18,8 @@ import numpy as np
 from costmodel.plans import Array
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
 from costmodel.serving.rate.seats import Seats, seats
-from costmodel.serving.rate.steps import Load, Server, Steps, bunching, steps
+from costmodel.serving.rate.load import Load
+from costmodel.serving.rate.steps import Server, Steps, steps
 from costmodel.serving.simulation.deployment import request_seconds
 
 MOST_BUSY = 0.99
@@ -59,7 +60,7 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
         until = until + pass_s[1]
 
     # Prompts that came into the same pass are prefilled in the same ones.
-    joining = np.minimum(rate * met * bunching(rate * met / 2.0, load.gap), now.room * server.groups / mix["new"])
+    joining = np.minimum(rate * met * load.bunching(rate * met / 2.0), now.room * server.groups / mix["new"])
     own_s = passes * alone_s + joining * now.more_s
     token_s = own_s / mix.new.tokens[:, None]  # what one more token of a class adds, nearly
     varied = joining * now.more_s**2 * (mix["new2"] / mix["new"] ** 2) + token_s**2 * mix.new.variance[:, None]
@@ -92,7 +93,7 @@ def _passes(server: Server, load: Load, now: Steps, passes: Any, alone_s: Any, b
     mix, rate, share = load.mix, load.rate, load.mix.new.share[:, None]
     # Of passes with prompts it meets those that came shortly before it.
     horizon = rate * ((1.5 + server.engine.steps_ahead) * now.mean_s + now.alone_s)
-    bunched = bunching(horizon, load.gap)
+    bunched = load.bunching(horizon)
     if server.apart:
         weight = share * passes / now.runs
         heavy = alone_s + np.maximum(now.joined - 1.0, 0.0) * now.more_s / now.runs

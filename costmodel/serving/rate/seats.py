@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betainc, gammaln
 
-from costmodel.serving.rate.steps import Load, bunching, peakedness
+from costmodel.serving.rate.load import Load, peakedness
 
 LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
 MOST_BUSY = 0.9999
@@ -73,4 +73,4 @@ def seats(
     wait = last_stay_s / count / (1.0 - busy) * (gap + work) / 2.0
     wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
     none = np.exp((r + 1.0) * np.log1p(-q)) / np.maximum(below, 1e-300)
-    return Seats(chance, wait, np.minimum(none, 1.0) ** bunching(inside, gap), peaked / (1.0 - q))
+    return Seats(chance, wait, np.minimum(none, 1.0) ** load.bunching(inside), peaked / (1.0 - q))

@@ -7,6 +7,7 @@ plans that differ in batch alone run the same passes. Between the knots a straig
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from costmodel.lengths import PassLengths
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.mix import Mix
+from costmodel.serving.rate.knots import Knots, Lines
 from costmodel.serving.step_table import Parts
 from costmodel.stages import Stages
 
@@ -24,6 +26,7 @@ from costmodel.stages import Stages
 DECODES = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192.0])
 BESIDE = np.array([0.0, 8, 16, 32, 64, 128, 256, 512, 1024])
 SHARES = 2.0 ** np.arange(-9.0, 1.0)
+DECODED = Knots.of(DECODES, 1)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class PassTables:
         apart = bool(scenario.engine.prefill_first)
         beside = BESIDE[:1] if apart else BESIDE
         budget = float(scenario.engine.max_batched_tokens)
-        tokens = np.concatenate([[1.0], budget * SHARES])
+        tokens = np.concatenate([[min(1.0, budget * SHARES[0] / 2.0)], budget * SHARES])
         d, p = (grid.ravel() for grid in np.meshgrid(beside, tokens, indexing="ij"))
         shape = (len(beside), len(tokens), len(layouts))
         single = passes.mixed(d, p, 1.0, mix["seen"]).reshape(shape)
@@ -68,68 +71,73 @@ class PassTables:
             np.maximum(further, 0.0) / (budget * (mix["seen"] + budget)), mix["seen"], apart,
         )  # fmt: skip
 
+    @cached_property
+    def besides(self) -> Knots | None:
+        """Of ``beside``, where that is more than nobody."""
+        return None if self.apart else Knots.of(self.beside, 0)
+
+    @cached_property
+    def _lines(self) -> tuple[Lines, Knots, tuple[Array, ...]]:
+        """``plain`` between its knots, the knots of shares of the budget, and ``single`` and ``every`` with what a
+        further share adds, flat."""
+        flat = []
+        shares = Knots.of(self.tokens / self.tokens[-1], 0)
+        for table in (self.single, self.every):
+            slopes = np.diff(table, axis=1) / np.diff(shares.at)[:, None]
+            flat += [table.ravel(), np.concatenate([slopes, slopes[:, -1:]], axis=1).ravel()]
+        return Lines.of(DECODED, self.plain), shares, tuple(flat)
+
     def take(self, index: Any) -> PassTables:
         """The tables for the plans at ``index`` alone."""
-        return replace(self, of=self.of[index])
+        return self.of_layouts(self.of[index])
+
+    def of_layouts(self, of: IntArray) -> PassTables:
+        """The tables for other plans of the same layouts."""
+        found = replace(self, of=of)
+        found.__dict__["_lines"], found.__dict__["besides"] = self._lines, self.besides
+        return found
 
     def plain_s(self, decodes: Any) -> Any:
         """Seconds of a pass in which so many of a replica decode."""
-        return along(DECODES, self.plain, decodes, self.of)
+        return self._lines[0].at(decodes, self.of)[0]
 
-    def prompts_s(self, beside: Any, tokens: Any, stage_tokens: Any) -> Any:
-        """Seconds of a pass with ``tokens`` of prompts in the busiest group and ``stage_tokens`` in all, beside so many
-        decodes of each (a number of them, or its ``place``): shape (..., plans)."""
-        low, share = beside if isinstance(beside, tuple) else place(self.beside, beside)
-        at, part = self._place_tokens(tokens)
-        single = self._between(self.single, low, share, at, part)
-        if self.every is self.single or stage_tokens is tokens:
-            return single
+    def place(self, decodes: Any) -> tuple[Any, Any]:
+        """Where ``decodes`` of a group lie in ``beside``: a knot, and the share of the way to the next."""
+        if self.besides is None:
+            return 0, 0.0
+        cell, beyond = self.besides.place(decodes)
+        return cell, beyond / (self.beside.take(cell + 1) - self.beside.take(cell))
+
+    def prompts_s(self, beside: Any, tokens: Any, stage_tokens: Any = None) -> Any:
+        """Seconds of a pass with ``tokens`` of prompts in the busiest group and ``stage_tokens`` in all (by default
+        none elsewhere), beside so many decodes of each, by their ``place``: shape (..., plans)."""
+        _, shares, (single, rising, every, every_rising) = self._lines
+        at, beyond = shares.place(tokens / self.tokens[-1])
+        low, share = beside
+        layouts = self.single.shape[2]
+        index = at if isinstance(low, int) else low * len(self.tokens) + at
+        index = index * layouts + self.of
+        alone = self._between(single, rising, index, beyond, share)
+        if self.every is self.single or stage_tokens is None:
+            return alone
         groups = self.groups[self.of]
         others = np.clip((stage_tokens - tokens) / np.maximum(tokens * (groups - 1.0), 1e-9), 0.0, 1.0)
-        return single + others * (self._between(self.every, low, share, at, part) - single)
+        return alone + others * (self._between(every, every_rising, index, beyond, share) - alone)
 
-    def _place_tokens(self, tokens: Any) -> tuple[Any, Any]:
-        """As ``place``: but for the first, the knots are shares of the budget that double."""
-        exponent = np.log2(np.maximum(tokens, self.tokens[1]) / self.tokens[-1])
-        cell = np.clip(np.floor(exponent).astype(np.int64) + len(SHARES), 1, len(SHARES) - 1)
-        cell = np.where(tokens < self.tokens[1], 0, cell)
-        low = self.tokens.take(cell)
-        return cell, (tokens - low) / (self.tokens.take(cell + 1) - low)
+    def _between(self, table: Array, slopes: Array, index: IntArray, beyond: Any, share: Any) -> Any:
+        first = table.take(index) + beyond * slopes.take(index)
+        if len(self.beside) == 1:
+            return first
+        index = index + self.single.shape[1] * self.single.shape[2]
+        second = table.take(index) + beyond * slopes.take(index)
+        second -= first
+        second *= share
+        first += second
+        return first
 
     def pairs_s(self, pairs: Any, tokens: Any) -> Any:
         """Seconds that attention over ``pairs`` adds to what ``tokens`` see in the mean."""
         return self.pair_s[self.of] * (pairs - tokens * self.seen)
-
-    def _between(self, table: Array, low: IntArray, share: Any, at: IntArray, part: Any) -> Any:
-        layouts, flat = table.shape[2], table.ravel()
-        index = (low * table.shape[1] + at) * layouts + self.of
-        first = flat.take(index)
-        first = first + part * (flat.take(index + layouts) - first)
-        if table.shape[0] == 1:
-            return first
-        index = index + table.shape[1] * layouts
-        second = flat.take(index)
-        second = second + part * (flat.take(index + layouts) - second)
-        return first + share * (second - first)
-
-
-def place(knots: Array, x: Any) -> tuple[Any, Any]:
-    """The knot below ``x`` and how far towards the next one it lies; beyond the last one in a straight line."""
-    if len(knots) == 1:
-        return 0, 0.0
-    cell = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
-    low = knots.take(cell)
-    return cell, (x - low) / (knots.take(cell + 1) - low)
-
-
-def along(knots: Array, table: Array, x: Any, of: IntArray) -> Any:
-    """``table`` of shape (knots, layouts) at ``x``, whose last axis is the plans."""
-    if len(knots) == 1:
-        return table[0].take(of) + 0.0 * x
-    cell, share = place(knots, x)
-    index, flat = cell * table.shape[1] + of, table.ravel()
-    first = flat.take(index)
-    return first + share * (flat.take(index + table.shape[1]) - first)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from costmodel.serving.mix import Mix, MixedLengths, stratified
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, sometimes
 from costmodel.serving.rate.overflow import overflow_risk
 from costmodel.serving.rate.seats import seats
-from costmodel.serving.rate.steps import Load, nobody
+from costmodel.serving.rate.load import Load, nobody
 from costmodel.serving.rate.tables import PassTables
 from costmodel.serving.step_table import StepTable
 from costmodel.serving.traffic import Length
@@ -66,7 +66,7 @@ def test_tables_are_the_simulation_s(apart: int) -> None:
             assert tables.plain_s(np.array([float(d * groups)]))[0] == pytest.approx(wanted, rel=0.03)
             beside = 0 if apart else d
             wanted = exact.seconds(beside, 1700.0, p, 750.5, beside + 1, beside * groups + p)
-            found = tables.prompts_s(np.array([float(beside)]), np.array([float(p)]), np.array([float(p)]))[0]
+            found = tables.prompts_s(tables.place(np.array([float(beside)])), np.array([float(p)]))[0]
             assert found == pytest.approx(wanted, rel=0.12), (d, p)
 
 
@@ -99,7 +99,7 @@ def erlang_c(servers: int, busy: float) -> float:
 def test_seats_with_stays_of_their_own_are_erlang_s(servers: int, busy: float) -> None:
     """Stays that no number inside makes longer, exponential: M/M/c (Erlang 1917)."""
     count, stay, one = np.array([float(servers)]), np.array([2.0]), np.ones(1)
-    load = Load(busy * count / stay, one, Mix.of(FixedLengths(64, 64)))
+    load = Load.of(busy * count / stay, one, Mix.of(FixedLengths(64, 64)))
     found = seats(load, count, one, busy * count, stay, stay, stay, 0.5, one)
     assert found.chance[0] == pytest.approx(erlang_c(servers, busy), rel=0.02)
     assert found.wait_s[0] == pytest.approx(2.0 / (servers * (1.0 - busy)), rel=1e-6)
