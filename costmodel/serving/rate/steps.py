@@ -34,6 +34,7 @@ ROUNDS = 3  # of f and E(S), each given the other
 SECANTS = 2
 HALVINGS = 9  # of the interval in which the number that decode lies
 MOST_BUSY = 0.999  # share of the time that prompts may take: beyond it nothing else moves
+FILLING = 0.5  # share of a pass that prompts fill, from which on one more begins to cost as in a full pass
 SINGLE = 1.5  # passes a prompt, below which prompts can share them
 
 
@@ -184,7 +185,10 @@ def steps(
         in_group = np.maximum(count / groups, 1.0)
         tokens = np.minimum(in_group * mix["new"], room)
         several = tables.prompts_s(beside, tokens, np.minimum(count * mix["new"], room * groups))
-        more = np.where(single & (in_group <= fills), (several - first) / joined, each)
+        chord = (several - first) / joined
+        # From passes that prompts share to those that they fill, without a step between the two.
+        filled = np.clip((in_group / fills - FILLING) / (1.0 - FILLING), 0.0, 1.0)
+        more = np.where(single, chord + filled * (each - chord), each)
         busy = np.minimum(rate * more, MOST_BUSY)
         come = rate * mean
         prefilling = np.maximum(1.0 - load.nobody(come * runs), np.minimum(come / most, 1.0))
