@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import Array
+from costmodel.plans import Array, IntArray
 from costmodel.serving.rate.knots import Knots, Lines
 from costmodel.serving.rate.load import Load
+from costmodel.serving.rate.roots import root
 from costmodel.serving.rate.steps import Server, steps
 
-ROUNDS = 24  # of regula falsi for the capacity
+ROUNDS = 24  # of regula falsi for the capacity, at most
+CLOSE = 1e-7
 # Of a group, at which the capacity is worked out.
 SEATS = Knots.of([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192], 1)
 HALVINGS = 6  # of the interval in which the most requests within the limits lie; the rest is a straight line
@@ -36,28 +38,21 @@ def capacity(server: Server, load: Load) -> Array:
 
 
 def _capacity(server: Server, load: Load) -> Array:
-    """By the Illinois form of regula falsi, each step's solution being where the next one begins."""
+    """Each step's solution is where the next one begins."""
     mix = load.mix
     low = np.zeros_like(load.rate)
-    idle = now = steps(server, load.at(low + 1e-9), server.seats, full=True)
+    idle = steps(server, load.at(low + 1e-9), server.seats, full=True)
+    near = idle.turns
 
-    def excess(rate: Array) -> Array:
-        nonlocal now
-        now = steps(server, load.at(rate), server.seats, full=True, near=now, rounds=2)
-        return rate * now.stay_s(mix) / server.pooled - 1.0
+    def excess(rate: Array, rows: IntArray) -> Array:
+        some = server.take(rows)
+        now = steps(some, load.take(rows).at(rate), some.seats, full=True, near=near[:, rows], rounds=2)
+        near[:, rows] = now.turns
+        return rate * now.stay_s(mix) / some.pooled - 1.0
 
     high = server.pooled / idle.stay_s(mix)
-    f_low, f_high, last = low - 1.0, excess(high), low
-    for _ in range(ROUNDS):
-        at = low - f_low * (high - low) / np.maximum(f_high - f_low, 1e-12)
-        f_at = excess(at)
-        up = f_at < 0.0
-        f_low, f_high = (
-            np.where(up, f_at, np.where(last < 0, f_low / 2.0, f_low)),
-            np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
-        )
-        low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
-    return np.where(f_high <= 0.0, high, (low + high) / 2.0)
+    every = np.arange(len(low))
+    return root(excess, low, high, low - 1.0, excess(high, every), ROUNDS, CLOSE)
 
 
 def most(limit: Array, worst: Callable[[Array], Any]) -> Array:

@@ -109,15 +109,17 @@ def _passes(server: Server, load: Load, now: Steps, passes: Any, alone_s: Any, b
             (now.mean_s - now.plain_s) / np.maximum(rate * now.mean_s * now.alone_s, 1e-30)
         )
         often = bunched * rate * now.mean_s
-        powers = [share * passes * added]
-        for _ in range(3):
-            powers.append(powers[-1] * added)
-        k1, k2, k3, k4 = (often * np.sum(power, axis=0) for power in powers)
-        k2, k3, k4 = k2 / (1.0 - busy**2), k3 / (1.0 - busy**3), k4 / (1.0 - busy**4)
+        power, cumulants = share * passes, []
+        for _ in range(4):
+            power *= added
+            cumulants.append(often * power.sum(axis=0))
+        k1, k2, k3, k4 = cumulants
+        square = busy * busy
+        k2, k3, k4 = k2 / (1.0 - square), k3 / (1.0 - square * busy), k4 / (1.0 - square * square)
         m1 = now.plain_s + k1
         m2 = k2 + m1**2
-        m3 = k3 + 3.0 * m1 * k2 + m1**3
-        m4 = k4 + 4.0 * m1 * k3 + 3.0 * k2**2 + 6.0 * m1**2 * k2 + m1**4
+        m3 = k3 + m1 * (3.0 * k2 + m1**2)
+        m4 = k4 + 4.0 * m1 * k3 + 3.0 * k2**2 + m1**2 * (6.0 * k2 + m1**2)
     rest = of_moments(m2 / (2.0 * m1), m3 / (3.0 * m1), m4 / (4.0 * m1))
     return m2 / m1, [rest, of_moments(m1, m2, m3)]
 
@@ -157,7 +159,11 @@ def _later(
     mix, rate, share = load.mix, load.rate, load.mix.new.share[:, None]
     added = added * (np.maximum(now.step_s - now.plain_s, 0.0) / np.maximum(rate * now.step_s * now.alone_s, 1e-30))
     often = rate * now.step_s
-    noise, noise3 = (often * np.sum(share * added**k, axis=0) for k in (2, 3))
+    weight = share * added
+    weight *= added
+    noise = often * weight.sum(axis=0)
+    weight *= added
+    noise3 = often * weight.sum(axis=0)
     d = now.decodes
     up = np.minimum(1.1 * d + 1.0, np.maximum(server.seats, d + 1e-6))
     slope = server.tables.plain_s(up * server.groups) - server.tables.plain_s(d * server.groups)
@@ -170,9 +176,12 @@ def _later(
     steady = np.maximum(turns, 1.0)
     # Of steps one after the other, an autoregression of coefficient ``busy``, over as many that are independent.
     long = np.maximum(turns / (1.0 + server.engine.steps_ahead), 1.0)
-    run = (1.0 + busy) / (1.0 - busy) - 2.0 * busy * (1.0 - busy**long) / (long * (1.0 - busy) ** 2)
-    run = run / (1.0 - busy**2)
-    variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run**1.5
+    run = np.expm1(long * np.log(np.maximum(busy, 1e-300)))
+    run *= 2.0 * busy / (1.0 - busy) ** 2
+    run /= long
+    run += (1.0 + busy) / (1.0 - busy)
+    run /= 1.0 - busy**2
+    variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run * np.sqrt(run)
     mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s
     apart = mix.decodes.variance[:, None] * now.step_s**2
     e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance + apart, ttft.third + third))

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import betainc, gammaln
 
 from costmodel.serving.rate.load import Load, peakedness
 
 LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
 MOST_BUSY = 0.9999
+SURE = -25.0  # logarithm of the chance of c inside, below which there are fewer for certain
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def seats(
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
     stay's squared coefficient of variation."""
+    from scipy.special import betainc, gammaln
+
     gap, rate = load.gap, load.rate
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
@@ -63,8 +65,11 @@ def seats(
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked
-    log_at_c = gammaln(c + r + 1.0) - gammaln(r + 1.0) - gammaln(c + 1.0) + c * np.log(q) + (r + 1.0) * np.log1p(-q)
-    below = betainc(r + 1.0, c, 1.0 - q)  # fewer than c
+    idle = (r + 1.0) * np.log1p(-q)
+    log_at_c = gammaln(c + r + 1.0) - gammaln(r + 1.0) - gammaln(c + 1.0) + c * np.log(q) + idle
+    below = np.ones_like(log_at_c)  # fewer than c
+    few = np.flatnonzero(log_at_c > SURE)
+    below[few] = betainc(r[few] + 1.0, c[few], 1.0 - q[few])
     busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
     tail = np.exp(log_at_c) / (1.0 - busy)
     late = np.where(gap < 1.0, 2.0 * (1.0 - gap) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)), 0.0)
@@ -72,5 +77,5 @@ def seats(
     chance = tail / np.maximum(below + tail, 1e-300) * np.exp(-late / count)
     wait = last_stay_s / count / (1.0 - busy) * (gap + work) / 2.0
     wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
-    none = np.exp((r + 1.0) * np.log1p(-q)) / np.maximum(below, 1e-300)
+    none = np.exp(idle) / np.maximum(below, 1e-300)
     return Seats(chance, wait, np.minimum(none, 1.0) ** load.bunching(inside), peaked / (1.0 - q))

@@ -24,15 +24,17 @@ from typing import Any
 import numpy as np
 
 from costmodel.engine import Engine
-from costmodel.plans import Array
+from costmodel.plans import Array, IntArray
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.knots import Lines
 from costmodel.serving.rate.load import Load, peakedness
+from costmodel.serving.rate.roots import root
 from costmodel.serving.rate.tables import PassTables
 
 ROUNDS = 3  # of f and E(S), each given the other
 SECANTS = 2
-HALVINGS = 9  # of the interval in which the number that decode lies
+HALVINGS = 9  # of the interval in which the number that decode lies, at most
+CLOSE = 1e-4  # sequences that decode, or relative to them
 MOST_BUSY = 0.999  # share of the time that prompts may take: beyond it nothing else moves
 FILLING = 0.5  # share of a pass that prompts fill, from which on one more begins to cost as in a full pass
 SINGLE = 1.5  # passes a prompt, below which prompts can share them
@@ -140,6 +142,12 @@ class Steps:
     runs: Any
     room: Any
 
+    @property
+    def turns(self) -> Array:
+        """What the steps of a similar load can begin with: ``joined``, ``mean_s``, seconds between passes without
+        prompts."""
+        return np.stack([self.joined, self.mean_s, self.mean_s / np.maximum(1.0 - self.prefilling, 1e-3)])
+
     def stay_s(self, mix: Mix) -> Any:
         """Seconds that a request has a seat."""
         return mix["decodes"] * self.step_s + self.extra_s + self.alone_s
@@ -157,10 +165,10 @@ def others_share(taken: Any, seats: Any) -> Any:
 
 
 def steps(
-    server: Server, load: Load, decodes: Any, *, full: bool = False, near: Steps | None = None, rounds: int = ROUNDS
+    server: Server, load: Load, decodes: Any, *, full: bool = False, near: Array | None = None, rounds: int = ROUNDS
 ) -> Steps:
     """The steps where ``decodes`` of a group decode at a time. ``full``: every seat is taken, and those that wait come
-    in as others leave. ``near``: the steps of a similar load, from which ``rounds`` go on."""
+    in as others leave. ``near``: the ``turns`` of a similar load, from which ``rounds`` go on."""
     tables, mix, groups, rate = server.tables, load.mix, server.groups, load.rate
     # One who decodes sees more than are there in the mean, by their variance over it: that of seats which are taken
     # independently, peaked as the arrivals are.
@@ -179,7 +187,7 @@ def steps(
     single = runs < SINGLE
     joined, mean, turn = np.ones_like(decodes), plain, plain
     if near is not None:
-        joined, mean, turn = near.joined, near.mean_s, near.mean_s / np.maximum(1.0 - near.prefilling, 1e-3)
+        joined, mean, turn = near
     for _ in range(2 * rounds if full and server.apart else rounds):
         count = joined + 1.0
         in_group = np.maximum(count / groups, 1.0)
@@ -226,46 +234,38 @@ def steps(
 
 
 def decoding(server: Server, load: Load, guess: Array | None = None) -> Steps:
-    """The steps at the load: d by the Illinois form of regula falsi (Dowell and Jarratt, BIT 11, 1971) between nobody
-    and all seats, or from a ``guess`` by secants. Where waiting prompts would fill every seat, it is the seats that
-    hold them back: all are taken."""
+    """The steps at the load: d by regula falsi between nobody and all seats, or from a ``guess`` by secants. Where
+    waiting prompts would fill every seat, it is the seats that hold them back: all are taken."""
     arrivals = load.rate / server.groups
     decodes = load.mix["decodes"]
-    now: Steps | None = None
+    near: Array | None = None
 
-    def excess(d: Array) -> Array:
-        nonlocal now
-        now = steps(server, load, d, near=now, rounds=2 if now is None else 1)
-        return arrivals * (decodes * now.step_s + now.extra_s) - d
+    def beyond(d: Array, rows: IntArray | None = None) -> Array:
+        nonlocal near
+        if rows is None:
+            now = steps(server, load, d, near=near, rounds=2 if near is None else 1)
+            near = now.turns
+            return d - arrivals * (decodes * now.step_s + now.extra_s)
+        assert near is not None
+        now = steps(server.take(rows), load.take(rows), d, near=near[:, rows], rounds=1)
+        near[:, rows] = now.turns
+        return d - arrivals[rows] * (decodes * now.step_s + now.extra_s)
 
-    low, high = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
-    at = _illinois(excess, low, high) if guess is None else _secants(excess, np.minimum(guess, high), high)
-    found = steps(server, load, at, near=now)
+    if guess is None:
+        low, high = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
+        at = root(beyond, low, high, beyond(low), beyond(high), HALVINGS, CLOSE)
+    else:
+        at = _secants(beyond, np.minimum(guess, server.seats), server.seats)
+    found = steps(server, load, at, near=near)
     pinned = (server.seats - arrivals * found.extra_s) / np.maximum(arrivals * decodes, 1e-300)
     return replace(found, step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))
 
 
-def _illinois(excess: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    f_low, f_high, last = excess(low), excess(high), np.zeros_like(low)
-    for _ in range(HALVINGS):
-        width = np.where(f_high < 0.0, f_low - f_high, 1.0)
-        at = np.where(f_high < 0.0, low + (high - low) * f_low / np.maximum(width, 1e-30), high)
-        f_at = excess(at)
-        up = f_at > 0
-        f_low, f_high = (
-            np.where(up, f_at, np.where(last < 0, f_low / 2.0, f_low)),
-            np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
-        )
-        low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
-    return np.where(np.abs(f_low) < np.abs(f_high), low, high)
-
-
-def _secants(excess: Callable[[Array], Array], guess: Array, most: Array) -> Array:
-    before, f_before = guess, excess(guess)
-    at = np.clip(guess + f_before, 0.0, most)
+def _secants(beyond: Callable[[Array], Array], guess: Array, most: Array) -> Array:
+    before, f_before = guess, beyond(guess)
+    at = np.clip(guess - f_before, 0.0, most)
     for _ in range(SECANTS):
-        f_at = excess(at)
+        f_at = beyond(at)
         slope = (f_at - f_before) / np.where(at == before, np.inf, at - before)
-        step = -f_at / np.where(slope < -0.01, slope, -1.0)
-        before, f_before, at = at, f_at, np.clip(at + step, 0.0, most)
+        before, f_before, at = at, f_at, np.clip(at - f_at / np.where(slope > 0.01, slope, 1.0), 0.0, most)
     return at
