@@ -24,12 +24,15 @@ def capacity(server: Server, load: Load) -> Array:
     """Requests a second of a replica at which all seats are taken for good, shape (plans,): the root of L stay(L) =
     seats. Worked out at some numbers of seats a layout, between which the stay is a straight line. A replica sends its
     answers' tokens one after the other, which is a limit of its own."""
-    layouts, tables, size = server.tables.plain.shape[1], server.tables, len(SEATS.at)
+    tables, size = server.tables, len(SEATS.at)
     _, first = np.unique(tables.of, return_index=True)
-    some = np.repeat(np.arange(layouts), size)
-    knots = server.of_layouts(tables.of_layouts(some), tables.groups[some], np.tile(SEATS.at, layouts))
-    found = _capacity(knots, load.take(first[some]))
-    stays = (knots.pooled / found).reshape(layouts, size).T
+    cell = tables.of * size + SEATS.place(server.seats)[0]
+    used = np.zeros(tables.plain.shape[1] * size, dtype=bool)
+    used[cell] = used[cell + 1] = True  # knots between which some plan lies
+    layout, knot = np.divmod(np.flatnonzero(used), size)
+    knots = server.of_layouts(tables.of_layouts(layout), tables.groups[layout], SEATS.at[knot])
+    stays = np.zeros((size, len(first)))
+    stays[knot, layout] = knots.pooled / _capacity(knots, load.take(first[layout]))
     carried = server.pooled / Lines.of(SEATS, stays).at(server.seats, tables.of)[0]
     engine = server.engine
     if engine.stream_token_s:

@@ -18,7 +18,7 @@ from costmodel.plans import Array
 PERCENTILES = (50, 90, 95, 99)
 POINTS = 15  # of the grid on which a mixture is read
 STRAIGHT = 1e-3  # a skewness below which a variable is normal
-TOGETHER = 2048  # plans whose grid is read at a time: it stays in the cache
+TOGETHER = 4096  # plans whose grid is read at a time: it stays in the cache
 RARE = 1e-4  # a chance below which a part does not stretch the grid
 PAGE = (math.sqrt(2.0 / math.pi), 0.044715 * math.sqrt(2.0 / math.pi))
 MOST_SKEWED = 4.0  # beyond it the approximation has no left side
@@ -81,53 +81,48 @@ class Mixture:
 
     def below(self, t: Any) -> Array:
         """Chance of at most ``t``, shape (plans,)."""
-        mean, half, scale, chance = (np.asarray(a, dtype=float) for a in self._bent())
-        return _below(t, mean, half, scale, chance)
-
-    def _bent(self) -> tuple[Any, Any, Any, Any]:
-        """Of each part: mean, what a unit beyond it adds to the cube, the normal variable's scale, chance."""
-        deviation = self.part.deviation
-        skew = np.clip(self.part.third / (deviation * deviation * deviation), STRAIGHT, MOST_SKEWED)
-        return self.part.mean, skew / 2.0 / deviation, 6.0 / skew, self.chance
+        return _Bent.of(self.part, self.part.deviation, self.chance, np.ones(1), np.float64).below(t)
 
     def percentiles(self) -> dict[int, Array]:
         """Of shape (plans,), by percentage. Between the grid's points the normal quantile of the chance is a straight
         line in the logarithm of the value."""
-        shape = (len(self.part.mean), self.part.mean.shape[1])
-        bent = [np.broadcast_to(a, shape) for a in self._bent()]
-        deviation = np.broadcast_to(self.part.deviation, shape)
-        found = np.empty((len(PERCENTILES), shape[1]))
-        for start in range(0, shape[1], TOGETHER):
+        parts = [np.atleast_2d(a) for a in (self.part.mean, self.part.variance, self.part.third, self.chance)]
+        size = parts[0].shape[1]
+        found = np.empty((len(PERCENTILES), size))
+        for start in range(0, size, TOGETHER):
             rows = slice(start, start + TOGETHER)
-            found[:, rows] = _percentiles(deviation[:, rows], *(a[:, rows] for a in bent))
+            mean, variance, third, chance = (a if a.shape[1] == 1 else a[:, rows] for a in parts)
+            found[:, rows] = _percentiles(Part(mean, variance, third), chance)
         return dict(zip(PERCENTILES, found, strict=True))
 
 
-def _percentiles(deviation: Array, mean: Array, half: Array, scale: Array, chance: Array) -> Array:
+def _percentiles(part: Part, chance: Array) -> Array:
     from scipy.special import ndtri
 
+    mean, deviation = part.mean, part.deviation
     low = np.maximum(np.min(mean - 2.0 * deviation, axis=0), 0.3 * np.min(mean, axis=0))
     high = np.max(np.where(chance > RARE, mean + 4.0 * deviation, 0.0), axis=0)
     ratio = np.log(np.maximum(high / low, 1.0 + 1e-6))
-    bent = _Bent.of(mean / low, half * low, scale, chance)  # in units of ``low``
-    steps = np.linspace(0.0, 1.0, POINTS)
-    below = np.stack([bent.below(np.exp(ratio * s).astype(np.float32)) for s in steps])
-    z = ndtri(np.clip(below, 1e-6, 1.0 - 1e-6).astype(float))
-    columns = np.arange(z.shape[1])
-    found = []
+    bent = _Bent.of(part, deviation, chance, low, np.float32)
+    t, further = np.ones_like(low, dtype=np.float32), np.exp(ratio / (POINTS - 1)).astype(np.float32)
+    below = np.empty((POINTS, len(low)), dtype=np.float32)
+    for point in below:
+        point[:] = bent.below(t)
+        t *= further
+    found, columns = [], np.arange(len(low))
     for percent in PERCENTILES:
-        wanted = float(ndtri(percent / 100.0))
-        at = np.clip(np.sum(z < wanted, axis=0), 1, POINTS - 1)
-        z_low, z_high = z[at - 1, columns], z[at, columns]
-        share = np.clip((wanted - z_low) / np.maximum(z_high - z_low, 1e-12), 0.0, 1.0)
+        at = np.clip(np.sum(below < percent / 100.0, axis=0), 1, POINTS - 1)
+        ends = below[np.stack([at - 1, at]), columns]
+        z_low, z_high = ndtri(np.clip(ends, 1e-6, 1.0 - 1e-6).astype(float))
+        share = np.clip((float(ndtri(percent / 100.0)) - z_low) / np.maximum(z_high - z_low, 1e-12), 0.0, 1.0)
         found.append(low * np.exp(ratio * ((at - 1.0 + share) / (POINTS - 1.0))))
     return np.stack(found)
 
 
 @dataclass(frozen=True, eq=False)
 class _Bent:
-    """Parts as normal variables of the cube root of t, in single precision: 1 + ``half`` (t - mean) is ``half`` t +
-    ``offset``; the normal variable ``scale`` times its root, and ``shift``. ``even``: half the chances."""
+    """Parts as normal variables of the cube root of t, which is in units of its own: 1 + half (t - mean) is ``half`` t
+    + ``offset``; the normal variable ``scale`` times its root, and ``shift``. ``even``: half the chances."""
 
     half: Array
     offset: Array
@@ -136,35 +131,34 @@ class _Bent:
     even: Array
 
     @classmethod
-    def of(cls, mean: Array, half: Array, scale: Array, chance: Array) -> _Bent:
-        parts = half, 1.0 - half * mean, scale, 1.0 / scale - scale, 0.5 * chance
-        return cls(*(part.astype(np.float32) for part in parts))
+    def of(cls, part: Part, deviation: Any, chance: Any, unit: Array, kind: type) -> _Bent:
+        skew = np.clip(part.third / (deviation * deviation * deviation), STRAIGHT, MOST_SKEWED)
+        half = skew / deviation
+        half *= 0.5
+        offset = 1.0 - half * part.mean
+        scale = 6.0 / skew
+        parts = half * unit, offset, scale, skew / 6.0 - scale, 0.5 * chance
+        return cls(*(np.asarray(value, dtype=kind) for value in parts))
 
     def below(self, t: Any) -> Array:
-        """As ``_below``, with nothing but one array in use."""
-        z = self.half * t
+        """Chance of at most ``t``. The normal distribution function is Page's (Applied Statistics 26, 1977), within
+        2e-4."""
+        z = np.asarray(self.half * t)
         z += self.offset
         np.maximum(z, 1e-9, out=z)
         np.log(z, out=z)
-        z *= np.float32(1.0 / 3.0)
+        z /= 3.0
         np.exp(z, out=z)
         z *= self.scale
         z += self.shift
         bend = z * z
-        bend *= np.float32(PAGE[1])
-        bend += np.float32(PAGE[0])
+        bend *= PAGE[1]
+        bend += PAGE[0]
         z *= bend
         np.tanh(z, out=z)
-        z += np.float32(1.0)
+        z += 1.0
         z *= self.even
         return z.sum(axis=0)
-
-
-def _below(t: Any, mean: Any, half: Any, scale: Any, chance: Any) -> Array:
-    """The normal distribution function is Page's (Applied Statistics 26, 1977), within 2e-4."""
-    inside = 1.0 + half * (t - mean)
-    z = scale * (np.exp(np.log(np.maximum(inside, 1e-9)) / 3.0) - 1.0) + 1.0 / scale
-    return np.sum(chance * (0.5 + 0.5 * np.tanh(z * (PAGE[0] + PAGE[1] * z * z))), axis=0)
 
 
 def together(*branches: tuple[Any, Part]) -> Mixture:

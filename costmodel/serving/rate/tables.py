@@ -58,14 +58,16 @@ class PassTables:
         beside = BESIDE[:1] if apart else BESIDE
         budget = float(scenario.engine.max_batched_tokens)
         tokens = np.concatenate([[min(1.0, budget * SHARES[0] / 2.0)], budget * SHARES])
-        d, p = (grid.ravel() for grid in np.meshgrid(beside, tokens, indexing="ij"))
-        shape = (len(beside), len(tokens), len(layouts))
-        single = passes.mixed(d, p, 1.0, mix["seen"]).reshape(shape)
+        single = passes.mixed(beside, tokens, 1.0, mix["seen"])
         groups = passes.layout.attn_dp
-        alike = np.all(groups == 1.0)
-        every = single if alike else passes.mixed(d, p, groups, mix["seen"]).reshape(shape)
-        full = np.array([budget])
-        further = passes.mixed(0.0 * full, full, 1.0, 2.0 * mix["seen"] + budget)[0] - single[0, -1]
+        every = single
+        several = np.flatnonzero(groups > 1.0)
+        if len(several):
+            every = single.copy()
+            some = layouts.take(several)
+            others = replace(passes, layout=scenario.layout(some), stages=Stages.of(scenario.model, some.pp))
+            every[:, :, several] = others.mixed(beside, tokens, groups[several], mix["seen"])
+        further = passes.mixed(beside[:1], tokens[-1:], 1.0, 2.0 * mix["seen"] + budget)[0, 0] - single[0, -1]
         return cls(
             of.reshape(-1), groups, beside, tokens, passes.plain(DECODES), single, every,
             np.maximum(further, 0.0) / (budget * (mix["seen"] + budget)), mix["seen"], apart,
@@ -159,15 +161,20 @@ class _Passes:
         return np.maximum(latency, micro * slowest)
 
     def mixed(self, beside: Array, tokens: Array, prefilling: Any, seen: float) -> Array:
-        """Shape (passes, layouts): ``tokens`` in each of ``prefilling`` groups."""
-        group = beside[:, None] + 0.0 * self.layout.attn_dp
-        micro = self._micro(group)
-        stage = group / micro * self.layout.attn_dp
-        latency, slowest = self._time(group / micro, stage, tokens[:, None], tokens[:, None] * prefilling, seen)
+        """Shape (beside, tokens, layouts): ``tokens`` in each of ``prefilling`` groups."""
+        d, p = (grid.ravel()[:, None] for grid in np.meshgrid(beside, tokens, indexing="ij"))
+        shape = len(beside), len(tokens), -1
+        latency, slowest = (t.reshape(shape) for t in self._beside(d, p, p * prefilling, seen))
         if np.all(self.layout.pp == 1.0):
             return latency
-        other = self._time(group / micro, stage, 0.0, 0.0, 0.0)[1]
+        other = self._beside(beside[:, None], 0.0, 0.0, 0.0)[1][:, None]
+        micro = self._micro(beside[:, None] + 0.0 * self.layout.attn_dp)[:, None]
         return np.maximum(latency, (micro - 1.0) * other + slowest)
+
+    def _beside(self, decodes: Array, tokens: Any, stage_tokens: Any, seen: float) -> Any:
+        group = decodes + 0.0 * self.layout.attn_dp
+        micro = self._micro(group)
+        return self._time(group / micro, group / micro * self.layout.attn_dp, tokens, stage_tokens, seen)
 
     def _micro(self, group: Array) -> Array:
         return np.minimum(self.layout.pp, np.maximum(group, 1.0))
