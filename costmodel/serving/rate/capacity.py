@@ -13,8 +13,9 @@ from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.roots import root
 from costmodel.serving.rate.steps import Server, steps
 
-ROUNDS = 24  # of regula falsi for the capacity, at most
-CLOSE = 1e-7
+ROUNDS = 14  # of regula falsi for the capacity, at most
+CLOSE = 1e-6
+LAZY = 1e5  # times the seconds between requests that an idle server asks for: no pass is long
 # Of a group, at which the capacity is worked out.
 SEATS = Knots.of([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192], 1)
 HALVINGS = 6  # of the interval in which the most requests within the limits lie; the rest is a straight line
@@ -41,21 +42,19 @@ def capacity(server: Server, load: Load) -> Array:
 
 
 def _capacity(server: Server, load: Load) -> Array:
-    """Each step's solution is where the next one begins."""
+    """By 1 / L, of which seats / (L stay) is a straight line where a pass grows by as much with each prompt."""
     mix = load.mix
-    low = np.zeros_like(load.rate)
-    idle = steps(server, load.at(low + 1e-9), server.seats, full=True)
+    idle = steps(server, load.at(np.full_like(load.rate, 1e-9)), server.seats, full=True)
     near = idle.turns
 
-    def excess(rate: Array, rows: IntArray) -> Array:
+    def room(gap_s: Array, rows: IntArray) -> Array:
         some = server.take(rows)
-        now = steps(some, load.take(rows).at(rate), some.seats, full=True, near=near[:, rows], rounds=2)
+        now = steps(some, load.take(rows).at(1.0 / gap_s), some.seats, full=True, near=near[:, rows], rounds=2)
         near[:, rows] = now.turns
-        return rate * now.stay_s(mix) / some.pooled - 1.0
+        return some.pooled * gap_s / now.stay_s(mix) - 1.0
 
-    high = server.pooled / idle.stay_s(mix)
-    every = np.arange(len(low))
-    return root(excess, low, high, low - 1.0, excess(high, every), ROUNDS, CLOSE)
+    least = idle.stay_s(mix) / server.pooled
+    return 1.0 / root(room, least, LAZY * least, room(least, np.arange(len(least))), LAZY - 1.0, ROUNDS, CLOSE)
 
 
 def most(limit: Array, worst: Callable[[Array], Any]) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 from costmodel.plans import Array
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
 from costmodel.serving.rate.seats import Seats, seats
+from costmodel.serving.rate.knots import power
 from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.steps import Server, Steps, steps
 from costmodel.serving.simulation.deployment import request_seconds
@@ -176,7 +177,7 @@ def _later(
     steady = np.maximum(turns, 1.0)
     # Of steps one after the other, an autoregression of coefficient ``busy``, over as many that are independent.
     long = np.maximum(turns / (1.0 + server.engine.steps_ahead), 1.0)
-    run = np.expm1(long * np.log(np.maximum(busy, 1e-300)))
+    run = power(busy, long) - 1.0
     run *= 2.0 * busy / (1.0 - busy) ** 2
     run /= long
     run += (1.0 + busy) / (1.0 - busy)

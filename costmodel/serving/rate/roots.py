@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from costmodel.plans import Array, IntArray
 Rising = Callable[[Array, IntArray], Array]  # values at x of shape (rows,), for the functions of those rows
 
 
-def root(f: Rising, low: Array, high: Array, f_low: Array, f_high: Array, rounds: int, close: float) -> Array:
+def root(f: Rising, low: Array, high: Array, f_low: Array, f_high: Any, rounds: int, close: float) -> Array:
     """Where ``f`` is 0 between ``low`` and ``high``, by the Illinois form of regula falsi (Dowell and Jarratt, BIT 11,
-    1971): to ``close`` in ``f`` or relative to x, or after ``rounds``. Where ``f`` is not above 0 at ``high``, that."""
-    found = high + 0.0
-    rows = np.flatnonzero(f_high > 0.0)
+    1971): to ``close`` in ``f`` or relative to x, or after ``rounds``. Where ``f`` is not below 0 at ``low``
+    or not above it at ``high``, that."""
+    f_high = f_high + 0.0 * high
+    found = np.where(f_low < 0.0, high, low)
+    rows = np.flatnonzero((f_high > 0.0) & (f_low < 0.0))
     low, high, f_low, f_high = low[rows], high[rows], f_low[rows], f_high[rows]
     last = np.zeros_like(low)
     for _ in range(rounds):

@@ -26,7 +26,7 @@ import numpy as np
 from costmodel.engine import Engine
 from costmodel.plans import Array, IntArray
 from costmodel.serving.mix import Mix
-from costmodel.serving.rate.knots import Lines
+from costmodel.serving.rate.knots import Lines, power
 from costmodel.serving.rate.load import Load, peakedness
 from costmodel.serving.rate.roots import root
 from costmodel.serving.rate.tables import PassTables
@@ -155,7 +155,7 @@ class Steps:
 
 def all_taken(decodes: Any, seats: Any) -> Any:
     """Chance that all seats but one are taken, where ``decodes`` of them are: independently of each other."""
-    return np.clip(decodes / seats, 0.0, 1.0) ** np.maximum(seats - 1.0, 0.0)
+    return power(np.clip(decodes / seats, 0.0, 1.0), np.maximum(seats - 1.0, 0.0))
 
 
 def others_share(taken: Any, seats: Any) -> Any:
@@ -227,7 +227,7 @@ def steps(
     extra = 0.0 * mean
     if not full:
         own_s = base + alone + more * rate * (mean + variance / np.maximum(mean, 1e-12))
-        last = busy ** (mix["decodes"] / (1.0 + server.engine.steps_ahead))
+        last = power(busy, mix["decodes"] / (1.0 + server.engine.steps_ahead))
         # They find a seat unless all others are taken.
         extra = others * (1.0 - taken) * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
     return Steps(decodes, plain, mean, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
