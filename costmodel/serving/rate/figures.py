@@ -22,6 +22,7 @@ from costmodel.serving.rate.steps import Server, Steps, decoding
 from costmodel.serving.rate.tables import PassTables
 
 MANY = 1024.0  # seats of a group that are as good as any number
+NEARLY = 0.03  # how close a guess is
 BOUNDED = ("ttft_s", "tpot_s", "e2e_s")  # latencies that limits may bound
 
 
@@ -97,7 +98,7 @@ def _unlimited(server: Server, load: Load) -> Array:
     layouts = server.tables.plain.shape[1]
     _, first = np.unique(server.tables.of, return_index=True)
     every = server.tables.of_layouts(np.arange(layouts))
-    return decoding(server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first)).decodes
+    return decoding(server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first), close=NEARLY).decodes
 
 
 def goodput(found: Latencies, limits: Limits) -> Array:

@@ -39,3 +39,21 @@ def root(f: Rising, low: Array, high: Array, f_low: Array, f_high: Any, rounds: 
             low, high, f_low, f_high = low[goes_on], high[goes_on], f_low[goes_on], f_high[goes_on]
     found[rows] = np.where(np.abs(f_low) < np.abs(f_high), low, high)
     return found
+
+
+def secants(f: Rising, guess: Array, f_guess: Array, high: Array, rounds: int, close: float) -> Array:
+    """Where ``f`` is 0 between 0 and ``high``, from a ``guess``: to ``close`` in ``f`` relative to x (or in ``f``), or
+    after ``rounds``."""
+    found, rows = guess + 0.0, np.arange(len(guess))
+    before, f_before = guess, f_guess
+    at = np.clip(guess - f_guess, 0.0, high)
+    for _ in range(rounds):
+        f_at = f(at, rows)
+        slope = (f_at - f_before) / np.where(at == before, np.inf, at - before)
+        step = np.clip(at - f_at / np.where(slope > 0.01, slope, 1.0), 0.0, high[rows])
+        found[rows] = step
+        goes_on = np.flatnonzero(np.abs(step - at) > close * np.maximum(at, 1.0))
+        if not len(goes_on):
+            break
+        rows, before, f_before, at = rows[goes_on], at[goes_on], f_at[goes_on], step[goes_on]
+    return found

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.serving.rate.knots import power
 from costmodel.serving.rate.load import Load, peakedness
 
 LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
@@ -78,4 +79,4 @@ def seats(
     wait = last_stay_s / count / (1.0 - busy) * (gap + work) / 2.0
     wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
     none = np.exp(idle) / np.maximum(below, 1e-300)
-    return Seats(chance, wait, np.minimum(none, 1.0) ** load.bunching(inside), peaked / (1.0 - q))
+    return Seats(chance, wait, power(np.minimum(none, 1.0), load.bunching(inside)), peaked / (1.0 - q))

@@ -16,7 +16,6 @@ law (Operations Research 9, 1961),
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -28,13 +27,13 @@ from costmodel.plans import Array, IntArray
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.knots import Lines, power
 from costmodel.serving.rate.load import Load, peakedness
-from costmodel.serving.rate.roots import root
+from costmodel.serving.rate.roots import root, secants
 from costmodel.serving.rate.tables import PassTables
 
 ROUNDS = 3  # of f and E(S), each given the other
-SECANTS = 2
+SECANTS = 8  # at most
 HALVINGS = 9  # of the interval in which the number that decode lies, at most
-CLOSE = 1e-4  # sequences that decode, or relative to them
+CLOSE = 1e-4
 MOST_BUSY = 0.999  # share of the time that prompts may take: beyond it nothing else moves
 FILLING = 0.5  # share of a pass that prompts fill, from which on one more begins to cost as in a full pass
 SINGLE = 1.5  # passes a prompt, below which prompts can share them
@@ -233,39 +232,26 @@ def steps(
     return Steps(decodes, plain, mean, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
 
 
-def decoding(server: Server, load: Load, guess: Array | None = None) -> Steps:
-    """The steps at the load: d by regula falsi between nobody and all seats, or from a ``guess`` by secants. Where
-    waiting prompts would fill every seat, it is the seats that hold them back: all are taken."""
+def decoding(server: Server, load: Load, guess: Array | None = None, close: float = CLOSE) -> Steps:
+    """The steps at the load: d by regula falsi between nobody and all seats (``close``: in sequences, or relative to
+    them), or from a ``guess`` by secants. Where waiting prompts would fill every seat, it is the seats that hold them
+    back: all are taken."""
     arrivals = load.rate / server.groups
     decodes = load.mix["decodes"]
-    near: Array | None = None
+    low, high = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
+    first = high if guess is None else np.minimum(guess, high)
+    now = steps(server, load, first, rounds=2)
+    near, f_first = now.turns, first - arrivals * (decodes * now.step_s + now.extra_s)
 
-    def beyond(d: Array, rows: IntArray | None = None) -> Array:
-        nonlocal near
-        if rows is None:
-            now = steps(server, load, d, near=near, rounds=2 if near is None else 1)
-            near = now.turns
-            return d - arrivals * (decodes * now.step_s + now.extra_s)
-        assert near is not None
+    def beyond(d: Array, rows: IntArray) -> Array:
         now = steps(server.take(rows), load.take(rows), d, near=near[:, rows], rounds=1)
         near[:, rows] = now.turns
         return d - arrivals[rows] * (decodes * now.step_s + now.extra_s)
 
     if guess is None:
-        low, high = np.zeros_like(load.rate), server.seats + 0.0 * load.rate
-        at = root(beyond, low, high, beyond(low), beyond(high), HALVINGS, CLOSE)
+        at = root(beyond, low, high, beyond(low, np.arange(len(low))), f_first, HALVINGS, close)
     else:
-        at = _secants(beyond, np.minimum(guess, server.seats), server.seats)
+        at = secants(beyond, first, f_first, high, SECANTS, close)
     found = steps(server, load, at, near=near)
     pinned = (server.seats - arrivals * found.extra_s) / np.maximum(arrivals * decodes, 1e-300)
     return replace(found, step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))
-
-
-def _secants(beyond: Callable[[Array], Array], guess: Array, most: Array) -> Array:
-    before, f_before = guess, beyond(guess)
-    at = np.clip(guess - f_before, 0.0, most)
-    for _ in range(SECANTS):
-        f_at = beyond(at)
-        slope = (f_at - f_before) / np.where(at == before, np.inf, at - before)
-        before, f_before, at = at, f_at, np.clip(at - f_at / np.where(slope > 0.01, slope, 1.0), 0.0, most)
-    return at
