@@ -16,7 +16,9 @@ import numpy as np
 from costmodel.plans import Array
 
 PERCENTILES = (50, 90, 95, 99)
-POINTS = 15  # of the grid on which a mixture is read
+POINTS, REFINED = 7, 3  # of the grid on which a mixture is read, and further ones for each percentile
+FEW = 5, 2  # of a mixture whose parts lie close to each other
+EDGE = 0.3  # share of an interval that a further point leaves on either side of it, at the least
 STRAIGHT = 1e-3  # a skewness below which a variable is normal
 TOGETHER = 4096  # plans whose grid is read at a time: it stays in the cache
 RARE = 1e-4  # a chance below which a part does not stretch the grid
@@ -70,10 +72,11 @@ def collapsed(chance: Any, part: Part) -> Part:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Parts with their chances, arrays that broadcast to (parts, plans)."""
+    """Parts with their chances, arrays that broadcast to (parts, plans); ``close`` to each other or far apart."""
 
     chance: Any
     part: Part
+    close: bool = False
 
     @property
     def mean(self) -> Array:
@@ -84,39 +87,48 @@ class Mixture:
         return _Bent.of(self.part, self.part.deviation, self.chance, np.ones(1), np.float64).below(t)
 
     def percentiles(self) -> dict[int, Array]:
-        """Of shape (plans,), by percentage. Between the grid's points the normal quantile of the chance is a straight
-        line in the logarithm of the value."""
+        """Of shape (plans,), by percentage: on a grid, then at some points between two of them. Between points the
+        normal quantile of the chance is a straight line in the logarithm of the value."""
         parts = [np.atleast_2d(a) for a in (self.part.mean, self.part.variance, self.part.third, self.chance)]
         size = parts[0].shape[1]
         found = np.empty((len(PERCENTILES), size))
         for start in range(0, size, TOGETHER):
             rows = slice(start, start + TOGETHER)
             mean, variance, third, chance = (a if a.shape[1] == 1 else a[:, rows] for a in parts)
-            found[:, rows] = _percentiles(Part(mean, variance, third), chance)
+            found[:, rows] = _percentiles(Part(mean, variance, third), chance, *(FEW if self.close else (POINTS, REFINED)))
         return dict(zip(PERCENTILES, found, strict=True))
 
 
-def _percentiles(part: Part, chance: Array) -> Array:
-    from scipy.special import ndtri
-
+def _percentiles(part: Part, chance: Array, points: int, refined: int) -> Array:
     mean, deviation = part.mean, part.deviation
     low = np.maximum(np.min(mean - 2.0 * deviation, axis=0), 0.3 * np.min(mean, axis=0))
     high = np.max(np.where(chance > RARE, mean + 4.0 * deviation, 0.0), axis=0)
-    ratio = np.log(np.maximum(high / low, 1.0 + 1e-6))
+    ratio = np.log(np.maximum(high / low, 1.0 + 1e-6)).astype(np.float32)
     bent = _Bent.of(part, deviation, chance, low, np.float32)
-    t, further = np.ones_like(low, dtype=np.float32), np.exp(ratio / (POINTS - 1)).astype(np.float32)
-    below = np.empty((POINTS, len(low)), dtype=np.float32)
-    for point in below:
-        point[:] = bent.below(t)
-        t *= further
-    found, columns = [], np.arange(len(low))
-    for percent in PERCENTILES:
-        at = np.clip(np.sum(below < percent / 100.0, axis=0), 1, POINTS - 1)
-        ends = below[np.stack([at - 1, at]), columns]
-        z_low, z_high = ndtri(np.clip(ends, 1e-6, 1.0 - 1e-6).astype(float))
-        share = np.clip((float(ndtri(percent / 100.0)) - z_low) / np.maximum(z_high - z_low, 1e-12), 0.0, 1.0)
-        found.append(low * np.exp(ratio * ((at - 1.0 + share) / (POINTS - 1.0))))
-    return np.stack(found)
+    below = np.stack([bent.below(np.exp(ratio * (k / (points - 1)))) for k in range(points)])
+    wanted, columns = np.array(PERCENTILES, dtype=np.float32)[:, None] / 100.0, np.arange(len(low))
+    at = np.stack([np.clip(np.sum(below < share, axis=0), 1, points - 1) for share in wanted[:, 0]])
+    start, end = ((k / (points - 1.0)).astype(np.float32) for k in (at - 1, at))
+    z_start, z_end, aim = _normal(below[at - 1, columns]), _normal(below[at, columns]), _normal(wanted)
+    several = bent.many()
+    for left in range(refined, -1, -1):
+        share = np.clip((aim - z_start) / np.maximum(z_end - z_start, 1e-9), 0.0, 1.0)
+        if not left:
+            break
+        # Not close to an end: where the distribution has a step, that would leave the interval as long as it was.
+        middle = start + np.clip(share, EDGE, 1.0 - EDGE) * (end - start)
+        found = _normal(several.below(np.exp(ratio * middle)))
+        beyond = found > aim
+        start, end = np.where(beyond, start, middle), np.where(beyond, middle, end)
+        z_start, z_end = np.where(beyond, z_start, found), np.where(beyond, found, z_end)
+    return low * np.exp(ratio * (start + share * (end - start)))  # type: ignore[no-any-return]
+
+
+def _normal(chance: Any) -> Any:
+    """Near enough to the normal quantile to read between two of them: half the logarithm of the odds (Page's
+    approximation, of which it is the main term, is odds of a cubic)."""
+    odds = np.clip(chance, 1e-6, 1.0 - 1e-6)
+    return np.log(odds / (1.0 - odds))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +151,10 @@ class _Bent:
         scale = 6.0 / skew
         parts = half * unit, offset, scale, skew / 6.0 - scale, 0.5 * chance
         return cls(*(np.asarray(value, dtype=kind) for value in parts))
+
+    def many(self) -> _Bent:
+        """For several ``t`` of a plan at a time."""
+        return _Bent(*(value[:, None] for value in (self.half, self.offset, self.scale, self.shift, self.even)))
 
     def below(self, t: Any) -> Array:
         """Chance of at most ``t``. The normal distribution function is Page's (Applied Statistics 26, 1977), within

@@ -189,6 +189,7 @@ def _later(
     tpot = Mixture(
         classes * (turns > 0) / max(float(mix.decodes.share[mix.decodes.tokens > 0].sum()), 1e-12),
         Part(mean / steady, variance / steady**2, third / steady**3),
+        close=True,
     )
     return tpot, e2e
 
