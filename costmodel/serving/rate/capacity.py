@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from costmodel.plans import Array, IntArray
 from costmodel.serving.rate.knots import Knots, Lines
 from costmodel.serving.rate.load import Load
-from costmodel.serving.rate.roots import root
+from costmodel.serving.rate.roots import Rising, root
 from costmodel.serving.rate.steps import Server, steps
 
 ROUNDS = 14  # of regula falsi for the capacity, at most
@@ -18,7 +15,8 @@ CLOSE = 1e-6
 LAZY = 1e5  # times the seconds between requests that an idle server asks for: no pass is long
 # Of a group, at which the capacity is worked out.
 SEATS = Knots.of([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192], 1)
-HALVINGS = 6  # of the interval in which the most requests within the limits lie; the rest is a straight line
+TRIES = 12  # for the most requests within the limits, at most
+NEAR = 2e-3  # how close it is looked for, in the logarithm of what is missed or relative to the rate
 
 
 def capacity(server: Server, load: Load) -> Array:
@@ -57,19 +55,17 @@ def _capacity(server: Server, load: Load) -> Array:
     return 1.0 / root(room, least, LAZY * least, room(least, np.arange(len(least))), LAZY - 1.0, ROUNDS, CLOSE)
 
 
-def most(limit: Array, worst: Callable[[Array], Any]) -> Array:
-    """The largest rate below ``limit`` at which ``worst`` (how far the worst limit is missed at rates of shape
-    (plans,), rising with the rate) is at most 0, by bisection; 0 where it is missed by a server that is nearly idle."""
+def most(limit: Array, missed: Rising) -> Array:
+    """The largest rate below ``limit`` at which ``missed`` (how far the worst limit is missed, rising with the rate,
+    for the plans of some rows) is at most 0; 0 where it is missed by a server that is nearly idle."""
+    every = np.arange(len(limit))
     low, high = 1e-3 * limit, 0.999 * limit
-    f_low, f_high = worst(low), worst(high)
-    never, always = f_low > 0.0, f_high <= 0.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        f_middle = worst(middle)
-        kept = f_middle <= 0.0
-        low, high = np.where(kept, middle, low), np.where(kept, high, middle)
-        f_low, f_high = np.where(kept, f_middle, f_low), np.where(kept, f_high, f_middle)
-    finite = np.isfinite(f_high) & (f_high > f_low)
-    share = np.where(finite, -f_low / np.where(finite, f_high - f_low, 1.0), 0.0)
-    found = low + np.clip(share, 0.0, 1.0) * (high - low)
-    return np.where(never, 0.0, np.where(always, limit, found))
+    f_low = missed(low, every)
+    found = np.where(f_low > 0.0, 0.0, limit)
+    some = np.flatnonzero(f_low <= 0.0)
+    f_high = missed(high[some], some)
+    some, f_high = some[f_high > 0.0], f_high[f_high > 0.0]
+    found[some] = root(
+        lambda rate, rows: missed(rate, some[rows]), low[some], high[some], f_low[some], f_high, TRIES, NEAR
+    )
+    return found

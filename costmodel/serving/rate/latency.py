@@ -49,8 +49,9 @@ class Latencies:
         return self.e2e.mean
 
 
-def latencies(server: Server, load: Load, now: Steps) -> Latencies:
-    """``now``: the steps at the load (``steps.decoding``)."""
+def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Latencies:
+    """``now``: the steps at the load (``steps.decoding``). Without ``later`` the first token alone, which stands for
+    the rest then."""
     mix, engine = load.mix, server.engine
     rate, share = load.rate, mix.new.share[:, None]
     passes, alone_s = server.prompt_passes(now.decodes)
@@ -81,7 +82,7 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
         (found.chance, exponential(found.wait_s) + whole),
     )
     base = 0.0 if server.apart else now.plain_s
-    tpot, e2e = _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
+    tpot, e2e = (ttft, ttft) if not later else _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
     free = 1.0 - found.chance
     return Latencies(
         ttft, tpot, e2e, found, free * ((1.0 - chance_queue) * present.mean + chance_queue * until.mean),
