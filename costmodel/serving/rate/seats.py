@@ -27,6 +27,7 @@ from costmodel.serving.rate.load import Load, peakedness
 
 LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
 MOST_BUSY = 0.9999
+NEWTON = 8
 SURE = -25.0  # logarithm of the chance of c inside, below which there are fewer for certain
 
 
@@ -62,7 +63,7 @@ def seats(
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
-    peaked = np.maximum(peakedness(gap, rest * (1.0 - 1.0 / count)), 0.05)
+    peaked = np.maximum(peakedness(gap, rest), 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked
@@ -73,10 +74,26 @@ def seats(
     below[few] = betainc(r[few] + 1.0, c[few], 1.0 - q[few])
     busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
     tail = np.exp(log_at_c) / (1.0 - busy)
-    late = np.where(gap < 1.0, 2.0 * (1.0 - gap) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)), 0.0)
-    late = np.where(gap > 1.0, (gap - 1.0) / np.maximum(gap + 4.0 * work, 1.0), late) * (1.0 - busy)
-    chance = tail / np.maximum(below + tail, 1e-300) * np.exp(-late / count)
-    wait = last_stay_s / count / (1.0 - busy) * (gap + work) / 2.0
+    chance = tail / np.maximum(below + tail, 1e-300)
+    slack = 1.0 - busy
+    if not load.random:
+        late = 2.0 * np.maximum(1.0 - gap, 0.0) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)) * slack
+        chance = chance * np.exp(-late / (count + 1.0))
+        slack = behind(busy, gap)
+    several = np.minimum((count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24)
+    wait = last_stay_s / count / slack * (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
     wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
     none = np.exp(idle) / np.maximum(below, 1e-300)
     return Seats(chance, wait, power(np.minimum(none, 1.0), load.bunching(inside)), peaked / (1.0 - q))
+
+
+def behind(busy: Any, gap: Any) -> Any:
+    """1 - s where s is the root of s = E(exp(-(1 - s) A / B)) below 1, of gaps A of a gamma distribution and services
+    B of which there are ``busy`` in one: by Newton's method from above, where the function is convex."""
+    gap = np.maximum(gap, 1e-3)
+    x = np.ones_like(busy)
+    for _ in range(NEWTON):
+        base = 1.0 + gap * x / busy
+        power = np.exp(np.log(base) / -gap)
+        x = x - (power + x - 1.0) / np.minimum(1.0 - power / base / busy, -1e-9 + 1.0)
+    return np.maximum(x, 1.0 - MOST_BUSY)
