@@ -102,13 +102,13 @@ def _passes(server: Server, load: Load, now: Steps, passes: Any, alone_s: Any, b
         met = np.minimum(now.prefilling * bunched, 1.0)
         spread = np.maximum(now.joined - 1.0, 0.0) * now.more_s**2 * (mix["new2"] / mix["new"] ** 2)
         m1, m2, m3, m4 = (
-            (1.0 - met) * now.plain_s**k
+            (1.0 - met) * now.passing_s**k
             + met * np.sum(weight * heavy ** (k - 2) * (heavy**2 + k * (k - 1) / 2.0 * spread), axis=0)
             for k in (1, 2, 3, 4)
         )
     else:
-        added = (alone_s - now.plain_s) * (
-            (now.mean_s - now.plain_s) / np.maximum(rate * now.mean_s * now.alone_s, 1e-30)
+        added = (alone_s - now.passing_s) * (
+            (now.mean_s - now.passing_s) / np.maximum(rate * now.mean_s * now.alone_s, 1e-30)
         )
         often = bunched * rate * now.mean_s
         power, cumulants = share * passes, []
@@ -118,7 +118,7 @@ def _passes(server: Server, load: Load, now: Steps, passes: Any, alone_s: Any, b
         k1, k2, k3, k4 = cumulants
         square = busy * busy
         k2, k3, k4 = k2 / (1.0 - square), k3 / (1.0 - square * busy), k4 / (1.0 - square * square)
-        m1 = now.plain_s + k1
+        m1 = now.passing_s + k1
         m2 = k2 + m1**2
         m3 = k3 + m1 * (3.0 * k2 + m1**2)
         m4 = k4 + 4.0 * m1 * k3 + 3.0 * k2**2 + m1**2 * (6.0 * k2 + m1**2)

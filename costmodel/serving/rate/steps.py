@@ -129,7 +129,9 @@ class Steps:
 
     decodes: Any
     plain_s: Any
+    passing_s: Any
     mean_s: Any
+    turn_s: Any
     step_s: Any
     extra_s: Any
     prefilling: Any
@@ -145,7 +147,7 @@ class Steps:
     def turns(self) -> Array:
         """What the steps of a similar load can begin with: ``joined``, ``mean_s``, seconds between passes without
         prompts."""
-        return np.stack([self.joined, self.mean_s, self.mean_s / np.maximum(1.0 - self.prefilling, 1e-3)])
+        return np.stack([self.joined, self.mean_s, self.turn_s])
 
     def stay_s(self, mix: Mix) -> Any:
         """Seconds that a request has a seat."""
@@ -184,7 +186,7 @@ def steps(
     each = (whole - base) / most
     first = tables.prompts_s(beside, np.minimum(mix["new"], room))
     single = runs < SINGLE
-    joined, mean, turn = np.ones_like(decodes), plain, plain
+    joined, mean, turn, passing = np.ones_like(decodes), plain, plain, plain
     if near is not None:
         joined, mean, turn = near
     for _ in range(2 * rounds if full and server.apart else rounds):
@@ -203,9 +205,14 @@ def steps(
             # Seats become free in passes of decodes alone, so each is followed by one with prompts at most.
             ends = -np.expm1(-rate * turn / groups) * runs
             prefilling = np.minimum(prefilling, 1.0 - (1.0 / (1.0 + ends)) ** groups)
-        rest = plain * (1.0 - prefilling) if server.apart else plain
+        if not full:
+            # Tokens of decodes come at a rate of their own, so that passes hold as many as come in one.
+            shared = rate * mix["decodes"] * turn
+            shared = shared / np.maximum(-np.expm1(-shared), 1e-9)
+            passing = tables.plain_s(np.clip(shared, 1.0, server.pooled))
+        rest = passing * (1.0 - prefilling) if server.apart else passing
         mean = np.maximum(rest + (alone - more) * prefilling / runs, 0.1 * rest) / (1.0 - busy)
-        turn = mean / np.maximum(1.0 - prefilling, 1e-3)
+        turn = mean / np.maximum(1.0 - prefilling, 1e-3) if server.apart else mean
         joined = np.clip(rate * mean * runs / np.maximum(prefilling, 1e-12), 1.0, most)
     taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
     others = bunched * others_share(taken, server.pooled)
@@ -218,10 +225,10 @@ def steps(
         step = plain + others * beside * np.maximum(prompts_s - plain, 0.0)
         seated = others_share(all_taken(decodes, server.seats), server.seats)
         step = step + bunched * seated * waits * prompts_s
-        variance = (1.0 - prefilling) * (plain - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
+        variance = (1.0 - prefilling) * (passing - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
     else:
         own = 0.0 * prefilling
-        step = plain + others * (mean - plain)
+        step = plain + others * (mean - passing)
         variance = rate * mean * alone**2 * (mix["new2"] / mix["new"] ** 2) / (1.0 - busy**2)
     extra = 0.0 * mean
     if not full:
@@ -229,7 +236,7 @@ def steps(
         last = power(busy, mix["decodes"] / (1.0 + server.engine.steps_ahead))
         # They find a seat unless all others are taken.
         extra = others * (1.0 - taken) * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
-    return Steps(decodes, plain, mean, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
+    return Steps(decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
 
 
 def decoding(server: Server, load: Load, guess: Array | None = None, close: float = CLOSE) -> Steps:
