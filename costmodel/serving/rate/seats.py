@@ -8,11 +8,13 @@ birth and death process, n is then negative binomial up to the seats c,
 (births at L, deaths at n / (L0 + L1 n); Poisson where L1 is 0, a single fast server where L0 is), and beyond them
 each further one waits: p falls by L (L0 + L1 c) / c. Arrivals that are not at random make n more or less variable by
 the peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Congress 10, 1983), counts and seats
-being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980); of one seat it is
-the factor of Kraemer and Langenbach-Belz (1976) that they change, and in between the one is taken to the 1 / c and
-the other to the rest. Who waits does so for an exponential time of mean (ca^2 + cs^2) / 2 times that of the Markovian
-server (Allen, Probability, Statistics and Queueing Theory, 1978: the formula of Allen and Cunneen; Kingman 1961 in
-heavy traffic), and where each group has a queue, for a seat of its own group rather than for the first of all.
+being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980). Arrivals that are
+more even than random find fewer inside than there are in the mean: the chance to wait is smaller by the factor of
+Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does so for an exponential time:
+that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 + cs^2) / (ca^2 + 1) for other
+services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and for even ones the more,
+the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each group has a queue one waits
+for a seat of its own group rather than for the first of all. Tests set it against Kiefer and Wolfowitz's recursion.
 """
 
 from __future__ import annotations
@@ -82,7 +84,8 @@ def seats(
         slack = behind(busy, gap)
     several = np.minimum((count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24)
     wait = last_stay_s / count / slack * (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
-    wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
+    # Of groups with a queue each the first is asked first: of few that are inside its seat is also the next one free.
+    wait = wait + busy * last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
     none = np.exp(idle) / np.maximum(below, 1e-300)
     return Seats(chance, wait, power(np.minimum(none, 1.0), load.bunching(inside)), peaked / (1.0 - q))
 
