@@ -129,8 +129,8 @@ def test_waits_of_gaps_and_services_of_any_spread(servers: int, gap: float) -> N
         load = Load.of(busy * count, np.array([gap]), Mix.of(FixedLengths(64, 64)))
         found = seats(load, count, one, busy * count, one, one, one, share, 0.46**2 * one)
         chance, mean = waits(servers, busy, gap, 0.46, 1200)
-        assert float(found.chance[0]) == pytest.approx(chance, rel=0.3, abs=0.03), busy
-        assert float((found.chance * found.wait_s)[0]) == pytest.approx(mean, rel=0.3, abs=0.01), busy
+        assert float(found.chance[0]) == pytest.approx(chance, rel=0.25, abs=0.04), busy
+        assert float((found.chance * found.wait_s)[0]) == pytest.approx(mean, rel=0.25, abs=0.015), busy
 
 
 @pytest.mark.parametrize("cv", [0.4, 1.0, 2.0])
