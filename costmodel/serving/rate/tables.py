@@ -50,27 +50,25 @@ class PassTables:
     @classmethod
     def of_plans(cls, scenario: Scenario, plans: Plans, mix: Mix) -> PassTables:
         """One table for each layout among ``plans``, whatever their batch."""
-        axes = np.stack([plans.tp, plans.ep, plans.dp, plans.pp, plans.sp, plans.gpus])
-        _, first, of = np.unique(axes, axis=1, return_index=True, return_inverse=True)
+        first, of = _layouts(plans)
         layouts = plans.take(first)
         passes = _Passes(scenario, scenario.layout(layouts), Stages.of(scenario.model, layouts.pp), mix)
         apart = bool(scenario.engine.prefill_first)
         beside = BESIDE[:1] if apart else BESIDE
         budget = float(scenario.engine.max_batched_tokens)
         tokens = np.concatenate([[min(1.0, budget * SHARES[0] / 2.0)], budget * SHARES])
-        single = passes.mixed(beside, tokens, 1.0, mix["seen"])
+        plain, other, single, further = passes.alone(beside, tokens)
         groups = passes.layout.attn_dp
         every = single
         several = np.flatnonzero(groups > 1.0)
         if len(several):
             every = single.copy()
             some = layouts.take(several)
-            others = replace(passes, layout=scenario.layout(some), stages=Stages.of(scenario.model, some.pp))
-            every[:, :, several] = others.mixed(beside, tokens, groups[several], mix["seen"])
-        further = passes.mixed(beside[:1], tokens[-1:], 1.0, 2.0 * mix["seen"] + budget)[0, 0] - single[0, -1]
+            rest = replace(passes, layout=scenario.layout(some), stages=Stages.of(scenario.model, some.pp))
+            every[:, :, several] = rest.everywhere(beside, tokens, other[:, several])
         return cls(
-            of.reshape(-1), groups, beside, tokens, passes.plain(DECODES), single, every,
-            np.maximum(further, 0.0) / (budget * (mix["seen"] + budget)), mix["seen"], apart,
+            of, groups, beside, tokens, plain, single, every,
+            np.maximum(further - single[0, -1], 0.0) / (budget * (mix["seen"] + budget)), mix["seen"], apart,
         )  # fmt: skip
 
     @cached_property
@@ -142,6 +140,15 @@ class PassTables:
         return self.pair_s[self.of] * (pairs - tokens * self.seen)
 
 
+def _layouts(plans: Plans) -> tuple[IntArray, IntArray]:
+    """A plan of each layout, and which layout each plan has. Plans of one mostly follow each other."""
+    axes = np.stack([plans.tp, plans.ep, plans.dp, plans.pp, plans.sp, plans.gpus])
+    changes = np.any(axes[:, 1:] != axes[:, :-1], axis=0)
+    heads = np.concatenate([[0], np.flatnonzero(changes) + 1])[: len(plans)]
+    _, first, of = np.unique(axes[:, heads], axis=1, return_index=True, return_inverse=True)
+    return heads[first], of.reshape(-1)[np.cumsum(np.concatenate([[0], changes]))[: len(plans)]]
+
+
 @dataclass(frozen=True)
 class _Passes:
     """Rounds of passes: with pipeline stages as many micro-batches as there are stages and sequences circulate, and a
@@ -152,40 +159,49 @@ class _Passes:
     stages: Stages
     mix: Mix
 
-    def plain(self, decodes: Array) -> Array:
-        """Shape (decodes, layouts): ``decodes`` of a replica, shared evenly among its groups."""
-        every = decodes[:, None] + 0.0 * self.layout.attn_dp
-        group = np.maximum(every / self.layout.attn_dp, np.minimum(every, 1.0))
-        micro = self._micro(group)
-        latency, slowest = self._time(group / micro, every / micro, 0.0, 0.0, 0.0)
-        return np.maximum(latency, micro * slowest)
-
-    def mixed(self, beside: Array, tokens: Array, prefilling: Any, seen: float) -> Array:
-        """Shape (beside, tokens, layouts): ``tokens`` in each of ``prefilling`` groups."""
-        d, p = (grid.ravel()[:, None] for grid in np.meshgrid(beside, tokens, indexing="ij"))
+    def alone(self, beside: Array, tokens: Array) -> tuple[Array, ...]:
+        """In one call of ``forward``: ``plain``; the slowest stage without prompts, shape (beside, layouts); ``single``;
+        as many tokens as fill a pass and see as many more."""
+        d, p = (grid.ravel() for grid in np.meshgrid(beside, tokens, indexing="ij"))
+        none, sizes = np.zeros_like(beside), (len(DECODES), len(beside), len(d), 1)
+        every = DECODES[:, None] + 0.0 * self.layout.attn_dp
+        others = np.concatenate([beside, d, [0.0]])[:, None] + 0.0 * self.layout.attn_dp
+        group = np.concatenate([np.maximum(every / self.layout.attn_dp, np.minimum(every, 1.0)), others])
+        stage = np.concatenate([every, others * self.layout.attn_dp])
+        new = np.concatenate([0.0 * DECODES, none, p, tokens[-1:]])[:, None]
+        seen = self.mix["seen"] + np.concatenate([np.zeros(sum(sizes) - 1), [self.mix["seen"] + tokens[-1]]])[:, None]
+        latency, slowest = self._time(group, stage, new, new, seen)
+        parts = list(zip(*(np.split(t, np.cumsum(sizes)[:-1]) for t in (latency, slowest)), strict=True))
+        plain = np.maximum(parts[0][0], self._micro(group[: sizes[0]]) * parts[0][1])
+        other = parts[1][1]
         shape = len(beside), len(tokens), -1
-        latency, slowest = (t.reshape(shape) for t in self._beside(d, p, p * prefilling, seen))
-        if np.all(self.layout.pp == 1.0):
-            return latency
-        other = self._beside(beside[:, None], 0.0, 0.0, 0.0)[1][:, None]
-        micro = self._micro(beside[:, None] + 0.0 * self.layout.attn_dp)[:, None]
-        return np.maximum(latency, (micro - 1.0) * other + slowest)
+        single = self._rounds(beside, other, *(t.reshape(shape) for t in parts[2]))
+        return plain, other, single, self._rounds(beside[:1], other[:1], *(t[None] for t in parts[3]))[0, 0]
 
-    def _beside(self, decodes: Array, tokens: Any, stage_tokens: Any, seen: float) -> Any:
-        group = decodes + 0.0 * self.layout.attn_dp
-        micro = self._micro(group)
-        return self._time(group / micro, group / micro * self.layout.attn_dp, tokens, stage_tokens, seen)
+    def everywhere(self, beside: Array, tokens: Array, other: Array) -> Array:
+        """``every``; ``other`` as ``alone`` has it."""
+        d, p = (grid.ravel()[:, None] for grid in np.meshgrid(beside, tokens, indexing="ij"))
+        group = d + 0.0 * self.layout.attn_dp
+        found = self._time(group, group * self.layout.attn_dp, p, p * self.layout.attn_dp, self.mix["seen"])
+        return self._rounds(beside, other, *(t.reshape(len(beside), len(tokens), -1) for t in found))
+
+    def _rounds(self, beside: Array, other: Array, latency: Array, slowest: Array) -> Array:
+        """One micro-batch has prompts, the ``other`` ones decode; shape (beside, tokens, layouts)."""
+        micro = self._micro(beside[:, None] + 0.0 * self.layout.attn_dp)[:, None]
+        return np.maximum(latency, (micro - 1.0) * other[:, None] + slowest)
 
     def _micro(self, group: Array) -> Array:
         return np.minimum(self.layout.pp, np.maximum(group, 1.0))
 
-    def _time(self, decodes: Array, stage_decodes: Array, tokens: Any, stage_tokens: Any, seen: float) -> Any:
-        tokens = tokens + 0.0 * decodes
+    def _time(self, group: Array, stage: Array, tokens: Any, stage_tokens: Any, seen: Any) -> Any:
+        """Of the micro-batches of ``group`` decodes, ``stage`` of all groups."""
+        micro = self._micro(group)
+        decodes, tokens = group / micro, tokens + 0.0 * group
         lengths = PassLengths(1, 1, 0.0, tokens, seen, self.scenario.lengths.decode_context())
         prompts = (tokens > 0).astype(float)
         step = Parts(
             decodes, prompts, decodes, prompts, decodes + prompts, lengths, self.layout, 1.0,
-            decodes + tokens / self.layout.sp, stage_decodes + stage_tokens,
+            decodes + tokens / self.layout.sp, stage / micro + stage_tokens,
         )  # fmt: skip
         time = forward(replace(self.scenario, lengths=lengths), self.stages, step)
         return tuple(np.broadcast_to(t, decodes.shape) for t in (time.latency_s, time.slowest_stage_s))
