@@ -139,7 +139,7 @@ def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
 
 def _seats(server: Server, load: Load, now: Steps, own_s: Any) -> Seats:
     mix, all_seats = load.mix, server.seats + 0.0 * load.rate
-    last = steps(server, load, all_seats, full=True)
+    last = steps(server, load, all_seats, full=True, near=now.turns, rounds=2)
     most = steps(server, load, all_seats) if server.apart else last
     some = steps(server, load, np.minimum(now.decodes, 0.7 * server.seats)) if server.apart else now
 

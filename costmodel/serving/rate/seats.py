@@ -29,7 +29,7 @@ from costmodel.serving.rate.load import Load, peakedness
 
 LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
 MOST_BUSY = 0.9999
-NEWTON = 8
+START, NEWTON = 2.6, 5
 SURE = -25.0  # logarithm of the chance of c inside, below which there are fewer for certain
 
 
@@ -92,11 +92,11 @@ def seats(
 
 def behind(busy: Any, gap: Any) -> Any:
     """1 - s where s is the root of s = E(exp(-(1 - s) A / B)) below 1, of gaps A of a gamma distribution and services
-    B of which there are ``busy`` in one: by Newton's method from above, where the function is convex."""
+    B of which there are ``busy`` in one: by Newton's method from near where it is for a server that is nearly full."""
     gap = np.maximum(gap, 1e-3)
-    x = np.ones_like(busy)
+    x = np.minimum(START * (1.0 - busy) / (1.0 + gap), 1.0)
     for _ in range(NEWTON):
         base = 1.0 + gap * x / busy
         power = np.exp(np.log(base) / -gap)
-        x = x - (power + x - 1.0) / np.minimum(1.0 - power / base / busy, -1e-9 + 1.0)
+        x = x - (power + x - 1.0) / np.maximum(1.0 - power / base / busy, 1e-3)
     return np.maximum(x, 1.0 - MOST_BUSY)
