@@ -35,8 +35,8 @@ def report(benchmark: Any, requests: int) -> None:
 
 @pytest.mark.parametrize("load", [0.5, 0.9])
 def test_simulate(benchmark: Any, load: float) -> None:
-    """Requests at random, chat's lengths, on one replica that carries 19.8 a second: the more come, the fewer passes only
-    decode."""
+    """Requests at random, chat's lengths, on one replica that carries 19.8 a second: the more come, the fewer
+    passes only decode."""
     scenario, plan, rng = scenario_of("llama_3_1_8b"), Plans.of(gpus=1, batch=256), np.random.default_rng(0)
     prompt, answer = Length("lognormal", 1024, 16, 8192, 0.8), Length("lognormal", 256, 8, 2048, 0.8)
     at = arrivals("poisson", load * 19.8, 1.0, REQUESTS, rng)

@@ -95,7 +95,9 @@ class Mixture:
         for start in range(0, size, TOGETHER):
             rows = slice(start, start + TOGETHER)
             mean, variance, third, chance = (a if a.shape[1] == 1 else a[:, rows] for a in parts)
-            found[:, rows] = _percentiles(Part(mean, variance, third), chance, *(FEW if self.close else (POINTS, REFINED)))
+            found[:, rows] = _percentiles(
+                Part(mean, variance, third), chance, *(FEW if self.close else (POINTS, REFINED))
+            )
         return dict(zip(PERCENTILES, found, strict=True))
 
 

@@ -16,8 +16,8 @@ from costmodel.serving.mix import Mix
 from costmodel.serving.rate.capacity import capacity, most
 from costmodel.serving.rate.distribution import PERCENTILES, Mixture
 from costmodel.serving.rate.latency import Latencies, latencies
-from costmodel.serving.rate.overflow import held_tokens, overflow_risk
 from costmodel.serving.rate.load import Load
+from costmodel.serving.rate.overflow import held_tokens, overflow_risk
 from costmodel.serving.rate.steps import Server, Steps, decoding
 from costmodel.serving.rate.tables import PassTables
 
@@ -97,7 +97,9 @@ def _unlimited(server: Server, load: Load) -> Array:
     layouts = server.tables.plain.shape[1]
     _, first = np.unique(server.tables.of, return_index=True)
     every = server.tables.of_layouts(np.arange(layouts))
-    return decoding(server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first), close=NEARLY).decodes
+    return decoding(
+        server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first), close=NEARLY
+    ).decodes
 
 
 def goodput(found: Latencies, limits: Limits) -> Array:

@@ -45,7 +45,7 @@ class Knots:
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Tables over ``knots`` and layouts, shape (..., knots, layouts): ``values`` and the ``slopes`` after them, flat."""
+    """Tables over ``knots`` and layouts, shape (knots, layouts): ``values`` and the ``slopes`` after them, flat."""
 
     knots: Knots
     layouts: int

@@ -17,9 +17,9 @@ import numpy as np
 
 from costmodel.plans import Array
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
-from costmodel.serving.rate.seats import Seats, seats
 from costmodel.serving.rate.knots import power
 from costmodel.serving.rate.load import Load
+from costmodel.serving.rate.seats import Seats, seats
 from costmodel.serving.rate.steps import Server, Steps, steps
 from costmodel.serving.simulation.deployment import request_seconds
 
@@ -82,7 +82,11 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
         (found.chance, exponential(found.wait_s) + whole),
     )
     base = 0.0 if server.apart else now.plain_s
-    tpot, e2e = (ttft, ttft) if not later else _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
+    tpot, e2e = (
+        (ttft, ttft)
+        if not later
+        else _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
+    )
     free = 1.0 - found.chance
     return Latencies(
         ttft, tpot, e2e, found, free * ((1.0 - chance_queue) * present.mean + chance_queue * until.mean),

@@ -10,8 +10,8 @@ each further one waits: p falls by L (L0 + L1 c) / c. Arrivals that are not at r
 the peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Congress 10, 1983), counts and seats
 being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980). Arrivals that are
 more even than random find fewer inside than there are in the mean: the chance to wait is smaller by the factor of
-Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does so for an exponential time:
-that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 + cs^2) / (ca^2 + 1) for other
+Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does so for an exponential
+time: that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 + cs^2) / (ca^2 + 1) for other
 services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and for even ones the more,
 the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each group has a queue one waits
 for a seat of its own group rather than for the first of all. Tests set it against Kiefer and Wolfowitz's recursion.
@@ -82,7 +82,9 @@ def seats(
         late = 2.0 * np.maximum(1.0 - gap, 0.0) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)) * slack
         chance = chance * np.exp(-late / (count + 1.0))
         slack = behind(busy, gap)
-    several = np.minimum((count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24)
+    several = np.minimum(
+        (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
+    )
     wait = last_stay_s / count / slack * (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
     # Of groups with a queue each the first is asked first: of few that are inside its seat is also the next one free.
     wait = wait + busy * last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0

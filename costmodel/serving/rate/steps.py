@@ -236,7 +236,9 @@ def steps(
         last = power(busy, mix["decodes"] / (1.0 + server.engine.steps_ahead))
         # They find a seat unless all others are taken.
         extra = others * (1.0 - taken) * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
-    return Steps(decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room)
+    return Steps(
+        decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room
+    )
 
 
 def decoding(server: Server, load: Load, guess: Array | None = None, close: float = CLOSE) -> Steps:

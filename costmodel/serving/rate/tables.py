@@ -160,8 +160,8 @@ class _Passes:
     mix: Mix
 
     def alone(self, beside: Array, tokens: Array) -> tuple[Array, ...]:
-        """In one call of ``forward``: ``plain``; the slowest stage without prompts, shape (beside, layouts); ``single``;
-        as many tokens as fill a pass and see as many more."""
+        """In one call of ``forward``: ``plain``; the slowest stage without prompts, shape (beside, layouts);
+        ``single``; as many tokens as fill a pass and see as many more."""
         d, p = (grid.ravel() for grid in np.meshgrid(beside, tokens, indexing="ij"))
         none, sizes = np.zeros_like(beside), (len(DECODES), len(beside), len(d), 1)
         every = DECODES[:, None] + 0.0 * self.layout.attn_dp

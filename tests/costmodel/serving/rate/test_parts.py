@@ -13,9 +13,9 @@ from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.serving.mix import Mix, MixedLengths, stratified
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, sometimes
+from costmodel.serving.rate.load import Load, nobody
 from costmodel.serving.rate.overflow import overflow_risk
 from costmodel.serving.rate.seats import seats
-from costmodel.serving.rate.load import Load, nobody
 from costmodel.serving.rate.tables import PassTables
 from costmodel.serving.step_table import StepTable
 from costmodel.serving.traffic import Length
