@@ -148,12 +148,12 @@ class StepTable:
         count = np.arange(budget + 1, dtype=float)
         empty = float(passes.seconds(rows=np.zeros(1), stage_rows=np.zeros(1))[0])
         rows = passes.seconds(rows=count, stage_rows=count * groups) - empty
-        sp, stage = int(plan.sp[0]), np.zeros(1)
+        sp, others = int(plan.sp[0]), np.zeros(1)
         if groups * sp > 1:
             at = np.array(_spaced(budget * groups * sp), dtype=float)
             beside = passes.seconds(rows=np.ones(len(at)), stage_rows=at)
-            stage = np.interp(np.arange(at[-1] + 1.0), at, beside)
-            rows = rows - stage[count.astype(np.int64) * groups]
+            others = np.interp(np.arange(at[-1] + 1.0), at, beside)
+            rows = rows - others[count.astype(np.int64) * groups]
         decodes = _spaced(most_sequences)
         contexts = np.concatenate([[0.0], np.geomspace(16.0, max(longest, 32), CONTEXTS - 1)])
         d, c = (grid.ravel() for grid in np.meshgrid(np.array(decodes, dtype=float), contexts, indexing="ij"))
@@ -170,7 +170,7 @@ class StepTable:
         launch = passes.launch_seconds(count, count * groups)
         sequence_host_s = scenario.engine.sequence_overhead_s * scheduled(int(plan.pp[0]))
         return cls(
-            (empty + rows).tolist(), stage.tolist(), contexts.tolist(), _whole(decodes, decoding),
+            (empty + rows).tolist(), others.tolist(), contexts.tolist(), _whole(decodes, decoding),
             _whole(sizes, prefilling), both, samples.tolist(), launch.tolist(),
             scenario.engine.step_overhead_s, sequence_host_s, groups, sp,
         )  # fmt: skip

@@ -11,10 +11,11 @@ the peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Con
 being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980). Arrivals that are
 more even than random find fewer inside than there are in the mean: the chance to wait is smaller by the factor of
 Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does so for an exponential
-time: that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 + cs^2) / (ca^2 + 1) for other
-services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and for even ones the more,
-the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each group has a queue one waits
-for a seat of its own group rather than for the first of all. Tests set it against Kiefer and Wolfowitz's recursion.
+time: that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 + cs^2) / (ca^2 + 1) for
+other services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and for even ones the
+more, the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each group has a queue one
+waits for a seat of its own group rather than for the first of all. Tests set it against the recursion of Kiefer and
+Wolfowitz.
 """
 
 from __future__ import annotations
