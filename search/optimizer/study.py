@@ -12,6 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 
 from costmodel.columns import column
 from costmodel.scenario import Scenario
+from search.base import interrupt
 from search.base.progress import track
 from search.inputs.schema import StrategyConfig
 from search.optimizer.archive import Archive
@@ -43,6 +44,8 @@ def run_study(
     archive = Archive(scenario, legal)
     together = BATCH_WITHOUT_GENERATIONS if strategy.sampler == "tpe" else strategy.population
     for start in track(range(0, strategy.n_trials, together), "Optuna"):
+        if interrupt.asked() and start:
+            break
         trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
         rows = archive.score(np.array([sampler.proposed.pop(t.number) for t in trials]))
         plans, scores = archive.contents()
