@@ -96,11 +96,11 @@ class Outcome:
     ``front`` and ``choice`` are rows of them, the recommended plan always one of the front. ``warnings``: what is odd
     about the input, or that it was ended early, one line each; they stand among the ``assumptions`` too. Where engines
     were compared, ``compared`` holds all of them, this one too, in their order, and ``asked`` the configuration that
-    compares; ``config`` is always of one engine. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
-    recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to, and
-    ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best plans with decode
-    context parallelism. ``verified``: plans that were simulated, the leading one first. ``partial``: stages that were
-    cut short or left out because somebody asked to end. ``workers``: who scored, and how many of them."""
+    compares; ``config`` is always of one engine. ``split``: what a search of split plans found, and the ``verdict``
+    between its best and the recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what
+    drafters come to, and ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best
+    plans with decode context parallelism. ``verified``: plans that were simulated, the leading one first. ``partial``:
+    stages that were cut short or left out because somebody asked to end. ``workers``: who scored, and how many."""
 
     config: Config
     scenario: Scenario
