@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import optuna
 
 from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
@@ -143,7 +144,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
     sure, tally, sample = config.objective.confidence, None, None
     if not exact:
         with watch.stage("study"):
-            study, archive = run_study(scenario, space, legal, objectives, config.strategy, config.name)
+            study, archive = _study(config, scenario, space, legal, objectives)
             report = StudyReport(study, len(study.get_trials(deepcopy=False)), archive.repeats, None)
     with watch.stage("exact" if exact else "front"):
         if not exact:
@@ -202,9 +203,8 @@ def _studied(outcome: Outcome, watch: Stopwatch) -> Outcome:
     if strategy.sampler == "exact" or outcome.study is not None or watch.skips("study") or not outcome.exact:
         return outcome
     with watch.stage("study"):
-        study, archive = run_study(
-            outcome.scenario, outcome.space, outcome.legal, outcome.objectives, strategy, outcome.config.name
-        )
+        o = outcome
+        study, archive = _study(o.config, o.scenario, o.space, o.legal, o.objectives)
         share = None
         costs = outcome.objectives.costs(outcome.plans, outcome.scores)
         exact = costs[pareto_front(costs, outcome.scores.feasible)]
@@ -213,6 +213,14 @@ def _studied(outcome: Outcome, watch: Stopwatch) -> Outcome:
             share = hypervolume_share(outcome.objectives.costs(tried, found)[found.feasible], exact)
         trials = len(study.get_trials(deepcopy=False))
     return replace(outcome, study=StudyReport(study, trials, archive.repeats, share))
+
+
+def _study(
+    config: Config, scenario: Scenario, space: Space, legal: Legal, objectives: Objectives
+) -> tuple[optuna.Study, Archive]:
+    strategy = config.strategy
+    asked = config_text(config) if strategy.storage is not None else ""
+    return run_study(scenario, space, legal, objectives, strategy, config.name, asked)
 
 
 def _most_bytes(scenario: Scenario, ranges: Sequence[Range]) -> float:

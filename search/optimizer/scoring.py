@@ -1,0 +1,84 @@
+"""What a study's trials come to: scored here, or by whoever works on the same study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from costmodel.columns import column
+from costmodel.evaluate import LIMIT_NAMES, evaluate
+from costmodel.plans import Array, IntArray, Plans
+from costmodel.scores import Scores
+from search.optimizer.archive import Archive
+from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.shared.ledger import Answer, Ledger
+
+ABSENT = 1e12  # stands for infinity
+
+
+class Alone:
+    """Every plan that is asked for, scored once in this process."""
+
+    def __init__(self, archive: Archive, objectives: Objectives) -> None:
+        self.archive, self.objectives = archive, objectives
+
+    def answers(self, trials: Sequence[FrozenTrial], places: IntArray) -> list[Answer]:
+        """Objectives and constraints of the plans at ``places``."""
+        rows = self.archive.score(places)
+        plans, scores = self.archive.contents()
+        return told(self.objectives, plans, scores, rows)
+
+    def elite(self) -> IntArray:
+        """Places of the front so far."""
+        plans, scores = self.archive.contents()
+        return self.archive.places()[pareto_front(self.objectives.costs(plans, scores), scores.feasible)]
+
+    def done(self) -> None:
+        """The archive holds every trial."""
+
+
+class Shared:
+    """Each trial scored by the worker who took it; what the others found comes from the ``ledger``."""
+
+    def __init__(self, archive: Archive, objectives: Objectives, ledger: Ledger) -> None:
+        self.archive, self.objectives, self.ledger = archive, objectives, ledger
+        self._known: dict[int, Answer] = {}  # by place
+        self._asked: list[int] = []
+        directions = objectives.directions.values()
+        self._signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
+
+    def answers(self, trials: Sequence[FrozenTrial], places: IntArray) -> list[Answer]:
+        def score(some: list[int]) -> list[Answer]:
+            plans = self.archive.legal.at(places[some])
+            scores = evaluate(self.archive.scenario, plans)
+            return told(self.objectives, plans, scores, np.arange(len(some)))
+
+        found = [_in_order(answer) for answer in self.ledger.settle(trials, score)]
+        self._asked += places.tolist()
+        for place, answer in zip(places.tolist(), found, strict=True):
+            self._known.setdefault(place, answer)
+        return found
+
+    def elite(self) -> IntArray:
+        costs: Array = np.array([values for values, _ in self._known.values()]) * self._signs
+        kept = np.array([max(missed.values()) <= 0.0 for _, missed in self._known.values()])
+        return np.array(list(self._known), dtype=np.int64)[pareto_front(costs, kept)]
+
+    def done(self) -> None:
+        """The documents show figures that a storage does not have."""
+        self.archive.score(np.array(self._asked))
+
+
+def told(objectives: Objectives, plans: Plans, scores: Scores, rows: IntArray) -> list[Answer]:
+    """What Optuna is told of some rows. A plan beyond its capacity has no latency; samplers compare numbers."""
+    found = np.stack([column(n, plans, scores)[rows] for n in objectives.names], axis=1)
+    values = np.nan_to_num(found, nan=ABSENT, posinf=ABSENT, neginf=-ABSENT).tolist()
+    violations = scores.violations[:, rows].T.tolist()
+    return [(v, dict(zip(scores.limits, m, strict=True))) for v, m in zip(values, violations, strict=True)]
+
+
+def _in_order(answer: Answer) -> Answer:
+    values, missed = answer
+    return values, {name: missed[name] for name in LIMIT_NAMES if name in missed}
