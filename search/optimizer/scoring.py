@@ -8,7 +8,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from costmodel.columns import column
-from costmodel.evaluate import LIMIT_NAMES, evaluate
+from costmodel.evaluate import evaluate
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scores import Scores
 from search.optimizer.archive import Archive
@@ -23,11 +23,13 @@ class Alone:
 
     def __init__(self, archive: Archive, objectives: Objectives) -> None:
         self.archive, self.objectives = archive, objectives
+        self.limits: tuple[str, ...] = ()
 
     def answers(self, trials: Sequence[FrozenTrial], places: IntArray) -> list[Answer]:
         """Objectives and constraints of the plans at ``places``."""
         rows = self.archive.score(places)
         plans, scores = self.archive.contents()
+        self.limits = scores.limits
         return told(self.objectives, plans, scores, rows)
 
     def elite(self) -> IntArray:
@@ -46,6 +48,7 @@ class Shared:
         self.archive, self.objectives, self.ledger = archive, objectives, ledger
         self._known: dict[int, Answer] = {}  # by place
         self._asked: list[int] = []
+        self.limits = evaluate(archive.scenario, archive.legal.at(np.zeros(1, dtype=np.int64))).limits
         directions = objectives.directions.values()
         self._signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
 
@@ -55,7 +58,7 @@ class Shared:
             scores = evaluate(self.archive.scenario, plans)
             return told(self.objectives, plans, scores, np.arange(len(some)))
 
-        found = [_in_order(answer) for answer in self.ledger.settle(trials, score)]
+        found = self.ledger.settle(trials, score)
         self._asked += places.tolist()
         for place, answer in zip(places.tolist(), found, strict=True):
             self._known.setdefault(place, answer)
@@ -63,7 +66,7 @@ class Shared:
 
     def elite(self) -> IntArray:
         costs: Array = np.array([values for values, _ in self._known.values()]) * self._signs
-        kept = np.array([max(missed.values()) <= 0.0 for _, missed in self._known.values()])
+        kept = np.array([max(missed) <= 0.0 for _, missed in self._known.values()])
         return np.array(list(self._known), dtype=np.int64)[pareto_front(costs, kept)]
 
     def done(self) -> None:
@@ -75,10 +78,4 @@ def told(objectives: Objectives, plans: Plans, scores: Scores, rows: IntArray) -
     """What Optuna is told of some rows. A plan beyond its capacity has no latency; samplers compare numbers."""
     found = np.stack([column(n, plans, scores)[rows] for n in objectives.names], axis=1)
     values = np.nan_to_num(found, nan=ABSENT, posinf=ABSENT, neginf=-ABSENT).tolist()
-    violations = scores.violations[:, rows].T.tolist()
-    return [(v, dict(zip(scores.limits, m, strict=True))) for v, m in zip(values, violations, strict=True)]
-
-
-def _in_order(answer: Answer) -> Answer:
-    values, missed = answer
-    return values, {name: missed[name] for name in LIMIT_NAMES if name in missed}
+    return list(zip(values, scores.violations[:, rows].T.tolist(), strict=True))

@@ -53,7 +53,7 @@ def run_study(
     if strategy.storage is not None:
         one = f"{name} on {scenario.engine.name}"
         with quiet():
-            ledger = Ledger.join(strategy.storage, one, study.directions, strategy.n_trials, asked)
+            ledger = Ledger.join(strategy.storage, one, study.directions, asked)
         name_metrics(optuna.load_study(study_name=one, storage=ledger.storage), objectives.names)
         scorer = Shared(archive, objectives, ledger)
     together = BATCH_WITHOUT_GENERATIONS if strategy.sampler == "tpe" else strategy.population
@@ -63,7 +63,7 @@ def run_study(
         trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
         proposed = np.array([sampler.proposed.pop(t.number) for t in trials])
         for trial, (values, missed) in zip(trials, scorer.answers(trials, proposed), strict=True):
-            storage.tell(study, trial, values, missed)
+            storage.tell(study, trial, values, dict(zip(scorer.limits, missed, strict=True)))
         sampler.elite = scorer.elite()
     scorer.done()
     return study, archive

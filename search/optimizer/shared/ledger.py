@@ -1,10 +1,11 @@
 """Who scores which trial of a shared study.
 
-Every worker runs the same study: the same seed proposes the same plans, block by block, once the block before is known.
-So trial ``k`` is the same plan whoever scores it, and the storage only has to say who does, and what came out. All
-trials are there from the start, waiting. A worker takes a few of a block (a change of state that one of them wins),
-scores them, tells the storage (which takes one answer a trial) and, when the block is done, reads what the others told.
-What a killed worker had taken is taken over once nothing has moved for ``PATIENCE_S``.
+Every worker runs the same study: the same seed proposes the same plans, block by block, once the block before is
+known. So trial ``k`` is the same plan whoever scores it, and the storage only has to say who does, and what came out.
+One worker opens a block: its trials are there, waiting, each with its number as ``SLOT``. Everybody takes a few (a change of state
+that one of them wins), scores them, tells the storage, which takes one answer a trial, and reads what the others told
+when the block is done. What a killed worker left is taken over once nothing has moved for ``PATIENCE_S``; if two open
+the same block then, the first trial of a slot counts and the other is void.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -25,27 +27,27 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.base.code_version import code_version
 from search.base.errors import InputError
 from search.optimizer.shared.storage import KEY, first_line, open_storage
-from search.optimizer.trials import CONSTRAINT
 
 SHARE = 8  # trials that a worker takes at once
-PATIENCE_S = 5.0  # without any change in the block, before trials of others are taken over
+PATIENCE_S = 5.0  # without any change in the block, before the work of others is taken over
 POLL_S = 0.02
 ABOUT = "servefront"  # the study's attribute that says which question it is
+SLOT = "servefront:trial"  # a trial's, its number in the study as one process would run it
+CONSTRAINTS = "constraints"  # Optuna's, in one piece (optuna/study/_constrained_optimization.py, 5.0)
 
-Answer = tuple[list[float], dict[str, float]]  # objectives, and constraints by name
+Answer = tuple[list[float], list[float]]  # objectives and constraints
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ledger:
-    """``wanted`` trials of a study in a ``storage``."""
+    """A study in a ``storage``; ``opens``: whether it is for this process to open the next block."""
 
     storage: BaseStorage
     study_id: int
-    wanted: int
-    made: bool  # whether this process made the study
+    opens: bool
 
     @classmethod
-    def join(cls, text: str, name: str, directions: Sequence[StudyDirection], wanted: int, asked: str) -> Ledger:
+    def join(cls, text: str, name: str, directions: Sequence[StudyDirection], asked: str) -> Ledger:
         """Make the study, or join it; ``InputError`` where it is another question's or another version's."""
         with _answering():
             storage = open_storage(text)
@@ -53,14 +55,12 @@ class Ledger:
                 study, made = optuna.create_study(study_name=name, directions=directions, storage=storage), True
             except DuplicatedStudyError:
                 study, made = optuna.load_study(study_name=name, storage=storage), False
-            found = cls(storage, study._study_id, wanted, made)
+            found = cls(storage, study._study_id, made)
             found._check(name, {"code": code_version(), "asked": hashlib.sha256(asked.encode()).hexdigest()})
-            if made:
-                found._open_up()
             return found
 
     def _check(self, name: str, mine: dict[str, str]) -> None:
-        if self.made:
+        if self.opens:
             self.storage.set_study_user_attr(self.study_id, ABOUT, mine)
             return
         patience = _Patience()
@@ -76,64 +76,81 @@ class Ledger:
         if theirs.get("asked") != mine["asked"]:
             raise InputError(f"{KEY}: study {name!r} there has another configuration; give another name or storage")
 
-    def _open_up(self) -> None:
-        """Trials up to ``wanted``; of two that do so at once, one may make some too many: those are void."""
-        while self.storage.get_n_trials(self.study_id) < self.wanted:
-            self.storage.create_new_trial(self.study_id, create_trial(state=TrialState.WAITING))
-        for extra in self._trials()[self.wanted :]:
-            if not extra.state.is_finished():
-                self.storage.set_trial_state_values(extra._trial_id, TrialState.FAIL)
-
-    def _trials(self) -> list[FrozenTrial]:
-        return self.storage.get_all_trials(self.study_id, deepcopy=False)
-
     def settle(self, block: Sequence[FrozenTrial], score: Callable[[list[int]], list[Answer]]) -> list[Answer]:
         """The answers to a ``block`` of proposed trials, whoever scores them; ``score`` takes places in the block."""
-        first, patience = block[0].number, _Patience()
+        patience = _Patience()
         with _answering():
             while True:
-                there = self._trials()[first : first + len(block)]
-                open_ = [i for i, trial in enumerate(there) if not trial.state.is_finished()]
-                if len(there) == len(block) and not open_:
-                    return [_answer(trial) for trial in there]
-                mine = self._take(there, open_)
-                if not mine and patience.is_over([trial.state for trial in there]):
-                    if len(there) < len(block):  # who made the study is gone
-                        self._open_up()
-                    mine = open_[:SHARE]
-                if mine:
-                    for i, answer in zip(mine, score(mine), strict=True):
-                        self._tell(there[i]._trial_id, block[i], answer)
-                else:
+                there = self._there(block)
+                absent = [i for i, trial in enumerate(there) if trial is None]
+                found = [trial for trial in there if trial is not None]
+                if not absent and all(trial.state.is_finished() for trial in found):
+                    return [_answer(trial) for trial in found]
+                impatient = patience.is_over([trial.state for trial in found])
+                if absent and (self.opens or impatient):
+                    self._open(block, absent)
+                    self.opens = False
+                    continue
+                mine = self._take(there, anybody=impatient)
+                if 0 in mine:  # who has a block's first trial opens the next one
+                    self.opens = True
+                if not mine:
                     time.sleep(POLL_S)
+                for i, answer in zip(mine, score(mine) if mine else (), strict=True):
+                    self._tell(there[i], answer)
 
-    def _take(self, there: Sequence[FrozenTrial], open_: Sequence[int]) -> list[int]:
+    def _open(self, block: Sequence[FrozenTrial], absent: Sequence[int]) -> None:
+        for i in absent:
+            trial = block[i]
+            plain = {n: json_to_distribution(distribution_to_json(d)) for n, d in trial.distributions.items()}
+            attributes = {**trial.system_attrs, SLOT: trial.number}
+            waiting = create_trial(
+                state=TrialState.WAITING, params=trial.params, distributions=plain, system_attrs=attributes
+            )
+            self.storage.create_new_trial(self.study_id, waiting)
+
+    def _there(self, block: Sequence[FrozenTrial]) -> list[FrozenTrial | None]:
+        """The trial of each slot of a block, ``None`` where there is none yet."""
+        first = block[0].number
+        by_slot: list[FrozenTrial | None] = [None] * len(block)
+        for trial in self.storage.get_all_trials(self.study_id, deepcopy=False):
+            slot = trial.system_attrs.get(SLOT, -1) - first
+            if not 0 <= slot < len(block) or trial.state == TrialState.FAIL:
+                continue
+            if by_slot[slot] is None:
+                by_slot[slot] = trial
+            elif trial.state == TrialState.WAITING:
+                self._set(trial._trial_id, TrialState.FAIL)
+        return by_slot
+
+    def _take(self, there: Sequence[FrozenTrial | None], *, anybody: bool) -> list[int]:
+        """Places of a few trials that nobody has; with ``anybody`` of those too that others have."""
         mine: list[int] = []
-        for i in open_:
+        for i, trial in enumerate(there):
             if len(mine) == SHARE:
                 break
-            if there[i].state == TrialState.WAITING and self._took(there[i]._trial_id):
+            if trial is None or trial.state.is_finished():
+                continue
+            won = trial.state == TrialState.WAITING and self._set(trial._trial_id, TrialState.RUNNING)
+            if won or (anybody and trial.state == TrialState.RUNNING):
                 mine.append(i)
         return mine
 
-    def _took(self, trial_id: int) -> bool:
+    def _set(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Whether the trial is in ``state`` by this call."""
         try:
-            return self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-        except UpdateFinishedTrialError:
+            return self.storage.set_trial_state_values(trial_id, state, values)
+        except UpdateFinishedTrialError:  # another had more patience, and was told the same
             return False
 
-    def _tell(self, trial_id: int, proposed: FrozenTrial, answer: Answer) -> None:
+    def _tell(self, trial: FrozenTrial | None, answer: Answer) -> None:
+        assert trial is not None
         values, constraints = answer
-        attributes = {**proposed.system_attrs, **{CONSTRAINT + name: v for name, v in constraints.items()}}
         try:
-            for name, distribution in proposed.distributions.items():
-                inside = distribution.to_internal_repr(proposed.params[name])
-                self.storage.set_trial_param(trial_id, name, inside, distribution)
-            for key, value in attributes.items():
-                self.storage.set_trial_system_attr(trial_id, key, value)
-            self.storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
-        except UpdateFinishedTrialError:  # another had more patience, and was told the same
+            self.storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, constraints)
+        except UpdateFinishedTrialError:
             return
+        self._set(trial._trial_id, TrialState.COMPLETE, values)
 
 
 class _Patience:
@@ -154,10 +171,7 @@ class _Patience:
 
 
 def _answer(trial: FrozenTrial) -> Answer:
-    if trial.values is None:
-        raise InputError(f"{KEY}: trial {trial.number} there failed; give another name or storage")
-    constraints = {k.removeprefix(CONSTRAINT): v for k, v in trial.system_attrs.items() if k.startswith(CONSTRAINT)}
-    return list(trial.values), constraints
+    return list(trial.values), list(trial.system_attrs[CONSTRAINTS])
 
 
 @contextmanager
