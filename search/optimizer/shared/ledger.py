@@ -2,10 +2,10 @@
 
 Every worker runs the same study: the same seed proposes the same plans, block by block, once the block before is
 known. So trial ``k`` is the same plan whoever scores it, and the storage only has to say who does, and what came out.
-One worker opens a block: its trials are there, waiting, each with its number as ``SLOT``. Everybody takes a few (a change of state
-that one of them wins), scores them, tells the storage, which takes one answer a trial, and reads what the others told
-when the block is done. What a killed worker left is taken over once nothing has moved for ``PATIENCE_S``; if two open
-the same block then, the first trial of a slot counts and the other is void.
+One worker opens a block: its trials are there, waiting, each with its number as ``SLOT``. Everybody takes a few (a
+change of state that one of them wins), scores them, tells the storage, which takes one answer a trial, and reads what
+the others told when the block is done. What a killed worker left is taken over once nothing has moved for
+``PATIENCE_S``; if two open the same block then, the first trial of a slot counts and the other is void.
 """
 
 from __future__ import annotations
