@@ -20,9 +20,11 @@ from search.base.workers.local import inside
 from search.base.workers.remembered import forget as forget_progress
 from search.commands.folders import clear_partial, forget, kept, release
 from search.commands.sweep import BROKEN, write_status
+from search.inputs import run_name
 from search.inputs.own_model import own_model
 from search.inputs.typed import typed
 
+run_name.register()  # a launcher's process composes with it, and imports this alone
 ENDED = 130  # as a shell has it for SIGINT
 # What the jobs of this process left behind for ``main``: Hydra itself only knows success and a stack trace.
 failures: list[tuple[str, int]] = []  # message and exit code

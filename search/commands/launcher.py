@@ -26,7 +26,6 @@ from search.base.errors import InputError
 from search.base.workers import LOCAL, opened
 from search.base.workers.local import inside
 from search.commands.job import failures, job
-from search.inputs import own_cluster, run_name
 from search.inputs.kinds import check_kinds
 from search.inputs.records import record
 from search.inputs.schema import ComputeConfig
@@ -61,8 +60,6 @@ class RunJob:
                 f"compute: a worker cannot go to {self.cwd}: {error.strerror}; jobs of a sweep write there: share it"
             ) from error
         setup_globals()
-        run_name.register()
-        own_cluster.register()
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             done = self._run(config)

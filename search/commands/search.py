@@ -31,7 +31,6 @@ from search.commands.sweep import BROKEN, PARTIAL, job_folders, job_status
 from search.inputs import config_source
 from search.inputs.aliases import by_file_name
 from search.inputs.compose import PARSERS, missing_option, one_line
-from search.inputs.run_name import register
 from search.inputs.typed import explain
 
 __all__ = ["fail", "main", "system_line"]
@@ -45,7 +44,6 @@ def main(arguments: list[str]) -> int:
 
         print(search_help.text(arguments))
         return 0
-    register()
     config_source.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     old, here = sys.argv, None

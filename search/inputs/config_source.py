@@ -14,7 +14,6 @@ from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 
@@ -30,30 +29,32 @@ CALLS = ("_target_", "()")  # keys that name something to call, of Hydra and of 
 RESOLVER = re.compile(r"\$\{[^}]*:")  # ${oc.env:HOME} and its like; ${workload.isl} is another value of the same file
 
 
-class GuardedSource(FileConfigSource):
-    """``file://``: files of ``conf_dir`` as Hydra reads them, others checked first."""
+_as_hydra_reads = FileConfigSource.load_config
 
-    def load_config(self, config_path: str) -> ConfigResult:
-        name = self._normalize_file_name(config_path)
-        path = Path(os.path.realpath(os.path.join(self.path, name)))
-        if path.is_relative_to(conf_dir().resolve()) and path.is_file():
-            text = path.read_text(encoding="utf-8")
-            return ConfigResult(
-                config=as_config(parsed(text)),
-                path=f"{self.scheme()}://{self.path}",
-                provider=self.provider,
-                header=self._get_header_dict(text[:512]),
-            )
-        if not path.exists():
-            raise ConfigLoadError(f"Config not found : {path}")
-        check_file(path, name)
-        return super().load_config(config_path)
+
+def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
+    """``file://``: files of ``conf_dir`` as Hydra reads them, others checked first."""
+    name = self._normalize_file_name(config_path)
+    path = Path(os.path.realpath(os.path.join(self.path, name)))
+    if path.is_relative_to(conf_dir().resolve()) and path.is_file():
+        text = path.read_text(encoding="utf-8")
+        return ConfigResult(
+            config=as_config(parsed(text)),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header=self._get_header_dict(text[:512]),
+        )
+    if not path.exists():
+        raise ConfigLoadError(f"Config not found : {path}")
+    check_file(path, name)
+    return _as_hydra_reads(self, config_path)
 
 
 def register() -> None:
-    """Hydra reads every file through ``GuardedSource`` from now on."""
+    """Hydra reads every file through ``load_config`` from now on. The class stays Hydra's own: launchers send it to
+    processes that know no other."""
     Plugins.instance()  # registers Hydra's own
-    SourcesRegistry.instance().types["file"] = GuardedSource
+    FileConfigSource.load_config = load_config  # type: ignore[method-assign]
 
 
 def check_file(path: Path, name: str) -> None:
