@@ -118,7 +118,7 @@ def _save(path: Path, arrays: dict[str, Array]) -> None:
 def _load(path: Path) -> list[tuple[Array, ...]]:
     """The results of a file; none where it is not whole."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             by_result: dict[int, list[Array]] = {}
             for name in arrays.files:
                 by_result.setdefault(int(name.partition("_")[0]), []).append(arrays[name])
