@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 
@@ -29,7 +31,7 @@ CALLS = ("_target_", "()")  # keys that name something to call, of Hydra and of 
 RESOLVER = re.compile(r"\$\{[^}]*:")  # ${oc.env:HOME} and its like; ${workload.isl} is another value of the same file
 
 
-_as_hydra_reads = FileConfigSource.load_config
+_as_hydra_reads: Callable[[FileConfigSource, str], ConfigResult] = FileConfigSource.load_config
 
 
 def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
@@ -53,8 +55,8 @@ def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
 def register() -> None:
     """Hydra reads every file through ``load_config`` from now on. The class stays Hydra's own: launchers send it to
     processes that know no other."""
-    Plugins.instance()  # registers Hydra's own
-    FileConfigSource.load_config = load_config  # type: ignore[method-assign]
+    Plugins.instance()  # registers Hydra's own, of a module that it loads a second time
+    SourcesRegistry.instance().types["file"].load_config = load_config  # type: ignore[assignment, method-assign]
 
 
 def check_file(path: Path, name: str) -> None:

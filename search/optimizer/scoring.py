@@ -40,6 +40,9 @@ class Alone:
     def done(self) -> None:
         """The archive holds every trial."""
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class Shared:
     """Each trial scored by the worker who took it; what the others found comes from the ``ledger``."""
@@ -72,6 +75,9 @@ class Shared:
     def done(self) -> None:
         """The documents show figures that a storage does not have."""
         self.archive.score(np.array(self._asked))
+
+    def close(self) -> None:
+        self.ledger.close()
 
 
 def told(objectives: Objectives, plans: Plans, scores: Scores, rows: IntArray) -> list[Answer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import optuna
@@ -57,15 +57,16 @@ def run_study(
         name_metrics(optuna.load_study(study_name=one, storage=ledger.storage), objectives.names)
         scorer = Shared(archive, objectives, ledger)
     together = BATCH_WITHOUT_GENERATIONS if strategy.sampler == "tpe" else strategy.population
-    for start in track(range(0, strategy.n_trials, together), "Optuna"):
-        if interrupt.asked() and start:
-            break
-        trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
-        proposed = np.array([sampler.proposed.pop(t.number) for t in trials])
-        for trial, (values, missed) in zip(trials, scorer.answers(trials, proposed), strict=True):
-            storage.tell(study, trial, values, dict(zip(scorer.limits, missed, strict=True)))
-        sampler.elite = scorer.elite()
-    scorer.done()
+    with closing(scorer):
+        for start in track(range(0, strategy.n_trials, together), "Optuna"):
+            if interrupt.asked() and start:
+                break
+            trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
+            proposed = np.array([sampler.proposed.pop(t.number) for t in trials])
+            for trial, (values, missed) in zip(trials, scorer.answers(trials, proposed), strict=True):
+                storage.tell(study, trial, values, dict(zip(scorer.limits, missed, strict=True)))
+            sampler.elite = scorer.elite()
+        scorer.done()
     return study, archive
 
 

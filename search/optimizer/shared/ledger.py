@@ -11,6 +11,7 @@ the others told when the block is done. What a killed worker left is taken over 
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,11 +41,11 @@ Answer = tuple[list[float], list[float]]  # objectives and constraints
 
 @dataclass
 class Ledger:
-    """A study in a ``storage``; ``opens``: whether it is for this process to open the next block."""
+    """A study in a ``storage``; ``opens``: the first trial of the block that it is for this process to open."""
 
     storage: BaseStorage
     study_id: int
-    opens: bool
+    opens: int | None
 
     @classmethod
     def join(cls, text: str, name: str, directions: Sequence[StudyDirection], asked: str) -> Ledger:
@@ -55,12 +56,12 @@ class Ledger:
                 study, made = optuna.create_study(study_name=name, directions=directions, storage=storage), True
             except DuplicatedStudyError:
                 study, made = optuna.load_study(study_name=name, storage=storage), False
-            found = cls(storage, study._study_id, made)
+            found = cls(storage, study._study_id, 0 if made else None)
             found._check(name, {"code": code_version(), "asked": hashlib.sha256(asked.encode()).hexdigest()})
             return found
 
     def _check(self, name: str, mine: dict[str, str]) -> None:
-        if self.opens:
+        if self.opens is not None:
             self.storage.set_study_user_attr(self.study_id, ABOUT, mine)
             return
         patience = _Patience()
@@ -76,9 +77,16 @@ class Ledger:
         if theirs.get("asked") != mine["asked"]:
             raise InputError(f"{KEY}: study {name!r} there has another configuration; give another name or storage")
 
+    def close(self) -> None:
+        """No connection stays open."""
+        self.storage.remove_session()
+        engine = getattr(getattr(self.storage, "_backend", None), "engine", None)
+        if engine is not None:
+            engine.dispose()
+
     def settle(self, block: Sequence[FrozenTrial], score: Callable[[list[int]], list[Answer]]) -> list[Answer]:
         """The answers to a ``block`` of proposed trials, whoever scores them; ``score`` takes places in the block."""
-        patience = _Patience()
+        patience, first = _Patience(), block[0].number
         with _answering():
             while True:
                 there = self._there(block)
@@ -87,13 +95,12 @@ class Ledger:
                 if not absent and all(trial.state.is_finished() for trial in found):
                     return [_answer(trial) for trial in found]
                 impatient = patience.is_over([trial.state for trial in found])
-                if absent and (self.opens or impatient):
+                if absent and (self.opens == first or impatient):
                     self._open(block, absent)
-                    self.opens = False
                     continue
                 mine = self._take(there, anybody=impatient)
                 if 0 in mine:  # who has a block's first trial opens the next one
-                    self.opens = True
+                    self.opens = first + len(block)
                 if not mine:
                     time.sleep(POLL_S)
                 for i, answer in zip(mine, score(mine) if mine else (), strict=True):
@@ -159,12 +166,13 @@ class _Patience:
     def __init__(self) -> None:
         self._seen: Any = None
         self._since = time.monotonic()
+        self._long = PATIENCE_S * random.uniform(1.0, 1.5)  # not all at once
 
     def is_over(self, seen: Any) -> bool:
         now = time.monotonic()
         if seen != self._seen:
             self._seen, self._since = seen, now
-        if now - self._since < PATIENCE_S:
+        if now - self._since < self._long:
             return False
         self._since = now
         return True
