@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import optuna
 from optuna.trial import FrozenTrial
 
 from costmodel.columns import column
@@ -14,7 +15,9 @@ from costmodel.scores import Scores
 from search.optimizer.archive import Archive
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.shared.ledger import Answer, Ledger
+from search.optimizer.trial_notes import Notes, notes
 
+Noted = tuple[list[float], list[float], Notes]
 ABSENT = 1e12  # stands for infinity
 
 
@@ -25,19 +28,20 @@ class Alone:
         self.archive, self.objectives = archive, objectives
         self.limits: tuple[str, ...] = ()
 
-    def answers(self, trials: Sequence[FrozenTrial], places: IntArray) -> list[Answer]:
-        """Objectives and constraints of the plans at ``places``."""
+    def answers(self, trials: Sequence[FrozenTrial], places: IntArray) -> list[Noted]:
+        """Objectives, constraints and notes of the plans at ``places``."""
         rows = self.archive.score(places)
         plans, scores = self.archive.contents()
         self.limits = scores.limits
-        return told(self.objectives, plans, scores, rows)
+        answers = told(self.objectives, plans, scores, rows)
+        return [(*answer, noted) for answer, noted in zip(answers, noted_of(self.archive, rows), strict=True)]
 
     def elite(self) -> IntArray:
         """Places of the front so far."""
         plans, scores = self.archive.contents()
         return self.archive.places()[pareto_front(self.objectives.costs(plans, scores), scores.feasible)]
 
-    def done(self) -> None:
+    def done(self, study: optuna.Study) -> None:
         """The archive holds every trial."""
 
     def close(self) -> None:
@@ -55,7 +59,7 @@ class Shared:
         directions = objectives.directions.values()
         self._signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
 
-    def answers(self, trials: Sequence[FrozenTrial], places: IntArray) -> list[Answer]:
+    def answers(self, trials: Sequence[FrozenTrial], places: IntArray) -> list[Noted]:
         def score(some: list[int]) -> list[Answer]:
             plans = self.archive.legal.at(places[some])
             scores = evaluate(self.archive.scenario, plans)
@@ -65,19 +69,27 @@ class Shared:
         self._asked += places.tolist()
         for place, answer in zip(places.tolist(), found, strict=True):
             self._known.setdefault(place, answer)
-        return found
+        return [(*answer, {}) for answer in found]
 
     def elite(self) -> IntArray:
         costs: Array = np.array([values for values, _ in self._known.values()]) * self._signs
         kept = np.array([max(missed) <= 0.0 for _, missed in self._known.values()])
         return np.array(list(self._known), dtype=np.int64)[pareto_front(costs, kept)]
 
-    def done(self) -> None:
-        """The documents show figures that a storage does not have."""
-        self.archive.score(np.array(self._asked))
+    def done(self, study: optuna.Study) -> None:
+        """Documents and notes show figures that a storage does not have."""
+        rows = self.archive.score(np.array(self._asked))
+        for trial, noted in zip(study.get_trials(deepcopy=False), noted_of(self.archive, rows), strict=True):
+            trial.user_attrs = dict(noted)
 
     def close(self) -> None:
         self.ledger.close()
+
+
+def noted_of(archive: Archive, rows: IntArray) -> list[Notes]:
+    """What trials say of the plans in some rows."""
+    plans, scores = archive.contents()
+    return notes(plans, scores, archive.legal.engines[:, archive.places()], rows)
 
 
 def told(objectives: Objectives, plans: Plans, scores: Scores, rows: IntArray) -> list[Answer]:

@@ -63,10 +63,10 @@ def run_study(
                 break
             trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
             proposed = np.array([sampler.proposed.pop(t.number) for t in trials])
-            for trial, (values, missed) in zip(trials, scorer.answers(trials, proposed), strict=True):
-                storage.tell(study, trial, values, dict(zip(scorer.limits, missed, strict=True)))
+            for trial, (values, missed, noted) in zip(trials, scorer.answers(trials, proposed), strict=True):
+                storage.tell(study, trial, values, dict(zip(scorer.limits, missed, strict=True)), noted)
             sampler.elite = scorer.elite()
-        scorer.done()
+        scorer.done(study)
     return study, archive
 
 

@@ -38,7 +38,7 @@ def study(storage: str | None, *words: str, asked: str = "this") -> tuple[list[A
     config, scenario, space, legal, objectives = problem(*words)
     strategy = replace(config.strategy, storage=storage)
     found, archive = run_study(scenario, space, legal, objectives, strategy, config.name, asked)
-    return [(t.number, t.params, t.values, t.system_attrs) for t in found.trials], archive
+    return [(t.number, t.params, t.values, t.system_attrs, t.user_attrs) for t in found.trials], archive
 
 
 def same(a: tuple[list[Any], Any], b: tuple[list[Any], Any]) -> bool:

@@ -69,8 +69,8 @@ def test_alone_in_a_journal_and_joined_when_done(journal, alone):
     before = stored(journal)
     assert same(study(journal), alone)  # all is read, nothing scored
     assert [t.datetime_complete for t in stored(journal)] == [t.datetime_complete for t in before]
-    assert [t.values for t in before] == [values for _, _, values, _ in alone[0]]
-    assert all(t.params == params for t, (_, params, _, _) in zip(before, alone[0], strict=True))
+    assert [t.values for t in before] == [values for _, _, values, *_ in alone[0]]
+    assert all(t.params == params for t, (_, params, *_) in zip(before, alone[0], strict=True))
 
 
 def test_three_together_score_each_trial_once(journal, alone, monkeypatch):
