@@ -5,7 +5,7 @@ What a prefix cache finds of a trace is that of the wanted rate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ class Curves:
 
     def _figures(self, rows: IntArray, rate: Array) -> dict[str, Array]:
         server, plans = self.found.server.take(rows), self.plans.take(rows)
-        load = replace(self.found.load.take(rows), rate=rate)
+        load = self.found.load.take(rows).at(rate)
         now = decoding(server, load)
         found = latencies(server, load, now)
         figures = {}

@@ -13,15 +13,15 @@ L stay(L (1 + a / p)) = seats.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from costmodel.plans import Array
 from costmodel.serving.mix import Mix
+from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.overflow import overflow_risk
-from costmodel.serving.rate.steps import Load, Server, steps
+from costmodel.serving.rate.steps import Server, steps
 
 RARELY = 1e-3  # a chance of a full cache below which the capacity is as it was
 ROUNDS = 3  # of regula falsi
@@ -48,7 +48,7 @@ def capacity_with_preemptions(server: Server, load: Load, carried: Array, full: 
     some, part, times = server.take(rows), load.take(rows), 1.0 + sent_back(load.mix, full[rows])
 
     def room(gap_s: Array) -> Array:
-        now = steps(some, replace(part, rate=times / gap_s), some.seats, full=True)
+        now = steps(some, part.at(times / gap_s), some.seats, full=True)
         return some.pooled * gap_s / now.stay_s(load.mix) - 1.0
 
     # Nearly a straight line in the seconds between requests, of which ``times`` as many are enough.
