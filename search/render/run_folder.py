@@ -153,6 +153,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "scored": counted.scored,
         "feasible": counted.feasible,
         "front": len(outcome.front),
+        "partial": list(outcome.partial),
         "exact": all(one.exact for one in outcome.each),
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
@@ -177,12 +178,13 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
                 "seeds": v.seeds,
                 "requests": v.requests,
                 "simulated": v.figures,
-                "analytic": {name: float(getattr(outcome.scores, name)[v.row]) for name in v.figures},
+                "analytic": v.analytic(outcome.scores),
             }
             for v in outcome.verified
         ],
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         **split_summary(outcome),
+        "compute": {"kind": outcome.workers[0], "workers": outcome.workers[1]},
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {
             "servefront": __version__,

@@ -114,21 +114,22 @@ def _recommendation(outcome: Outcome) -> str:
 
 
 def _traffic_lines(outcome: Outcome, row: int) -> list[str]:
-    """Percentiles at the rate, what the plan carries, and what a simulation says of it; nothing in the closed loop."""
+    """Percentiles at the rate, what the plan carries, and what a simulation says of it, which may be all in the
+    closed loop."""
     s, demand = outcome.scores, outcome.scenario.demand
-    if demand is None:
-        return []
 
     def said(name: str) -> str:
         return figure(name, float(getattr(s, name)[row]))
 
     p99 = {"TTFT": "ttft_s_p99", "TPOT": "tpot_s_p99", "end to end": "e2e_s_p99"}
-    lines = [
-        f"at {demand.requests_per_s:g} requests/s, p99: " + ", ".join(f"{k} {said(v)}" for k, v in p99.items()),
-        f"{said('requests_in_flight')} in flight; carries {said('max_requests_per_s')} requests/s within the limits "
-        f"({s.rate_headroom[row]:+.0%}), {said('capacity_requests_per_s')} at most; "  # type: ignore[index]
-        f"caches overflow with a chance of {said('overflow_risk')}",
-    ]
+    lines = []
+    if demand is not None:
+        lines = [
+            f"at {demand.requests_per_s:g} requests/s, p99: " + ", ".join(f"{k} {said(v)}" for k, v in p99.items()),
+            f"{said('requests_in_flight')} in flight; carries {said('max_requests_per_s')} requests/s within the "
+            f"limits ({s.rate_headroom[row]:+.0%}), {said('capacity_requests_per_s')} at most; "  # type: ignore[index]
+            f"caches overflow with a chance of {said('overflow_risk')}",
+        ]
     for v in outcome.verified:
         if v.row == row:
             figures = ", ".join(f"{k} {figure(name, v.figures[name])}" for k, name in p99.items())

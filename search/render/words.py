@@ -36,6 +36,11 @@ LABELS = {
     "capacity_requests_per_s": "requests/s at most",
     "max_requests_per_s": "requests/s within the limits",
     "rate_headroom": "headroom over the rate",
+    "preemptions_per_s": "preemptions/s",
+    "prefill_again": "prompts that are prefilled again",
+    "prefix_hit": "prompt tokens found in the cache",
+    "prefix_capacity_tokens": "room for cached prompts, tokens",
+    "prefix_bytes_per_gpu": "idle prefixes per GPU",
 }
 BLOCKS = {
     "GroupedQueryAttention": "grouped-query attention",

@@ -21,6 +21,8 @@ UNITS = (
     ("_chance", "%", 1e2),
     ("_risk", "%", 1e2),
     ("_headroom", "%", 1e2),
+    ("prefix_hit", "%", 1e2),
+    ("prefill_again", "%", 1e2),
     ("_bytes_per_gpu", "GB", 1e-9),
     ("_per_s_per_gpu", "", 1.0),
     ("_per_s", "", 1.0),
