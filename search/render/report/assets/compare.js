@@ -46,6 +46,7 @@ function difference(column, one, other) {
   if (column.kind === "text") return "another";
   if (one === 0) return "";
   const change = other / one - 1;
+  if (Math.abs(change) < 5e-4) return "nearly the same";
   const text = (change > 0 ? "+" : "") + (Math.abs(change) < 10 ? (100 * change).toFixed(1) + " %" : "×" + short(other / one));
   if (column.better === null) return text;
   return text + ((column.better === "max") === (change > 0) ? " (better)" : " (worse)");
