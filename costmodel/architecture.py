@@ -143,7 +143,7 @@ class LayerRun:
 @dataclass(frozen=True)
 class Architecture:
     """``runs`` from the embedding to the head. ``vision_parameters`` and ``mtp_parameters`` are counted apart: the
-    first are resident in memory, the second are loaded only for speculative decoding."""
+    first are resident in memory, the second, of ``mtp_modules``, are loaded only for speculative decoding."""
 
     name: str
     hidden: int
@@ -153,6 +153,7 @@ class Architecture:
     quantization: Quantization = Quantization()
     vision_parameters: int = 0
     mtp_parameters: int = 0
+    mtp_modules: int = 0
     max_position: int = 0
     final_norm: bool = True
     kv_format: WeightFormat = BF16

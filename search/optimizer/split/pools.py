@@ -111,7 +111,7 @@ def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) ->
     found = []
     for place, drafter in enumerate((None, *asked.drafters)):
         there = with_drafter(scenario, drafter)
-        able = plans if drafter is None else plans.take(drafting(drafter, plans, scenario.engine.name))
+        able = plans if drafter is None else plans.take(drafting(drafter, plans, scenario.model, scenario.engine.name))
         kept, bytes_each = _fits(there, able, np.ceil(able.batch / able.attn_dp))
         fitting = able.take(kept)
         point = decode_point(there, fitting)
