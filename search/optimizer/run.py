@@ -45,8 +45,10 @@ from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafters_of
 from search.optimizer.speculation.search import search_speculation
 from search.optimizer.split.asked import Asked, asked_of
-from search.optimizer.split.search import SplitFound, search_split
-from search.optimizer.split.verdict import Verdict, verdict_of, with_turns
+from search.optimizer.split.at_rate import searched as search_split
+from search.optimizer.split.search import SplitFound
+from search.optimizer.split.simulated import with_simulated
+from search.optimizer.split.verdict import Verdict, verdict_of, with_rates, with_turns
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
@@ -238,9 +240,13 @@ def _with_split(outcome: Outcome, asked: Asked) -> Outcome:
     row = o.choice.recommended if o.choice is not None else None
     verdict = verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
     if verdict is not None:
-        verdict = with_turns(verdict, o.scenario, facts, o.space, plain, o.objectives, o.policy, o.plans, o.front)
+        told = (o.scenario, facts, o.space, plain, o.objectives, o.policy, o.plans, o.front)
+        verdict = with_turns(verdict, *told)
+        if o.scenario.demand is not None:
+            verdict = with_rates(verdict, *told)
     if asked.drafters:
         found = search_split(o.scenario, facts, o.space, asked, o.objectives, o.policy)
+    found = with_simulated(found, o.config, asked)
     return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if asked.drafters else None)
 
 

@@ -93,13 +93,13 @@ def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -
         own = replace(scenario, engine=engine, lengths=prefill_only(scenario.lengths))
         # Prompts of a pass, and as many again whose cache has not left yet.
         held = 2.0 * max(np.ceil(tokens / max(scenario.lengths.new, 1.0)), 1.0)
-        kept = _fits(own, plans, np.full(len(plans), held))
+        kept = fits(own, plans, np.full(len(plans), held))
         fitting, bytes_each = plans.take(kept[0]), kept[1][kept[0]]
         for used in asked.used:
             n = len(fitting)
             point = prefill_point(replace(scenario, engine=engine), fitting, np.full(n, used))
             found.append(PrefillPool(fitting, np.full(n, tokens), np.full(n, used), bytes_each, point))
-    return _joined_prefill(found)
+    return joined_prefill(found)
 
 
 def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> DecodePool:
@@ -112,14 +112,14 @@ def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) ->
     for place, drafter in enumerate((None, *asked.drafters)):
         there = with_drafter(scenario, drafter)
         able = plans if drafter is None else plans.take(drafting(drafter, plans, scenario.model, scenario.engine.name))
-        kept, bytes_each = _fits(there, able, np.ceil(able.batch / able.attn_dp))
+        kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))
         fitting = able.take(kept)
         point = decode_point(there, fitting)
         found.append(DecodePool(fitting, bytes_each[kept], np.full(len(kept), place), point))
-    return found[0] if len(found) == 1 else _joined_decode(found)
+    return found[0] if len(found) == 1 else joined_decode(found)
 
 
-def _fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, Array]:
+def fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, Array]:
     """Rows whose groups hold so many sequences within the limit, and bytes of an accelerator of every row."""
     held = memory(scenario, scenario.layout(plans), Stages.of(scenario.model, plans.pp), sequences)
     total = np.broadcast_to(held.total_bytes, len(plans))
@@ -139,7 +139,7 @@ def own_front(pool: PrefillPool | DecodePool) -> IntArray:
     return np.concatenate(kept).astype(np.int64) if kept else np.zeros(0, dtype=np.int64)
 
 
-def _joined_decode(parts: list[DecodePool]) -> DecodePool:
+def joined_decode(parts: list[DecodePool]) -> DecodePool:
     points = [part.point for part in parts]
     names = ("gpus", "rate_per_s", "tpot_s", "join_s", "stay_s", "groups")
     columns = {name: np.concatenate([getattr(p, name) for p in points]) for name in names}
@@ -152,7 +152,7 @@ def _cargo(parts: list[Cargo]) -> Cargo:
     return Cargo(**{n: np.concatenate([getattr(c, n) for c in parts]) for n in ("bytes", "ranks", "total_bytes")})
 
 
-def _joined_prefill(parts: list[PrefillPool]) -> PrefillPool:
+def joined_prefill(parts: list[PrefillPool]) -> PrefillPool:
     points = [part.point for part in parts]
     names = ("gpus", "rate_per_s", "ttft_s", "own_s", "passes", "groups")
     columns = {name: np.concatenate([getattr(p, name) for p in points]) for name in names}
