@@ -25,7 +25,7 @@ from costmodel.serving.mix import Mix
 from costmodel.serving.rate.distribution import Part, collapsed, exponential, sometimes
 from costmodel.serving.rate.latency import AVERAGED
 from costmodel.serving.rate.seats import seats
-from costmodel.serving.rate.steps import Load
+from costmodel.serving.rate.steps import Load, bunching
 from costmodel.serving.rate.tables import along
 from costmodel.serving.split.decode import decode
 from costmodel.serving.split.prefill import Prefill, prefill
@@ -66,8 +66,14 @@ class PrefillRate:
         used = rate / pool.capacity_per_s
         length = pool.pass_s(rate)
         busy = np.minimum(rate * length / pool.least, 1.0) * _met(rate * length / pool.least, gap)
-        whole = length * np.where(pool.serial, pool.passes, 1.0)
-        half = sometimes(Part(whole / 2.0, whole**2 / 12.0, 0.0 * whole), busy)
+        longer = pool.longer(rate, gap)
+        whole = length * np.where(pool.serial, pool.passes, 1.0) * longer
+        # Longer passes are exponential rather than alike: the rest of one is as long again for those that meet it.
+        rest = Part(whole / 2.0, whole**2 * (1.0 / 12.0 + (1.0 - 1.0 / longer) / 6.0), whole**3 * (1.0 - 1.0 / longer) / 4.0)
+        half = sometimes(rest, busy)
+        beside = 2.0 * rate * pool.slope_s * half.mean * bunching(rate * half.mean, gap) - pool.slope_s * (pool.filled(rate) - pool.least)
+        times = 1.0 + np.maximum(beside, 0.0) / np.maximum(half.mean, 1e-12)
+        half = Part(half.mean * times, half.variance * times**2, half.third * times**3)
         with np.errstate(divide="ignore"):
             alike = (pool.filled(rate) / pool.prompts * used) ** 2 / (
                 2.0 * pool.capacity_per_s * np.maximum(1.0 - used, 1e-9)
@@ -77,7 +83,7 @@ class PrefillRate:
         queue = sometimes(exponential(alike * varied / np.maximum(used, 1e-12)), np.minimum(used, 1.0))
         own = np.stack([c.own_s(rate) for c in self.classes])
         # Prompts that share a pass come at random: as many as there are, times what each adds to it, squared.
-        more = (pool.full_s - pool.one_s) / np.where(pool.prompts > pool.least, pool.prompts - pool.least, 1.0)
+        more = pool.slope_s
         others = np.maximum(pool.filled(rate) - pool.least, 0.0)
         shared = Part(0.0 * own, (others * more**2 * gap) + 0.0 * own, (others * more**3) + 0.0 * own)
         found = half + queue + collapsed(self.share[:, None], Part(own, shared.variance, shared.third))
@@ -136,7 +142,7 @@ class DecodeRate:
 
     def stay(self, inside: Any) -> Any:
         """Seconds of a request in the instance where ``inside`` are there in the mean."""
-        return along(KNOTS, self.stay_s, inside, self.of)
+        return along(KNOTS, self.stay_s, np.maximum(inside, 1.0), self.of)
 
     @property
     def capacity_per_s(self) -> Array:
@@ -157,7 +163,7 @@ class DecodeRate:
         rate = np.minimum(rate, MOST_USED * self.capacity_per_s)
         mix, count = self.mix, self.count
         inside = self.inside(rate)
-        tpot = along(KNOTS, self.tpot_s, inside, self.of)
+        tpot = along(KNOTS, self.tpot_s, np.maximum(inside, 1.0), self.of)
         answers = max(mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0, 0.0)
         stay, full = self.stay(inside), self.stay(count)
         work = answers * (mix["decodes"] * tpot / np.maximum(stay, 1e-12)) ** 2
@@ -166,9 +172,9 @@ class DecodeRate:
                 inside, 0.9 * count)), full, full, mix["rest"], work,
         )  # fmt: skip
         up = np.minimum(1.1 * inside + 1.0, np.maximum(count, inside + 1e-6))
-        slope = (along(KNOTS, self.tpot_s, up, self.of) - tpot) / np.maximum(up - inside, 1e-9)
+        slope = (along(KNOTS, self.tpot_s, np.maximum(up, 1.0), self.of) - tpot) / np.maximum(up - inside, 1e-9)
         swing = np.minimum(inside * found.spread, inside * np.maximum(count - inside, 0.0))
-        join = along(KNOTS, self.join_s, inside, self.of)
+        join = along(KNOTS, self.join_s, np.maximum(inside, 1.0), self.of)
         waits = sometimes(exponential(np.maximum(found.wait_s, 1e-12)), found.chance)
         first = waits + Part(join, tpot**2 / 12.0, 0.0 * join)
         return Decoding(inside, tpot, AVERAGED * slope**2 * swing, first, found.chance)
