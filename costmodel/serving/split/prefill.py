@@ -97,7 +97,9 @@ class Prefill:
         """Seconds by which its own pass is longer than a mean one: it holds those that came in as much time before it as
         it waits, and after it."""
         rest = self.rest_s(rate, seen)
-        return np.maximum(2.0 * rate * seen * rest * self.slope_s - self.slope_s * (self.filled(rate) - self.least), 0.0)
+        return np.maximum(
+            2.0 * rate * seen * rest * self.slope_s - self.slope_s * (self.filled(rate) - self.least), 0.0
+        )
 
     def own_s(self, rate: Any) -> Any:
         """Seconds of a prompt's own passes and of the host's work."""

@@ -25,7 +25,7 @@ from costmodel.serving.mix import Mix
 from costmodel.serving.rate.distribution import Part, collapsed, exponential, sometimes
 from costmodel.serving.rate.latency import AVERAGED
 from costmodel.serving.rate.seats import seats
-from costmodel.serving.rate.steps import Load, bunching
+from costmodel.serving.rate.steps import Load, bunching, peakedness
 from costmodel.serving.rate.tables import along
 from costmodel.serving.split.decode import decode
 from costmodel.serving.split.prefill import Prefill, prefill
@@ -69,9 +69,13 @@ class PrefillRate:
         longer = pool.longer(rate, gap)
         whole = length * np.where(pool.serial, pool.passes, 1.0) * longer
         # Longer passes are exponential rather than alike: the rest of one is as long again for those that meet it.
-        rest = Part(whole / 2.0, whole**2 * (1.0 / 12.0 + (1.0 - 1.0 / longer) / 6.0), whole**3 * (1.0 - 1.0 / longer) / 4.0)
+        rest = Part(
+            whole / 2.0, whole**2 * (1.0 / 12.0 + (1.0 - 1.0 / longer) / 6.0), whole**3 * (1.0 - 1.0 / longer) / 4.0
+        )
         half = sometimes(rest, busy)
-        beside = 2.0 * rate * pool.slope_s * half.mean * bunching(rate * half.mean, gap) - pool.slope_s * (pool.filled(rate) - pool.least)
+        beside = 2.0 * rate * pool.slope_s * half.mean * bunching(rate * half.mean, gap) - pool.slope_s * (
+            pool.filled(rate) - pool.least
+        )
         times = 1.0 + np.maximum(beside, 0.0) / np.maximum(half.mean, 1e-12)
         half = Part(half.mean * times, half.variance * times**2, half.third * times**3)
         with np.errstate(divide="ignore"):
@@ -131,30 +135,30 @@ class DecodeRate:
         layouts = plans.take(first)
         many = layouts.take(np.tile(np.arange(len(first)), len(KNOTS)))
         found = decode(scenario, many, np.repeat(KNOTS, len(first)))
-        tables = [
-            np.asarray(getattr(found, n)).reshape(len(KNOTS), len(first)) for n in ("tpot_s", "join_s", "stay_s")
-        ]
+        tables = [np.asarray(getattr(found, n)).reshape(len(KNOTS), len(first)) for n in ("tpot_s", "join_s", "stay_s")]
         return cls(Mix.of(scenario.lengths), *tables, np.ravel(of), plans.batch.astype(float),
                    plans.attn_dp.astype(float))  # fmt: skip
 
     def take(self, rows: IntArray) -> DecodeRate:
         return replace(self, of=self.of[rows], count=self.count[rows], groups=self.groups[rows])
 
-    def stay(self, inside: Any) -> Any:
-        """Seconds of a request in the instance where ``inside`` are there in the mean."""
-        return along(KNOTS, self.stay_s, np.maximum(inside, 1.0), self.of)
-
     @property
     def capacity_per_s(self) -> Array:
         """Requests a second of an instance all of whose seats are taken."""
-        return np.asarray(self.count / np.maximum(self.stay(self.count), 1e-12))
+        return np.asarray(self.count / np.maximum(along(KNOTS, self.stay_s, self.count, self.of), 1e-12))
 
-    def inside(self, rate: Array) -> Array:
+    def seen(self, inside: Any, gap: Any) -> Any:
+        """Sequences while one is there: a moment with more of them is met by more, E(n^2) / E(n) = n + var / n, and the
+        variance over the mean is the peakedness of the arrivals."""
+        more = peakedness(gap, self.mix["rest"])
+        return np.clip(inside + more, 1.0, np.maximum(self.count, 1.0))
+
+    def inside(self, rate: Array, gap: Array) -> Array:
         """Sequences that decode in the mean: n = rate stay(n), no more than there are seats."""
         low, high = np.zeros_like(rate), self.count + 0.0 * rate
         for _ in range(HALVINGS):
             middle = (low + high) / 2.0
-            less = rate * self.stay(middle) > middle
+            less = rate * along(KNOTS, self.stay_s, self.seen(middle, gap), self.of) > middle
             low, high = np.where(less, middle, low), np.where(less, high, middle)
         return high
 
@@ -162,19 +166,19 @@ class DecodeRate:
         """At ``rate`` requests a second of one instance with gaps of squared variation ``gap``, as far as it can follow."""
         rate = np.minimum(rate, MOST_USED * self.capacity_per_s)
         mix, count = self.mix, self.count
-        inside = self.inside(rate)
-        tpot = along(KNOTS, self.tpot_s, np.maximum(inside, 1.0), self.of)
+        inside = self.inside(rate, gap)
+        here = self.seen(inside, gap)
+        tpot = along(KNOTS, self.tpot_s, here, self.of)
         answers = max(mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0, 0.0)
-        stay, full = self.stay(inside), self.stay(count)
+        stay, full = (along(KNOTS, self.stay_s, n, self.of) for n in (here, count))
         work = answers * (mix["decodes"] * tpot / np.maximum(stay, 1e-12)) ** 2
-        found = seats(
-            Load(rate, gap, mix), count, self.groups, np.minimum(inside, 0.9 * count), self.stay(np.minimum(
-                inside, 0.9 * count)), full, full, mix["rest"], work,
-        )  # fmt: skip
-        up = np.minimum(1.1 * inside + 1.0, np.maximum(count, inside + 1e-6))
-        slope = (along(KNOTS, self.tpot_s, np.maximum(up, 1.0), self.of) - tpot) / np.maximum(up - inside, 1e-9)
+        some = np.minimum(inside, 0.9 * count)
+        then = along(KNOTS, self.stay_s, np.maximum(some, 1.0), self.of)
+        found = seats(Load(rate, gap, mix), count, self.groups, some, then, full, full, mix["rest"], work)
+        up = np.minimum(1.1 * here + 1.0, np.maximum(count, here + 1e-6))
+        slope = (along(KNOTS, self.tpot_s, up, self.of) - tpot) / np.maximum(up - here, 1e-9)
         swing = np.minimum(inside * found.spread, inside * np.maximum(count - inside, 0.0))
-        join = along(KNOTS, self.join_s, np.maximum(inside, 1.0), self.of)
+        join = along(KNOTS, self.join_s, here, self.of)
         waits = sometimes(exponential(np.maximum(found.wait_s, 1e-12)), found.chance)
         first = waits + Part(join, tpot**2 / 12.0, 0.0 * join)
         return Decoding(inside, tpot, AVERAGED * slope**2 * swing, first, found.chance)

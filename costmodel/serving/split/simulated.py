@@ -137,6 +137,6 @@ def _decoded(d: Deployment, arrived: Array, answers: IntArray) -> tuple[Array, A
         steps += whole
         for end, i in ends:
             if end <= steps + 1e-9:
-                last[i] = clock
+                last[i] = clock + engine.request_overhead_s
         ends = [e for e in ends if e[0] > steps + 1e-9]
     return first, np.maximum(last, first)

@@ -152,7 +152,7 @@ def decode_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, de
         i, y = _counted(fitting, model.capacity_per_s, demand, max(asked.totals))
         at, one = model.take(i), fitting.take(i)
         each = demand.requests_per_s / y
-        found = decode(there, one, np.maximum(at.inside(each), 1e-6))
+        found = decode(there, one, np.maximum(at.inside(each, demand.gap_cv**2 / y), 1e-6))
         point = DecodePoint(
             one.gpus.astype(float), each, found.tpot_s, found.join_s, found.stay_s, one.attn_dp.astype(float),
             cargo(there, one),
@@ -270,4 +270,3 @@ def _together(scenario: Scenario, p: Rows, d: Rows, parts: list[SplitPlans], ask
         p.pool, d.pool, **whole, figures=Joint(**means), osl=scenario.lengths.osl, scenario=scenario,
         drafters=asked.drafters, served=served,
     )  # fmt: skip
-

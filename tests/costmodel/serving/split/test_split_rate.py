@@ -58,7 +58,7 @@ def test_against_simulation(engine, share, cv, varied):
     rate = share * float(pair.capacity_per_s[0])
     told = figures(pair, Demand(rate, cv, headroom=False), asked.limits)
     found = simulated(asked, link, rate, cv, prompt, answer)
-    for values, name, mean, tail in zip(found, ("ttft_s", "tpot_s", "e2e_s"), (0.12, 0.03, 0.05), (0.35, 0.06, 0.12),
+    for values, name, mean, tail in zip(found, ("ttft_s", "tpot_s", "e2e_s"), (0.12, 0.06, 0.06), (0.25, 0.15, 0.15),
                                         strict=True):  # fmt: skip
         assert told[name][0] == pytest.approx(values.mean(), rel=mean)
         assert told[f"{name}_p99"][0] == pytest.approx(np.percentile(values, 99), rel=tail)
@@ -89,9 +89,7 @@ def test_more_requests_never_wait_less_and_none_keeps_up_beyond_the_capacity():
     full = figures(pair, Demand(0.3 * capacity, 1.0), limits)
     most = float(full["max_requests_per_s"][0])
     assert 0.0 < most <= capacity
-    under, over = (
-        figures(pair, Demand(most * f, 1.0, headroom=False), limits)["ttft_s_p99"][0] for f in (0.97, 1.03)
-    )
+    under, over = (figures(pair, Demand(most * f, 1.0, headroom=False), limits)["ttft_s_p99"][0] for f in (0.97, 1.03))
     assert under <= 0.6 < over or most == pytest.approx(capacity, rel=0.01)
 
 
