@@ -7,11 +7,11 @@ an instance can do is mu = Q / t(Q), its utilisation rho = r / mu. A prompt wait
 
     busy t / 2  +  (q / Q)^2 rho^2 / (2 mu (1 - rho)),
 
-half of the pass that it falls into (longer where passes vary), and the queue behind a server that takes Q at a time (its heavy-traffic limit with
-Poisson arrivals), as far as passes are full: what does not fill one leaves nobody behind. Where a pass holds one prompt
-this is the M/D/1 queue's rho / (2 mu (1 - rho)) exactly (Kleinrock, Queueing Systems I, 1975, eq. 5.72); else it is
-within 20 % of a simulation (``tests/costmodel/serving/split``). A prompt longer than the budget is prefilled in n
-passes, one after the other.
+half of the pass that it falls into (longer where passes vary), and the queue behind a server that takes Q at a time
+(its heavy-traffic limit with Poisson arrivals), as far as passes are full: what does not fill one leaves nobody behind.
+Where a pass holds one prompt this is the M/D/1 queue's rho / (2 mu (1 - rho)) exactly (Kleinrock, Queueing Systems I,
+1975, eq. 5.72); else it is within 20 % of a simulation (``tests/costmodel/serving/split``). Its own pass holds those
+that came beside it too. A prompt longer than the budget is prefilled in n passes, one after the other.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Prefill:
         return 1.0 + gap * share**2 / (1.0 - share**2) * self.slope_s / self.pass_s(rate)
 
     def rest_s(self, rate: Any, seen: Any = 1.0) -> Any:
-        """Mean seconds to the end of the pass that a prompt falls into. ``seen``: the share of the others that it meets,
-        (C - 1) / C in a closed loop of C requests."""
+        """Mean seconds to the end of the pass that a prompt falls into. ``seen``: the share of the others that it
+        meets, (C - 1) / C in a closed loop of C requests."""
         length = self.pass_s(rate)
         busy = np.minimum(rate * seen * length / self.least, 1.0)
         return busy * length * np.where(self.serial, self.passes, 1.0) / 2.0 * self.longer(rate * seen)
@@ -94,8 +94,8 @@ class Prefill:
         return np.where(used < 1.0, self.rest_s(rate, seen) + queue, np.inf)
 
     def beside_s(self, rate: Any, seen: Any = 1.0) -> Any:
-        """Seconds by which its own pass is longer than a mean one: it holds those that came in as much time before it as
-        it waits, and after it."""
+        """Seconds by which its own pass is longer than a mean one: it holds those that came in as much time before it
+        as it waits, and after it."""
         rest = self.rest_s(rate, seen)
         return np.maximum(
             2.0 * rate * seen * rest * self.slope_s - self.slope_s * (self.filled(rate) - self.least), 0.0

@@ -1,12 +1,12 @@
 """Pools under requests that arrive at a rate: cumulants of what a first token waits for, and of tokens after it.
 
-Requests go to instances in turn, so an instance of n sees gaps of squared variation ca^2 / n. A prompt waits for half of
-the pass that it falls into, with the chance that one runs (less where gaps are regular), and for the queue: its mean is
-that of ``prefill`` times ca^2 + cs^2 (Kingman 1961; 1 for Poisson arrivals of equal prompts), exponential for those that
-wait (heavy traffic), who are a share rho. Its own passes are those of its class of lengths. An instance that decodes holds n sequences with
-n = rate stay(n) (Little's law); who waits for a seat, and how much n swings, are ``costmodel.serving.rate.seats``'s
-birth and death process. No step holds a prompt, so tokens differ by the swing of n alone. Parts are independent: their
-cumulants add up (``costmodel.serving.rate.distribution``).
+Requests go to instances in turn, so an instance of n sees gaps of squared variation ca^2 / n. A prompt waits for half
+of the pass that it falls into, with the chance that one runs (less where gaps are regular), and for the queue: its mean
+is that of ``prefill`` times ca^2 + cs^2 (Kingman 1961; 1 for Poisson arrivals of equal prompts), exponential for those
+that wait (heavy traffic), who are a share rho. Its own passes are those of its class of lengths. An instance that
+decodes holds n sequences with n = rate stay(n) (Little's law); who waits for a seat, and how much n swings, are
+``costmodel.serving.rate.seats``'s birth and death process. No step holds a prompt, so tokens differ by the swing of n
+alone. Parts are independent: their cumulants add up (``costmodel.serving.rate.distribution``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
 from scipy.special import gammainc
 
 from costmodel.lengths import FixedLengths
@@ -163,7 +162,8 @@ class DecodeRate:
         return high
 
     def at(self, rate: Array, gap: Array) -> Decoding:
-        """At ``rate`` requests a second of one instance with gaps of squared variation ``gap``, as far as it can follow."""
+        """At ``rate`` requests a second of one instance with gaps of squared variation ``gap``, as far as it can
+        follow."""
         rate = np.minimum(rate, MOST_USED * self.capacity_per_s)
         mix, count = self.mix, self.count
         inside = self.inside(rate, gap)

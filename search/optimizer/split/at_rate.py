@@ -11,14 +11,13 @@ the result against the whole product.)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from costmodel.drafts.drafting import with_drafter
-from costmodel.plans import Array, IntArray, Plans, concatenate
+from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Demand, Limits, Scenario
 from costmodel.serving.rate.distribution import Mixture, Part
 from costmodel.serving.rate.figures import bounded
@@ -178,12 +177,13 @@ def decode_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, de
 def _joined_tables(models: list[DecodeRate]) -> DecodeRate:
     """Tables side by side."""
     before = np.cumsum([0, *(m.tpot_s.shape[1] for m in models)])
+    tables = {n: np.concatenate([getattr(m, n) for m in models], axis=1) for n in ("tpot_s", "join_s", "stay_s")}
     return DecodeRate(
-        models[0].mix,
-        *(np.concatenate([getattr(m, n) for m in models], axis=1) for n in ("tpot_s", "join_s", "stay_s")),
-        np.concatenate([m.of + k for m, k in zip(models, before.tolist(), strict=False)]),
-        np.concatenate([m.count for m in models]),
-        np.concatenate([m.groups for m in models]),
+        mix=models[0].mix,
+        **tables,
+        of=np.concatenate([m.of + k for m, k in zip(models, before.tolist(), strict=False)]),
+        count=np.concatenate([m.count for m in models]),
+        groups=np.concatenate([m.groups for m in models]),
     )
 
 
@@ -260,12 +260,12 @@ def _scored(
 
 
 def _together(scenario: Scenario, p: Rows, d: Rows, parts: list[SplitPlans], asked: Asked) -> SplitPlans:
-    def column(read: Callable[[SplitPlans], Any], kind: type) -> Any:
-        return np.concatenate([np.zeros(0, dtype=kind), *(read(part) for part in parts)])
+    def column(values: list[Any], kind: type) -> Any:
+        return np.concatenate([np.zeros(0, dtype=kind), *values])
 
-    means = {f: column(lambda part, f=f: getattr(part.figures, f), float) for f in Joint.__dataclass_fields__}
-    whole = {n: column(lambda part, n=n: getattr(part, n), np.int64) for n in ("p", "d", "x", "y")}
-    served = {n: column(lambda part, n=n: part.served[n], float) for n in ("ttft_s", "tpot_s", *AT_A_RATE)}
+    means = {f: column([getattr(part.figures, f) for part in parts], float) for f in Joint.__dataclass_fields__}
+    whole = {n: column([getattr(part, n) for part in parts], np.int64) for n in ("p", "d", "x", "y")}
+    served = {n: column([part.served[n] for part in parts], float) for n in ("ttft_s", "tpot_s", *AT_A_RATE)}
     return SplitPlans(
         p.pool, d.pool, **whole, figures=Joint(**means), osl=scenario.lengths.osl, scenario=scenario,
         drafters=asked.drafters, served=served,

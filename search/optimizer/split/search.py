@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,7 +167,7 @@ def _joined(
     names = list(Joint.__dataclass_fields__)
     none = np.zeros(0)
     figures = {n: np.concatenate([none, *(getattr(part.figures, n) for part in parts)]) for n in names}
-    whole = {
+    whole: dict[str, Any] = {
         n: np.concatenate([none.astype(np.int64), *(getattr(part, n) for part in parts)]) for n in ("p", "d", "x", "y")
     }
     osl = scenario.lengths.osl

@@ -31,8 +31,8 @@ def deployment_of(best: SplitPlans, asked: Asked) -> Deployment:
 
 
 def with_simulated(found: SplitFound, config: Config, asked: Asked) -> SplitFound:
-    """The same with what the best plan comes to over several seeds; as it is in the closed loop, without a plan, or with
-    pipelines. Requests at both ends are left out, as many as are in flight."""
+    """The same with what the best plan comes to over several seeds; as it is in the closed loop, without a plan, or
+    with pipelines. Requests at both ends are left out, as many as are in flight."""
     best = found.best
     if best is None or not best.served or config.verify.top == 0:
         return found
