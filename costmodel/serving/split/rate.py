@@ -134,9 +134,11 @@ class DecodeRate:
         layouts = plans.take(first)
         many = layouts.take(np.tile(np.arange(len(first)), len(KNOTS)))
         found = decode(scenario, many, np.repeat(KNOTS, len(first)))
-        tables = [np.asarray(getattr(found, n)).reshape(len(KNOTS), len(first)) for n in ("tpot_s", "join_s", "stay_s")]
-        return cls(Mix.of(scenario.lengths), *tables, np.ravel(of), plans.batch.astype(float),
-                   plans.attn_dp.astype(float))  # fmt: skip
+        tpot, join, stay = (
+            np.asarray(values).reshape(len(KNOTS), len(first)) for values in (found.tpot_s, found.join_s, found.stay_s)
+        )
+        count, groups = plans.batch.astype(float), plans.attn_dp.astype(float)
+        return cls(Mix.of(scenario.lengths), tpot, join, stay, np.ravel(of), count, groups)
 
     def take(self, rows: IntArray) -> DecodeRate:
         return replace(self, of=self.of[rows], count=self.count[rows], groups=self.groups[rows])
