@@ -18,7 +18,7 @@ from costmodel.serving.split.simulated import Deployment, simulate
 from costmodel.serving.traffic import Length, arrivals
 
 P, D = Plans.of(gpus=4, tp=4, ep=4, batch=1), Plans.of(gpus=8, tp=4, ep=8, batch=48)
-REQUESTS = 4000
+REQUESTS = 2500
 X, Y = 2, 3
 
 
