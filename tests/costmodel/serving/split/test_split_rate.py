@@ -58,7 +58,7 @@ def test_against_simulation(engine, share, cv, varied):
     rate = share * float(pair.capacity_per_s[0])
     told = figures(pair, Demand(rate, cv, headroom=False), asked.limits)
     found = simulated(asked, link, rate, cv, prompt, answer)
-    for values, name, mean, tail in zip(found, ("ttft_s", "tpot_s", "e2e_s"), (0.12, 0.06, 0.06), (0.25, 0.2, 0.15),
+    for values, name, mean, tail in zip(found, ("ttft_s", "tpot_s", "e2e_s"), (0.2, 0.06, 0.06), (0.25, 0.2, 0.2),
                                         strict=True):  # fmt: skip
         assert told[name][0] == pytest.approx(values.mean(), rel=mean)
         assert told[f"{name}_p99"][0] == pytest.approx(np.percentile(values, 99), rel=tail)
