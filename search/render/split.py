@@ -23,7 +23,7 @@ OWN = ("transfer_s", "link_share", "link_bytes_per_s", "in_flight")
 def header(at_rate: bool = False) -> list[str]:
     """Columns of ``split.csv``; ``at_rate``: requests arrive at one."""
     names = [f"prefill_{n}" for n in OF_POOL] + ["prefill_tokens", "prefill_used"]
-    names += [f"decode_{n}" for n in OF_POOL] + ["decode_batch", "decode_drafter", "decode_drafts"]
+    names += [f"decode_{n}" for n in OF_POOL] + ["decode_batch", "decode_drafter", "decode_drafts", "decode_cp"]
     for name in FIGURES:
         names += [name, *((f"{name}_low", f"{name}_high") if name in INTERVALS else ())]
     return [*names, *OWN, *(AT_A_RATE if at_rate else ()), "joint_front", "recommended"]
@@ -59,7 +59,7 @@ def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
         if pool is p:
             table += [p.budget[rows].tolist(), p.used[rows].tolist()]
         else:
-            table += [plans.batch.tolist(), *_drafts(front)]
+            table += [plans.batch.tolist(), *_drafts(front), d.ranks[rows].tolist()]
     known = np.full(len(front), CLASSES.index("split"))
     for name in FIGURES:
         values = front.column(name)

@@ -27,7 +27,8 @@ AT_A_RATE = tuple(name for name in TRAFFIC if name != "overflow_risk")
 class Asked:
     """``sizes`` of an instance of each pool; ``used``: utilisations of the prefill pool, ascending; ``tokens``: token
     budgets of its passes, ascending; ``totals``: accelerators of a
-    deployment; ``drafters`` of the instances that decode, tried beside none."""
+    deployment; ``drafters`` of the instances that decode, tried beside none; ``ranks`` over which they deal a
+    sequence's cache, tried beside one."""
 
     prefill_sizes: tuple[int, ...]
     decode_sizes: tuple[int, ...]
@@ -36,6 +37,7 @@ class Asked:
     totals: tuple[int, ...]
     transfer: Transfer
     drafters: tuple[Drafter, ...] = ()
+    ranks: tuple[int, ...] = ()
 
 
 def serving_of(value: Any) -> tuple[str, ...]:

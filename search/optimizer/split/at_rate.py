@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.drafts.drafting import with_drafter
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Demand, Limits, Scenario
 from costmodel.serving.rate.distribution import Mixture, Part
@@ -31,9 +30,8 @@ from search.optimizer.legal import legal_plans
 from search.optimizer.recommend import Policy
 from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
-from search.optimizer.speculation.asked import drafting
 from search.optimizer.split.asked import AT_A_RATE, Asked
-from search.optimizer.split.pools import DecodePool, PrefillPool, fits, joined_decode, joined_prefill
+from search.optimizer.split.pools import DecodePool, PrefillPool, fits, joined_decode, joined_prefill, variants
 from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, search_split
 
 CHUNK = 1 << 15  # deployments that are scored at a time
@@ -140,11 +138,7 @@ def decode_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, de
     plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
     plans = plans.take(plans.batch >= plans.attn_dp)
     pools, models, counts = [], [], []
-    for place, drafter in enumerate((None, *asked.drafters)):
-        there = with_drafter(scenario, drafter)
-        able = plans
-        if drafter is not None:
-            able = plans.take(drafting(drafter, plans, scenario.model, scenario.engine.name))
+    for place, ranks, there, able in variants(scenario, plans, asked):
         kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))
         fitting = able.take(kept)
         model = DecodeRate.of_plans(there, fitting)
@@ -156,7 +150,8 @@ def decode_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, de
             one.gpus.astype(float), each, found.tpot_s, found.join_s, found.stay_s, one.attn_dp.astype(float),
             cargo(there, one),
         )  # fmt: skip
-        pools.append(DecodePool(one, bytes_each[kept][i], np.full(len(i), place), point))
+        n = len(i)
+        pools.append(DecodePool(one, bytes_each[kept][i], np.full(n, place), np.full(n, ranks), point))
         models.append(at)
         counts.append(y)
     pool, at, count = joined_decode(pools), _joined_tables(models), np.concatenate(counts)

@@ -26,7 +26,7 @@ def deployment_of(best: SplitPlans, asked: Asked) -> Deployment:
     link = link_of(scenario.cluster, asked.transfer, int(best.figures.gpus[0]))
     return Deployment(
         scenario, link, best.prefill.plans.take(p), int(best.x[0]), best.decode.plans.take(d), int(best.y[0]),
-        with_drafter(best.scenario, drafter),
+        replace(with_drafter(best.scenario, drafter), decode_ranks=int(best.decode.ranks[d[0]])),
     )  # fmt: skip
 
 

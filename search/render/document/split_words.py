@@ -16,6 +16,8 @@ def plan_in_words(best: SplitPlans) -> str:
     p, d = best.prefill.plans.row(int(best.p[0])), best.decode.plans.row(int(best.d[0]))
     which = int(best.decode.drafter[best.d[0]])
     drafts = f", {best.drafters[which - 1].kind} of {best.drafters[which - 1].tokens}" if which else ""
+    ranks = int(best.decode.ranks[best.d[0]])
+    drafts += f", cache over {ranks} ranks" if ranks > 1 else ""
     return (
         f"{best.x[0]} x prefill ({p['gpus']} GPUs: {layout_of(p)}) and {best.y[0]} x decode ({d['gpus']} GPUs: "
         f"{layout_of(d)}, batch {d['batch']}{drafts})"
@@ -31,7 +33,8 @@ def verdict_lines(outcome: Outcome) -> list[str]:
         return ["Split or aggregated: neither has a plan that keeps every limit."]
     lines = [_answer(verdict, "Split or aggregated")] if verdict is not None else []
     if outcome.drafted is not None:
-        lines.append(_answer(outcome.drafted, "With drafts on either side"))
+        what = ["drafts"] * bool(outcome.speculation) + ["a dealt cache of decodes"] * bool(outcome.dealt)
+        lines.append(_answer(outcome.drafted, f"With {' or '.join(what)} on either side"))
     if found.best is not None:
         f = found.best.figures
         lines += [

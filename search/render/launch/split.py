@@ -51,19 +51,21 @@ def split_files(outcome: Outcome) -> dict[str, str]:
     best, engine = found.best, outcome.scenario.engine.name
     files: dict[str, str] = {}
     servers, drafters = {}, {}
+    dealt = {"prefill": 1, "decode": int(best.decode.ranks[best.d[0]])}
     for name in POOLS:
         server, plan, drafters[name] = _server(outcome, best, name)
         servers[name] = server
         refused = refusal(server, plan, facts_of(outcome.scenario), engine)
         if refused is not None:
             return {f"split.{name}.sh": refused_script(refused, engine, server)}
-        pool = _pool(server, engine, name, drafters[name])
+        pool = _pool(server, engine, name, drafters[name], dealt[name])
         files[f"split.{name}.sh"] = pool_script(server, engine, pool)
         if engine == "trtllm":
             files[pool.options] = options(server, name, drafters[name])
     words = plan_in_words(best)
     files |= _router(servers, engine, words)
-    return files | _manifests(engine, servers, drafters, [words, *_predicted(servers["decode"])], files)
+    told = [words, *_predicted(servers["decode"])]
+    return files | _manifests(engine, servers, drafters, dealt, told, files)
 
 
 def _predicted(server: Server) -> list[str]:
@@ -74,12 +76,17 @@ def _predicted(server: Server) -> list[str]:
 
 
 def _manifests(
-    engine: str, servers: dict[str, Server], drafters: dict[str, Drafter | None], told: list[str], files: dict[str, str]
+    engine: str,
+    servers: dict[str, Server],
+    drafters: dict[str, Drafter | None],
+    dealt: dict[str, int],
+    told: list[str],
+    files: dict[str, str],
 ) -> dict[str, str]:
     """The same pools in containers."""
 
     def pools(**ports: int) -> list[PoolServers]:
-        return [pool_servers(engine, n, servers[n], drafters[n], **({"port": ports[n]} if n in ports else {}))
+        return [pool_servers(engine, n, servers[n], drafters[n], dealt[n], **({"port": ports[n]} if n in ports else {}))
                 for n in POOLS]  # fmt: skip
 
     about = [f"{LAUNCHED[engine].title}: {servers['decode'].model} on {servers['decode'].hardware}", *told]
@@ -108,7 +115,7 @@ def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plan
         row, count, one = int(best.d[0]), int(best.y[0]), best.decode.plans.row(int(best.d[0]))
         which = int(best.decode.drafter[row])
         drafter = best.drafters[which - 1] if which else None
-        scored = with_drafter(scenario, drafter)
+        scored = replace(with_drafter(scenario, drafter), decode_ranks=int(best.decode.ranks[row]))
     plan = Plans.of(**(one | {"dp": count, "gpus": one["gpus"] * count}))
     f = best.figures
     own = replace(
@@ -120,7 +127,7 @@ def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plan
     return server_of(outcome.config, scenario, plan, own, 0), plan, drafter
 
 
-def _pool(server: Server, engine: str, name: str, drafter: Drafter | None) -> Pool:
+def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks: int) -> Pool:
     settings: list[str] = []
     local = "${LOCAL:-0}" if server.per_node > 1 else "0"
     match engine:
@@ -134,7 +141,7 @@ def _pool(server: Server, engine: str, name: str, drafter: Drafter | None) -> Po
             settings.append(f"BOOTSTRAP_PORT=${{BOOTSTRAP_PORT:-$(({BOOTSTRAP_PORT} + {local}))}}")
     if has_checkpoint(engine, drafter):
         settings.append(f"DRAFT=${{DRAFT:?{DRAFT}}}")
-    flags = pool_flags(engine, name, drafter, Variable("BOOTSTRAP_PORT"), Variable("DRAFT"))
+    flags = pool_flags(engine, name, drafter, ranks, Variable("BOOTSTRAP_PORT"), Variable("DRAFT"))
     front = (
         f"One of the servers that {name}; split.router.sh stands in front of both pools. Caches travel over NVLink or",
         "RDMA (UCX) between them: start both before the router.",

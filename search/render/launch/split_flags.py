@@ -12,6 +12,7 @@ from typing import Any
 
 from costmodel.drafts.drafter import Drafter
 from search.render.launch import trtllm
+from search.render.launch.flags import SGLANG, VLLM
 from search.render.launch.server import Server
 from search.render.launch.shell import Expansion, Variable, Word, comment
 
@@ -26,9 +27,11 @@ SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
 Flags = list[tuple[Word, ...]]
 
 
-def pool_flags(engine: str, name: str, drafter: Drafter | None, bootstrap: Word, draft: Word) -> Flags:
-    """``bootstrap`` port of SGLang's servers that prefill; ``draft``: the drafter's checkpoint, where it has one."""
-    flags: Flags = []
+def pool_flags(engine: str, name: str, drafter: Drafter | None, ranks: int, bootstrap: Word, draft: Word) -> Flags:
+    """``ranks`` over which a sequence's cache is dealt; ``bootstrap`` port of SGLang's servers that prefill; ``draft``:
+    the drafter's checkpoint, where it has one."""
+    dealt = {"vllm": VLLM, "sglang": SGLANG}.get(engine)
+    flags: Flags = [(dealt["decode_cp"].name, ranks)] if dealt is not None and ranks > 1 else []
     match engine:
         case "vllm":
             flags.append(("--kv-transfer-config", json.dumps({"kv_connector": "NixlConnector", "kv_role": "kv_both"})))

@@ -22,9 +22,11 @@ class PoolServers:
     part: Part
 
 
-def pool_servers(engine: str, name: str, server: Server, drafter: Drafter | None, port: int = PORT) -> PoolServers:
+def pool_servers(
+    engine: str, name: str, server: Server, drafter: Drafter | None, ranks: int, port: int = PORT
+) -> PoolServers:
     """``DRAFT`` stands where a drafter's checkpoint has to be named."""
-    flags = pool_flags(engine, name, drafter, str(BOOTSTRAP_PORT), "DRAFT")
+    flags = pool_flags(engine, name, drafter, ranks, str(BOOTSTRAP_PORT), "DRAFT")
     environment: dict[str, str | None] = {}
     if engine == "vllm":
         environment = {
