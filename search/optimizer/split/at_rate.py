@@ -11,6 +11,7 @@ the result against the whole product.)
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -211,20 +212,19 @@ def joined(scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand) -
     """Every pair of rows that fills a deployment, scored; the most that one carries where it keeps its limits."""
     parts = []
     for total in asked.totals:
-        a, b = _pairs(p.sizes, d.sizes, total)
-        for start in range(0, len(a), CHUNK):
-            parts.append(_scored(scenario, p, d, a[start : start + CHUNK], b[start : start + CHUNK], asked, demand,
-                                 total))  # fmt: skip
+        for a, b in _pairs(p.sizes, d.sizes, total):
+            parts.append(_scored(scenario, p, d, a, b, asked, demand, total))
     return _together(scenario, p, d, parts, asked)
 
 
-def _pairs(first: IntArray, second: IntArray, total: int) -> tuple[IntArray, IntArray]:
-    a, b = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+def _pairs(first: IntArray, second: IntArray, total: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Rows of both pools that fill ``total`` accelerators, at most ``CHUNK`` pairs or one row's at a time."""
     for size in np.unique(first):
         mine, other = np.flatnonzero(first == size), np.flatnonzero(second == total - size)
-        a.append(np.repeat(mine, len(other)))
-        b.append(np.tile(other, len(mine)))
-    return np.concatenate(a), np.concatenate(b)
+        step = max(CHUNK // max(len(other), 1), 1)
+        for start in range(0, len(mine) if len(other) else 0, step):
+            some = mine[start : start + step]
+            yield np.repeat(some, len(other)), np.tile(other, len(some))
 
 
 def _scored(
