@@ -49,8 +49,10 @@ def simulated(asked, link, rate, cv, prompt=None, answer=None):
     return [v[ends] for v in simulate(Deployment(asked, link, P, X, D, Y, asked), at, new, answers)]
 
 
-@pytest.mark.parametrize(("share", "cv", "varied"), [(0.3, 1.0, False), (0.7, 1.0, True), (0.6, 2.0, False)])
-@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize(
+    ("engine", "share", "cv", "varied"),
+    [("vllm", 0.3, 1.0, False), ("sglang", 0.7, 1.0, True), ("vllm", 0.6, 2.0, False)],
+)
 def test_against_simulation(engine, share, cv, varied):
     lengths, prompt, answer = mixed() if varied else (FixedLengths(2048, 256), None, None)
     asked, link = scenario(lengths, engine)
