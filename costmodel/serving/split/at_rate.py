@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def figures(pair: Pair, demand: Demand, limits: Limits) -> dict[str, Array]:
     if not demand.headroom:
         return found
     free = not bounded(limits) and limits.goodput is None
-    best = capacity if free else most(capacity, lambda r: _worst(pair, r, demand.gap_cv, limits))
+    best = capacity if free else most(capacity, partial(_worst, pair, demand.gap_cv, limits))
     found["max_requests_per_s"], found["rate_headroom"] = best, best / rate - 1.0
     return found
 
@@ -141,11 +142,11 @@ def _goodput(mixtures: dict[str, Mixture], limits: Limits) -> Array:
     return share
 
 
-def _worst(pair: Pair, rate: Array, cv: float, limits: Limits) -> Array:
-    """How far the worst limit on latency is missed: at most 0 where all are kept."""
-    now = pair.at(rate, cv)
+def _worst(pair: Pair, cv: float, limits: Limits, rate: Array, rows: IntArray) -> Array:
+    """How far the worst limit on latency is missed by ``rows`` at ``rate``: at most 0 where all are kept."""
+    now = pair.take(rows).at(rate, cv)
     mixtures = now.mixtures
-    worst = np.full_like(pair.x, -1.0)
+    worst = np.full(len(rows), -1.0)
     for name, statistic, bound in bounded(limits):
         if statistic == "mean":
             missed = mixtures[name].mean / bound - 1.0
@@ -154,4 +155,4 @@ def _worst(pair: Pair, rate: Array, cv: float, limits: Limits) -> Array:
         worst = np.maximum(worst, missed)
     if limits.goodput is not None:
         worst = np.maximum(worst, limits.goodput - _goodput(mixtures, limits))
-    return np.where(now.late | np.isnan(worst), np.inf, worst)
+    return np.where(now.late | np.isnan(worst), 1.0, np.clip(worst, -1.0, 1.0))

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import gammainc
 
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Array, IntArray, Plans
@@ -23,9 +22,8 @@ from costmodel.scenario import Scenario
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.distribution import Part, collapsed, exponential, sometimes
 from costmodel.serving.rate.latency import AVERAGED
+from costmodel.serving.rate.load import Load, bunching, peakedness
 from costmodel.serving.rate.seats import seats
-from costmodel.serving.rate.steps import Load, bunching, peakedness
-from costmodel.serving.rate.tables import along
 from costmodel.serving.split.decode import decode
 from costmodel.serving.split.prefill import Prefill, prefill
 
@@ -96,6 +94,8 @@ class PrefillRate:
 def _met(expected: Any, gap: Any) -> Any:
     """Of the chance that a prompt that comes at random falls into a pass: how much of it is left where gaps are gamma
     distributed, from the chance that the one before came within the pass (``expected`` come in it)."""
+    from scipy.special import gammainc  # a tenth of a second, which no closed loop needs
+
     shape = 1.0 / np.maximum(gap, 1e-3)
     expected = np.maximum(expected, 1e-12)
     return np.minimum(gammainc(shape, shape * expected) / -np.expm1(-expected), 1.0)
@@ -111,6 +111,14 @@ def _regular(used: Any, gap: Any, varied: Any) -> Any:
 def _rows(pool: Prefill, rows: IntArray) -> Prefill:
     names = ("passes", "one_s", "full_s", "one_slowest_s", "slowest_s", "least", "prompts", "serial")
     return replace(pool, **{name: getattr(pool, name)[rows] for name in names})
+
+
+def _along(table: Array, inside: Any, of: IntArray) -> Any:
+    """``table`` of shape (knots, layouts) at ``inside`` sequences of row i's layout ``of[i]``, straight lines between
+    the knots."""
+    at = np.clip(np.searchsorted(KNOTS, inside) - 1, 0, len(KNOTS) - 2)
+    share = (inside - KNOTS[at]) / (KNOTS[at + 1] - KNOTS[at])
+    return table[at, of] + share * (table[at + 1, of] - table[at, of])
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ class DecodeRate:
     @property
     def capacity_per_s(self) -> Array:
         """Requests a second of an instance all of whose seats are taken."""
-        return np.asarray(self.count / np.maximum(along(KNOTS, self.stay_s, self.count, self.of), 1e-12))
+        return np.asarray(self.count / np.maximum(_along(self.stay_s, self.count, self.of), 1e-12))
 
     def seen(self, inside: Any, gap: Any) -> Any:
         """Sequences while one is there: a moment with more of them is met by more, E(n^2) / E(n) = n + var / n, and the
@@ -159,7 +167,7 @@ class DecodeRate:
         low, high = np.zeros_like(rate), self.count + 0.0 * rate
         for _ in range(HALVINGS):
             middle = (low + high) / 2.0
-            less = rate * along(KNOTS, self.stay_s, self.seen(middle, gap), self.of) > middle
+            less = rate * _along(self.stay_s, self.seen(middle, gap), self.of) > middle
             low, high = np.where(less, middle, low), np.where(less, high, middle)
         return high
 
@@ -170,17 +178,17 @@ class DecodeRate:
         mix, count = self.mix, self.count
         inside = self.inside(rate, gap)
         here = self.seen(inside, gap)
-        tpot = along(KNOTS, self.tpot_s, here, self.of)
+        tpot = _along(self.tpot_s, here, self.of)
         answers = max(mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0, 0.0)
-        stay, full = (along(KNOTS, self.stay_s, n, self.of) for n in (here, count))
+        stay, full = (_along(self.stay_s, n, self.of) for n in (here, count))
         work = answers * (mix["decodes"] * tpot / np.maximum(stay, 1e-12)) ** 2
         some = np.minimum(inside, 0.9 * count)
-        then = along(KNOTS, self.stay_s, np.maximum(some, 1.0), self.of)
-        found = seats(Load(rate, gap, mix), count, self.groups, some, then, full, full, mix["rest"], work)
+        then = _along(self.stay_s, np.maximum(some, 1.0), self.of)
+        found = seats(Load.of(rate, gap, mix), count, self.groups, some, then, full, full, mix["rest"], work)
         up = np.minimum(1.1 * here + 1.0, np.maximum(count, here + 1e-6))
-        slope = (along(KNOTS, self.tpot_s, up, self.of) - tpot) / np.maximum(up - here, 1e-9)
+        slope = (_along(self.tpot_s, up, self.of) - tpot) / np.maximum(up - here, 1e-9)
         swing = np.minimum(inside * found.spread, inside * np.maximum(count - inside, 0.0))
-        join = along(KNOTS, self.join_s, here, self.of)
+        join = _along(self.join_s, here, self.of)
         waits = sometimes(exponential(np.maximum(found.wait_s, 1e-12)), found.chance)
         first = waits + Part(join, tpot**2 / 12.0, 0.0 * join)
         return Decoding(inside, tpot, AVERAGED * slope**2 * swing, first, found.chance)

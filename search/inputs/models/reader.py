@@ -122,6 +122,7 @@ def read_architecture(
         tied_embeddings=tied,
         quantization=formats.quantization,
         vision_parameters=vision,
+        whole_towers=found.wrapper is not None and found.wrapper.whole,
         mtp_parameters=mtp,
         mtp_modules=mtp_modules(fields),
         max_position=position,
