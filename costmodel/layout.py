@@ -95,6 +95,13 @@ class Runs:
         """The inverse."""
         return values if self.counts is None or np.ndim(values) == 0 else np.repeat(values, self.counts, axis=-1)
 
+    def some(self, which: Any) -> Runs:
+        """The runs that are left of the plans for which ``which``, alike within a run, is true."""
+        if self.starts is None or self.counts is None:
+            return EACH
+        counts = self.counts[self.first(which)]
+        return Runs(np.cumsum(counts) - counts, counts)
+
     def once(self, function: Callable[..., Any], *values: Any) -> Any:
         """``function`` of values that are equal within a run."""
         return self.spread(function(*map(self.first, values)))
@@ -130,6 +137,11 @@ class Layout:
         """The layout of each run of ``runs``."""
         arrays = {f.name: self.runs.first(getattr(self, f.name)) for f in fields(self) if f.name not in KEPT}
         return Layout(**arrays, routing=self.routing)
+
+    def of_plans(self, places: IntArray, runs: Runs) -> Layout:
+        """The layouts of the plans at ``places``, in ``runs``."""
+        arrays = {f.name: getattr(self, f.name)[places] for f in fields(self) if f.name not in KEPT}
+        return Layout(**arrays, routing=self.routing, runs=runs)
 
     @property
     def width(self) -> Any:

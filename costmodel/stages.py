@@ -58,6 +58,11 @@ class Stages:
         counts, first, last, pp = map(runs.first, (self.counts, self.first, self.last, self.pp))
         return Stages(counts, first, last, self.totals, pp)
 
+    def of_plans(self, places: IntArray) -> Stages:
+        """Those of the plans at ``places``."""
+        counts, first, last = (values[..., places] for values in (self.counts, self.first, self.last))
+        return Stages(counts, first, last, self.totals, self.pp[places])
+
     def largest(self, by_kind: list[Any], first: Any, last: Any) -> Any:
         """The largest sum over a stage's layers, with ``first`` and ``last`` added where they live."""
         best: Any = 0.0
