@@ -87,9 +87,9 @@ def message_seconds(
 def _across(seconds: Any, message: Message, cluster: Cluster, gpus: Any, leaves: Any, runs: Runs) -> Any:
     """``seconds``, with the library's all-reduce where a group ``leaves`` its node; worked out for those alone where
     they are few."""
-    count = np.size(seconds) and seconds.shape[-1]
-    there = np.flatnonzero(np.broadcast_to(leaves, count))
-    if 2 * len(there) > count or np.shape(message.bytes) != seconds.shape:
+    count = np.shape(seconds)[-1] if np.ndim(seconds) else 1
+    there = np.flatnonzero(np.broadcast_to(leaves, count)) if np.ndim(leaves) < 2 else np.arange(count)
+    if 2 * len(there) > count or np.shape(message.bytes) != np.shape(seconds):
         across = library_all_reduce_s(cluster, message.size, message.stride, message.bytes, gpus, runs)
         return np.where(leaves, across, seconds)
     size, stride, gpus = (np.broadcast_to(x, count)[there] for x in (message.size, message.stride, gpus))

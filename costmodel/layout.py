@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import IntArray, Plans
+from costmodel.plans import IntArray, Plans, distinct
 
 EVEN_BELOW = 0.01  # a skew that is none: even choice is within half a per cent of it
 # How much more skewed routers without a correction bias are. With one, training itself evens the load out (DeepSeek-V3,
@@ -151,7 +151,7 @@ class Layout:
     def _largest(self) -> Any:
         """Where the largest of ``ep`` normal draws lies, in standard deviations, 0 for one: the quantile
         (ep - 3/8) / (ep + 1/4) (Blom, Statistical Estimates and Transformed Beta-Variables, 1958)."""
-        degrees, place = np.unique(self.ep, return_inverse=True)
+        degrees, place = distinct(np.ravel(self.ep))
         normal = NormalDist()
         return np.array([normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in degrees])[place].reshape(np.shape(self.ep))
 

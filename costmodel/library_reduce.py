@@ -45,8 +45,8 @@ LL128_SHARE = 0.92 * 0.5 * 0.6
 
 @dataclass(frozen=True)
 class _Ways:
-    """What an all-reduce takes over the tiers, whatever its bytes: ``fixed_s`` of each protocol, ``shares`` of the bytes
-    that go over each tier at its rate, and bytes/s of ``LL128`` on all links together."""
+    """What an all-reduce takes whatever its bytes: ``fixed_s`` of each protocol, ``shares`` of the bytes that go over
+    each tier at its rate, and bytes/s of ``LL128`` on all links together."""
 
     fixed_s: tuple[Any, ...]
     shares: tuple[tuple[Any, Any, float], ...]

@@ -9,7 +9,7 @@ import numpy as np
 
 from costmodel.architecture import Architecture
 from costmodel.layout import Runs
-from costmodel.plans import IntArray
+from costmodel.plans import IntArray, distinct
 
 
 def split_layers(layers: int, pp: int) -> list[int]:
@@ -37,7 +37,7 @@ class Stages:
     def of(cls, architecture: Architecture, pp: IntArray) -> Stages:
         sequence = np.array(architecture.sequence)
         kinds = len(architecture.kinds)
-        degrees, index = np.unique(pp, return_inverse=True)
+        degrees, index = distinct(pp)
         deepest = int(degrees.max(initial=1))
         table = np.zeros((len(degrees), deepest, kinds))
         for row, degree in enumerate(degrees):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -96,8 +96,9 @@ def _different(step: Step) -> _Different | None:
 
 def _cells(step: Step, different: _Different) -> Step:
     rows = list(PROMPTS)
-    values = {
-        name: np.ascontiguousarray(getattr(step, name)[rows]).ravel()[different.cells]
-        for name in ("decodes", "prompts", "stage_decodes", "stage_prompts", "samples")
-    }
-    return replace(step, **values, layout=step.layout.of_plans(different.plans, different.runs))
+
+    def of(values: Array) -> Array:
+        return np.ascontiguousarray(values[rows]).ravel()[different.cells]
+
+    numbers = map(of, (step.decodes, step.prompts, step.stage_decodes, step.stage_prompts, step.samples))
+    return Step(*numbers, step.lengths, step.layout.of_plans(different.plans, different.runs), step.verified)
