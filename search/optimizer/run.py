@@ -29,10 +29,12 @@ from search.inputs.run_name import check_name
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
 from search.optimizer.baselines import Baseline, score_baselines
-from search.optimizer.compare import NoLegalPlan, chosen, none_of
+from search.optimizer.compare import chosen, none_of
 from search.optimizer.decode_context import ranks_of, search_decode_context
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
-from search.optimizer.legal import Legal, legal_plans
+from search.optimizer.full.found import followed, full_search
+from search.optimizer.full.variants import varies
+from search.optimizer.legal import Legal, NoLegalPlan, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
 from search.optimizer.rules.facts import facts_of
@@ -75,11 +77,26 @@ def run(config: Config, *, whole: bool = False) -> Outcome:
     engines are compared it is that of the best one, with the others beside it. ``whole``: every scored plan is held,
     however many there are."""
     watch = Stopwatch()
+    if varies(config):
+        return _everything(config, watch)
     names = compared(config)
     outcome = _studied(_compare(config, names, watch, whole) if names else _searched(config, watch, whole), watch)
     with watch.stage("sensitivity"):
         ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
         return replace(outcome, sensitivity=sensitivity(outcome, ranges))
+
+
+def _everything(config: Config, watch: Stopwatch) -> Outcome:
+    """The front over every engine, token budget and format, then an ordinary search of the best one's layouts."""
+    with watch.stage("read"):
+        check_name(config.name)
+        check_report(config.report)
+        check_strategy(config.strategy)
+    with watch.stage("full"):
+        found = full_search(config)
+        narrow = followed(config, found)
+    outcome = run(narrow)
+    return replace(outcome, full=found, seconds=watch.seconds | outcome.seconds)
 
 
 def _compare(config: Config, names: tuple[str, ...], watch: Stopwatch, whole: bool) -> Outcome:

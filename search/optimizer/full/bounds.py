@@ -23,7 +23,9 @@ SAFE = 1e-12  # relative: a quotient of what is bounded may round the other way
 
 def bounded(objectives: Objectives) -> bool:
     """Whether floors say how good a plan may be in every objective."""
-    return all((d == "min") == (BOUNDED.get(n, 0.0) == RISES) and n in BOUNDED for n, d in objectives.directions.items())
+    return all(
+        (d == "min") == (BOUNDED.get(n, 0.0) == RISES) and n in BOUNDED for n, d in objectives.directions.items()
+    )
 
 
 def best_costs(scenario: Scenario, objectives: Objectives, plans: Plans, floors: Floors) -> Array:

@@ -24,7 +24,7 @@ class Front:
         self.costs: Array = np.zeros((0, len(objectives.names)))
         self.members: IntArray = np.zeros((0, 1 + len(AXES)), dtype=np.int64)
         self.grid = Grid(self.costs)
-        self._settled = 0
+        self._settled, self._known = 0, self.members
 
     def add(self, variant: int, replicas: Replicas, rows: IntArray, plans: Plans, scores: Scores) -> None:
         """Plans of ``rows`` of the replicas, in all numbers."""
@@ -49,10 +49,13 @@ class Front:
 
     def settle(self) -> None:
         """Leave the front alone, each plan once."""
+        if len(self.costs) == self._settled:
+            return
         _, first = np.unique(self.members, axis=0, return_index=True)
         first = np.sort(first)
         costs, members = self.costs[first], self.members[first]
         on = pareto_front(costs, np.ones(len(costs), dtype=bool))
         self.costs, self.members = costs[on], members[on]
-        self._settled = len(on)
-        self.grid = Grid(self.costs)
+        if len(on) != self._settled or not np.array_equal(self.members, self._known):
+            self.grid = Grid(self.costs)
+        self._settled, self._known = len(on), self.members

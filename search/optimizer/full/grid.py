@@ -43,8 +43,7 @@ class Grid:
         if self._table.size == 0:
             return np.zeros(len(costs), dtype=bool)
         places = [
-            np.searchsorted(lv, costs[:, i], side="right") - 1
-            for lv, i in zip(self._levels, self._others, strict=True)
+            np.searchsorted(lv, costs[:, i], side="right") - 1 for lv, i in zip(self._levels, self._others, strict=True)
         ]
         known = np.all([p >= 0 for p in places], axis=0) if places else np.ones(len(costs), dtype=bool)
         least = self._table[tuple(np.maximum(p, 0) for p in places)]

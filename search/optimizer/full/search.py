@@ -19,7 +19,7 @@ from search.optimizer.full.bounds import best_costs, bounded, misses, multiplied
 from search.optimizer.full.front import Front
 from search.optimizer.full.replicas import Replicas, first_without
 from search.optimizer.full.variants import Variant
-from search.optimizer.stream import held_bytes
+from search.optimizer.held import held_bytes
 
 MEMORY, ALIKE, MISSED, DOMINATED = (
     "memory_grows_with_batch",
@@ -118,9 +118,7 @@ def _fitting(variant: Variant, replicas: Replicas, batches: IntArray) -> IntArra
     return first_without(fits, replicas.batches)
 
 
-def _probe(
-    number: int, variant: Variant, replicas: Replicas, batches: IntArray, front: Front, ranges: Ranges
-) -> None:
+def _probe(number: int, variant: Variant, replicas: Replicas, batches: IntArray, front: Front, ranges: Ranges) -> None:
     """Score a few batches of every replica that the front does not settle already."""
     if len(ranges) == 0:
         return

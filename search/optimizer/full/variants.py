@@ -1,4 +1,4 @@
-"""What a search of everything varies beside the axes of a plan: engines, token budgets, formats of weights and cache."""
+"""What a search of everything varies beside the axes of a plan: engines, token budgets, formats."""
 
 from __future__ import annotations
 
