@@ -79,8 +79,8 @@ class Stages:
 
     @cached_property
     def _different(self) -> tuple[Any, Any, Any]:
-        """``counts``, ``first`` and ``last`` with stages that are alike in a plan left out: of 64 equal stages the first,
-        one between and the last are enough for what is the largest."""
+        """``counts``, ``first`` and ``last`` without stages that are like another of the plan: of 64 the first, one
+        between and the last are enough for what is the largest."""
         degrees, which = distinct(self.pp)
         plan = np.zeros(len(degrees), dtype=np.int64)
         plan[which[::-1]] = np.arange(len(which))[::-1]

@@ -1,4 +1,4 @@
-"""What no plan of a layout undercuts while its batch lies between two: floors of the latencies, a ceiling of the output.
+"""What no plan of a layout undercuts whose batch lies between two: floors of the latencies, a ceiling of the output.
 
 ``forward`` never gets faster with more decodes or prompts in a pass, but for two switches of kernels, which
 ``_best_kernels`` and ``_worst_kernels`` set to the faster and the slower side throughout. So a pass is bounded by the

@@ -100,5 +100,13 @@ def _cells(step: Step, different: _Different) -> Step:
     def of(values: Array) -> Array:
         return np.ascontiguousarray(values[rows]).ravel()[different.cells]
 
-    numbers = map(of, (step.decodes, step.prompts, step.stage_decodes, step.stage_prompts, step.samples))
-    return Step(*numbers, step.lengths, step.layout.of_plans(different.plans, different.runs), step.verified)
+    return Step(
+        of(step.decodes),
+        of(step.prompts),
+        of(step.stage_decodes),
+        of(step.stage_prompts),
+        of(step.samples),
+        step.lengths,
+        step.layout.of_plans(different.plans, different.runs),
+        step.verified,
+    )

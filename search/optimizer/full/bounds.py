@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.cost import joules_per_output_token, usd_per_million_output_tokens
-from costmodel.plans import Array, Plans
+from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.floors import Floors
 from search.optimizer.front import Objectives
@@ -54,7 +54,7 @@ def best_costs(scenario: Scenario, objectives: Objectives, plans: Plans, floors:
     return np.stack([np.zeros(len(plans)) if column is None else column for column in columns], axis=1)
 
 
-def multiplied(objectives: Objectives, costs: Array, place: Array, times: Array) -> Array:
+def multiplied(objectives: Objectives, costs: Array, place: IntArray, times: Array) -> Array:
     """Costs of deployments with so many ``times`` the replicas of those at ``place``."""
     scaled = np.array([name in SCALED for name in objectives.names])
     return costs[place] * np.where(scaled[None, :], times[:, None], 1.0)

@@ -18,7 +18,7 @@ from search.evidence.measured.intervals import coverage_of
 from search.inputs.schema import Config
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.full.front import AXES, Front
-from search.optimizer.full.replicas import Replicas, built, replicas_of, takes
+from search.optimizer.full.replicas import Built, Replicas, built, replicas_of, takes
 from search.optimizer.full.search import Count, search_variant
 from search.optimizer.full.variants import Variant, variants_of
 from search.optimizer.legal import NoLegalPlan, legal_plans
@@ -41,8 +41,8 @@ class Searched:
 @dataclass(frozen=True)
 class FullFound:
     """``space`` of the plans' axes; ``searched`` every variant of it. The front over all of them, the best plan by the
-    policy first: ``which`` variant each is of, ``plans``, ``scores``, ``coverage``, and ``engines`` of shape (3, n) that
-    take it."""
+    policy first: ``which`` variant each is of, ``plans``, ``scores``, ``coverage``, and which ``engines`` take it, of
+    shape (3, n)."""
 
     space: Space
     searched: tuple[Searched, ...]
@@ -88,7 +88,7 @@ def full_search(config: Config) -> FullFound:
     variants = variants_of(config)
     batches = np.array(space.axes["batch"], dtype=np.int64)
     front, searched = Front(objectives), []
-    known: dict[Facts, object] = {}
+    known: dict[Facts, Built] = {}
     for i in track(range(len(variants)), "everything"):
         replicas = _replicas(space, variants[i], known)
         searched.append(
@@ -120,13 +120,13 @@ def _check(config: Config, objectives: Objectives, policy: Policy) -> None:
         )
 
 
-def _replicas(space: Space, variant: Variant, known: dict[Facts, object]) -> Replicas:
+def _replicas(space: Space, variant: Variant, known: dict[Facts, Built]) -> Replicas:
     """The general rules ask for the model and the cluster alone: layouts are built once for variants that agree."""
     facts = variant.facts
     key = replace(facts, max_batched_tokens=0, cache="", hold_steps=0.0, weight_block=0, block_dense=(), block_tp=())
     if key not in known:
         known[key] = built(space, facts)
-    return replicas_of(space, known[key], variant.scenario, facts, variant.engine)  # type: ignore[arg-type]
+    return replicas_of(space, known[key], variant.scenario, facts, variant.engine)
 
 
 def _found(space: Space, searched: tuple[Searched, ...], front: Front, policy: Policy, started: float) -> FullFound:

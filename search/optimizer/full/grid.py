@@ -33,7 +33,10 @@ class Grid:
         self._others.sort(key=lambda i: different[i])
         places = tuple(np.searchsorted(lv, costs[:, i]) for lv, i in zip(self._levels, self._others, strict=True))
         self._table = np.full([len(lv) for lv in self._levels], np.inf)
-        np.minimum.at(self._table, places, costs[:, self._value])
+        if places:
+            np.minimum.at(self._table, places, costs[:, self._value])
+        else:
+            self._table = np.array(costs[:, 0].min(initial=np.inf))
         for axis in range(self._table.ndim):
             np.minimum.accumulate(self._table, axis=axis, out=self._table)
 

@@ -7,20 +7,20 @@ latencies and memory, and put out ``dp`` times as much.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from costmodel.engine import ENGINES
-from costmodel.plans import Array, IntArray, Plans
+from costmodel.plans import IntArray, Plans
 from costmodel.plans import concatenate as join_plans
 from costmodel.scenario import Scenario
 from search.optimizer.layouts import BUILT_BY, layouts
 from search.optimizer.legal import first_broken
 from search.optimizer.rules.facts import Facts
 from search.optimizer.rules.registry import engine_rules, engines_of, general_rules
-from search.optimizer.rules.rule import Rule
+from search.optimizer.rules.rule import Mask, Rule
 from search.optimizer.space import Space
 
 REFUSED = "every engine"  # where any will do: whose rules keep a plan out
@@ -128,13 +128,13 @@ def _taken(rules: Sequence[Rule], plans: Plans, batches: IntArray, facts: Facts)
 
 
 def _first_refused(rule: Rule, plans: Plans, batches: IntArray, facts: Facts) -> IntArray:
-    def kept(rows: IntArray, place: IntArray) -> Array:
+    def kept(rows: IntArray, place: IntArray) -> Mask:
         return rule.keeps(replace(plans.take(rows), batch=batches[place]), facts)
 
     return first_without(kept, np.full(len(plans), len(batches), dtype=np.int64))
 
 
-def first_without(holds, stops: IntArray) -> IntArray:  # type: ignore[no-untyped-def]
+def first_without(holds: Callable[[IntArray, IntArray], Mask], stops: IntArray) -> IntArray:
     """For each row the first place from 0 on at which ``holds(rows, places)`` ends, by bisection; its stop where it
     never does."""
     low, high = np.zeros_like(stops), stops.copy()

@@ -50,7 +50,7 @@ def variants_of(config: Config) -> tuple[Variant, ...]:
     """All of them, the smallest weights and caches first: they leave most room for sequences, and what they reach
     settles most of the rest unscored. ``InputError`` names a key that cannot be used."""
     space = config.space
-    plain = replace(config, space=replace(space, **dict.fromkeys(KEYS)))
+    plain = replace(config, space=replace(space, engines=None, max_batched_tokens=None, weights=None, kv_cache=None))
     engines = _words("engines", space.engines, ENGINES) or compared(config) or (config.engine.name,)
     weights = _words("weights", space.weights, (GIVEN, *FORMATS)) or (GIVEN,)
     caches = _words("kv_cache", space.kv_cache, (GIVEN, *FORMATS)) or (GIVEN,)
@@ -67,7 +67,7 @@ def variants_of(config: Config) -> tuple[Variant, ...]:
 def _words(key: str, value: Any, allowed: Sequence[str]) -> tuple[str, ...]:
     if value is None:
         return ()
-    words = (value,) if isinstance(value, str) else tuple(value)
+    words = tuple(value) if isinstance(value, list | tuple) else (value,)
     wrong = [word for word in words if word not in allowed or words.count(word) > 1]
     if wrong or not words:
         raise InputError(f"space.{key}: {value} is not allowed; give each of {', '.join(allowed)} at most once")
@@ -78,7 +78,7 @@ def _variant(config: Config, engine: str, budget: int | None, weights: str, cach
     own = as_launched(config, engine)
     if budget is not None:
         own = replace(own, engine=replace(own.engine, max_batched_tokens=budget))
-    formats = {key: name for key, name in (("weights", weights), ("kv_cache", cache)) if name != GIVEN}
+    formats: dict[str, Any] = {k: v for k, v in (("weights", weights), ("kv_cache", cache)) if v != GIVEN}
     own = replace(own, model=replace(own.model, **formats))
     model = read_model(own.model).architecture
     scenario = read_scenario(own, model)
