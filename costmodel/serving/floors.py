@@ -132,7 +132,8 @@ def _loop(scenario: Scenario, layout: Layout, stages: Stages, batch: Range) -> _
     own = Range(np.minimum(prefills.low / life.high, busy.low), np.minimum(prefills.high / life.low, busy.high))
     own = Range(own.low, np.minimum(own.high, 1.0))
     disturbed = Range(
-        _disturbed(busy.low, own.high, groups.low), _disturbed(busy.high, np.minimum(own.low, busy.high), groups.high)
+        _disturbed(busy.low, own.high, groups.low, micro.low),
+        _disturbed(busy.high, np.minimum(own.low, busy.high), groups.high, micro.high),
     )
     return _Loop(
         known, wanted, admitted, micro, sequences, prefills, queue,
@@ -140,9 +141,11 @@ def _loop(scenario: Scenario, layout: Layout, stages: Stages, batch: Range) -> _
     )  # fmt: skip
 
 
-def _disturbed(busy: Any, own: Any, groups: Any) -> Any:
+def _disturbed(busy: Any, own: Any, groups: Any, micro: Any) -> Any:
+    """By the others of its group, by other groups, and by other micro-batches, which it cannot overtake."""
     others = np.maximum(busy - own, 0.0) / np.where(own < 1.0, 1.0 - own, 1.0)
-    return 1.0 - (1.0 - others) * (1.0 - busy) ** (groups - 1.0)
+    idle = 1.0 - busy
+    return 1.0 - (1.0 - others) * idle ** (groups - 1.0) * (idle**groups) ** (micro - 1.0)
 
 
 def _together(busy: Any, groups: Any) -> Any:
