@@ -11,12 +11,12 @@ from search.optimizer.full.found import FullFound
 from search.optimizer.space import ORDER
 from search.render.tables import header, plan_columns
 
-FULL = "full.csv"
+FULL = "full.csv.gz"
 VARIED = ("max_batched_tokens", "weights", "kv_cache")
 
 
 def full_table(found: FullFound) -> tuple[list[str], list[list[Any]]]:
-    """Names and columns of ``full.csv``: those of every table of plans, and what varies beside them."""
+    """Names and columns of ``full.csv.gz``: those of every table of plans, and what varies beside them."""
     names = [*header(found.scores), *VARIED]
     table: list[list[Any]] = [[None] * len(found.which) for _ in names]
     if found.scores is None:

@@ -184,7 +184,7 @@ def followed(config: Config, found: FullFound) -> Config:
             break
         count = max(count // 2, 1)
     said = (
-        f"{best.name}: the best of {len(found.searched)} combinations of engine, token budget and formats (full.csv); "
+        f"{best.name}: best of {len(found.searched)} combinations of engine, token budget and formats (full.csv.gz), "
         "formats change answers, which no figure shows"
     )
     return replace(
