@@ -22,6 +22,7 @@ GROUPS = {
     "space": "which degrees and batches are tried",
     "objective": "the axes of the front, and what the recommended plan is best in",
     "strategy": "which sampler is graded against the exact front; exact: none",
+    "compute": "where it is computed: here, in several processes, on a Ray cluster",
     "report": "whether report.html is written",
     "sensitivity": "whether the run says what moves the recommended plan",
     "output": "how much of the candidates is written",
@@ -53,6 +54,9 @@ KEYS = {
     "space.batch": "sequences in flight per replica",
     "strategy.n_trials": "plans that the sampler may ask for",
     "strategy.seed": "seed of the sampler",
+    "strategy.storage": "journal file or database that workers on one study share",
+    "compute.workers": "how many work at once (null: one a core)",
+    "compute.address": "of the Ray cluster (null: this machine's)",
     "sensitivity.draws": "draws over all uncertain inputs at once",
     "baselines": "plans to score beside: paths of plan.yaml files",
 }

@@ -180,6 +180,16 @@ class StrategyConfig:
     seed: int = 0
     population: int = 50
     exact_limit: int = 5_000_000  # legal plans up to which the exact front is computed
+    storage: str | None = None  # of a study that several processes share: a journal file, or a database's URL
+
+
+@dataclass
+class ComputeConfig:
+    """Where it is computed: no part of what is computed, and of no run's ``config.yaml``."""
+
+    kind: str = "local"  # local | processes | ray
+    workers: int | None = None  # null: one a core
+    address: str | None = None  # of a Ray cluster
 
 
 @dataclass
@@ -239,6 +249,7 @@ class Config:
     space: SpaceConfig = field(default_factory=SpaceConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

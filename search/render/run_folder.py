@@ -148,6 +148,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "scored": counted.scored,
         "feasible": counted.feasible,
         "front": len(outcome.front),
+        "partial": list(outcome.partial),
         "exact": all(one.exact for one in outcome.each),
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
@@ -179,6 +180,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         **split_summary(outcome),
         **full_summary(outcome.full),
+        "compute": {"kind": outcome.workers[0], "workers": outcome.workers[1]},
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {
             "servefront": __version__,

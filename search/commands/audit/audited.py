@@ -163,8 +163,11 @@ def _with_capacity(config: Config, plan: PlanConfig, found: Launched, memory: Me
     """The plan with the tokens that the server logs: by the command's longest sequence, not the workload's."""
 
     def adjust(scored: Scores) -> Scores:
-        tokens = capacity_tokens(found, memory)
-        return replace(scored, kv_capacity_tokens=np.full_like(scored.kv_capacity_tokens, tokens))
+        low, tokens, high = (
+            np.full_like(scored.kv_capacity_tokens, capacity_tokens(found, one))
+            for one in (memory.tokens_low, memory.kv_tokens, memory.tokens_high)
+        )
+        return replace(scored, kv_capacity_tokens=tokens, kv_capacity_tokens_low=low, kv_capacity_tokens_high=high)
 
     return audit_plan(config, plan, adjust=adjust)
 

@@ -122,6 +122,7 @@ def read_architecture(
         tied_embeddings=tied,
         quantization=formats.quantization,
         vision_parameters=vision,
+        whole_towers=found.wrapper is not None and found.wrapper.whole,
         mtp_parameters=mtp,
         max_position=position,
         kv_format=cache or formats.cache,

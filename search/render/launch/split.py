@@ -34,7 +34,7 @@ PORTS = {"prefill": 8100, "decode": 8200}
 ROUTER_PORT = 8000
 BOOTSTRAP_PORT = 8998  # sglang/srt/server_args.py disaggregation_bootstrap_port, 0.5.23
 SIDE_PORTS = {"prefill": 5600, "decode": 6600}  # vLLM's NIXL handshake, one for each attention group
-DRAFT = "path or name of the drafter's checkpoint"
+DRAFT = "path or name of the checkpoint that drafts"
 # SGLang has one algorithm for its own modules and for EAGLE-3 heads each (sglang/srt/speculative/spec_info.py, 0.5.23).
 SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
 

@@ -97,6 +97,21 @@ def test_caches_of_a_given_size(audited: Audited) -> None:
     assert "kv_capacity_tokens" not in spread["command"]["not_judged"]
 
 
+def test_the_interval_of_the_cache_is_around_it(audited: Audited) -> None:
+    """By the command's own longest sequence and server; a cache of given size has none."""
+    for command, words in [
+        ("vllm serve Qwen/Qwen3-Coder-Next -tp 4 --max-num-seqs 64", (H100,)),
+        ("vllm serve deepseek-ai/DeepSeek-V3 -tp 8 -dcp 8", ("hardware=h200_sxm",)),
+        ("vllm serve Qwen/Qwen3-32B --cpu-offload-gb 40", ("hardware=l40s",)),
+        ("vllm serve Qwen/Qwen3-32B --gpu-memory-utilization 0.86", (H100,)),
+    ]:
+        span = audited("vllm", command, *words)["figures"]["kv_capacity_tokens"]
+        assert span["low"] < span["derived"] < span["high"], command
+    for flag in ("--kv-cache-memory-bytes 4G", "--num-gpu-blocks-override 5000"):
+        span = audited("vllm", f"vllm serve Qwen/Qwen3-8B {flag}", H100)["figures"]["kv_capacity_tokens"]
+        assert span["low"] == span["derived"] == span["high"]
+
+
 def test_weights_in_host_memory(audited: Audited) -> None:
     """65.5 GB of weights on 48 GB: only with some of them elsewhere."""
     assert audited("vllm", "vllm serve Qwen/Qwen3-32B", "hardware=l40s")["starts"] is False
