@@ -15,6 +15,7 @@ from search.inputs.schema import Config
 from search.optimizer.baselines import Baseline
 from search.optimizer.decode_context import Dealt
 from search.optimizer.front import Objectives
+from search.optimizer.full.found import FullFound
 from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
 from search.optimizer.regimes import Regimes
@@ -134,6 +135,7 @@ class Outcome:
     sample: IntArray | None = None
     compared: tuple[Compared, ...] = ()
     asked: Config | None = None
+    full: FullFound | None = None
     partial: tuple[str, ...] = ()
     workers: tuple[str, int] = ("local", 1)
 

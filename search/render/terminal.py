@@ -28,6 +28,7 @@ from search.render.document.formats import figure
 from search.render.document.speculation_words import speculation_lines
 from search.render.document.split_words import verdict_lines
 from search.render.document.view import View
+from search.render.full import full_line
 from search.render.tables import engine_names, front_rows
 
 SHOWN = 15
@@ -50,6 +51,8 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
+    if outcome.full is not None:
+        console.print(plain(full_line(outcome.full)))
     print_written(folder)
 
 
