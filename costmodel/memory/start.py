@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from costmodel.drafts.drafting import cache_share, drafter_bytes
 from costmodel.memory.cache import blocks, request
 from costmodel.memory.held import available_bytes
 from costmodel.memory.server import Server
@@ -47,10 +48,14 @@ def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> 
     setting = scenario.setting(layout)
     stages = Stages.of(scenario.model, plans.pp)
     weights = np.maximum(loaded_bytes(scenario, setting, stages) - server.host_bytes, 0.0)
+    weights = weights + drafter_bytes(scenario, layout)
     needs = working(scenario, layout, setting, server)
     available = available_bytes(scenario, server, weights, needs)
-    length = blocks(server.length, scenario.engine.block_tokens) / server.cache_ranks
+    length = blocks(server.length, scenario.engine.block_tokens) / max(server.cache_ranks, scenario.decode_ranks)
     one = request(scenario, setting, stages, length, server.tokens, server.draft_tokens, server.draft_layers)
+    if scenario.drafter is not None:
+        share = cache_share(scenario, layout)
+        one = replace(one, bytes=one.bytes * share, block_bytes=one.block_bytes * share)
     deviation = spread_bytes(scenario, server, weights, needs)
     fixed = server.cache_bytes is not None or server.cache_blocks is not None
 

@@ -50,6 +50,7 @@ KEYS = {
     "space.dp": "replicas",
     "space.pp": "pipeline stages",
     "space.sp": "sequence parallel degrees of prefill",
+    "space.weights": "formats of the weights to try, and likewise kv_cache, engines, max_batched_tokens (space=full)",
     "space.batch": "sequences in flight per replica",
     "strategy.n_trials": "plans that the sampler may ask for",
     "strategy.seed": "seed of the sampler",

@@ -15,6 +15,7 @@ from search.inputs.schema import Config
 from search.optimizer.baselines import Baseline
 from search.optimizer.decode_context import Dealt
 from search.optimizer.front import Objectives
+from search.optimizer.full.found import FullFound
 from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
 from search.optimizer.regimes import Regimes
@@ -136,6 +137,7 @@ class Outcome:
     compared: tuple[Compared, ...] = ()
     asked: Config | None = None
     command: str = ""
+    full: FullFound | None = None
     partial: tuple[str, ...] = ()
     workers: tuple[str, int] = ("local", 1)
 

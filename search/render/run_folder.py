@@ -20,11 +20,12 @@ from search.optimizer.sensitivity.table import summary as sensitivity_summary
 from search.optimizer.sure import Kept, is_sure, kept_limits
 from search.render.document import collect, render_annex
 from search.render.document import render as render_document
+from search.render.full import FULL, full_summary, full_table
 from search.render.launch.split import split_files
 from search.render.launch.write import launch_files
 from search.render.plan_file import plan_mapping, render
 from search.render.split import split_csv, split_summary
-from search.render.tables import write_candidates, write_front
+from search.render.tables import write_candidates, write_front, write_table
 from search.render.tornado import tornado
 
 SUMMARY = "summary.json"
@@ -65,6 +66,8 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
     put(folder / "pareto.csv", lambda path: write_front(outcome, path))
     if outcome.split is not None:
         put_text(folder / "split.csv", split_csv(outcome))
+    if (found := outcome.full) is not None:
+        put(folder / FULL, lambda path: write_table(path, *full_table(found)))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
         plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
@@ -184,6 +187,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         ],
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         **split_summary(outcome),
+        **full_summary(outcome.full),
         "compute": {"kind": outcome.workers[0], "workers": outcome.workers[1]},
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {

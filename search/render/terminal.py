@@ -30,6 +30,7 @@ from search.render.document.split_words import verdict_lines
 from search.render.document.view import View
 from search.render.front_plot import front_plot
 from search.render.front_table import change, front_table, three_digits
+from search.render.full import full_line
 from search.render.words import figure_words
 
 WIDTH_WITHOUT_TERMINAL = 150
@@ -53,6 +54,8 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
+    if outcome.full is not None:
+        console.print(plain(full_line(outcome.full)))
     print_written(folder)
 
 

@@ -217,7 +217,7 @@ def steps(
     taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
     others = bunched * others_share(taken, server.pooled)
     if server.apart:
-        own = 1.0 - (1.0 - prefilling) ** (1.0 / groups)
+        own = 1.0 - np.maximum(1.0 - prefilling, 0.0) ** (1.0 / groups)
         waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
         prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)
         # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,11 +21,17 @@ BASE = (
 )  # fmt: skip
 
 
+@cache
+def outcome_of(*overrides):
+    return run(composed([*BASE, *overrides], None))
+
+
+DRAFTS = ("space.speculation=[none,mtp]", "space.draft.tokens=2")
+
+
 @pytest.fixture(scope="module", params=["vllm", "sglang", "trtllm"])
 def written(request, tmp_path_factory):
-    found = run(
-        composed([*BASE, f"engine={request.param}", "space.speculation=[none,mtp]", "space.draft.tokens=2"], None)
-    )
+    found = outcome_of(f"engine={request.param}", *DRAFTS)
     folder = tmp_path_factory.mktemp(request.param)
     files = split_files(found)
     for name, text in files.items():
@@ -42,7 +49,10 @@ def test_each_pool_and_the_router_have_a_script(written):
     engine, found, _, files = written
     wanted = {f"split.{name}.sh" for name in ("prefill", "decode", "router")}
     options = {f"split.{name}.yaml" for name in ("prefill", "decode")} if engine == "trtllm" else set()
-    assert set(files) == wanted | options
+    manifests = {f"split.{name}.yaml" for name in ("kubernetes", "compose", "dynamo")}
+    if engine != "trtllm":
+        manifests |= {"split.llm-d.yaml", "split.llm-d.values.yaml"}
+    assert set(files) == wanted | options | manifests
     best = found.split.best
     tokens = f"{best.column('output_tokens_per_s')[0]:,.0f}"
     assert f"{tokens} output tokens/s" in files["split.decode.sh"]
