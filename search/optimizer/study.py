@@ -54,7 +54,7 @@ def run_study(
             storage.tell(study, trial, told, dict(zip(scores.limits, missed, strict=True)))
         costs = objectives.costs(plans, scores)
         front = pareto_front(costs, scores.feasible)
-        sampler.elite = archive.places()[front]
+        sampler.elite = archive.places()[front].tolist()
     return study, archive
 
 
