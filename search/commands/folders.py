@@ -27,6 +27,7 @@ STAGE = ".partial"  # as search.render.run_folder names it
 FILES = (
     CONFIG_FILE, "pareto.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "launch", "report.html", "pareto.svg",
     "sensitivity.csv", "sensitivity.svg", "study.journal", "status.json",
+    "fleet.csv", "fleet.yaml", "fleet.svg", "front.csv", "front.svg", "replicas.csv",
 )  # fmt: skip
 _held: dict[Path, IO[str]] = {}
 _made: set[Path] = set()  # folders that this process made

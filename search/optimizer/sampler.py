@@ -36,7 +36,8 @@ SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "exact")
 class Places(Protocol):
     """What may be proposed, numbered: ``axes`` names the parameters and their values."""
 
-    axes: Mapping[str, tuple[int, ...]]
+    @property
+    def axes(self) -> Mapping[str, tuple[int, ...]]: ...
 
     def random(self, rng: np.random.Generator) -> int:
         """Any place."""

@@ -18,7 +18,7 @@ EVEN = 1.0 - 1e-9  # of the wanted rate: rounding is no reason for another repli
 
 @dataclass(frozen=True)
 class Deployment:
-    """``count`` equal replicas in a pool (its number), which carry ``requests_per_s`` when ``spare`` of them are lost."""
+    """``count`` equal replicas in a pool (its number) carry ``requests_per_s`` when ``spare`` of them are lost."""
 
     pool: int
     replica: Replica
@@ -96,9 +96,9 @@ def share_of(given: Sequence[Deployment], wanted: float) -> float:
 
 
 def _together(a: Sequence[Deployment], b: Sequence[Deployment], wanted: float) -> list[tuple[Deployment, ...]]:
-    """Pairs, ascending in share. Of those that carry all: for each of ``a`` that does not alone, the least of ``b`` that
-    fills the rest. Of those that do not, all up to ``MOST_PARTIAL``; beyond, those of every few steps of either, the
-    largest always among them."""
+    """Pairs, ascending in share. Of those that carry all: for each of ``a`` that does not alone, the least of ``b``
+    that fills the rest. Of those that do not, all up to ``MOST_PARTIAL``; beyond, those of every few steps of either,
+    the largest always among them."""
     whole: list[tuple[Deployment, ...]] = []
     for first in a:
         rest = EVEN * wanted - first.requests_per_s

@@ -10,6 +10,7 @@ from costmodel.plans import IntArray
 from search.inputs.fleet.records import HOURS_A_MONTH, Fleet
 from search.optimizer.fleet.choices import Deployment
 from search.optimizer.fleet.deployed import Deployed
+from search.optimizer.fleet.growth import Grown
 from search.optimizer.fleet.problem import Front, Problem
 from search.optimizer.fleet.replicas import Found
 from search.optimizer.fleet.study import FleetStudy
@@ -31,6 +32,7 @@ class FleetOutcome:
     most: IntArray | None
     deployed: tuple[Deployed, ...]
     study: FleetStudy | None
+    growth: tuple[Grown, ...]
     assumptions: tuple[str, ...]
     seconds: dict[str, float]
 

@@ -50,7 +50,7 @@ class Problem:
         return np.asarray(np.sum(shares, axis=0) / self.whole)
 
     def excess(self, picks: IntArray) -> Array:
-        """How far pools and budgets are exceeded, relative to them, shape (n, pools + budgets); at most 0 where kept."""
+        """How far pools and budgets are exceeded, relative to them, shape (n, pools + budgets)."""
         gpus = self.gpus(picks)
         over = [gpus[:, k] / self.counts[k] - 1.0 for k in range(len(self.counts))]
         over += [gpus @ b.each / b.most - 1.0 for b in self.budgets]

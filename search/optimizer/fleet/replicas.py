@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def sizes(config: Config, node: int, most: int) -> tuple[tuple[int, ...], tuple[
     fits in a pool by its number of accelerators fits in its nodes, the largest first: each size divides the next."""
     wanted = Space.from_config({**vars(config.space), "dp": 1}).axes["gpus"]
     kept = tuple(g for g in wanted if g <= most and (node % g == 0 or g % node == 0))
-    for small, large in zip(kept, kept[1:], strict=False):
+    for small, large in pairwise(kept):
         if large % small:
             raise InputError(
                 f"space.gpus: {small} and {large} do not pack into nodes of {node}; give sizes that divide each other"
@@ -80,8 +81,8 @@ def replicas(config: Config, most: int, low: bool) -> Found:
             best[replica.gpus] = replica
     kept = tuple(best[g] for g in sorted(best))
     why = "" if kept else "; ".join(f"{n}: {one.why}" for n, one in zip(names, found, strict=True))
-    total = [sum(getattr(one, name) for one in found) for name in ("points", "legal", "feasible")]
-    return Found(kept, *total, found[0].left_out, why)
+    points, legal, feasible = (sum(getattr(one, name) for one in found) for name in ("points", "legal", "feasible"))
+    return Found(kept, points, legal, feasible, found[0].left_out, why)
 
 
 def _of_engine(config: Config, most: int, low: bool) -> Found:
@@ -106,11 +107,13 @@ def _of_engine(config: Config, most: int, low: bool) -> Found:
         if not len(rows) or counted[rows].max() <= 0.0:
             continue
         row = _preferred(rows, counted, bounds[0], known)
-        ends = (float(bound[row]) for bound in bounds)
+        least, most_ = (float(bound[row]) for bound in bounds)
         word = CLASSES[known[row]]
         one = plans.take([row])
         chosen.append(
-            Replica(config.engine.name, one, size, float(carried[row]), *ends, word, float(counted[row]), scenario)
+            Replica(
+                config.engine.name, one, size, float(carried[row]), least, most_, word, float(counted[row]), scenario
+            )
         )
     why = "" if chosen else _nearest(scores)
     return Found(tuple(chosen), space.size, len(legal), int(np.count_nonzero(carried > 0.0)), left_out, why)
@@ -180,4 +183,6 @@ def _nearest(scores: Scores) -> str:
     beyond = float(excess[limit, row])
     if beyond <= 0.0:
         return f"none of {len(scores)} legal plans keeps its limits at any rate"
-    return f"none of {len(scores)} legal plans keeps its limits; the nearest misses {scores.limits[limit]} by {beyond:.1%}"
+    return (
+        f"none of {len(scores)} legal plans keeps its limits; the nearest misses {scores.limits[limit]} by {beyond:.1%}"
+    )

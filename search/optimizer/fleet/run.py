@@ -12,6 +12,7 @@ from search.inputs.fleet.records import Fleet, Pool
 from search.optimizer.fleet import exact, milp
 from search.optimizer.fleet.choices import Choices, choices, stairs
 from search.optimizer.fleet.deployed import deployed
+from search.optimizer.fleet.growth import FACTORS, grown
 from search.optimizer.fleet.outcome import FleetOutcome
 from search.optimizer.fleet.problem import Budget, Problem, complete
 from search.optimizer.fleet.replicas import Found, replicas
@@ -33,9 +34,13 @@ def run_fleet(fleet: Fleet) -> FleetOutcome:
     cost, charges, budgets = _priced(fleet)
     with watch.stage("searches"):
         found = _searched(fleet)
-    members = tuple(_choices(fleet, found, m) for m in range(len(fleet.members)))
-    counts = np.array([pool.count for pool in fleet.pools])
-    problem = Problem(counts, charges, budgets, members, np.array([m.weight for m in fleet.members]))
+
+    def problem_at(factor: float) -> Problem:
+        members = tuple(_choices(fleet, found, m, factor) for m in range(len(fleet.members)))
+        counts = np.array([pool.count for pool in fleet.pools])
+        return Problem(counts, charges, budgets, members, np.array([m.weight for m in fleet.members]))
+
+    problem = problem_at(1.0)
     with watch.stage("exact"):
         front = exact.solve(problem) if exact.fits(problem) else milp.solve(problem)
     most = front.picks[-1] if len(front) else None
@@ -49,9 +54,22 @@ def run_fleet(fleet: Fleet) -> FleetOutcome:
     given = []
     if chosen is not None:
         for m, member in enumerate(fleet.members):
-            given += deployed(m, member.requests_per_s, members[m].deployments[int(chosen[m])])
+            given += deployed(m, member.requests_per_s, problem.members[m].deployments[int(chosen[m])])
+    with watch.stage("growth"):
+        growth = tuple(grown(factor, problem_at(factor)) for factor in FACTORS)
     return FleetOutcome(
-        fleet, found, problem, cost, front, chosen, most, tuple(given), study, _assumptions(found), watch.seconds
+        fleet,
+        found,
+        problem,
+        cost,
+        front,
+        chosen,
+        most,
+        tuple(given),
+        study,
+        growth,
+        _assumptions(found),
+        watch.seconds,
     )
 
 
@@ -74,14 +92,16 @@ def _searched(fleet: Fleet) -> dict[tuple[int, int], Found]:
     return found
 
 
-def _choices(fleet: Fleet, found: dict[tuple[int, int], Found], m: int) -> Choices:
+def _choices(fleet: Fleet, found: dict[tuple[int, int], Found], m: int, factor: float) -> Choices:
+    """Of a member at ``factor`` times its planned traffic."""
     member, spares = fleet.members[m], fleet.settings.spares
+    wanted = factor * member.requests_per_s
     each = []
     for k, pool in enumerate(fleet.pools):
         kinds = found[m, k].replicas if (m, k) in found else ()
         node = pool.config.cluster.tiers[0].size
-        each.append(stairs(k, kinds, member.requests_per_s, pool.count, spares.count, spares.of, node))
-    return choices(member.name, member.requests_per_s, each, len(fleet.pools))
+        each.append(stairs(k, kinds, wanted, pool.count, spares.count, spares.of, node))
+    return choices(member.name, wanted, each, len(fleet.pools))
 
 
 def _priced(fleet: Fleet) -> tuple[str, Array, tuple[Budget, ...]]:

@@ -92,7 +92,7 @@ class FleetPlaces:
         return int(elite[int(rng.integers(len(elite)))])
 
     def params(self, place: int) -> dict[str, int]:
-        found = {}
+        found: dict[str, int] = {}
         for m, starts, pick in zip(self.members, self.runs, self.known[place], strict=True):
             kind = int(m.kind[pick])
             found |= {f"{m.name}.where": kind, f"{m.name}.step": int(pick - starts[kind])}
