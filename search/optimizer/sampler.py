@@ -115,10 +115,12 @@ class LegalPlaces:
 
 
 class LegalSampler(BaseSampler):
-    """Wraps ``base``; the first generation and parameters that ``base`` leaves open are drawn among the legal."""
+    """Wraps ``base``; the first generation and parameters that ``base`` leaves open are drawn among the legal.
+    ``local``: share of the proposals that search near the front."""
 
-    def __init__(self, base: BaseSampler | None, places: Places, seed: int) -> None:
+    def __init__(self, base: BaseSampler | None, places: Places, seed: int, local: float = LOCAL) -> None:
         self.base = base
+        self.local = local
         self.places = places
         self.rng = np.random.default_rng(seed)
         self.space = {name: distribution(values) for name, values in places.axes.items()}
@@ -136,7 +138,7 @@ class LegalSampler(BaseSampler):
         if wanted:
             missing = {n: int(self.rng.choice(v)) for n, v in self.places.axes.items() if n not in wanted}
             place = self.places.nearest(wanted | missing, self.rng)
-            if len(self.elite) and self.rng.random() < LOCAL:
+            if len(self.elite) and self.rng.random() < self.local:
                 place = self.places.neighbour(self.places.one_of(self.elite, self.rng), self.rng)
             for _ in range(STEPS_ASIDE):
                 if place not in self.seen:
