@@ -1,4 +1,4 @@
-"""Four problems with their exact fronts, for ``sampler_table.py``: what a sampler may propose, and what it is told."""
+"""Five problems with their exact fronts, for ``sampler_table.py``: what a sampler may propose, and what it is told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from search.inputs.compose import composed
 from search.inputs.config import read_model, read_scenario
 from search.inputs.fleet.read import read_fleet
 from search.optimizer.fleet.run import run_fleet
-from search.optimizer.fleet.study import FleetPlaces, costs_of
+from search.optimizer.fleet.study import FleetPlaces, costs_of, exact_costs
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.legal import legal_plans
 from search.optimizer.recommend import Policy
@@ -72,7 +72,7 @@ def fleet(name: str, overrides: Sequence[str]) -> Task:
         return costs_of(problem, picks), dict(zip(names, problem.excess(picks).T, strict=True))
 
     sized = f"{many:.2g} fleets, {len(found.front):,} on the front"
-    return Task(name, sized, lambda: FleetPlaces(problem.members), told, costs_of(problem, found.front.picks))
+    return Task(name, sized, lambda: FleetPlaces(problem), told, exact_costs(problem, found.front))
 
 
 def split(name: str, overrides: Sequence[str]) -> Task:
@@ -208,5 +208,6 @@ TASKS: dict[str, Callable[[], Task]] = {
     "split": lambda: split(
         "split", ["+experiment=deepseek_r1_h200", "engine=sglang", "space.serving=[aggregated,split]"]
     ),
-    "fleet": lambda: fleet("fleet", ["+fleet=two_kinds_1024"]),
+    "three_models": lambda: fleet("three_models", ["+fleet=three_models"]),
+    "two_kinds_1024": lambda: fleet("two_kinds_1024", ["+fleet=two_kinds_1024"]),
 }

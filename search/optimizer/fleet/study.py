@@ -14,10 +14,11 @@ from search.inputs.schema import StrategyConfig
 from search.optimizer.fleet.choices import Choices
 from search.optimizer.fleet.problem import Front, Problem
 from search.optimizer.front import hypervolume_share, pareto_front
-from search.optimizer.sampler import SAME_LAYOUT, LegalSampler, base_sampler
+from search.optimizer.sampler import LegalSampler, base_sampler
 from search.optimizer.study import BATCH_WITHOUT_GENERATIONS, name_metrics, quiet
 from search.optimizer.trials import Trials
 
+OWN_FRONT, SAME_KIND = 0.8, 0.1  # chances of a neighbour
 EXACT = "exact"  # the strategy without a study
 
 
@@ -34,12 +35,14 @@ class FleetStudy:
 
 class FleetPlaces:
     """Fleets, numbered as they are first met. Of each member a parameter says which pools serve it, another one which
-    of the choices there, the last where there are fewer."""
+    of the choices there, the last where there are fewer. ``own``: the front of each member's own choices, cost against
+    share: while nothing is scarce the best fleets are made of these alone."""
 
-    def __init__(self, members: Sequence[Choices]) -> None:
-        self.members = members
+    def __init__(self, problem: Problem) -> None:
+        members = self.members = problem.members
         self.runs = [np.flatnonzero(np.diff(m.kind, prepend=-1)) for m in members]  # where each kind begins
         self.lengths = [np.diff(np.append(s, len(m))) for s, m in zip(self.runs, members, strict=True)]
+        self.own = [_own_front(m, problem.charges) for m in members]
         self.axes: dict[str, tuple[int, ...]] = {}
         for m, lengths in zip(members, self.lengths, strict=True):
             self.axes[f"{m.name}.where"] = tuple(range(len(lengths)))
@@ -55,11 +58,11 @@ class FleetPlaces:
         return self._number[key]
 
     def random(self, rng: np.random.Generator) -> int:
-        """Of each member a kind uniformly, then one of its choices."""
+        """Of each member nothing, a choice of its own front or what serves it whole there."""
         picks = []
-        for starts, lengths in zip(self.runs, self.lengths, strict=True):
-            kind = int(rng.integers(len(starts)))
-            picks.append(int(starts[kind] + rng.integers(lengths[kind])))
+        for own in self.own:
+            step = (0, int(rng.integers(len(own))), len(own) - 1)[int(rng.integers(3))]
+            picks.append(int(own[step]))
         return self.number(picks)
 
     def nearest(self, params: dict[str, int], rng: np.random.Generator) -> int:
@@ -71,19 +74,22 @@ class FleetPlaces:
         return self.number(picks)
 
     def neighbour(self, place: int, rng: np.random.Generator) -> int:
-        """One member has another choice: of its kind, a power of two of steps away, or of another kind, with the share
-        that is nearest."""
+        """One member has another choice: of its own front, a power of two of steps away from its share or an end of it;
+        or of its kind, likewise; or of any kind, one that serves as much as now."""
         picks = list(self.known[place])
         i = int(rng.integers(len(picks)))
-        m, starts, lengths = self.members[i], self.runs[i], self.lengths[i]
-        kind = int(m.kind[picks[i]])
-        if rng.random() < SAME_LAYOUT and lengths[kind] > 1:
-            reach = 2 ** int(rng.integers(int(lengths[kind]).bit_length()))
-            step = picks[i] - starts[kind] + rng.choice((-reach, reach))
+        m, starts, lengths, own = self.members[i], self.runs[i], self.lengths[i], self.own[i]
+        what = rng.random()
+        if what < OWN_FRONT:
+            step = int(np.searchsorted(m.share[own], m.share[picks[i]])) + _reach(len(own), rng)
+            picks[i] = int(own[np.clip(step, 0, len(own) - 1)])
+        elif what < OWN_FRONT + SAME_KIND:
+            kind = int(m.kind[picks[i]])
+            step = picks[i] - int(starts[kind]) + _reach(int(lengths[kind]), rng)
             picks[i] = int(starts[kind] + np.clip(step, 0, lengths[kind] - 1))
-        elif len(starts) > 1:
-            other = int(rng.choice([k for k in range(len(starts)) if k != kind]))
-            rows = np.arange(starts[other], starts[other] + lengths[other])
+        else:
+            kind = int(rng.integers(len(starts)))
+            rows = np.arange(starts[kind], starts[kind] + lengths[kind])
             away = np.abs(m.share[rows] - m.share[picks[i]])
             picks[i] = int(rng.choice(rows[away == away.min()]))
         return self.number(picks)
@@ -99,11 +105,24 @@ class FleetPlaces:
         return found
 
 
+def _reach(length: int, rng: np.random.Generator) -> int:
+    """A power of two of steps, either way."""
+    return int(rng.choice((-1, 1))) * 2 ** int(rng.integers(length.bit_length()))
+
+
+def _own_front(member: Choices, charges: Array) -> IntArray:
+    """Rows of a member's choices that no other one of it beats in cost and share, ascending; nothing is the first."""
+    cost = member.gpus @ charges
+    order = np.lexsort((member.gpus.sum(axis=1), -member.share, cost))
+    so_far = np.concatenate([[-1.0], np.maximum.accumulate(member.share[order])[:-1]])
+    return order[member.share[order] > so_far]
+
+
 def run_study(
     problem: Problem, names: tuple[str, ...], cost: str, strategy: StrategyConfig, exact: Front, name: str
 ) -> FleetStudy:
     """``strategy.n_trials`` fleets; pools and budgets (``names``) are constraints. The same seed, the same study."""
-    places = FleetPlaces(problem.members)
+    places = FleetPlaces(problem)
     sampler = LegalSampler(base_sampler(strategy.sampler, strategy.seed, strategy.population), places, strategy.seed)
     with quiet():
         study = optuna.create_study(
@@ -134,4 +153,9 @@ def share_of(problem: Problem, tried: IntArray, exact: Front) -> float:
     """Of the hypervolume of the exact front."""
     good = tried[problem.kept(tried)] if len(tried) else tried
     found = costs_of(problem, good) if len(good) else np.zeros((0, 2))
-    return hypervolume_share(found, costs_of(problem, exact.picks))
+    return hypervolume_share(found, exact_costs(problem, exact))
+
+
+def exact_costs(problem: Problem, exact: Front) -> Array:
+    """Of the exact front and of no fleet at all, which costs and serves nothing: a study may try it."""
+    return costs_of(problem, np.concatenate([np.zeros((1, len(problem.members)), dtype=np.int64), exact.picks]))
