@@ -80,7 +80,7 @@ def studied(task: Task, name: str, trials: int, seed: int, checked: Sequence[int
         costs, number = np.concatenate([costs, found]), np.concatenate([number, rows])
         kept = np.concatenate([kept, np.all(np.stack(list(over.values())) <= 1e-9, axis=0)])
         good = np.flatnonzero(kept)
-        sampler.elite = number[good[non_dominated(costs[good])]].tolist()
+        sampler.elite = np.unique(number[good[non_dominated(costs[good])]]).tolist()
     seconds = time.process_time() - start
     return [hypervolume_share(costs[:n][kept[:n]], task.exact) for n in checked], seconds
 

@@ -44,7 +44,7 @@ def read_fleet(overrides: Sequence[str], folder: Path | None = None) -> Fleet:
         if key in OWN or key.split(".", 1)[0] == "hardware":
             where = "models.NAME.search" if key == "model" else "pools"
             raise InputError(f"{key}: {shown(word)} is not allowed; a fleet's are in fleet.{where}")
-    base, found = composed_beside(GROUP, overrides, folder)
+    base, found = composed_beside(GROUP, [*others, *map(_added, own)], folder)
     if found is None:
         known = ", ".join(sorted(path.stem for path in (conf_dir() / GROUP).glob("*.yaml")))
         raise InputError(f"fleet: must be given, as +fleet=NAME; available: {known}")
@@ -55,6 +55,12 @@ def read_fleet(overrides: Sequence[str], folder: Path | None = None) -> Fleet:
     pools = tuple(_pool(n, p, [*common, *others], folder) for n, p in settings.pools.items())
     members = tuple(_member(n, m, settings, [*common], others, folder) for n, m in settings.models.items())
     return Fleet(settings, pools, members, base.strategy, base.report.kind == "html")
+
+
+def _added(word: str) -> str:
+    """A key of the fleet that its file does not have is added: the schema says whether there is one."""
+    key = word.split("=", 1)[0]
+    return f"++{word}" if "." in key and not word.startswith(("+", "~")) else word
 
 
 def _settings(found: Any) -> FleetConfig:
@@ -129,8 +135,8 @@ def _member(
     words = _last([*common, *own, *others])
     found = _of(key, lambda: composed(words, folder))
     required = now * settings.growth
-    if found.workload.arrivals.kind not in ("closed", "replay"):
-        found = replace(found, workload=replace(found.workload, requests_per_s=required))
+    at_a_rate = found.workload.arrivals.kind not in ("closed", "replay")
+    found = replace(found, workload=replace(found.workload, requests_per_s=required if at_a_rate else None))
     _of(key, lambda: _checked(found))
     return Member(name, now, required, weight, tuple(config.pools or settings.pools), found, words)
 
@@ -159,15 +165,21 @@ def _of(key: str, read: Any) -> Any:
 def _words(key: str, search: Mapping[str, Any]) -> list[str]:
     """Choices and keys as on a command line."""
     words = []
-    for name, value in search.items():
-        top = name.lstrip("+~").split(".", 1)[0]
-        if top in ("hardware", "cluster", "hydra", GROUP):
+    for name, value in _flat(search).items():
+        if name.lstrip("+~").split(".", 1)[0] in ("hardware", "cluster", "hydra", GROUP):
             raise InputError(f"{key}.{name}: is not allowed; accelerators are in fleet.pools")
-        if isinstance(value, Mapping):
-            raise InputError(f"{key}.{name}: {shown(value)} is not allowed; write {name}.KEY: VALUE")
         text = value if isinstance(value, str) and _plain(value) else json.dumps(value, ensure_ascii=False)
         words.append(f"{name}={text}")
     return words
+
+
+def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys within keys with dots between them; of one that is given both ways the last."""
+    flat: dict[str, Any] = {}
+    for name, value in found.items():
+        inner = {f"{name}.{key}": one for key, one in _flat(value).items()} if isinstance(value, Mapping) else {}
+        flat |= inner or {name: value}
+    return flat
 
 
 def _last(words: Sequence[str]) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def summary_lines(o: FleetOutcome) -> list[str]:
         if g.gpus is not None and g.factor == 1.5:
             taken = ", ".join(f"{n} {p.name}" for p, n in zip(o.fleet.pools, g.gpus.tolist(), strict=True))
             lines.append(f"at 1.5 times the planned traffic: {taken}, {g.cost:,.2f} {UNITS[o.cost]}")
-        elif g.gpus is None:
+        elif g.gpus is None and g.factor > 1.0:
             lines.append(f"at {g.factor:g} times the planned traffic the pools no longer hold everybody")
             break
     searched = sum(found.legal for found in o.found.values())
