@@ -55,6 +55,7 @@ FORMATS: dict[str, WeightFormat] = {
 }
 
 BF16 = FORMATS["bf16"]
+COMPUTE_DTYPES = frozenset(f.compute for f in FORMATS.values())  # that a datasheet may give a peak for
 
 
 def weight_format(name: str) -> WeightFormat:

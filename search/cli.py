@@ -25,6 +25,7 @@ COMMANDS = {
         "print the command that starts a plan of a run on vLLM, SGLang or TensorRT-LLM",
     ),
     "document": ("search.commands.document", "the document of a run's recommended plan as a page or a PDF"),
+    "dashboard": ("search.commands.dashboard", "a run's Optuna study in optuna-dashboard, on this machine"),
     "simulate": ("search.commands.simulate", "send traffic to a plan of a run, request by request: percentiles"),
     "evidence": ("search.commands.evidence", "measured runs near a plan, and how far off predictions were on them"),
     "inspect": ("search.commands.inspect", "what the reader makes of a config.json"),

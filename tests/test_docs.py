@@ -83,6 +83,22 @@ def test_commands_that_are_not_run_are_spelt_right(page: str, line: str, capsys:
     assert {w.partition("=")[0] for w in words if w.startswith("--")} <= known
 
 
+QUOTED = re.compile(r""""[^"]*"|'[^']*'|#.*$""", re.MULTILINE)
+
+
+def test_commands_are_for_every_shell() -> None:
+    """zsh takes an unquoted bracket, star or question mark for a file's name and refuses where there is none."""
+    for page in COMMAND_PAGES:
+        run = [step.line for b in BLOCK.finditer(page.read_text()) for step in steps(b["sh"]) if step.content is None]
+        for line in [*run, *(line for name, line in placeholders() if name == name_of(page))]:
+            assert not re.search(r"[\[*?]", QUOTED.sub("", line)), f"{name_of(page)}: {line}"
+
+
+def test_pages_are_short() -> None:
+    long = {name_of(page): len(page.read_text().splitlines()) for page in COMMAND_PAGES}
+    assert {name: lines for name, lines in long.items() if lines > 300} == {}
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as web views make them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
@@ -134,12 +150,12 @@ def keys(cls: type, prefix: str = "") -> Iterator[str]:
 
 
 def test_configuration_names_every_key() -> None:
-    page = text("configuration.md")
+    page = text("configuration.md") + text("engines.md")
     assert not [key for key in keys(schema.Config) if f"`{key}`" not in page]
 
 
 def test_defaults_in_the_configuration_page_are_those_of_the_schema() -> None:
-    rows = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| `([^`]*)` \|", text("configuration.md"), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| `([^`]*)` \|", text("configuration.md") + text("engines.md"), re.MULTILINE))
     assert len(rows) > 30
     for key, shown in rows.items():
         value: object = schema.Config()

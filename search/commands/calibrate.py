@@ -3,49 +3,73 @@
 RUNS are the JSON that ``vllm bench serve --save-result`` writes, SGLang's ``bench_serving`` JSONL, or CSV files in a
 schema of docs/validate.md. The fit starts from the engine's file in the catalog and stays near it where the runs say
 nothing, so that five runs already help. The result is an engine file: put it into ``<folder>/engine/`` and select it
-with ``--config-dir <folder> engine=<name>``. With ``--hardware-out`` the accelerator's constant is fitted too, and its
-file goes into ``<folder>/hardware/``.
+with ``--config-dir <folder> engine=<name>``. Exit 1, and no file, where runs that were left out are predicted worse
+than before. With ``--hardware-out`` the accelerator's constant is fitted too, and its file goes into
+``<folder>/hardware/``.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from costmodel.engine import ENGINES
 from costmodel.laws import ShapedLaw
 from costmodel.plans import Array
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
 from search.base.whole_file import put_text, usable_out
-from search.evidence.measured.fitting import SHARED, Fitted, Posterior, apply, centred, fit_around, generation
+from search.commands.deployment import add_flags, deployment
+from search.evidence.measured.fitting import (
+    ACCELERATOR_CONSTANTS,
+    CONSTANTS,
+    SETTLED,
+    SHARED,
+    SHARED_CONSTANTS,
+    Constant,
+    Fitted,
+    Posterior,
+    apply,
+    centred,
+    fit_around,
+    generation,
+)
 from search.evidence.measured.grouped import Read, measured, predict, read_cases
 from search.evidence.measured.rows import Measurement
-from search.evidence.measured.runs import Deployment, read_runs
+from search.evidence.measured.runs import read_runs
 from search.inputs.hardware_catalog import load_engine, load_hardware
 
 FOLDS = 5
-MOST_GPUS = 1_000_000
 UNDETERMINED = 0.2  # certainty below which a constant counts as not determined by the runs
 SUSTAINED = "sustained_share"  # the accelerator's constant
 FIGURES = ("TTFT", "TPOT", "tokens/s/GPU")
+CONSTANT = {c.name: c for c in (*CONSTANTS, *SHARED_CONSTANTS, *ACCELERATOR_CONSTANTS)}
+STAYS = 0.1  # a constant whose logarithm moves by no more stays where it was
+FAR = 2.0  # widths of its prior
+
+
+class Worse(Exception):
+    """The fit does not hold for runs that it has not seen."""
+
+    exit_code = 1
 
 
 def main(argv: list[str]) -> int:
     """Read, fit, cross-validate, write; returns the exit code."""
     options = _parser().parse_args(argv)
     try:
-        rows = [row for path in options.runs for row in read_runs(path, _deployment(options))]
+        rows = [row for path in options.runs for row in read_runs(path, deployment(options))]
         return _calibrate(rows, options.engine, options.out, options.hardware_out)
-    except InputError as error:
+    except (InputError, Worse) as error:
         from search.commands.search import fail
 
-        return fail(str(error), InputError.exit_code)
+        return fail(str(error), error.exit_code)
 
 
 def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_out: Path | None) -> int:
@@ -66,12 +90,14 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_
     centres: Fitted = {**centred(load_engine(engine)), **(_accelerator(read) if hardware_out else {})}
     everything = np.array([i in read.cases for i in range(len(rows))])
     posterior = fit_around(read, everything, centres)
-    _print_errors(read, centres, posterior, _held_out(read, centres))
+    better = _print_errors(read, centres, posterior, _held_out(read, centres))
     print()
-    for (owner, name), value in posterior.values.items():
-        sure = posterior.certainty[(owner, name)]
-        note = "" if sure >= UNDETERMINED else "  not determined by these runs: stays near where it was"
-        print(f"{name:24s} {centres[(owner, name)]:9.3g} -> {value:9.3g}   certainty {sure:.0%}{note}")
+    for key, value in posterior.values.items():
+        sure = posterior.certainty[key]
+        note = note_of(CONSTANT[key[1]], centres[key], value, sure)
+        print(f"{key[1]:24s} {centres[key]:9.3g} -> {value:9.3g}   certainty {sure:.0%}{note}")
+    if not better:
+        raise Worse("runs left out are predicted worse by constants fitted to the others; nothing is written")
     engine_fields = _engine_fields(engine, posterior, len(read.cases))
     hardware_fields = _hardware_fields(read, posterior) if hardware_out is not None else {}
     _write(out, engine_fields)
@@ -80,6 +106,19 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_
         _write(hardware_out, hardware_fields)
         print(f"Written to {hardware_out}: put it into FOLDER/hardware/ and add hardware={hardware_out.stem}")
     return 0
+
+
+def note_of(constant: Constant, before: float, after: float, certainty: float) -> str:
+    """What there is to say of a constant that a fit moved: at the end of its range, far from where it was, or not
+    determined by the runs."""
+    notes, moved = [], abs(math.log(after / before))
+    if after <= constant.low * 1.01 or after >= constant.high / 1.01:
+        notes.append(f"at the end of its range, {constant.low:g} to {constant.high:g}")
+    if moved > FAR * constant.sigma:
+        notes.append(f"moved by {moved / constant.sigma:.1f} widths of what is plausible ({constant.sigma:g})")
+    if certainty < UNDETERMINED:
+        notes.append("not determined by these runs" + (": stays near where it was" if moved <= STAYS else ""))
+    return "  " + "; ".join(notes) if notes else ""
 
 
 def _accelerator(read: Read) -> Fitted:
@@ -108,7 +147,9 @@ def _held_out(read: Read, centres: Fitted) -> Array:
     return found
 
 
-def _print_errors(read: Read, centres: Fitted, posterior: Posterior, held_out: Array) -> None:
+def _print_errors(read: Read, centres: Fitted, posterior: Posterior, held_out: Array) -> bool:
+    """Whether runs left out (of a single run: the run itself) are predicted no worse than before, TTFT and TPOT
+    together."""
     actual = measured(read, list(read.cases))
     before, after = predict(read, apply(centres)), predict(read, apply(posterior.values))
     print(f"{len(read.cases)} runs; mean absolute error (bias)")
@@ -117,6 +158,14 @@ def _print_errors(read: Read, centres: Fitted, posterior: Posterior, held_out: A
         columns = [(f.ttft_s, f.tpot_s, f.tokens_per_s_per_gpu)[n] for f in (before, after)] + [held_out[n]]
         cells = [_cell(column / actual[n] - 1.0) for column in columns]
         print(f"{name:14s} " + " ".join(f"{cell:>16s}" for cell in cells))
+    known = bool(np.isfinite(held_out[1]).any())
+    judged = (held_out[0], held_out[1]) if known else (after.ttft_s, after.tpot_s)
+    old, new = (_mean_error(columns, actual) for columns in ((before.ttft_s, before.tpot_s), judged))
+    return new <= max(old, SETTLED)
+
+
+def _mean_error(columns: tuple[Array, Array], actual: Sequence[Array]) -> float:
+    return sum(float(np.nanmean(np.abs(columns[n] / actual[n] - 1.0))) for n in range(2))
 
 
 def _cell(error: Array) -> str:
@@ -162,40 +211,10 @@ def _write(out: Path, fields: dict[str, Any]) -> None:
         raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
 
 
-def _deployment(options: argparse.Namespace) -> Deployment | None:
-    if options.model is None or options.hardware is None or options.engine is None:
-        return None
-    for name in ("tp", "pp", "attn_dp", "ep"):
-        if getattr(options, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')}: {getattr(options, name)} is not allowed; give 1 or more")
-    width = options.tp * options.attn_dp * options.pp
-    gpus = width if options.gpus is None else options.gpus
-    if gpus < 1 or gpus > MOST_GPUS or gpus % width:
-        raise InputError(f"--gpus: {gpus} is not allowed; give a multiple of tp x attn-dp x pp = {width}")
-    if (options.tp * options.attn_dp) % options.ep:
-        raise InputError(f"--ep: {options.ep} is not allowed; give a divisor of tp x attn-dp")
-    return Deployment(
-        options.model, options.hardware, options.engine, "", options.precision, gpus,
-        options.tp, options.pp, options.attn_dp, options.ep,
-    )  # fmt: skip
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="servefront calibrate", description="Fit an engine's constants to your own benchmark runs.")
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUNS", help="JSON, JSONL or CSV files")
     parser.add_argument("--out", type=Path, required=True, metavar="ENGINE.yaml", help="the engine file to write")
     parser.add_argument("--hardware-out", type=Path, metavar="HARDWARE.yaml", help="fit the accelerator's constant too")
-    parser.add_argument("--engine", choices=ENGINES, help="needed for JSON and JSONL")
-    parser.add_argument("--model", help="catalog name; needed for JSON and JSONL")
-    parser.add_argument("--hardware", help="catalog name; needed for JSON and JSONL")
-    parser.add_argument("--precision", default="", help="of the weights: bf16, fp8, fp4; as published by default")
-    parser.add_argument("--gpus", type=int, help="accelerators of the runs (default: tp x attn-dp x pp)")
-    degrees = {
-        "tp": "tensor parallel degree",
-        "pp": "pipeline stages",
-        "attn-dp": "attention groups that see different sequences",
-        "ep": "expert parallel degree",
-    }
-    for name, meaning in degrees.items():
-        parser.add_argument(f"--{name}", type=int, default=1, help=f"{meaning} of the runs (default: 1)")
+    add_flags(parser)
     return parser

@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         return fail(system_line(error), InputError.exit_code)
     except PARSERS as error:
-        return fail(config_source.parser_line(error), InputError.exit_code)
+        return fail(config_source.parser_line(error, arguments), InputError.exit_code)
     finally:
         sys.argv = old
         release()

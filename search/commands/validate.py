@@ -1,9 +1,10 @@
-"""``servefront validate FILE.csv``: predict measurements and say how far off the predictions are.
+"""``servefront validate FILE``: predict measurements and say how far off the predictions are.
 
-FILE.csv has the columns of ``silicon_dev.csv``, of ``published_dev.csv``, of ``start_logs.csv`` (what servers log
+FILE has the columns of ``silicon_dev.csv``, of ``published_dev.csv``, of ``start_logs.csv`` (what servers log
 when they start: then weights, cache and whether they start are predicted), or of runs under traffic
-(``open_loop_stages.csv``, ``request_runs.csv``: then percentiles are). Exit 0, or 2 with one line if a file or
-folder cannot be used.
+(``open_loop_stages.csv``, ``request_runs.csv``: then percentiles are); or it is what ``vllm bench serve --save-result``
+or SGLang's ``bench_serving`` write, with flags that say what was served. Exit 0, or 2 with one line if a file or folder
+cannot be used.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.whole_file import usable_out
+from search.commands.deployment import add_flags, deployment
 from search.evidence.measured.peers import read_peer
 from search.evidence.measured.predict import predict
 from search.evidence.measured.predictions_file import id_column, write_predictions
 from search.evidence.measured.rows import MAX_BYTES, Measurement, read_rows
+from search.evidence.measured.runs import read_runs as read_results
 from search.evidence.measured.tables import print_report
 from search.evidence.start_logs import predict as start_logs
 from search.evidence.start_logs.rows import is_start_logs, read_start_logs
@@ -39,6 +42,8 @@ def main(argv: list[str]) -> int:
         if options.out is not None:
             usable_out("--out", options.out)
         read_bounded(options.file, MAX_BYTES, "a file of measurements")  # not a pipe, which would wait for ever
+        if options.file.suffix.lower() in (".json", ".jsonl"):
+            return _results(options)
         if is_start_logs(options.file):
             return _start_logs(options)
         if kind_of(options.file) is not None:
@@ -53,6 +58,18 @@ def main(argv: list[str]) -> int:
 
         return fail(str(error), InputError.exit_code)
     print_report(predictions, peers)
+    if options.out is not None:
+        print(f"Written to {options.out}")
+    return 0
+
+
+def _results(options: argparse.Namespace) -> int:
+    if options.compare:
+        raise InputError("--compare: benchmark results have no other program's predictions to compare with")
+    predictions = predict(read_results(options.file, deployment(options)), options.models)
+    if options.out is not None:
+        write_predictions(predictions, "run", options.out)
+    print_report(predictions, {})
     if options.out is not None:
         print(f"Written to {options.out}")
     return 0
@@ -96,11 +113,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="servefront validate", description="Predict measured runs and print how far off the predictions are."
     )
     parser.add_argument(
-        "file", type=Path, metavar="FILE.csv", help="measurements, in one of the schemas of docs/validate.md"
-    )
-    parser.add_argument("--out", type=Path, help="write the predictions, a line for every row of FILE.csv")
+        "file", type=Path, metavar="FILE",
+        help="measurements: CSV in one of the schemas of docs/validate.md, or a benchmark's JSON or JSONL",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="write the predictions, a line for every row of FILE")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="config.json files named by model, read first")
     parser.add_argument(
         "--compare", type=Path, action="append", default=[], metavar="FILE", help="another program's predictions"
     )
+    add_flags(parser)
     return parser

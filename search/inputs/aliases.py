@@ -16,6 +16,9 @@ from search.inputs.models import ConfigError, find_model
 
 FOLDER_FLAGS = ("--config-dir", "-cd")
 NAMED = re.compile(r"^(hardware|model)=(?P<names>[\w./() -]+(?:,[\w./() -]+)*)$", re.ASCII)
+UNNAMED = re.compile(
+    r"^\+?(?P<group>\w+)=(?P<value>[\d.]+|true|false|[\[{].*)$", re.IGNORECASE
+)  # no option has such a name
 SEARCH_PATH = re.compile(r"(?:file://)?([^'\",\[\]\s]+)")
 
 
@@ -30,6 +33,9 @@ def by_file_name(arguments: Sequence[str]) -> list[str]:
 def _renamed(word: str, folders: Iterable[Path]) -> str:
     found = NAMED.match(word)
     if found is None:
+        odd = UNNAMED.match(word)
+        if odd and (conf_dir() / odd["group"]).is_dir():
+            raise InputError(f"{odd['group']}: {odd['value'][:60]!r} is not allowed; give the name of an option")
         return word
     group, names = found[1], found["names"].split(",")
     return f"{group}={','.join(_option(group, name.strip(), folders) for name in names)}"

@@ -55,7 +55,7 @@ def composed_beside(key: str | None, overrides: Sequence[str], folder: Path | No
     except HydraException as error:
         raise InputError(one_line(error)) from error
     except PARSERS as error:
-        raise InputError(config_source.parser_line(error)) from error
+        raise InputError(config_source.parser_line(error, overrides)) from error
 
 
 def missing_option(error: MissingConfigException) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from costmodel.architecture import Architecture
 from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
+from costmodel.formats import COMPUTE_DTYPES
 from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
@@ -50,6 +51,11 @@ def read_hardware(config: HardwareConfig) -> Accelerator:
     if "bf16" not in config.peak_flops:
         raise InputError(
             f"hardware.peak_flops: {sorted(config.peak_flops)} lacks bf16, which every engine falls back to"
+        )
+    unknown = sorted(set(config.peak_flops) - COMPUTE_DTYPES)
+    if unknown:
+        raise InputError(
+            f"hardware.peak_flops: {unknown[0]!r} is not allowed; dtypes: {', '.join(sorted(COMPUTE_DTYPES))}"
         )
     return Accelerator(**checked(Accelerator, config, "hardware"))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +91,20 @@ def _hydras(package: str) -> bool:
     return package.removeprefix("_global_.").partition(".")[0] == "hydra"
 
 
-def parser_line(error: Exception) -> str:
-    """An error of Hydra's parsers, or of YAML's, which have no common base, as a line."""
+NO_PLACE = re.compile(r"invalid literal for int\(\) with base 10: '(.+)'")
+
+
+def parser_line(error: Exception, overrides: Sequence[str] = ()) -> str:
+    """An error of Hydra's parsers, or of YAML's, which have no common base, as a line. It names the one of the
+    ``overrides`` that looks for a word in a list."""
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, RecursionError):
         return "configuration: nested too deep"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: not YAML: {error.problem}"
+    place = NO_PLACE.search(str(error))
+    for key in (word.partition("=")[0].lstrip("+~") for word in overrides if place):
+        if place and place[1] in key.split("."):
+            return f"{key}: {place[1]!r} is no place in a list; give a whole number"
     return f"configuration: {error}"

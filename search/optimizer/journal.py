@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
 from search.optimizer.study import name_metrics, quiet
+from search.optimizer.trials import CONSTRAINT
 
 
 class _JournalInMemory(BaseJournalBackend):
@@ -53,7 +54,7 @@ class _Journal(JournalStorage):
             "distributions": {name: self._text(d) for name, d in trial.distributions.items()},
             "params": {name: trial.distributions[name].to_internal_repr(v) for name, v in trial.params.items()},
             "user_attrs": trial.user_attrs,
-            "system_attrs": trial.system_attrs,
+            "system_attrs": with_list(trial.system_attrs),
             "intermediate_values": trial.intermediate_values,
         }
         self._write_log(JournalOperation.CREATE_TRIAL, record)
@@ -63,6 +64,13 @@ class _Journal(JournalStorage):
         if id(distribution) not in self._texts:
             self._texts[id(distribution)] = distribution_to_json(distribution)
         return self._texts[id(distribution)]
+
+
+def with_list(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's system attributes with its constraints as a list too, as Optuna before 5 had them: the form that
+    optuna-dashboard 0.21 reads (``CONSTRAINTS_KEY`` in optuna_dashboard/_serializer.py)."""
+    missed = [value for name, value in attributes.items() if name.startswith(CONSTRAINT)]
+    return {**attributes, CONSTRAINT.rstrip(":"): missed}
 
 
 def _universal(moment: datetime | None) -> str | None:

@@ -19,6 +19,7 @@ from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.legal import Legal
 from search.optimizer.sampler import LegalPlaces, LegalSampler, base_sampler
 from search.optimizer.space import Space
+from search.optimizer.trial_notes import notes
 from search.optimizer.trials import Trials
 
 ABSENT = 1e12  # stands for infinity
@@ -50,8 +51,9 @@ def run_study(
         found = np.stack([column(n, plans, scores)[rows] for n in objectives.names], axis=1)
         values = np.nan_to_num(found, nan=ABSENT, posinf=ABSENT, neginf=-ABSENT).tolist()
         violations = scores.violations[:, rows].T.tolist()
-        for trial, told, missed in zip(trials, values, violations, strict=True):
-            storage.tell(study, trial, told, dict(zip(scores.limits, missed, strict=True)))
+        said = notes(plans, scores, legal.engines[:, archive.places()], rows)
+        for trial, told, missed, noted in zip(trials, values, violations, said, strict=True):
+            storage.tell(study, trial, told, dict(zip(scores.limits, missed, strict=True)), noted)
         costs = objectives.costs(plans, scores)
         front = pareto_front(costs, scores.feasible)
         sampler.elite = archive.places()[front].tolist()

@@ -33,11 +33,15 @@ class Trials(InMemoryStorage):
         self._set_trial(number, trial)
         return trial
 
-    def tell(self, study: Study, trial: FrozenTrial, values: Sequence[float], constraints: Mapping[str, float]) -> None:
-        """Finish it with the ``values`` of the objectives; a constraint above 0 is broken."""
+    def tell(
+        self, study: Study, trial: FrozenTrial, values: Sequence[float], constraints: Mapping[str, float],
+        notes: Mapping[str, str | float | bool],
+    ) -> None:  # fmt: skip
+        """Finish it with the ``values`` of the objectives; a constraint above 0 is broken; with ``notes``."""
         study._thread_local.cached_all_trials = None
         study.sampler.after_trial(study, trial, TrialState.COMPLETE, values)
         done = copy.copy(trial)
         done.system_attrs = {**trial.system_attrs, **{CONSTRAINT + name: v for name, v in constraints.items()}}
+        done.user_attrs = dict(notes)
         done.state, done.values, done.datetime_complete = TrialState.COMPLETE, list(values), datetime.now()
         self._set_trial(trial._trial_id, done)

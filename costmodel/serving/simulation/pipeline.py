@@ -1,8 +1,9 @@
 """A replica whose layers are on several stages: micro-batches that follow each other through a pipeline.
 
 A request belongs to one micro-batch. The next pass of a micro-batch begins when its last one has left the last stage
-and the first stage is free; micro-batches leave as far apart as the slowest stage makes them (vLLM keeps as many
-batches in flight as there are stages, ``step_with_batch_queue`` in vllm/v1/engine/core.py, 0.33).
+and the first stage is free; micro-batches leave as far apart as the slowest stage makes them, and in the order in which
+they came: none overtakes another (vLLM keeps as many batches in flight as there are stages, first in, first out,
+``step_with_batch_queue`` in vllm/v1/engine/core.py, 0.33).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from costmodel.serving.step_table import StepTable
 
 class Pipeline(Replica):
     """``table`` of a pass through all stages, ``stages`` of those stages that may be the slowest. ``ready[m]``: when
-    micro-batch m has left the last stage; ``free``: when the next one may enter. ``clock`` is when a pass begins."""
+    micro-batch m has left the last stage; ``free``: when the next one may enter; ``left``: when the last one leaves the
+    last stage. ``clock`` is when a pass begins."""
 
     def __init__(
         self, table: StepTable, stages: Sequence[StepTable], micro: int, scheduler: Scheduler,
@@ -29,6 +31,7 @@ class Pipeline(Replica):
         self.groups = [group for groups in self.micro for group in groups]
         self.ready = [0.0] * micro
         self.free = 0.0
+        self.left = 0.0
 
     def run(self, until: float) -> list[tuple[int, float]]:
         """One pass of the micro-batch that is free first, or as many of all as nothing happens in."""
@@ -51,7 +54,9 @@ class Pipeline(Replica):
         composed, begun, _ = self._compose(self.micro[m])
         begin = max(self.clock, self.free, self.ready[m])
         spent = max([slowest(stage, composed) for stage in self.stages])
-        self.free, self.ready[m] = begin + spent, begin + slowest(self.table, composed)
+        # Where the stages take equally long, a pass is held up by its own work or by the pass ahead in the last stage.
+        self.left = max(begin + slowest(self.table, composed), self.left + spent)
+        self.free, self.ready[m] = begin + spent, self.left
         self.passes += 1
         sent = self.ready[m] + self._send(sum([p.samples for p in composed]), 1, spent)
         self.clock = begin
@@ -86,6 +91,7 @@ class Pipeline(Replica):
         self._send(samples, turns, seconds)
         self.ready = [at + seconds for at in self.ready]
         self.free += seconds
+        self.left += seconds
         self.clock += seconds
         return []
 

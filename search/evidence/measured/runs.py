@@ -7,11 +7,13 @@ its concurrency are the waves (docs/words.md).
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from search.base.errors import InputError
+from search.base.strict_json import strict
 from search.evidence.measured.rows import Measurement, read_rows
 from search.inputs.bounded_file import read_bounded
 from search.inputs.models.catalog import find_model
@@ -52,9 +54,9 @@ def read_runs(path: Path, deployment: Deployment | None) -> list[Measurement]:
     try:
         text = read_bounded(path, MAX_BYTES, "a file of benchmark results").decode("utf-8")
         try:
-            objects = [_parsed(text)]
+            objects = [strict(text)]
         except json.JSONDecodeError:
-            objects = [_parsed(line) for line in text.splitlines() if line.strip()]
+            objects = [strict(line) for line in text.splitlines() if line.strip()]
     except RecursionError:
         raise InputError(f"{path}: cannot be read as JSON: nested too deep") from None
     except ValueError as error:
@@ -62,20 +64,6 @@ def read_runs(path: Path, deployment: Deployment | None) -> list[Measurement]:
             raise
         raise InputError(f"{path}: cannot be read as JSON: {error}") from None
     return [_measurement(f"{path.name}:{n + 1}", found, deployment) for n, found in enumerate(objects)]
-
-
-def _parsed(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a key that is given twice is refused, not resolved in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {double[:60]!r} is given twice")
-    return found
 
 
 def _measurement(name: str, run: Any, d: Deployment) -> Measurement:
@@ -91,6 +79,12 @@ def _measurement(name: str, run: Any, d: Deployment) -> Measurement:
     served = run.get("model_id")
     if isinstance(served, str) and not _same_model(served, d.model):
         raise InputError(f"{name}: model_id = {served[:80]!r} is another model than --model {d.model}")
+    rate = run.get("request_rate")
+    if rate not in (None, "inf", math.inf):
+        raise InputError(
+            f"{name}: request_rate = {str(rate)[:40]!r}: a run at a rate, whose figures are not of a closed loop; "
+            "servefront check judges it"
+        )
     concurrency = run.get("max_concurrency") or completed
     concurrency = min(_positive(name, "max_concurrency", concurrency), completed)
     isl, osl = figures["total_input_tokens"] / completed, figures["total_output_tokens"] / completed

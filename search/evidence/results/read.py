@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from search.base.errors import InputError
+from search.base.strict_json import strict
 from search.evidence.measured.runs import FAILED, LEAST, MAX_BYTES
 from search.inputs.bounded_file import read_bounded
 
@@ -53,9 +54,9 @@ def read_results(path: Path) -> list[Result]:
     try:
         text = read_bounded(path, MAX_BYTES, "a benchmark's result").decode("utf-8")
         try:
-            found = [json.loads(text)]
+            found = [strict(text)]
         except json.JSONDecodeError:
-            found = [json.loads(line) for line in text.splitlines() if line.strip()]
+            found = [strict(line) for line in text.splitlines() if line.strip()]
     except RecursionError:
         raise InputError(f"{path}: cannot be read as JSON: nested too deep") from None
     except ValueError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from search.base.strict_json import strict
 from search.inputs.bounded_file import read_bounded
 from search.inputs.models.fields import ConfigError, shown
 
@@ -50,7 +50,7 @@ def load_json(path: Path, what: str, limit: int = MAX_BYTES) -> dict[str, Any]:
 def parsed(raw: bytes, path: Path) -> dict[str, Any]:
     """The same of bytes already read; ``path`` is for complaints."""
     try:
-        data = json.loads(raw.decode("utf-8"), parse_constant=_refuse)
+        data = strict(raw.decode("utf-8"), parse_constant=_refuse)
     except RecursionError:
         raise ConfigError(f"{path}: nested more than {MAX_DEPTH} levels deep") from None
     except ConfigError:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from costmodel.evaluate import evaluate
-from search.commands.calibrate import main
+from search.commands.calibrate import CONSTANT, main, note_of
+from search.commands.validate import main as validate
 from search.evidence.measured.cases import case_of
 from search.evidence.measured.grouped import with_constants
 from search.evidence.measured.runs import Deployment, read_runs
@@ -84,6 +85,35 @@ def test_the_accelerator_has_a_file_of_its_own(runs, tmp_path, search, capsys):
     assert code == 0, err
 
 
+def test_a_fit_that_does_not_hold_for_other_runs_writes_nothing(tmp_path, capsys):
+    """Times that have nothing to do with the concurrency."""
+    path, out = tmp_path / "runs.jsonl", tmp_path / "mine.yaml"
+    times = [(1, 9.0), (2, 60.0), (3, 8.0), (4, 70.0), (5, 10.0), (6, 65.0)]
+    path.write_text("\n".join(json.dumps(result(c, 20.0 * tpot, tpot)) for c, tpot in times))
+    assert main([str(path), "--out", str(out), *FLAGS]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and "predicted worse" in captured.err and "cross-validated" in captured.out
+    assert not out.exists()
+
+
+def test_notes_say_what_moved_too_far_and_what_did_not_move():
+    known = CONSTANT["launch_share"]
+    assert note_of(known, 1.0, 1.05, 0.9) == ""
+    assert "at the end of its range, 0.1 to 3" in note_of(known, 1.0, 3.0, 0.9)
+    assert "moved by 2.3 widths" in note_of(known, 0.5, 2.5, 0.9)
+    assert note_of(known, 1.0, 1.05, 0.1).endswith("not determined by these runs: stays near where it was")
+    assert note_of(known, 1.0, 1.5, 0.1).endswith("not determined by these runs")
+
+
+def test_validate_reads_a_benchmarks_result(runs, tmp_path, capsys):
+    out = tmp_path / "predictions.csv"
+    assert validate([str(runs), *FLAGS, "--out", str(out)]) == 0
+    assert "5 rows, 5 predicted" in capsys.readouterr().out
+    assert len(out.read_text().splitlines()) == 6
+    assert validate([str(runs)]) == 2
+    assert "give --model" in capsys.readouterr().err
+
+
 def test_one_object_and_lines_of_objects_read_alike(runs, tmp_path):
     one = tmp_path / "one.json"
     one.write_text(json.dumps(json.loads(runs.read_text().splitlines()[0]), indent=2))
@@ -101,6 +131,9 @@ def test_one_object_and_lines_of_objects_read_alike(runs, tmp_path):
         ("nonsense", FLAGS, "cannot be read as JSON"),
         (json.dumps(result(4, 1, 1) | {"completed": 0}), FLAGS, "completed = 0"),
         (json.dumps(result(4, 1, 1)), [], "give --model"),
+        (json.dumps(result(4, 1, 1) | {"request_rate": 2.5}), FLAGS, "request_rate = '2.5': a run at a rate"),
+        (json.dumps(result(4, 1, 1) | {"failed": 39}), FLAGS, "failed = '39' of 40 completed"),
+        (json.dumps(result(4, 1, 1) | {"model_id": "Qwen/Qwen3-8B"}), FLAGS, "another model than --model"),
         (json.dumps(result(4, 1, 1)), [*FLAGS, "--pp", "0"], "--pp: 0"),
     ],
 )

@@ -52,9 +52,11 @@ def as_optuna_asks(storage, study, space):
     return study.ask(space)
 
 
-def as_optuna_tells(storage, study, trial, values, constraints):
+def as_optuna_tells(storage, study, trial, values, constraints, notes):
     for name, value in constraints.items():
         trial.set_constraint(name, value)
+    for name, value in notes.items():
+        trial.set_user_attr(name, value)
     study.tell(trial, values)
 
 
@@ -64,7 +66,7 @@ def test_trials_are_those_that_optuna_would_record(sampler, monkeypatch):
 
     def trials():
         found = outcome(f"strategy={sampler}", f"strategy.n_trials={count}").study.study.trials
-        return [(t.params, t.values, t.system_attrs) for t in found]
+        return [(t.params, t.values, t.system_attrs, t.user_attrs) for t in found]
 
     ours = trials()
     for name in ("get_trial_generation", "get_parent_population", "after_trial"):
@@ -72,7 +74,7 @@ def test_trials_are_those_that_optuna_would_record(sampler, monkeypatch):
     monkeypatch.setattr(Trials, "ask", as_optuna_asks)
     monkeypatch.setattr(Trials, "tell", as_optuna_tells)
     assert trials() == ours
-    generations = [a for _, _, attrs in ours for k, a in attrs.items() if k.endswith("Sampler:generation")]
+    generations = [a for _, _, attrs, _ in ours for k, a in attrs.items() if k.endswith("Sampler:generation")]
     assert generations == ([i // 50 for i in range(count)] if sampler != "tpe" else [])
 
 

@@ -65,14 +65,21 @@ def test_a_small_cache_is_shared_by_all_micro_batches() -> None:
     assert not replica.pools[0].used and not replica.pools[0].running and not replica.load
 
 
-@pytest.mark.parametrize(("pp", "batch"), [(2, 8), (4, 64)])
-def test_the_closed_form_of_a_pipeline_is_met(pp: int, batch: int) -> None:
+@pytest.mark.parametrize(
+    ("pp", "batch", "isl", "osl", "near"),
+    [(2, 8, 1024, 256, 0.08), (4, 64, 1024, 256, 0.08), (4, 16, 4096, 128, 0.2), (8, 8, 8192, 512, 0.2)],
+)
+def test_the_closed_form_of_a_pipeline_is_met(pp: int, batch: int, isl: int, osl: int, near: float) -> None:
+    """Long prompts hold up the passes behind them; the closed form has them all apart, so it lies above."""
     plan = Plans.of(gpus=8, pp=pp, tp=8 // pp, ep=8 // pp, batch=batch)
-    scenario = replace(worked_case(engine=Engine("any")), lengths=FixedLengths(1024, 256))
+    scenario = replace(worked_case(engine=Engine("any")), lengths=FixedLengths(isl, osl))
     scores = evaluate(scenario, plan)
     rng = np.random.default_rng(0)
-    size, inner = batch * 8, slice(2 * batch, None)
-    requests = Requests(np.zeros(size), rng.integers(922, 1127, size), rng.integers(230, 283, size))
+    size, inner = batch * 16, slice(3 * batch, -2 * batch)
+    requests = Requests(
+        np.zeros(size), rng.integers(isl * 9 // 10, isl * 11 // 10, size), rng.integers(osl // 2, osl * 3 // 2, size)
+    )
     served = serve(scenario, plan, requests, closed=True)
-    assert np.nanmean(served.tpot_s(requests.answer_tokens)[inner]) == pytest.approx(scores.tpot_s[0], rel=0.08)
-    assert served.ttft_s[inner].mean() == pytest.approx(scores.ttft_s[0], rel=0.12)
+    token_s = (served.e2e_s - served.ttft_s)[inner].sum() / (requests.answer_tokens[inner] - 1).sum()
+    assert token_s == pytest.approx(scores.tpot_s[0], rel=near)
+    assert served.ttft_s[inner].mean() == pytest.approx(scores.ttft_s[0], rel=0.2)
