@@ -76,7 +76,7 @@ def studied(task: Task, name: str, trials: int, seed: int, checked: Sequence[int
         found, over = task.told(places, rows)
         values = np.nan_to_num(found, nan=ABSENT, posinf=ABSENT, neginf=-ABSENT).tolist()
         for i, trial in enumerate(asked):
-            storage.tell(study, trial, values[i], {limit: float(beyond[i]) for limit, beyond in over.items()})
+            storage.tell(study, trial, values[i], {limit: float(beyond[i]) for limit, beyond in over.items()}, {})
         costs, number = np.concatenate([costs, found]), np.concatenate([number, rows])
         kept = np.concatenate([kept, np.all(np.stack(list(over.values())) <= 1e-9, axis=0)])
         good = np.flatnonzero(kept)

@@ -155,7 +155,11 @@ def test_configuration_names_every_key() -> None:
 
 
 def test_defaults_in_the_configuration_page_are_those_of_the_schema() -> None:
-    rows = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| `([^`]*)` \|", text("configuration.md") + text("engines.md"), re.MULTILINE))
+    rows = dict(
+        re.findall(
+            r"^\| `([\w.]+)` \|[^|]*\| `([^`]*)` \|", text("configuration.md") + text("engines.md"), re.MULTILINE
+        )
+    )
     assert len(rows) > 30
     for key, shown in rows.items():
         value: object = schema.Config()

@@ -16,6 +16,7 @@ from search.optimizer.fleet.problem import Front, Problem
 from search.optimizer.front import hypervolume_share, pareto_front
 from search.optimizer.sampler import LegalSampler, base_sampler
 from search.optimizer.study import BATCH_WITHOUT_GENERATIONS, name_metrics, quiet
+from search.optimizer.trial_notes import Notes
 from search.optimizer.trials import Trials
 
 OWN_FRONT, SAME_KIND = 0.8, 0.1  # chances of a neighbour
@@ -105,6 +106,16 @@ class FleetPlaces:
         return found
 
 
+def _notes(problem: Problem, names: tuple[str, ...], picks: IntArray) -> list[Notes]:
+    """Of each fleet: who has how many accelerators of which pool, and whether it keeps pools and budgets."""
+    found: list[Notes] = []
+    for row, kept in zip(picks.tolist(), problem.kept(picks).tolist(), strict=True):
+        given = [(m, m.gpus[pick].tolist()) for m, pick in zip(problem.members, row, strict=True)]
+        each = [f"{m.name} {n} {pool}" for m, gpus in given for n, pool in zip(gpus, names, strict=False) if n]
+        found.append({"fleet": ", ".join(each), "feasible": bool(kept)})
+    return found
+
+
 def _reach(length: int, rng: np.random.Generator) -> int:
     """A power of two of steps, either way."""
     return int(rng.choice((-1, 1))) * 2 ** int(rng.integers(length.bit_length()))
@@ -134,8 +145,9 @@ def run_study(
         trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
         picks = np.array([places.known[sampler.proposed.pop(t.number)] for t in trials])
         told = np.stack([problem.cost(picks), problem.served(picks)], axis=1).tolist()
-        for trial, values, missed in zip(trials, told, problem.excess(picks).tolist(), strict=True):
-            storage.tell(study, trial, values, dict(zip(names, missed, strict=True)))
+        said = _notes(problem, names, picks)
+        for trial, values, missed, noted in zip(trials, told, problem.excess(picks).tolist(), said, strict=True):
+            storage.tell(study, trial, values, dict(zip(names, missed, strict=True)), noted)
         tried = np.array(places.known)[sorted(sampler.seen)]
         front = pareto_front(costs_of(problem, tried), problem.kept(tried))
         sampler.elite = [places.number(row) for row in tried[front]]
