@@ -134,7 +134,7 @@ def carried_by(scenario: Scenario, plans: Plans) -> tuple[np.ndarray, Scores]:
     """Requests a second that each plan carries within all limits, zero where it never keeps them; and its scores.
 
     At a rate it is the most requests at which every limit is kept, for arrivals that are as irregular at each replica
-    as they are in all (a router that draws replicas at random; one that takes turns does better). In the closed loop,
+    as they are in all (a router that draws replicas at random; one that takes turns evens them). In the closed loop,
     what the plan puts out with all its seats taken."""
     if scenario.demand is None:
         scores = score_all(scenario, plans)

@@ -80,7 +80,7 @@ def _latencies(o: FleetOutcome) -> Part:
         )
     about = (
         "With the spares lost, as one replica has it. Where requests come at a rate, arrivals at a replica are taken "
-        "to be as irregular as all of them are together; a router that takes turns does better. "
+        "to be as irregular as all of them are together; a router that takes turns makes them more even. "
         f"Where they do not ({STEADY}), latencies are those of a full replica, the worst that it has."
     )
     header = ("model", "pool", "traffic", "latency and limit", "a replica's requests/s (80 % interval)", "coverage",

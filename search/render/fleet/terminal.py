@@ -58,9 +58,9 @@ def summary_lines(o: FleetOutcome) -> list[str]:
         lines.append("replicas are counted at the low end of the 80 % interval of what they carry")
     for g in o.growth:
         if g.gpus is not None and g.factor == 1.5:
-            taken = ", ".join(f"{n} {p.name}" for p, n in zip(o.fleet.pools, g.gpus.tolist(), strict=True))
+            taken = ", ".join(f"{n:,} {p.name}" for p, n in zip(o.fleet.pools, g.gpus.tolist(), strict=True))
             lines.append(f"at 1.5 times the planned traffic: {taken}, {g.cost:,.2f} {UNITS[o.cost]}")
-        elif g.gpus is None and g.factor > 1.0:
+        elif g.gpus is None and o.growth[0].gpus is not None:
             lines.append(f"at {g.factor:g} times the planned traffic the pools no longer hold everybody")
             break
     searched = sum(found.legal for found in o.found.values())
