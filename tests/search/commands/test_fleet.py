@@ -185,7 +185,7 @@ def test_bad_input_is_a_line(words: list[str], line: str, tmp_path, monkeypatch)
 
 
 def test_a_budget_needs_a_price(run: Run) -> None:
-    words = [*WORDS, "fleet.pools.old.hardware=a100_80gb_pcie", "--config-dir", str(run.config)]
+    words = [*WORDS, "fleet.pools.old.hardware=worked_case_64gb", "--config-dir", str(run.config)]
     code, _, err = quietly([*words, f"hydra.run.dir={run.config / 'none'}"])
     assert code == 2 and err.startswith("error: fleet.limits.usd_per_hour: pool 'old' has no price_per_hour")
     assert not (run.config / "none").exists()
