@@ -29,7 +29,7 @@ from search.optimizer.sampler import LOCAL, LegalSampler, base_sampler
 from search.optimizer.study import ABSENT, BATCH_WITHOUT_GENERATIONS, quiet
 from search.optimizer.trials import Trials
 
-CHECKED = (100, 200, 500, 1000, 2000)  # trials
+CHECKED = (50, 100, 200, 500, 1000, 2000)  # trials
 POPULATION = 50
 SAMPLERS = ("random", "nsga2", "nsga3", "tpe", "gp", "ours")
 

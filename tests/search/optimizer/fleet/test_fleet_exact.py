@@ -19,7 +19,7 @@ from search.optimizer.fleet.choices import choices, lost, stairs
 from search.optimizer.fleet.growth import grown
 from search.optimizer.fleet.problem import Budget, Problem, complete
 from search.optimizer.fleet.replicas import Replica, sizes
-from search.optimizer.fleet.study import run_study, share_of
+from search.optimizer.fleet.study import FleetPlaces, run_study, share_of
 
 NODE = 4
 
@@ -167,6 +167,21 @@ def test_a_study_of_the_same_fleet_and_its_share() -> None:
     assert trial.values == [problem.cost(np.array([picks]))[0], problem.served(np.array([picks]))[0]]
     random = run_study(problem, ("a", "b"), "usd", StrategyConfig("random", 600, 3), front, "fleet")
     assert random.share < one.share
+
+
+def test_a_place_is_the_one_that_its_parameters_name() -> None:
+    problem, rng = BIG.problem(), np.random.default_rng(5)
+    places = FleetPlaces(problem)
+    place = places.random(rng)
+    for _ in range(300):
+        params = places.params(place)
+        assert all(params[name] in values for name, values in places.axes.items())
+        assert places.nearest(params, rng) == place
+        other = places.neighbour(place, rng)
+        changed = [a != b for a, b in zip(places.known[place], places.known[other], strict=True)]
+        assert sum(changed) <= 1
+        place = other
+    assert len(places.known) > 100
 
 
 def test_two_kinds_of_a_thousand_accelerators_are_exact_in_seconds() -> None:
