@@ -6,8 +6,8 @@ trials, and seconds.
     python scripts/sampler_table.py --samplers gp --trials 200 --seeds 3     # needs torch, and is slower
 
 ``ours`` is NSGA-II with the steps near the front that a search takes; the others are Optuna's alone, every proposal
-moved to the nearest legal plan. ``random`` draws distinct places. CMA-ES stands in no row: Optuna's takes one objective
-and no choices, and every problem here has two objectives or more. The figure is
+moved to the nearest legal plan. ``random`` is the strategy of that name, with repeats. CMA-ES stands in no row:
+Optuna's takes one objective and no choices, and every problem here has two objectives or more. The figure is
 ``search.optimizer.front.hypervolume_share``.
 """
 
