@@ -22,6 +22,9 @@ from search.optimizer.run import run
 
 HARDWARE = sorted(path.stem for path in (conf_dir() / "hardware").glob("*.yaml"))
 SMALL_SPACE = (
+    "engine=any",
+    "sensitivity=none",
+    "report=none",
     "strategy=exact",
     "space.dp=1",
     "space.pp=[1,2]",

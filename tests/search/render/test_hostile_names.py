@@ -140,7 +140,15 @@ def test_a_bad_name_is_refused_in_a_folder_of_its_own_and_in_a_sweep(search, tmp
 
 
 def test_varied_keys_are_no_formulas_in_a_sweep(search, tmp_path):
-    few = ("strategy=exact", "space.gpus=[4]", "space.tp=[4]", "space.batch=[16]")
+    few = (
+        "strategy=exact",
+        "engine=any",
+        "sensitivity=none",
+        "report=none",
+        "space.gpus=[4]",
+        "space.tp=[4]",
+        "space.batch=[16]",
+    )
     code, _, err = search("-m", *few, "limits.tpot_s=-1,1e-9,1", "hydra.sweep.dir=s", "model.name=-1+1,@x,+y")
     assert code == 2, err
     text = (tmp_path / "s" / "sweep.csv").read_text()
