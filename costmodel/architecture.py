@@ -143,7 +143,8 @@ class LayerRun:
 @dataclass(frozen=True)
 class Architecture:
     """``runs`` from the embedding to the head. ``vision_parameters`` and ``mtp_parameters`` are counted apart: the
-    first are resident in memory, the second are loaded only for speculative decoding."""
+    first are resident in memory (``whole_towers``: of vLLM on every rank), the second, of ``mtp_modules``, are loaded
+    only for speculative decoding."""
 
     name: str
     hidden: int
@@ -152,7 +153,9 @@ class Architecture:
     tied_embeddings: bool
     quantization: Quantization = Quantization()
     vision_parameters: int = 0
+    whole_towers: bool = False
     mtp_parameters: int = 0
+    mtp_modules: int = 0
     max_position: int = 0
     final_norm: bool = True
     kv_format: WeightFormat = BF16

@@ -12,6 +12,7 @@ from costmodel.forward import OperationTime, host_seconds, tally
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
+from costmodel.serving.own_hits import of_plan
 from costmodel.stages import Stages
 
 Bound = Literal["compute", "memory", "communication", "overhead"]
@@ -42,6 +43,7 @@ def breakdown(scenario: Scenario, plan: Plans) -> list[Part]:
     """
     if len(plan) != 1:
         raise ValueError(f"one plan is broken down at a time, not {len(plan)}")
+    scenario = of_plan(scenario, plan)
     served = serve(scenario, plan)
     layout, stages = served.layout, Stages.of(scenario.model, plan.pp)
     _, step = steady_loop(scenario, layout, served.inside, plan.batch.astype(float))

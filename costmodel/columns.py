@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from costmodel.plans import Array, Plans
-from costmodel.scores import COSTS, FIGURES, TRAFFIC, Scores
+from costmodel.scores import COSTS, FIGURES, PREFIXES, TRAFFIC, Scores
 
 PLAN_COLUMNS = ("gpus", "tp", "pp", "dp", "sp", "ep", "batch")
 COLUMNS = (*PLAN_COLUMNS, *FIGURES, *COSTS)
-AT_A_RATE = (*COLUMNS, *TRAFFIC)
+AT_A_RATE = (*COLUMNS, *TRAFFIC, *PREFIXES)
 
 
 def column(name: str, plans: Plans, scores: Scores) -> Array:

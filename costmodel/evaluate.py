@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from costmodel.scenario import Limits, Scenario
 from costmodel.scores import Scores, concatenate
 from costmodel.serving.closed_loop import BURST, DECODE, Loop, steady_loop
 from costmodel.serving.latency import Latency, latencies
+from costmodel.serving.own_hits import own_hits
 from costmodel.serving.passes import timed
 from costmodel.serving.rate.figures import AtRate, at_rate, excess
 from costmodel.stages import Stages
@@ -28,9 +29,26 @@ CHUNK = 8192  # plans scored together: their arrays stay in the second-level cac
 
 
 def evaluate(scenario: Scenario, plans: Plans) -> Scores:
-    """Score legal plans. Each row depends on its own plan alone, whatever the order or the chunks."""
+    """Score legal plans. Each row depends on its own plan alone, whatever the order or the chunks. Of prompts with
+    block hashes each plan's own cache finds its share."""
+    if scenario.lengths.prefixes is not None:
+        return _with_own_hits(scenario, plans)
     parts = [_evaluate(scenario, plans.take(slice(i, i + CHUNK))) for i in range(0, max(len(plans), 1), CHUNK)]
     return parts[0] if len(parts) == 1 else concatenate(parts)
+
+
+def _with_own_hits(scenario: Scenario, plans: Plans) -> Scores:
+    """Plans whose caches find as much are scored together."""
+    own = own_hits(scenario, plans)
+    parts, places = [], []
+    for rows, served in own.each():
+        parts.append(evaluate(served, plans.take(rows)))
+        places.append(rows)
+    found = concatenate(parts).take(np.argsort(np.concatenate(places)))
+    return replace(
+        found, prefix_hit=own.share, prefix_capacity_tokens=own.capacity_tokens,
+        prefix_bytes_per_gpu=own.idle_tokens * own.token_bytes,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,12 @@ class FixedLengths:
     prefix_hit: float = 0.0
 
     @property
+    def prefixes(self) -> Any:
+        """What prompts have in common, block by block, where what is found of them depends on each plan's cache
+        (``costmodel.serving.prefix_hits.PrefixTrace``); ``None`` where it is ``prefix_hit`` for all."""
+        return None
+
+    @property
     def total(self) -> int:
         """Tokens of KV cache that a finished request holds."""
         return self.isl + self.osl

@@ -17,8 +17,11 @@ COSTS = {"usd_per_million_output_tokens": "price_per_hour", "joules_per_output_t
 TRAFFIC = (
     *(f"ttft_s_p{p}" for p in (50, 90, 95, 99)), *(f"tpot_s_p{p}" for p in (50, 90, 95, 99)),
     "e2e_s", *(f"e2e_s_p{p}" for p in (50, 90, 95, 99)), "goodput", "requests_in_flight", "seat_wait_chance",
-    "overflow_risk", "capacity_requests_per_s", "max_requests_per_s", "rate_headroom",
+    "overflow_risk", "preemptions_per_s", "prefill_again", "capacity_requests_per_s", "max_requests_per_s",
+    "rate_headroom",
 )  # fmt: skip
+# Figures that only a workload with block hashes has: what each plan's own cache finds of its prompts.
+PREFIXES = ("prefix_hit", "prefix_capacity_tokens", "prefix_bytes_per_gpu")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Scores:
 
     ``violations`` of shape (limits, n) is how far each limit is missed, relative to it: at most zero where it is kept.
     ``limits`` names its rows, in the order in which a plan is counted as removed. The figures of ``COSTS`` are ``None``
-    where the accelerator's price or power is unknown, those of ``TRAFFIC`` in the closed loop.
+    where the accelerator's price or power is unknown, those of ``TRAFFIC`` in the closed loop, those of ``PREFIXES``
+    without block hashes.
     """
 
     ttft_s: Array
@@ -76,9 +80,14 @@ class Scores:
     requests_in_flight: Array | None = None
     seat_wait_chance: Array | None = None
     overflow_risk: Array | None = None
+    preemptions_per_s: Array | None = None
+    prefill_again: Array | None = None
     capacity_requests_per_s: Array | None = None
     max_requests_per_s: Array | None = None
     rate_headroom: Array | None = None
+    prefix_hit: Array | None = None
+    prefix_capacity_tokens: Array | None = None
+    prefix_bytes_per_gpu: Array | None = None
 
     def __len__(self) -> int:
         return len(self.ttft_s)
@@ -95,8 +104,8 @@ class Scores:
 
     @property
     def traffic(self) -> tuple[str, ...]:
-        """The figures of ``TRAFFIC``, where requests arrive at a rate."""
-        return tuple(name for name in TRAFFIC if getattr(self, name) is not None)
+        """The figures of ``TRAFFIC``, where requests arrive at a rate, and of ``PREFIXES``, where they have hashes."""
+        return tuple(name for name in (*TRAFFIC, *PREFIXES) if getattr(self, name) is not None)
 
     def first_violated(self) -> NDArray[np.int64]:
         """Index into ``limits`` of the first one missed; -1 where all are kept."""
@@ -109,7 +118,7 @@ class Scores:
         return Scores(**columns, limits=self.limits, violations=self.violations[:, index])  # type: ignore[index]
 
 
-FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations", *COSTS, *TRAFFIC))
+FIGURES = tuple(f.name for f in fields(Scores) if f.name not in ("limits", "violations", *COSTS, *TRAFFIC, *PREFIXES))
 
 
 def concatenate(parts: list[Scores]) -> Scores:

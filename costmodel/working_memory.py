@@ -47,6 +47,10 @@ class WorkingMemory:
     mxfp4_kernels: Annotated[
         str, Choice("of experts in MXFP4 on Hopper, which pad them: vLLM has Marlin's on older accelerators", MXFP4)
     ] = "triton"
+    int4_tile: Annotated[
+        int,
+        Quantity("rows that a rank's share of an INT4 expert is padded to, in groups below 128; 0: to none", 0, 1024),
+    ] = 0
     graph_bytes: Annotated[float, Quantity("captured graphs of decode batches, once")] = 0.0
     graph_each_bytes: Annotated[float, Quantity("and for each batch size")] = 0.0
     graph_experts: Annotated[float, Quantity("times as much in models with experts", 0, 100)] = 1.0

@@ -26,7 +26,8 @@ from sampler_problems import TASKS, Task
 
 from search.optimizer.front import hypervolume_share, non_dominated
 from search.optimizer.sampler import LOCAL, LegalSampler, base_sampler
-from search.optimizer.study import ABSENT, BATCH_WITHOUT_GENERATIONS, quiet
+from search.optimizer.scoring import ABSENT
+from search.optimizer.study import BATCH_WITHOUT_GENERATIONS, quiet
 from search.optimizer.trials import Trials
 
 CHECKED = (50, 100, 200, 500, 1000, 2000)  # trials

@@ -88,6 +88,13 @@ def ours(outcome: Outcome, mode: str) -> str:
     return f"{plan_in_words(best)}: {told(speed, f.ttft_s[0], f.tpot_s[0])}"
 
 
+def short(text: str) -> str:
+    """``2p (8: tp 4) + 1d (16: tp 1, batch 64)`` for the words of a split plan; a peer's without degrees of one."""
+    text = re.sub(r"(\d+) x prefill \((\d+) GPUs:", r"\1p (\2:", text)
+    text = re.sub(r" and (\d+) x decode \((\d+) GPUs:", r" + \1d (\2:", text)
+    return text.replace("prefill ", "").replace("decode ", "").replace("pp1", "")
+
+
 def main(path: Path) -> None:
     with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["rank"] == "1"]
@@ -101,7 +108,8 @@ def main(path: Path) -> None:
         figures = float(row["tokens_s_gpu"]), float(row["ttft_ms"]) / 1e3, 1.0 / float(row["tokens_s_user"])
         peer = f"{row['layout']}: {told(*figures)}"
         model, gpus, isl, osl, engine = key
-        print(f"| {model}, {gpus}, {isl}/{osl}, {engine} | {row['mode']} | {ours(outcomes[key], row['mode'])} | {peer} "
+        mine = short(ours(outcomes[key], row["mode"]))
+        print(f"| {model}, {gpus}, {isl}/{osl}, {engine} | {row['mode']} | {mine} | {short(peer)} "
               f"| {judged(outcomes[key], row)} |", flush=True)  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 TESTS = Path(__file__).parents[1] / "tests" / "costmodel"
-REQUESTS = 12_000  # of a run, at most
+REQUESTS = 20_000  # of a run, at most
 
 
 def main(count: int, seed: int) -> None:

@@ -18,8 +18,10 @@ from doc_commands import PAGES as COMMAND_PAGES
 from costmodel.engine import ENGINES
 from search.cli import COMMANDS, is_hydras
 from search.cli import main as servefront
+from search.commands.audit.drafts import OPTION_RULES
 from search.inputs import schema
 from search.optimizer.rules.registry import engine_rules, general_rules
+from search.optimizer.speculation.rules import DRAFT_RULES
 from search.render.tables import header
 
 REPO = Path(__file__).parents[1]
@@ -172,7 +174,8 @@ def test_defaults_in_the_configuration_page_are_those_of_the_schema() -> None:
 def test_legality_names_every_rule() -> None:
     rules = [*general_rules(), *(rule for engine in ENGINES for rule in engine_rules(engine))]
     page = text("legality.md")
-    assert not [rule.name for rule in rules if f"`{rule.name}`" not in page]
+    names = [*(rule.name for rule in rules), *(rule.name for rule in DRAFT_RULES), *OPTION_RULES]
+    assert not [name for name in names if f"`{name}`" not in page]
 
 
 def test_pages_name_no_address_outside_the_repository_but_links() -> None:

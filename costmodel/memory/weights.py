@@ -22,23 +22,37 @@ MXFP4_TILE = 256
 MARLIN_TILE, MARLIN_WIDTH = 128, 256
 
 
+# Bytes of scale and zero point an element, of INT4 in groups of 128: those of Marlin's experts are whole tiles anyway,
+# or its kernels are not taken. In smaller groups a rank's share is padded to tiles.
+GROUPS_OF_128 = 2.5 / 128
+
+
 def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
     """Bytes of weights on the fullest accelerator."""
-    twice = scenario.engine.memory.folded_copies
-    card = scenario.accelerator
+    constants, card = scenario.engine.memory, scenario.accelerator
+    twice = constants.folded_copies
     marlin = scenario.engine.name == "vllm" and not (
-        card.blackwell or (card.hopper and scenario.engine.memory.mxfp4_kernels == "triton")
+        card.blackwell or (card.hopper and constants.mxfp4_kernels == "triton")
     )
-    layers = [layer_bytes(kind, setting, marlin) + twice * folded_bytes(kind, setting) for kind in scenario.model.kinds]
+    tile = constants.int4_tile * card.nvidia
+    layers = [
+        layer_bytes(kind, setting, marlin, tile) + twice * folded_bytes(kind, setting) for kind in scenario.model.kinds
+    ]
     return stages.largest(layers, *end_bytes(scenario, setting, stages))
 
 
-def layer_bytes(kind: Layer, setting: Setting, marlin: bool = False) -> Any:
-    """Bytes of one layer on one rank. ``marlin``: its kernels compute experts in MXFP4."""
+def layer_bytes(kind: Layer, setting: Setting, marlin: bool = False, int4_tile: int = 0) -> Any:
+    """Bytes of one layer on one rank. ``marlin``: its kernels compute experts in MXFP4; ``int4_tile``: rows to which
+    they pad those in INT4."""
     total: Any = 0.0
     for op in kind.operations(setting):
-        padded = isinstance(op, GroupedGemm) and op.format.name == "mxfp4"
-        total = total + op.weight_bytes * (_padding(kind, setting, marlin) if padded else 1.0)
+        padding: Any = 1.0
+        if isinstance(op, GroupedGemm) and op.format.name == "mxfp4":
+            padding = _padding(kind, setting, marlin)
+        elif isinstance(op, GroupedGemm) and int4_tile and op.format.name == "int4":
+            small = op.format.scale_bytes_per_element > GROUPS_OF_128
+            padding = _whole_tiles(kind, setting, int4_tile) if small else 1.0
+        total = total + op.weight_bytes * padding
     return total
 
 
@@ -49,6 +63,11 @@ def folded_bytes(kind: Layer, setting: Setting) -> Any:
         return 0.0
     m = kind.mixer
     return m.heads / setting.layout.tp * (m.nope_dim + m.v_dim) * m.kv_rank * BF16.bytes_per_element
+
+
+def _whole_tiles(kind: Layer, setting: Setting, tile: int) -> Any:
+    inner = getattr(kind.ffn, "inner", 0) / setting.layout.moe_tp
+    return np.ceil(inner / tile) * tile / inner
 
 
 def _padding(kind: Layer, setting: Setting, marlin: bool) -> Any:
@@ -63,7 +82,9 @@ def end_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> tuple[Any
     unless another stage needs its own copy."""
     model = scenario.model
     first = sum(op.weight_bytes for op in model.embedding(setting))
-    vision = model.vision_parameters * BF16.bytes_per_element / setting.layout.tp
+    towers = model.vision_parameters * BF16.bytes_per_element
+    whole = model.whole_towers and scenario.engine.name == "vllm"
+    vision = towers + 0.0 * setting.layout.tp if whole else towers / setting.layout.tp
     head = {op.name: op.weight_bytes for op in model.head(setting)}
     if model.tied_embeddings:
         head["head"] = head["head"] * (stages.pp > 1)

@@ -6,7 +6,7 @@ the quantiles of a distribution (``stratified``), so that every mean that a form
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from costmodel.lengths import FixedLengths
-from costmodel.plans import Array
+from costmodel.plans import Array, IntArray
+from costmodel.serving.prefix_hits import PrefixTrace
 from costmodel.serving.traffic import Length
 
 SAMPLE = 4096
@@ -37,24 +38,54 @@ class Classes:
         if np.ptp(sample) == 0.0:
             return cls(sample[:1].astype(float), np.zeros(1), np.ones(1))
         ranked = np.sort(sample.astype(float))
-        at = np.unique(np.round(EDGES * len(ranked)).astype(int))
+        at = _class_edges(len(ranked))
         parts = [ranked[a:b] for a, b in pairwise(at.tolist())]
         return cls(
             np.array([part.mean() for part in parts]), np.array([part.var() for part in parts]),
             np.diff(at) / len(ranked),
         )  # fmt: skip
 
+    @staticmethod
+    def means(sample: Array, values: Array) -> Array:
+        """Of ``values`` that stand beside a sample, in each of its classes, shape (classes,)."""
+        if np.ptp(sample) == 0.0:
+            return np.array([values.mean()])
+        at = _class_edges(len(sample))
+        ranked = values.astype(float)[np.argsort(sample, kind="stable")]
+        return np.array([ranked[a:b].mean() for a, b in pairwise(at.tolist())])
+
+
+def _class_edges(size: int) -> IntArray:
+    return np.unique(np.round(EDGES * size).astype(int))
+
 
 @dataclass(frozen=True, eq=False)
 class MixedLengths(FixedLengths):
-    """``isl`` and ``osl`` are the means; ``prompts`` and ``answers`` of equally likely requests, shape (sample,)."""
+    """``isl`` and ``osl`` are the means; ``prompts`` and ``answers`` of equally likely requests, shape (sample,).
+    ``trace``: the same prompts by blocks, of which each plan's own cache finds some; ``found``: tokens of each prompt
+    that one did, of which ``prefix_hit`` is the share in all."""
 
     prompts: Array = field(default_factory=lambda: np.ones(1))
     answers: Array = field(default_factory=lambda: np.ones(1))
+    trace: PrefixTrace | None = None
+    found: Array | None = None
+
+    @property
+    def prefixes(self) -> PrefixTrace | None:
+        return self.trace
+
+    def found_by(self, found: Array) -> MixedLengths:
+        """The same requests, of whose prompts so many tokens each are found, shape (sample,)."""
+        return replace(self, prefix_hit=float(found.sum() / self.prompts.sum()), trace=None, found=found)
 
     @cached_property
     def _cached(self) -> Array:
-        return np.floor(self.prompts * self.prefix_hit)
+        return np.floor(self.prompts * self.prefix_hit) if self.found is None else self.found
+
+    @property
+    def new_tokens(self) -> Array:
+        """Of each prompt, to prefill, shape (sample,)."""
+        return self.prompts - self._cached
 
     @cached_property
     def _decodes(self) -> Array:
@@ -66,9 +97,12 @@ class MixedLengths(FixedLengths):
         return float(np.mean(new**2) / np.mean(new) ** 2)
 
     def times(self, prompt: float = 1.0, answer: float = 1.0) -> MixedLengths:
+        prompts = np.maximum(np.round(self.prompts * prompt), 1.0)
         return MixedLengths(
             max(round(self.isl * prompt), 1), max(round(self.osl * answer), 1), self.prefix_hit,
-            np.maximum(np.round(self.prompts * prompt), 1.0), np.maximum(np.round(self.answers * answer), 1.0),
+            prompts, np.maximum(np.round(self.answers * answer), 1.0),
+            None if self.trace is None else self.trace.times(prompt),
+            None if self.found is None else np.minimum(np.round(self.found * prompt), prompts - 1.0),
         )  # fmt: skip
 
     def prefill_pairs(self, window: int | None = None) -> float:
@@ -122,24 +156,31 @@ class Mix:
     decodes: Classes
     moments: dict[str, float]
 
-    @property
+    @cached_property
     def prompt_of_new(self) -> Array:
         """Tokens of a prompt, found ones included, by class of ``new``, shape (classes,)."""
+        if isinstance(self.lengths, MixedLengths) and self.lengths.found is not None:
+            return Classes.means(self.lengths.new_tokens, self.lengths.prompts)
         return self.new.tokens / (1.0 - self.lengths.prefix_hit)
 
-    @property
+    @cached_property
     def pairs(self) -> Array:
         """Pairs of tokens in the attention of a prompt, by class of ``new``, shape (classes,)."""
         new, hit = self.new.tokens, self.lengths.prefix_hit
-        return new * (new * hit / (1.0 - hit)) + new * (new + 1.0) / 2.0
+        if isinstance(self.lengths, MixedLengths) and self.lengths.found is not None:
+            seen = Classes.means(self.lengths.new_tokens, self.lengths.new_tokens * self.lengths.found)
+        else:
+            seen = new * (new * hit / (1.0 - hit))
+        return seen + new * (new + 1.0) / 2.0
 
     @classmethod
     def of(cls, lengths: FixedLengths) -> Mix:
         if isinstance(lengths, MixedLengths):
             prompts, answers = np.asarray(lengths.prompts, float), np.asarray(lengths.answers, float)
+            new = lengths.new_tokens
         else:
             prompts, answers = np.array([float(lengths.isl)]), np.array([float(lengths.osl)])
-        new = prompts - np.floor(prompts * lengths.prefix_hit)
+            new = prompts - np.floor(prompts * lengths.prefix_hit)
         decodes = np.maximum(answers - 1.0, 0.0)
         return cls(lengths, Classes.of(new), Classes.of(decodes), _moments(prompts, new, answers, decodes))
 

@@ -9,7 +9,7 @@ capacity's business: it is what is left for blocks of prompts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,55 @@ class HitCurve:
     def of(cls, requests: Requests, replicas: int = 1) -> HitCurve:
         """Of a trace with block hashes, shared in turn among ``replicas`` that know nothing of each other's caches;
         ``ValueError`` for one without."""
+        return cls.of_uses(Uses.of(requests, replicas))
+
+    @classmethod
+    def of_uses(cls, uses: Uses) -> HitCurve:
+        order = np.argsort(uses.least, kind="stable")
+        order = order[: int(np.searchsorted(uses.least[order], NEVER))]
+        total = float(uses.requests.prompt_tokens.sum())
+        return cls(uses.least[order], np.cumsum(uses.tokens[order]), total, uses.requests.block_tokens)
+
+    def share(self, capacity_tokens: Any) -> Array:
+        """Share of all prompt tokens that a cache of so many tokens a replica finds, in the shape of
+        ``capacity_tokens``; zero where there is none."""
+        blocks = np.floor(np.asarray(capacity_tokens, dtype=float) / self.block_tokens)
+        place = np.searchsorted(self.blocks, blocks, side="right")
+        return np.concatenate([[0.0], self.found_tokens])[place] / max(self.prompt_tokens, 1.0)
+
+    def enough(self, share: float) -> int:
+        """The least blocks of which a cache finds ``share`` of all prompt tokens; the most that help where none
+        does."""
+        if not len(self.blocks):
+            return 0
+        place = int(np.searchsorted(self.found_tokens, share * self.prompt_tokens))
+        return int(self.blocks[min(place, len(self.blocks) - 1)])
+
+
+@dataclass(frozen=True, eq=False)
+class Uses:
+    """Every use of a block: ``least`` blocks of cache in which it is found (or ``NEVER``), ``tokens`` that are then,
+    and the row ``of_request`` whose prompt it is in, shape (uses,)."""
+
+    requests: Requests
+    least: IntArray
+    tokens: Array
+    of_request: IntArray
+    replicas: int
+
+    @property
+    def different(self) -> float:
+        """Blocks that one replica sees in all, in the mean."""
+        return float(np.sum(self.least >= NEVER)) / self.replicas
+
+    @classmethod
+    def of(cls, requests: Requests, replicas: int) -> Uses:
         if requests.blocks is None:
             raise ValueError("the requests have no block hashes")
-        needed, tokens = [], []
-        for number in range(replicas):
-            prompts = [requests.blocks[i] for i in range(number, len(requests), replicas)]
+        needed, tokens, places = [], [], []
+        for number in range(min(replicas, max(len(requests), 1))):
+            rows = range(number, len(requests), replicas)
+            prompts = [requests.blocks[i] for i in rows]
             sizes = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
             least = _least_blocks(prompts, sizes)
             found = np.full(len(least), float(requests.block_tokens))
@@ -46,18 +90,39 @@ class HitCurve:
             found[last[whole[sizes > 0]]] -= 1.0
             needed.append(least)
             tokens.append(found)
-        least, found = np.concatenate(needed), np.concatenate(tokens)
-        order = np.argsort(least, kind="stable")
-        order = order[: int(np.searchsorted(least[order], NEVER))]
-        total = float(requests.prompt_tokens.sum())
-        return cls(least[order], np.cumsum(found[order]), total, requests.block_tokens)
+            places.append(np.repeat(np.array(rows, dtype=np.int64), sizes))
+        return cls(requests, np.concatenate(needed), np.concatenate(tokens), np.concatenate(places), replicas)
 
-    def share(self, capacity_tokens: Any) -> Array:
-        """Share of all prompt tokens that a cache of so many tokens a replica finds, in the shape of
-        ``capacity_tokens``; zero where there is none."""
-        blocks = np.floor(np.asarray(capacity_tokens, dtype=float) / self.block_tokens)
-        place = np.searchsorted(self.blocks, blocks, side="right")
-        return np.concatenate([[0.0], self.found_tokens])[place] / max(self.prompt_tokens, 1.0)
+    def found(self, blocks: int) -> Array:
+        """Tokens of each request that a cache of so many blocks finds, shape (n,)."""
+        here = self.least <= blocks
+        found = np.bincount(self.of_request[here], self.tokens[here], minlength=len(self.requests))
+        return found.astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixTrace:
+    """A trace with block hashes, and what caches of any size find of it: worked out once for each number of caches that
+    share it. ``longer``: times as long as the trace's own are its blocks."""
+
+    requests: Requests
+    longer: float = 1.0
+    known: dict[int, tuple[Uses, HitCurve]] = field(default_factory=dict)
+
+    def times(self, factor: float) -> PrefixTrace:
+        """The same prompts with all of their blocks ``factor`` times as long."""
+        return replace(self, longer=self.longer * factor)
+
+    @property
+    def block_tokens(self) -> float:
+        return self.requests.block_tokens * self.longer
+
+    def of(self, caches: int) -> tuple[Uses, HitCurve]:
+        """The uses and their curve, where ``caches`` share the trace."""
+        if caches not in self.known:
+            uses = Uses.of(self.requests, caches)
+            self.known[caches] = uses, HitCurve.of_uses(uses)
+        return self.known[caches]
 
 
 NEVER = 1 << 60  # blocks that would find a block that was never seen before

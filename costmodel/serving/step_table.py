@@ -120,10 +120,10 @@ class Passes:
 @dataclass(frozen=True)
 class StepTable:
     """Tables of one plan, as lists that a scalar look-up is quick in: of decodes and of prompt tokens a row for each
-    number of them, at ``contexts``, beyond whose last point they go on in a straight line."""
+    number of them, at ``contexts``, beyond whose last point they go on in a straight line. ``rows`` of a rank where
+    nobody else has any, ``stage``: what so many of all ranks add."""
 
     rows: list[float]
-    stage_rows: list[int]
     stage: list[float]
     contexts: list[float]
     decoding: list[list[float]]
@@ -144,13 +144,16 @@ class StepTable:
         one after the other."""
         passes = Passes(scenario, plan, stage)
         groups = int(plan.attn_dp[0])
-        budget = max(int(scenario.engine.max_batched_tokens), most_sequences)
+        budget = max(int(scenario.engine.max_batched_tokens), most_sequences + int(scenario.engine.block_tokens))
         count = np.arange(budget + 1, dtype=float)
         empty = float(passes.seconds(rows=np.zeros(1), stage_rows=np.zeros(1))[0])
         rows = passes.seconds(rows=count, stage_rows=count * groups) - empty
-        sp = int(plan.sp[0])
-        at = _spaced(budget * groups * sp) if groups * sp > 1 else [0, 1]
-        beside = passes.seconds(rows=np.ones(len(at)), stage_rows=np.array(at, dtype=float)) - empty
+        sp, others = int(plan.sp[0]), np.zeros(1)
+        if groups * sp > 1:
+            at = np.array(_spaced(budget * groups * sp), dtype=float)
+            beside = passes.seconds(rows=np.ones(len(at)), stage_rows=at)
+            others = np.interp(np.arange(at[-1] + 1.0), at, beside)
+            rows = rows - others[count.astype(np.int64) * groups]
         decodes = _spaced(most_sequences)
         contexts = np.concatenate([[0.0], np.geomspace(16.0, max(longest, 32), CONTEXTS - 1)])
         d, c = (grid.ravel() for grid in np.meshgrid(np.array(decodes, dtype=float), contexts, indexing="ij"))
@@ -167,7 +170,7 @@ class StepTable:
         launch = passes.launch_seconds(count, count * groups)
         sequence_host_s = scenario.engine.sequence_overhead_s * scheduled(int(plan.pp[0]))
         return cls(
-            (empty + rows).tolist(), at, beside.tolist(), contexts.tolist(), _whole(decodes, decoding),
+            (empty + rows).tolist(), others.tolist(), contexts.tolist(), _whole(decodes, decoding),
             _whole(sizes, prefilling), both, samples.tolist(), launch.tolist(),
             scenario.engine.step_overhead_s, sequence_host_s, groups, sp,
         )  # fmt: skip
@@ -181,9 +184,7 @@ class StepTable:
         samples = samples or decodes
         total = self.rows[rows] + self.samples[samples]
         if self.groups * self.sp > 1:
-            stage_rows = (decodes + tokens) * self.groups if stage_rows < 0 else stage_rows
-            total += _line(self.stage_rows, self.stage, stage_rows)
-            total -= _line(self.stage_rows, self.stage, rows * self.groups)
+            total += self.stage[(decodes + tokens) * self.groups if stage_rows < 0 else stage_rows]
         if decodes:
             total += _line(self.contexts, self.decoding[decodes], context)
         if tokens:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from costmodel.plans import Array, IntArray
 
@@ -68,6 +67,8 @@ class Length:
         return np.minimum(tokens, edges[place + 1] - 1.0).astype(np.int64)
 
     def _lognormal(self, chance: Array) -> IntArray:
+        from scipy.special import ndtr, ndtri  # a quarter of a second, which no search of fixed lengths needs
+
         location = self.location()
         low, high = self._edges(location)
         sign = -1.0 if low > 0.0 else 1.0  # the tail in which small chances stay apart
@@ -87,7 +88,7 @@ class Length:
             return math.exp(location + self.spread**2 / 2.0) * moved / inside - self.mean
 
         middle, reach = math.log(self.mean), 6.0 * self.spread + self.spread**2
-        from scipy.optimize import brentq  # a third of a second, which no search of fixed lengths needs
+        from scipy.optimize import brentq  # a third of a second as well
 
         return float(brentq(excess, middle - reach, middle + reach, xtol=1e-10))
 
@@ -100,6 +101,8 @@ class Length:
 
 def _inside(low: float, high: float) -> float:
     """Chance of a standard normal between two bounds, from the tail in which it does not cancel."""
+    from scipy.special import ndtr
+
     return float(ndtr(-low) - ndtr(-high) if low > 0.0 else ndtr(high) - ndtr(low))
 
 

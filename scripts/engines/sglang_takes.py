@@ -1,8 +1,8 @@
-"""Ask SGLang itself whether it takes launch commands: its own argument parser and the resolution of its arguments.
+"""Ask SGLang itself whether it takes launch commands: its argument parser, the resolution of arguments and its checks.
 
 As ``vllm_takes.py``, for 0.5.23: one JSON object a line on standard input, ``{"id", "argv", "model"}``, ``argv`` after
-``sglang.launch_server``; one answer a line. PyTorch is told that there are eight H100; libcuda.so.1 may be any library
-of that name.
+``sglang.launch_server``, and ``draft``; one answer a line. PyTorch is told that there are eight H100; libcuda.so.1 may
+be any library of that name.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def resolved(argv: list[str]) -> Any:
 
     arguments = prepare_server_args(argv)
     arguments.resolve_once()
+    arguments.check_server_args()  # as sglang/srt/entrypoints/engine.py does before it starts anything
     return resolving_view(arguments)
 
 
@@ -67,7 +68,11 @@ def main() -> None:
         case = json.loads(line)
         with tempfile.TemporaryDirectory(prefix=f"model{n}-") as folder:  # read configurations are cached by path
             (Path(folder) / "config.json").write_text(json.dumps(case["model"]))
-            argv = list(case["argv"])
+            drafter = Path(folder) / "drafter"
+            if "draft" in case:
+                drafter.mkdir()
+                (drafter / "config.json").write_text(json.dumps(case["draft"]))
+            argv = [word.replace("DRAFT", str(drafter)) for word in case["argv"]]
             argv[argv.index("--model-path") + 1] = folder
             answer: dict[str, Any] = {"id": case["id"], "error": None, "version": version("sglang")}
             try:
@@ -79,6 +84,8 @@ def main() -> None:
                 answer["world"] = view.tp_size * view.pp_size
                 answer["attn_dp"], answer["ep"] = view.attn_dp_size, view.ep_size
                 answer["tokens"], answer["batch"] = view.chunked_prefill_size, view.max_running_requests
+                answer["part"] = view.disaggregation_mode
+                answer["drafts"] = view.speculative_num_draft_tokens
         print(json.dumps(answer), flush=True)
 
 

@@ -2,10 +2,10 @@
 
 Runs in an environment that has vLLM (written for 0.33.0) and nothing of servefront. Reads one JSON object a line on
 standard input, ``{"id", "argv", "model"}``: ``argv`` after ``vllm serve``, ``model`` the fields of a config.json with
-its architectures. Prints one JSON object a line, ``{"id", "error", "world", ...}``; ``error`` is null where vLLM builds
-its configuration. No accelerator is needed: the platform is told that it is CUDA with 8 devices of compute capability
-9.0. The wheel's extensions want libcuda.so.1 to load; where there is none, any library of that name that has the
-symbols they ask for.
+its architectures, ``draft`` those of a drafter's checkpoint, which ``argv`` calls DRAFT. Prints one JSON object a line,
+``{"id", "error", "world", ...}``; ``error`` is null where vLLM builds its configuration. No accelerator is needed: the
+platform is told that it is CUDA with 8 devices of compute capability 9.0. The wheel's extensions want libcuda.so.1 to
+load; where there is none, any library of that name that has the symbols they ask for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.update(HF_HUB_OFFLINE="1", VLLM_LOGGING_LEVEL="ERROR")
+# No visible device: vLLM then takes Triton as usable without a driver (vllm/triton_utils/importing.py), as where
+# workers get theirs later; else it chooses the older model runner, and some modules do not load.
+os.environ.update(HF_HUB_OFFLINE="1", VLLM_LOGGING_LEVEL="ERROR", CUDA_VISIBLE_DEVICES="")
 
 import vllm.platforms
 from vllm.platforms.cuda import NonNvmlCudaPlatform
@@ -56,13 +58,11 @@ class Hopper(NonNvmlCudaPlatform):  # type: ignore[misc]
 def config_of(argv: list[str], folder: str) -> Any:
     """vLLM's configuration; whatever it raises says why there is none. Imported late: modules take the platform as it
     is when they are loaded."""
-    import vllm.config.vllm
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.entrypoints.common.cli_args import make_arg_parser, validate_parsed_serve_args
     from vllm.usage.usage_lib import UsageContext
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    vllm.config.vllm.HAS_TRITON = True  # as with an accelerator: else the older model runner is chosen
     parser = make_arg_parser(FlexibleArgumentParser())
     args = parser.parse_args([*argv, "--skip-tokenizer-init"])
     validate_parsed_serve_args(args)
@@ -91,9 +91,14 @@ def main() -> None:
         for line in sys.stdin:
             case = json.loads(line)
             (Path(folder) / "config.json").write_text(json.dumps(case["model"]))
+            drafter = Path(folder) / "drafter"
+            if "draft" in case:
+                drafter.mkdir(exist_ok=True)
+                (drafter / "config.json").write_text(json.dumps(case["draft"]))
+            argv = [word.replace("DRAFT", str(drafter)) for word in case["argv"]]
             answer: dict[str, Any] = {"id": case["id"], "error": None, "version": version("vllm")}
             try:
-                config = config_of(case["argv"], folder)
+                config = config_of(argv, folder)
                 answer |= address(config.parallel_config)
             except (Exception, SystemExit) as error:
                 answer["error"] = f"{type(error).__name__}: {error}"[:500]
@@ -102,6 +107,9 @@ def main() -> None:
                 answer["length"] = config.model_config.max_model_len
                 answer["batch"] = config.scheduler_config.max_num_seqs
                 answer["tokens"] = config.scheduler_config.max_num_batched_tokens
+                told, drafts = config.kv_transfer_config, config.speculative_config
+                answer["part"] = told and told.kv_role
+                answer["drafts"] = drafts and drafts.num_speculative_tokens
             print(json.dumps(answer), flush=True)
 
 

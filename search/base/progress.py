@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,11 +12,13 @@ PATIENCE_S = 2.0
 EVERY_S = 0.05  # drawing takes longer than much of the work
 
 
-def track(items: Sequence[T], label: str) -> Iterator[T]:
-    """Iterate over ``items``; on a terminal, show progress once ``PATIENCE_S`` have passed."""
+def track(items: Iterable[T], label: str, many: int | None = None) -> Iterator[T]:
+    """Iterate over ``items``, ``many`` where they have no length; on a terminal, show progress once ``PATIENCE_S`` have
+    passed."""
     if not sys.stderr.isatty():
         yield from items
         return
+    total = len(items) if many is None and isinstance(items, Sized) else many
     start = time.monotonic()
     shown = 0.0
     progress = None
@@ -27,7 +29,7 @@ def track(items: Sequence[T], label: str) -> Iterator[T]:
                 from rich.progress import Progress
 
                 progress = Progress(console=Console(stderr=True), transient=True)
-                task = progress.add_task(label, total=len(items), completed=done)
+                task = progress.add_task(label, total=total, completed=done)
                 progress.start()
             yield item
             if progress is not None and (now := time.monotonic()) - shown > EVERY_S:

@@ -8,8 +8,10 @@ started again keeps the jobs that are done; one with other values is refused.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,16 +24,18 @@ from search.inputs.saved_run import CONFIG_FILE, config_text
 from search.inputs.schema import Config
 
 LOCK = ".lock"
+SUMMARY = "summary.json"
 HYDRAS = ".hydra"
 STAGE = ".partial"  # as search.render.run_folder names it
 FILES = (
-    CONFIG_FILE, "pareto.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "launch", "report.html", "pareto.svg",
-    "sensitivity.csv", "sensitivity.svg", "study.journal", "status.json",
+    CONFIG_FILE, "pareto.csv", "split.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "launch", "report.html",
+    "pareto.svg", "sensitivity.csv", "sensitivity.svg", "study.journal", "status.json",
     "fleet.csv", "fleet.yaml", "fleet.svg", "front.csv", "front.svg", "replicas.csv",
 )  # fmt: skip
 _held: dict[Path, IO[str]] = {}
 _made: set[Path] = set()  # folders that this process made
 _written: set[Path] = set()  # folders of jobs of this process
+goes_on: set[Path] = set()  # folders of runs that this process is to go on with
 sweeps: list[Path] = []  # folders of sweeps that this process began, as they were given
 
 
@@ -44,9 +48,29 @@ def claim_run(config: DictConfig) -> None:
     folder = Path(str(config.hydra.run.dir)).absolute()
     key = "hydra.run.dir"
     _lock(key, folder)
-    if (folder / "summary.json").exists():
-        raise InputError(f"{key}: {folder} already holds a run; give a folder that does not")
+    if (folder / SUMMARY).exists():
+        if not is_partial(folder):
+            raise InputError(f"{key}: {folder} already holds a run; give a folder that does not")
+        if folder not in goes_on:
+            raise InputError(f"{key}: {folder} holds a run that was ended early; resume={folder} goes on with it")
+        return
     clear(key, folder)
+
+
+def is_partial(folder: Path) -> bool:
+    """Whether ``folder`` holds what a search had when somebody ended it."""
+    try:
+        found = json.loads(read_bounded(folder / SUMMARY, 10_000_000, "a summary"))
+    except (InputError, ValueError):
+        return False
+    return isinstance(found, dict) and bool(found.get("partial"))
+
+
+def clear_partial(folder: Path) -> None:
+    """Before a run is written into ``folder``: what an earlier part of it left."""
+    if (folder / SUMMARY).exists() and is_partial(folder):
+        (folder / SUMMARY).unlink()
+        clear("hydra.run.dir", folder)
 
 
 def claim_sweep(config: DictConfig) -> None:
@@ -59,27 +83,34 @@ def claim_sweep(config: DictConfig) -> None:
         )
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     _lock(key, folder)
-    if (folder / "summary.json").exists():
+    if (folder / SUMMARY).exists():
         raise InputError(f"{key}: {folder} already holds a run; give a folder that does not")
     if any(folder.glob(f"*/{HYDRAS}")) or any(folder.glob("*/summary.json")):
         before = _sweep_of(folder)
-        if before != list(config.hydra.overrides.task):
+        if before is None or what(before) != what(config.hydra.overrides.task):
             other = "runs of no sweep" if before is None else f"another sweep ({' '.join(map(str, before))})"
             raise InputError(f"{key}: {folder} already holds {other}; give a folder that does not")
     sweeps.append(Path(str(config.hydra.sweep.dir)))
 
 
+def what(words: Iterable[str]) -> list[str]:
+    """The words of a sweep that say what is computed, not where."""
+    return [str(word) for word in words if not str(word).lstrip("+~").startswith(("compute=", "compute."))]
+
+
 def kept(folder: Path, config: Config) -> bool:
     """Whether the ``folder`` of a job holds its finished run already; what a killed one left is removed."""
     folder = folder.absolute()
-    if folder in _held and not (folder / "summary.json").exists():  # a single run, or a sweep into its own folder
+    if folder in _held and not (folder / SUMMARY).exists():  # a single run, or a sweep into its own folder
         return False
     if folder in _written:
         raise InputError(f"hydra.sweep.subdir: two jobs write into {folder}; give a name with ${{hydra.job.num}}")
     _lock("hydra.sweep.dir", folder)
     _written.add(folder)
-    if not (folder / "summary.json").exists():
+    if not (folder / SUMMARY).exists():
         clear("hydra.sweep.dir", folder)
+        return False
+    if is_partial(folder):
         return False
     try:
         before = read_bounded(folder / CONFIG_FILE, 100_000_000, "a configuration").decode("utf-8", "replace")

@@ -22,6 +22,7 @@ from search.inputs.saved_run import CONFIG_FILE
 from search.inputs.typed import explain
 
 BROKEN = "error"
+PARTIAL = "partial"
 
 
 class GatherSweep(Callback):
@@ -61,7 +62,7 @@ def job_status(folder: Path) -> dict[str, Any]:
         path = folder / name
         if path.is_file():
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return found
+            return found | ({"status": PARTIAL} if found.get("partial") else {})
     return {"status": BROKEN, "message": "the job left nothing behind"}
 
 

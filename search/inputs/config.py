@@ -32,7 +32,7 @@ from search.inputs.schema import (
     StrategyConfig,
     WorkloadConfig,
 )
-from search.inputs.traffic import read_traffic
+from search.inputs.traffic import check_context, read_traffic
 
 
 def read_model(config: ModelConfig) -> ReadModel:
@@ -142,6 +142,7 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
         usual = read_engine(load_engine("vllm")).memory
         engine = of_version(engine, config.engine.version, model, usual)
     lengths, demand = read_workload(config.workload)
+    check_context(config.workload, lengths, model.max_position)
     limits = read_limits(config.limits)
     return Scenario(
         model=model,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,30 +31,32 @@ CALLS = ("_target_", "()")  # keys that name something to call, of Hydra and of 
 RESOLVER = re.compile(r"\$\{[^}]*:")  # ${oc.env:HOME} and its like; ${workload.isl} is another value of the same file
 
 
-class GuardedSource(FileConfigSource):
-    """``file://``: files of ``conf_dir`` as Hydra reads them, others checked first."""
+_as_hydra_reads: Callable[[FileConfigSource, str], ConfigResult] = FileConfigSource.load_config
 
-    def load_config(self, config_path: str) -> ConfigResult:
-        name = self._normalize_file_name(config_path)
-        path = Path(os.path.realpath(os.path.join(self.path, name)))
-        if path.is_relative_to(conf_dir().resolve()) and path.is_file():
-            text = path.read_text(encoding="utf-8")
-            return ConfigResult(
-                config=as_config(parsed(text)),
-                path=f"{self.scheme()}://{self.path}",
-                provider=self.provider,
-                header=self._get_header_dict(text[:512]),
-            )
-        if not path.exists():
-            raise ConfigLoadError(f"Config not found : {path}")
-        check_file(path, name)
-        return super().load_config(config_path)
+
+def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
+    """``file://``: files of ``conf_dir`` as Hydra reads them, others checked first."""
+    name = self._normalize_file_name(config_path)
+    path = Path(os.path.realpath(os.path.join(self.path, name)))
+    if path.is_relative_to(conf_dir().resolve()) and path.is_file():
+        text = path.read_text(encoding="utf-8")
+        return ConfigResult(
+            config=as_config(parsed(text)),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header=self._get_header_dict(text[:512]),
+        )
+    if not path.exists():
+        raise ConfigLoadError(f"Config not found : {path}")
+    check_file(path, name)
+    return _as_hydra_reads(self, config_path)
 
 
 def register() -> None:
-    """Hydra reads every file through ``GuardedSource`` from now on."""
-    Plugins.instance()  # registers Hydra's own
-    SourcesRegistry.instance().types["file"] = GuardedSource
+    """Hydra reads every file through ``load_config`` from now on. The class stays Hydra's own: launchers send it to
+    processes that know no other."""
+    Plugins.instance()  # registers Hydra's own, of a module that it loads a second time
+    SourcesRegistry.instance().types["file"].load_config = load_config  # type: ignore[assignment, method-assign]
 
 
 def check_file(path: Path, name: str) -> None:

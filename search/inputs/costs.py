@@ -6,19 +6,25 @@ from collections.abc import Iterable
 
 from costmodel.hardware import Accelerator
 from costmodel.scenario import Scenario
-from costmodel.scores import COSTS, TRAFFIC
+from costmodel.scores import COSTS, PREFIXES, TRAFFIC
 from search.base.errors import InputError
 
 UNITS = {"price_per_hour": "USD", "power_w": "WATTS"}
 
 
 def check_traffic(key: str, figures: Iterable[str], scenario: Scenario) -> None:
-    """``InputError`` for the first of ``figures`` that only requests at a rate have, in the closed loop."""
+    """``InputError`` for the first of ``figures`` that only requests at a rate have, in the closed loop, or only those
+    with block hashes, without."""
     for figure in figures:
         if figure in TRAFFIC and scenario.demand is None:
             raise InputError(
                 f"{key}.{figure}: is not known in the closed loop; set workload.requests_per_s and "
                 "workload.arrivals.kind, as poisson, or leave the figure out"
+            )
+        if figure in PREFIXES and scenario.lengths.prefixes is None:
+            raise InputError(
+                f"{key}.{figure}: is not known without block hashes; set workload.lengths.trace to a trace with "
+                "hash_ids, or leave the figure out"
             )
 
 

@@ -22,6 +22,7 @@ SHARE_092 = (0, 20)  # vllm/config/cache.py gpu_memory_utilization: 0.92 in 0.25
 # pass in July 2026, 143,599 tokens from two in August.
 IN_FLIGHT = (0, 26)
 TRITON_MXFP4 = (0, 12)  # gpt-oss-120b: 65.97 GiB as loaded by 0.10 and 0.11, 64.38 by 0.14
+INT4_PADDED = (0, 24)  # assumption: the release after its pull request (vLLM 45703, June 2026)
 PACKED = (0, 27)  # _get_packed_kv_cache_layout in vllm/v1/core/kv_cache_utils.py
 LATEST = (99, 0)
 
@@ -40,6 +41,8 @@ def vllm_memory(memory: WorkingMemory, version: tuple[int, int]) -> WorkingMemor
         memory = replace(memory, passes_in_flight=1.0)
     if version < PACKED:
         memory = replace(memory, compressed_blocks="tuples")
+    if version < INT4_PADDED:
+        memory = replace(memory, int4_tile=0)
     if version < GRAPHS_COUNTED:
         memory = replace(memory, graphs_counted=0.0)
     if version < (0, 17):

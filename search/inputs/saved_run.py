@@ -22,7 +22,7 @@ from search.inputs.models.load import compacted
 from search.inputs.own_engine import as_launched
 from search.inputs.plain_yaml import read_yaml, texts
 from search.inputs.plan_reader import MOST_OF_AN_AXIS, read_plan_file
-from search.inputs.schema import Config
+from search.inputs.schema import ComputeConfig, Config
 from search.inputs.typed import typed
 
 CONFIG_FILE = "config.yaml"
@@ -70,6 +70,7 @@ def config_text(config: Config) -> str:
         except ConfigError as error:
             raise InputError(f"model: {error}") from error
     found = asdict(replace(config, model=model))
+    del found["compute"], found["strategy"]["storage"]  # where, not what
     if compared(config):  # the other keys are each engine's
         found["engine"] = {key: found["engine"][key] for key in OWN}
     return text_of(found)
@@ -85,6 +86,7 @@ def read_run(folder: Path) -> SavedRun:
             raise InputError("holds no configuration")
         _check_own(found)
         config = typed(OmegaConf.create(found))
+        config = replace(config, compute=ComputeConfig(), strategy=replace(config.strategy, storage=None))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:  # a parser's own errors have no common base in OmegaConf's interface

@@ -94,6 +94,8 @@ class LengthsConfig:
     prompt: LengthConfig = field(default_factory=LengthConfig)
     answer: LengthConfig = field(default_factory=LengthConfig)
     trace: str | None = None  # path of a CSV or JSONL file
+    hashes: bool = True  # of a trace that has them: what a plan's own cache holds is found; else ``prefix_hit`` is
+    longest: int | None = None  # of a trace: requests of more tokens, prompt and answer, are left out
 
 
 @dataclass
@@ -136,6 +138,11 @@ class SpaceConfig:
     speculation: Any = field(default_factory=lambda: ["none"])  # and mtp, eagle3, ngram: what drafts tokens
     draft: DraftConfig = field(default_factory=lambda: DraftConfig())
     decode_cp: Any = 1  # ranks of a tp group that share the cache of a sequence that decodes
+    # Beside the plans (space=full); null: as the other groups say.
+    engines: Any = None  # which to search, each with its own constants
+    max_batched_tokens: Any = None  # token budgets of a pass: an axis
+    weights: Any = None  # formats to cast linear layers to; given: as model says
+    kv_cache: Any = None  # formats of the cache; given: as model says
 
 
 @dataclass
@@ -175,6 +182,16 @@ class StrategyConfig:
     seed: int = 0
     population: int = 50
     exact_limit: int = 5_000_000  # legal plans up to which the exact front is computed
+    storage: str | None = None  # of a study that several processes share: a journal file, or a database's URL
+
+
+@dataclass
+class ComputeConfig:
+    """Where it is computed: no part of what is computed, and of no run's ``config.yaml``."""
+
+    kind: str = "local"  # local | processes | ray
+    workers: int | None = None  # null: one a core
+    address: str | None = None  # of a Ray cluster
 
 
 @dataclass
@@ -234,6 +251,7 @@ class Config:
     space: SpaceConfig = field(default_factory=SpaceConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

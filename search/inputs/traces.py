@@ -33,6 +33,7 @@ MOST_LINE = 1_000_000  # characters
 MOST_TOKENS = 10_000_000
 MOST_ROWS = 10_000_000
 MOST_BLOCKS = 20_000_000  # hashes that are kept, some 40 bytes each
+MOST_HASH = 1 << 62
 EARLIER_S = 1e-6  # clocks of one log differ by as much
 
 
@@ -166,4 +167,5 @@ def _blocks(where: str, value: Any, prompt: int) -> tuple[int, ...]:
     """The whole ones: a block that the prompt does not fill is never found again."""
     if not isinstance(value, list) or not all(isinstance(block, int) for block in value):
         raise InputError(f"{where}: {BLOCKS} is no list of whole numbers")
-    return tuple(islice(value, prompt // BLOCK_TOKENS))
+    # A hash of more than 64 bits is known by Python's own of it, which is the same everywhere.
+    return tuple(block if abs(block) < MOST_HASH else hash(block) for block in islice(value, prompt // BLOCK_TOKENS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 from costmodel.lengths import FixedLengths
 from costmodel.scenario import Demand
 from costmodel.serving.mix import MixedLengths, stratified
-from costmodel.serving.simulation.requests import Requests
+from costmodel.serving.prefix_hits import PrefixTrace
+from costmodel.serving.simulation.requests import Requests, rows_of
 from costmodel.serving.traffic import ARRIVALS, LENGTHS, Length, arrivals
 from search.base.errors import InputError
 from search.inputs.checks import choice, number
@@ -29,7 +31,8 @@ NEAR = 0.01  # how far a mean may be from the one that plans are scored for
 class Traffic:
     """``rate`` requests a second of the whole deployment arrive by ``process``; ``prompt`` and ``answer`` lengths, or
     those of ``trace``, one request's together. ``hit``: share of each prompt that is found in the cache by
-    assumption."""
+    assumption; without it, of a trace with block ``hashes``, what each plan's own cache holds is found.
+    Requests of a trace of more than ``longest`` tokens are left out."""
 
     process: str
     rate: float | None
@@ -39,13 +42,17 @@ class Traffic:
     answer: Length
     trace: Path | None
     hit: float
+    hashes: bool = True
+    longest: int | None = None
 
     def lengths(self) -> FixedLengths:
         """As plans are scored: fixed, or a sample of equally likely requests, those of a trace together."""
         if self.trace is not None:
-            found = read_trace(self.trace, SAMPLE)
+            found = self._read(SAMPLE)
             isl, osl = round(float(found.prompt_tokens.mean())), round(float(found.answer_tokens.mean()))
             sample = found.prompt_tokens.astype(float), found.answer_tokens.astype(float)
+            prefixes = None if found.blocks is None else PrefixTrace(found)
+            return MixedLengths(max(isl, 1), max(osl, 1), self.hit, *sample, prefixes)
         elif self.prompt.kind == "fixed":
             return FixedLengths(round(self.prompt.mean), round(self.answer.mean), self.hit)
         else:
@@ -58,8 +65,7 @@ class Traffic:
         if self.process == "closed":
             return None
         if self.process == "replay":
-            assert self.trace is not None
-            gaps = np.diff(read_trace(self.trace, SAMPLE).arrival_s)
+            gaps = np.diff(self._read(SAMPLE).arrival_s)
             if not len(gaps) or not float(gaps.sum()):
                 raise InputError(f"{self.trace}: has no rate; all of its requests arrive at once")
             return Demand(len(gaps) / float(gaps.sum()) * self.speed, float(gaps.std() / gaps.mean()))
@@ -70,17 +76,61 @@ class Traffic:
         """``size`` of them, the same for the same seed; a trace may hold fewer."""
         rng = np.random.default_rng(seed)
         if self.trace is not None:
-            found = read_trace(self.trace, size)
+            found = self._read(size)
             if self.process == "replay":
                 return replace(found, arrival_s=found.arrival_s / self.speed)
         else:
             prompts, answers = self.prompt.draw(size, rng), self.answer.draw(size, rng)
             cached = (prompts * self.hit).astype(np.int64) if self.hit else None
             found = Requests(np.zeros(size), prompts, answers, cached)
+        return self._arriving(found, rng)
+
+    def windows(self, size: int, seeds: int) -> list[Requests]:
+        """``size`` of them for each seed; of a trace that holds more, stretches that are spread over it."""
+        if self.trace is None:
+            return [self.requests(size, seed) for seed in range(seeds)]
+        found, parts = self._read(SAMPLE), []
+        for seed in range(seeds):
+            start = int(max(len(found) - size, 0) * (seed + 0.5) / seeds)
+            part = rows_of(found, np.arange(start, min(start + size, len(found))))
+            part = replace(part, arrival_s=(part.arrival_s - part.arrival_s[0]) / self.speed)
+            parts.append(part if self.process == "replay" else self._arriving(part, np.random.default_rng(seed)))
+        return parts
+
+    def _arriving(self, found: Requests, rng: np.random.Generator) -> Requests:
         if self.process == "closed":
             return replace(found, arrival_s=np.zeros(len(found)))
         assert self.rate is not None
         return replace(found, arrival_s=arrivals(self.process, self.rate, self.cv, len(found), rng))
+
+    def _read(self, most: int) -> Requests:
+        """The trace's first requests: with its hashes, or with the share that is found by assumption."""
+        assert self.trace is not None
+        found = _kept_trace(self.trace, _stamp(self.trace), most)
+        if self.longest is not None:
+            fits = np.flatnonzero(found.prompt_tokens + found.answer_tokens <= self.longest)
+            if not len(fits):
+                raise InputError(f"workload.lengths.longest: {self.longest} leaves no request of {self.trace}")
+            found = rows_of(found, fits)
+        if self.hashes and not self.hit:
+            return found
+        cached = (found.prompt_tokens * self.hit).astype(np.int64) if self.hit else None
+        return replace(found, cached_tokens=cached, blocks=None)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes with the file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=2)
+def _kept_trace(path: Path, stamp: tuple[int, int], most: int) -> Requests:
+    """Each plan that is simulated asks for the same requests."""
+    return read_trace(path, most)
 
 
 def read_traffic(config: WorkloadConfig) -> Traffic:
@@ -111,7 +161,27 @@ def read_traffic(config: WorkloadConfig) -> Traffic:
         answer=_length("answer", "osl", shape, config.osl, config.lengths.answer),
         trace=None if trace is None else Path(trace),
         hit=hit,
+        hashes=config.lengths.hashes,
+        longest=None if config.lengths.longest is None else _longest(config.lengths.longest, trace),
     )
+
+
+def _longest(tokens: int, trace: str | None) -> int:
+    if trace is None:
+        raise InputError("workload.lengths.longest: is for a trace; without one give workload.lengths.*.high")
+    return int(number("workload.lengths.longest", tokens, 2, 2 * MOST_TOKENS, open_low=False))
+
+
+def check_context(config: WorkloadConfig, lengths: FixedLengths, longest: int | None) -> None:
+    """``InputError`` for a trace with requests that a model of ``longest`` tokens of context refuses."""
+    if longest is None or config.lengths.trace is None or not isinstance(lengths, MixedLengths):
+        return
+    beyond = int(np.sum(lengths.prompts + lengths.answers > longest))
+    if beyond:
+        raise InputError(
+            f"{config.lengths.trace}: {beyond} of {len(lengths.prompts)} requests are longer than the model's context "
+            f"of {longest} tokens; set workload.lengths.longest={longest} to leave them out"
+        )
 
 
 def _length(name: str, mean_key: str, kind: str, mean: int, config: LengthConfig) -> Length:

@@ -57,13 +57,15 @@ def ranks_of(config: Config, scenario: Scenario) -> tuple[int, ...]:
 
 def may_deal(scenario: Scenario, ranks: int, plans: Plans) -> NDArray[np.bool_]:
     """vLLM's rule (vllm/config/model.py verify_with_parallel_config, 0.33): tp is a multiple of the degree, and with
-    grouped queries the degree at most the copies of a KV head, tp / KV heads. SGLang has it for latent attention
+    grouped queries the degree at most the copies of a KV head, tp / KV heads, and a divisor of the heads that share
+    one. SGLang has it for latent attention
     alone."""
     kept = (plans.tp % ranks == 0) & (plans.sp == 1)
     for kind in scenario.model.kinds:
         for mixer in parts(kind.mixer) if kind.mixer is not None else ():
             if isinstance(mixer, GroupedQueryAttention):
                 kept &= plans.tp >= ranks * mixer.kv_heads
+                kept &= mixer.heads // mixer.kv_heads % ranks == 0
     return kept
 
 

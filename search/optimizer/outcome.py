@@ -15,8 +15,10 @@ from search.inputs.schema import Config
 from search.optimizer.baselines import Baseline
 from search.optimizer.decode_context import Dealt
 from search.optimizer.front import Objectives
+from search.optimizer.full.found import FullFound
 from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
+from search.optimizer.regimes import Regimes
 from search.optimizer.sensitivity.records import Sensitivity
 from search.optimizer.space import Space
 from search.optimizer.speculation.search import SpeculationFound
@@ -52,6 +54,16 @@ class Tally:
         missed = np.bincount(scores.first_violated() + 1, minlength=len(scores.limits) + 1).tolist()
         return cls(len(scores), missed[0], tuple(missed[1:]))
 
+    @property
+    def counts(self) -> IntArray:
+        """As an array, which other processes send."""
+        return np.array([self.scored, self.feasible, self.spared, *self.missed])
+
+    @classmethod
+    def counted(cls, counts: IntArray) -> Tally:
+        scored, feasible, spared, *missed = (int(n) for n in counts)
+        return cls(scored, feasible, tuple(missed), spared)
+
     @classmethod
     def beyond(cls, plans: int) -> Tally:
         """So many that do not fit in the memory."""
@@ -84,12 +96,14 @@ class Outcome:
     be asked about (``search.optimizer.stream``), ``sample`` of them drawn at random. ``engines`` which engine takes
     each, ``coverage`` how well measurements cover it (an index into ``search.evidence.measured.intervals.CLASSES``);
     ``front`` and ``choice`` are rows of them, the recommended plan always one of the front. ``warnings``: what is odd
-    about the input, one line each; they stand among the ``assumptions`` too. Where engines were compared, ``compared``
-    holds all of them, this one too, in their order, and ``asked`` the configuration that compares; ``config`` is always
-    of one engine. ``split``: what a search of split plans found, and the ``verdict`` between its best and the
-    recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what drafters come to, and
-    ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best plans with decode
-    context parallelism. ``verified``: plans that were simulated, the leading one first."""
+    about the input, or that it was ended early, one line each; they stand among the ``assumptions`` too. Where engines
+    were compared, ``compared`` holds all of them, this one too, in their order, and ``asked`` the configuration that
+    compares; ``config`` is always of one engine. ``split``: what a search of split plans found, and the ``verdict``
+    between its best and the recommended one; ``None`` where only aggregated plans were asked for. ``speculation``: what
+    drafters come to, and ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best
+    plans with decode context parallelism. ``verified``: plans that were simulated, the leading one first. ``partial``:
+    stages that were cut short or left out because somebody asked to end. ``workers``: who scored, and how many.
+    ``regimes``: which plan wins at other rates and limits."""
 
     config: Config
     scenario: Scenario
@@ -110,6 +124,7 @@ class Outcome:
     seconds: dict[str, float]
     sensitivity: Sensitivity | None = None
     verified: tuple[Verified, ...] = ()
+    regimes: Regimes | None = None
     warnings: tuple[str, ...] = ()
     split: SplitFound | None = None
     verdict: Verdict | None = None
@@ -120,6 +135,9 @@ class Outcome:
     sample: IntArray | None = None
     compared: tuple[Compared, ...] = ()
     asked: Config | None = None
+    full: FullFound | None = None
+    partial: tuple[str, ...] = ()
+    workers: tuple[str, int] = ("local", 1)
 
     @property
     def counted(self) -> Tally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+import optuna
 
 from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
@@ -15,8 +16,10 @@ from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
+from search.base import interrupt
 from search.base.errors import InputError
-from search.base.progress import track
+from search.base.workers import LOCAL, Workers, opened
+from search.base.workers.remembered import Remembered
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.checks import number
 from search.inputs.compared import compared
@@ -26,15 +29,19 @@ from search.inputs.fallbacks import fallbacks
 from search.inputs.own_cluster import foreign
 from search.inputs.own_engine import as_launched
 from search.inputs.run_name import check_name
+from search.inputs.saved_run import config_text
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
 from search.optimizer.baselines import Baseline, score_baselines
-from search.optimizer.compare import NoLegalPlan, chosen, none_of
+from search.optimizer.compare import chosen, none_of
 from search.optimizer.decode_context import ranks_of, search_decode_context
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
-from search.optimizer.legal import Legal, legal_plans
+from search.optimizer.full.found import followed, full_search
+from search.optimizer.full.variants import varies
+from search.optimizer.legal import Legal, NoLegalPlan, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
+from search.optimizer.regimes import regimes
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.sampler import SAMPLERS
 from search.optimizer.sensitivity.inputs import read_ranges
@@ -44,9 +51,9 @@ from search.optimizer.sensitivity.units import MEMORY_BYTES
 from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafters_of
 from search.optimizer.speculation.search import search_speculation
-from search.optimizer.split.asked import Asked, asked_of
-from search.optimizer.split.search import SplitFound, search_split
-from search.optimizer.split.verdict import Verdict, verdict_of, with_turns
+from search.optimizer.split.asked import asked_of
+from search.optimizer.split.beside import with_split
+from search.optimizer.stopwatch import Stopwatch, ended
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
@@ -57,45 +64,63 @@ HELD = 1_000_000  # scored plans that are held at once: some 270 MB
 MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
 
-@dataclass
-class Stopwatch:
-    """Seconds by stage, in order."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
-def run(config: Config, *, whole: bool = False) -> Outcome:
+def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> Outcome:
     """Search; ``InputError`` for what cannot be used. An outcome without a feasible plan has ``choice`` None. Where
     engines are compared it is that of the best one, with the others beside it. ``whole``: every scored plan is held,
-    however many there are."""
+    however many there are. ``folder``: where a search that takes long leaves what it has, and finds it again."""
     watch = Stopwatch()
+    if varies(config):
+        return _everything(config, watch, folder)
     names = compared(config)
-    outcome = _studied(_compare(config, names, watch, whole) if names else _searched(config, watch, whole), watch)
-    with watch.stage("sensitivity"):
-        ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
-        return replace(outcome, sensitivity=sensitivity(outcome, ranges))
+    with opened(config.compute.kind, config.compute.workers, config.compute.address) as hired:
+        workers = hired if folder is None else Remembered(hired, folder, config_text(config))
+        one = _compare(config, names, watch, whole, workers) if names else _searched(config, watch, whole, workers)
+        outcome = _studied(one, watch)
+        if outcome.choice is not None and outcome.scenario.demand is not None:
+            with watch.stage("regimes"):
+                row = outcome.choice.recommended
+                outcome = replace(outcome, regimes=regimes(outcome.scenario, outcome.plans, outcome.scores, row))
+        with watch.stage("sensitivity"):
+            ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
+            found = sensitivity(outcome, ranges, workers)
+            if found is None and outcome.config.sensitivity.enabled:
+                watch.skips("sensitivity")
+        return ended(replace(outcome, sensitivity=found), watch.cut, (config.compute.kind, hired.count))
 
 
-def _compare(config: Config, names: tuple[str, ...], watch: Stopwatch, whole: bool) -> Outcome:
+def _everything(config: Config, watch: Stopwatch, folder: Path | None) -> Outcome:
+    """The front over every engine, token budget and format, then an ordinary search of the best one's layouts."""
+    with watch.stage("read"):
+        check_name(config.name)
+        check_report(config.report)
+        check_strategy(config.strategy)
+    with watch.stage("full"):
+        found = full_search(config)
+        narrow = followed(config, found)
+    outcome = run(narrow, folder=folder)
+    return replace(outcome, full=found, seconds=watch.seconds | outcome.seconds)
+
+
+def _compare(
+    config: Config, names: tuple[str, ...], watch: Stopwatch, whole: bool, workers: Workers
+) -> Outcome:  # fmt: skip
     """Each engine's own search, of which the policy chooses one."""
     found: list[Outcome | NoLegalPlan] = []
     for name in names:
         try:
-            found.append(_searched(as_launched(config, name), watch, whole))
+            found.append(_searched(as_launched(config, name), watch, whole, workers))
         except NoLegalPlan as error:
             found.append(error)
+        except interrupt.Nothing:
+            if any(isinstance(one, Outcome) for one in found):
+                break
+            raise
     if not any(isinstance(one, Outcome) for one in found):
         raise none_of(names, [one for one in found if isinstance(one, NoLegalPlan)])
-    return chosen(config, names, found)
+    return chosen(config, names[: len(found)], found)
 
 
-def _searched(config: Config, watch: Stopwatch, whole: bool) -> Outcome:
+def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -> Outcome:
     """The search of one engine (or of ``any``), without a study where every plan is scored anyway."""
     with watch.stage("read"):
         check_name(config.name)
@@ -140,24 +165,29 @@ def _searched(config: Config, watch: Stopwatch, whole: bool) -> Outcome:
     sure, tally, sample = config.objective.confidence, None, None
     if not exact:
         with watch.stage("study"):
-            study, archive = run_study(scenario, space, legal, objectives, config.strategy, config.name)
+            study, archive = _study(config, scenario, space, legal, objectives)
             report = StudyReport(study, len(study.get_trials(deepcopy=False)), archive.repeats, None)
     with watch.stage("exact" if exact else "front"):
         if not exact:
             plans, scores, engines = _seen(archive, legal)
         elif len(legal) <= HELD or whole:
-            plans, scores, engines = legal.plans, score_all(scenario, legal.plans), legal.engines
+            scores = score_all(scenario, legal.plans, workers)
+            plans, engines = legal.plans.take(slice(len(scores))), legal.engines[:, : len(scores)]
         else:
             wanted = Wanted(scenario, objectives, policy, config.sensitivity.most_ranked, _most_bytes(scenario, ranges))
-            places, sample, tally = _streamed(wanted, legal, config, baselines)
+            places, sample, tally = _streamed(wanted, legal, config, baselines, workers)
             plans, engines = legal.at(places), legal.engines[:, places]
-            scores = score_all(scenario, plans)
+            scores = _scored(scenario, plans)
+        if exact and _reach(tally, scores) < len(legal):
+            exact = False
+            watch.cut.append("exact")
         front = pareto_front(objectives.costs(plans, scores), scores.feasible)
         known = coverage_of(scenario, plans, scores)
         limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
         choice = recommend(plans, limited, policy, space.axes, known)
     with watch.stage("simulation"):
-        verified = verify(config, scenario, plans, limited, policy)
+        skipped = scenario.demand is not None and watch.skips("simulation")
+        verified = () if skipped else verify(config, scenario, plans, limited, policy)
         simulated = with_verified(limited, verified)
         if choice is not None and simulated is not limited:
             other = recommend(plans, simulated, policy, space.axes, known)
@@ -172,31 +202,30 @@ def _searched(config: Config, watch: Stopwatch, whole: bool) -> Outcome:
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
         verified=verified, warnings=odd, tally=tally, sample=sample,
     )  # fmt: skip
-    if degrees:
+    if degrees and not watch.skips("decode_cp"):
         with watch.stage("decode_cp"):
             row = choice.recommended if choice is not None else None
             dealt = search_decode_context(scenario, degrees, plans, policy, row, scores)
             outcome = replace(outcome, dealt=dealt)
-    if drafters:
+    if drafters and not watch.skips("speculation"):
         with watch.stage("speculation"):
             row = choice.recommended if choice is not None else None
             drafted = search_speculation(scenario, drafters, plans, policy, row, scores)
             outcome = replace(outcome, speculation=drafted)
-    if apart is not None:
+    if apart is not None and not watch.skips("split"):
         with watch.stage("split"):
-            outcome = _with_split(outcome, replace(apart, drafters=drafters))
+            outcome = with_split(outcome, replace(apart, drafters=drafters, ranks=degrees))
     return outcome
 
 
 def _studied(outcome: Outcome, watch: Stopwatch) -> Outcome:
     """With the study that the exact front examines, where one was asked for."""
     strategy = outcome.config.strategy
-    if not outcome.exact or strategy.sampler == "exact":
+    if strategy.sampler == "exact" or outcome.study is not None or watch.skips("study") or not outcome.exact:
         return outcome
     with watch.stage("study"):
-        study, archive = run_study(
-            outcome.scenario, outcome.space, outcome.legal, outcome.objectives, strategy, outcome.config.name
-        )
+        o = outcome
+        study, archive = _study(o.config, o.scenario, o.space, o.legal, o.objectives)
         share = None
         costs = outcome.objectives.costs(outcome.plans, outcome.scores)
         exact = costs[pareto_front(costs, outcome.scores.feasible)]
@@ -205,6 +234,14 @@ def _studied(outcome: Outcome, watch: Stopwatch) -> Outcome:
             share = hypervolume_share(outcome.objectives.costs(tried, found)[found.feasible], exact)
         trials = len(study.get_trials(deepcopy=False))
     return replace(outcome, study=StudyReport(study, trials, archive.repeats, share))
+
+
+def _study(
+    config: Config, scenario: Scenario, space: Space, legal: Legal, objectives: Objectives
+) -> tuple[optuna.Study, Archive]:
+    strategy = config.strategy
+    asked = config_text(config) if strategy.storage is not None else ""
+    return run_study(scenario, space, legal, objectives, strategy, config.name, asked)
 
 
 def _most_bytes(scenario: Scenario, ranges: Sequence[Range]) -> float:
@@ -217,50 +254,39 @@ def _most_bytes(scenario: Scenario, ranges: Sequence[Range]) -> float:
 
 
 def _streamed(
-    wanted: Wanted, legal: Legal, config: Config, baselines: Sequence[Baseline]
+    wanted: Wanted, legal: Legal, config: Config, baselines: Sequence[Baseline], workers: Workers
 ) -> tuple[IntArray, IntArray, Tally]:
     """Places in ``legal`` of the plans that are held, rows of them that are a seeded sample of all, and the tally."""
-    places, tally = stream(wanted, legal)
-    rng = np.random.default_rng(config.strategy.seed)
+    places, tally = stream(wanted, legal, workers)
+    rng, reach = np.random.default_rng(config.strategy.seed), tally.scored  # pieces are scored in their order
     most = max(config.output.max_candidates, config.report.max_points)
-    drawn = rng.choice(len(legal), size=min(most, len(legal)), replace=False)
-    own = [legal.places(baseline.plan) for baseline in baselines]
+    drawn = rng.choice(reach, size=min(most, reach), replace=False)
+    own = [(found := legal.places(baseline.plan))[found < reach] for baseline in baselines]
     held = np.unique(np.concatenate([places, drawn, *own]))
     return held, np.searchsorted(held, np.sort(drawn)), tally
 
 
-def _with_split(outcome: Outcome, asked: Asked) -> Outcome:
-    """Split plans beside the aggregated ones, and the verdict between the best of each: like with like, without drafts
-    and, where they were asked for, with them."""
-    o, facts = outcome, facts_of(outcome.scenario)
-    plain = replace(asked, drafters=())
-    found = search_split(o.scenario, facts, o.space, plain, o.objectives, o.policy)
-    row = o.choice.recommended if o.choice is not None else None
-    verdict = verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
-    if verdict is not None:
-        verdict = with_turns(verdict, o.scenario, facts, o.space, plain, o.objectives, o.policy, o.plans, o.front)
-    if asked.drafters:
-        found = search_split(o.scenario, facts, o.space, asked, o.objectives, o.policy)
-    return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if asked.drafters else None)
-
-
-def _drafted(o: Outcome, found: SplitFound) -> Verdict | None:
-    """The verdict where both sides may draft: the aggregated side's best option, or its best without."""
-    best = o.speculation.best if o.speculation is not None else None
-    if best is not None and best.plan is not None and best.scores is not None:
-        return verdict_of(
-            o.policy, best.plan, best.scores, coverage_of(o.scenario, best.plan, best.scores), 0, found
-        )  # fmt: skip
-    row = o.choice.recommended if o.choice is not None else None
-    return verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
-
-
-def score_all(scenario: Scenario, plans: Plans) -> Scores:
-    """Legal plans (one at least), scored in chunks."""
+def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL) -> Scores:
+    """Legal plans (one at least), scored in chunks; the first of them where somebody asked to end."""
     starts = range(0, len(plans), EXACT_CHUNK)
-    return join_scores(
-        [evaluate(scenario, plans.take(slice(i, i + EXACT_CHUNK))) for i in track(starts, "exact front")]
-    )
+    chunks = (plans.take(slice(i, i + EXACT_CHUNK)) for i in starts)
+    parts = []
+    for part in workers.worth(len(plans)).map(partial(evaluate, scenario), chunks, len(starts), "exact front"):
+        parts.append(part)
+        interrupt.worthwhile()
+    if not parts:
+        raise interrupt.Nothing
+    return join_scores(parts)
+
+
+def _scored(scenario: Scenario, plans: Plans) -> Scores:
+    """All of them, whoever asks to end."""
+    starts = range(0, len(plans), EXACT_CHUNK)
+    return join_scores([evaluate(scenario, plans.take(slice(i, i + EXACT_CHUNK))) for i in starts])
+
+
+def _reach(tally: Tally | None, scores: Scores) -> int:
+    return tally.scored if tally is not None else len(scores)
 
 
 def _seen(archive: Archive | None, legal: Legal) -> tuple[Plans, Scores, np.ndarray]:

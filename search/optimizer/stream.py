@@ -8,27 +8,30 @@ hold whole layouts, so what is best of a layout in its piece is best of it in th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.columns import column
 from costmodel.evaluate import LIMIT_NAMES, evaluate
-from costmodel.memory import memory
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
-from costmodel.stages import Stages
-from search.base.progress import track
+from search.base import interrupt
+from search.base.workers import LOCAL, Workers
 from search.evidence.measured.intervals import CLASSES, coverage_of
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.hardened import hardened, likely
+from search.optimizer.held import held_bytes
 from search.optimizer.legal import Legal
 from search.optimizer.outcome import Tally
 from search.optimizer.recommend import NEAR, Policy, keeping
+from search.optimizer.space import Space
 
 PIECE = 1 << 16  # plans of a piece, and a layout's more
 MOST_NEAR = 100_000  # as the sensitivity's corners take them
@@ -46,38 +49,88 @@ class Wanted:
     most_bytes: float = np.inf
 
 
-def stream(wanted: Wanted, legal: Legal) -> tuple[IntArray, Tally]:
-    """Places in ``legal`` of the plans to keep, ascending, and the tally of all."""
-    places, tally = _stream(wanted, legal)
-    if tally.feasible == 0 and tally.spared:  # the nearest misses may be among those that were not scored
-        places, tally = _stream(replace(wanted, most_bytes=np.inf), legal)
+class Piece(NamedTuple):
+    """``points`` of the space, whole layouts of it, and a cost beyond which none of them is among the nearest."""
+
+    points: IntArray
+    most: float
+
+
+class Kept(NamedTuple):
+    """What is left of a piece: ``counts`` of its tally; ``rows`` to keep; its ``front`` and the ``near``est, rows too,
+    with their costs."""
+
+    counts: IntArray
+    rows: IntArray
+    front: IntArray
+    front_costs: Array
+    near: IntArray
+    near_costs: Array
+
+
+def stream(wanted: Wanted, legal: Legal, workers: Workers = LOCAL) -> tuple[IntArray, Tally]:
+    """Places in ``legal`` of the plans to keep, ascending, and the tally of all; of those that were scored where
+    somebody asked to end."""
+    places, tally = _stream(wanted, legal, workers)
+    if (
+        tally.feasible == 0 and tally.spared and not interrupt.asked()
+    ):  # the nearest misses may be among those that were not scored
+        places, tally = _stream(replace(wanted, most_bytes=np.inf), legal, workers)
     return places, tally
 
 
-def _stream(wanted: Wanted, legal: Legal) -> tuple[IntArray, Tally]:
-    front, near, kept = _Front(wanted.objectives), _Nearest(), [np.zeros(0, dtype=np.int64)]
+def _stream(wanted: Wanted, legal: Legal, workers: Workers) -> tuple[IntArray, Tally]:
+    front, near, kept = _Front(), _Nearest(), [np.zeros(0, dtype=np.int64)]
     tally = Tally(0, 0, (0,) * len(LIMIT_NAMES))
-    stops = fitting(wanted, legal)
-    for start, stop in pieces(legal):
-        places = np.arange(start, stop)
-        places = places[places < stops[np.searchsorted(legal.starts, places, side="right") - 1]]
-        tally += Tally.beyond(stop - start - len(places))
-        if len(places) == 0:
-            continue
-        plans = legal.at(places)
+    stops, edges = fitting(wanted, legal), pieces(legal)
+    under_way: deque[tuple[int, IntArray]] = deque()  # of pieces that were handed out: plans that were spared, places
+
+    def handed_out() -> Iterator[Piece]:
+        for start, stop in edges:
+            places = np.arange(start, stop)
+            places = places[places < stops[np.searchsorted(legal.starts, places, side="right") - 1]]
+            under_way.append((stop - start - len(places), places))
+            yield Piece(legal.index[places], near.most)
+
+    for found in workers.kept(Scoring(wanted, legal.space), handed_out(), len(edges), "exact front"):
+        one = Kept(*found)
+        spared, places = under_way.popleft()
+        tally += Tally.beyond(spared) + Tally.counted(one.counts)
+        front.add(places[one.front], one.front_costs)
+        near.add(places[one.near], one.near_costs)
+        kept.append(places[one.rows])
+        interrupt.worthwhile()
+    if tally.scored == tally.spared:
+        raise interrupt.Nothing
+    return np.unique(np.concatenate([*kept, front.places, near.places])), tally
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Scores a piece of the ``space``; a function without memory, which anybody may call anywhere."""
+
+    wanted: Wanted
+    space: Space
+
+    def __call__(self, piece: Piece) -> Kept:
+        wanted, index = self.wanted, piece.points
+        if len(index) == 0:
+            none = np.zeros(0, dtype=np.int64)
+            no_costs = np.zeros((0, len(wanted.objectives.names)))
+            return Kept(Tally(0, 0, (0,) * len(LIMIT_NAMES)).counts, none, none, no_costs, none, np.zeros(0))
+        plans = self.space.plans(index)
         scores = evaluate(wanted.scenario, plans)
         known = coverage_of(wanted.scenario, plans, scores)
         hard = hardened(wanted.scenario, scores, known)
-        tally += Tally.of(scores)
-        front.add(places, plans, scores)
+        costs = wanted.objectives.costs(plans, scores)
+        front = pareto_front(costs, scores.feasible)
         name, direction = wanted.policy.first
         cost = column(name, plans, scores) * (-1.0 if direction == "max" else 1.0)
-        near.add(places, cost)
-        layouts = legal.layout(places)
+        near = np.flatnonzero(cost <= piece.most)
+        layouts = index // len(self.space.axes["batch"])
         rows = [_best(wanted.policy, plans, scores, cost, layouts, among) for among in _masks(scores, hard, known)]
         rows += [likely(plans, hard, wanted.policy, wanted.drawn), _least(scores, layouts)]
-        kept.append(places[np.unique(np.concatenate(rows))])
-    return np.unique(np.concatenate([*kept, front.places, near.places])), tally
+        return Kept(Tally.of(scores).counts, np.unique(np.concatenate(rows)), front, costs[front], near, cost[near])
 
 
 def fitting(wanted: Wanted, legal: Legal) -> IntArray:
@@ -95,36 +148,27 @@ def fitting(wanted: Wanted, legal: Legal) -> IntArray:
     return low
 
 
-def held_bytes(scenario: Scenario, plans: Plans) -> Array:
-    """Bytes of the fullest accelerator of each plan, as scored."""
-    stages = Stages.of(scenario.model, plans.pp)
-    held = memory(scenario, scenario.layout(plans), stages, np.ceil(plans.batch / plans.attn_dp))
-    return np.asarray(held.total_bytes)
-
-
-def pieces(legal: Legal) -> Iterator[tuple[int, int]]:
+def pieces(legal: Legal) -> list[tuple[int, int]]:
     """Runs of whole layouts of ``PIECE`` plans and more."""
     starts, edges = legal.starts, [0]
     while edges[-1] < len(legal):
         following = int(np.searchsorted(starts, edges[-1] + PIECE))
         edges.append(int(starts[following]) if following < len(starts) else len(legal))
-    return iter(track(list(pairwise(edges)), "exact front"))
+    return list(pairwise(edges))
 
 
 class _Front:
     """The front so far, and fronts of pieces that wait to be compared with it: until they are as many, so that a long
     front is not gone through for every piece."""
 
-    def __init__(self, objectives: Objectives) -> None:
-        self.objectives = objectives
+    def __init__(self) -> None:
         self.places: IntArray = np.zeros(0, dtype=np.int64)
-        self.costs: Array = np.zeros((0, len(objectives.names)))
+        self.costs: Array | None = None
         self._settled = 0
 
-    def add(self, places: IntArray, plans: Plans, scores: Scores) -> None:
-        costs = self.objectives.costs(plans, scores)
-        rows = pareto_front(costs, scores.feasible)
-        self.costs, self.places = np.concatenate([self.costs, costs[rows]]), np.concatenate([self.places, places[rows]])
+    def add(self, places: IntArray, costs: Array) -> None:
+        self.costs = costs if self.costs is None else np.concatenate([self.costs, costs])
+        self.places = np.concatenate([self.places, places])
         if len(self.places) > 2 * self._settled:
             on = pareto_front(self.costs, np.ones(len(self.costs), dtype=bool))
             self.places, self.costs = self.places[on], self.costs[on]

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
-from costmodel.columns import column
 from costmodel.scenario import Scenario
+from search.base import interrupt
 from search.base.progress import track
 from search.inputs.schema import StrategyConfig
 from search.optimizer.archive import Archive
-from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.front import Objectives
 from search.optimizer.legal import Legal
 from search.optimizer.sampler import LegalPlaces, LegalSampler, base_sampler
+from search.optimizer.scoring import Alone, Shared
+from search.optimizer.shared.ledger import Ledger
 from search.optimizer.space import Space
-from search.optimizer.trial_notes import notes
 from search.optimizer.trials import Trials
 
-ABSENT = 1e12  # stands for infinity
 BATCH_WITHOUT_GENERATIONS = 16  # TPE learns after each telling; larger batches save time and cost knowledge
 
 
 def run_study(
-    scenario: Scenario, space: Space, legal: Legal, objectives: Objectives, strategy: StrategyConfig, name: str
+    scenario: Scenario,
+    space: Space,
+    legal: Legal,
+    objectives: Objectives,
+    strategy: StrategyConfig,
+    name: str,
+    asked: str = "",
 ) -> tuple[optuna.Study, Archive]:
     """``strategy.n_trials`` trials, each a legal plan with its limits as constraints. The same seed gives the same
-    study. Trials run in memory; ``search.optimizer.journal`` writes them."""
+    study, also where ``strategy.storage`` shares it. Trials run in memory; ``search.optimizer.journal`` writes them.
+    ``asked``: what a study must be about to be joined."""
     places = LegalPlaces(space, legal)
     sampler = LegalSampler(base_sampler(strategy.sampler, strategy.seed, strategy.population), places, strategy.seed)
     with quiet():
@@ -42,21 +49,24 @@ def run_study(
         )
     name_metrics(study, objectives.names)
     archive = Archive(scenario, legal)
+    scorer: Alone | Shared = Alone(archive, objectives)
+    if strategy.storage is not None:
+        one = f"{name} on {scenario.engine.name}"
+        with quiet():
+            ledger = Ledger.join(strategy.storage, one, study.directions, asked)
+        name_metrics(optuna.load_study(study_name=one, storage=ledger.storage), objectives.names)
+        scorer = Shared(archive, objectives, ledger)
     together = BATCH_WITHOUT_GENERATIONS if strategy.sampler == "tpe" else strategy.population
-    for start in track(range(0, strategy.n_trials, together), "Optuna"):
-        trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
-        rows = archive.score(np.array([sampler.proposed.pop(t.number) for t in trials]))
-        plans, scores = archive.contents()
-        # A plan beyond its capacity has no latency; samplers compare numbers.
-        found = np.stack([column(n, plans, scores)[rows] for n in objectives.names], axis=1)
-        values = np.nan_to_num(found, nan=ABSENT, posinf=ABSENT, neginf=-ABSENT).tolist()
-        violations = scores.violations[:, rows].T.tolist()
-        said = notes(plans, scores, legal.engines[:, archive.places()], rows)
-        for trial, told, missed, noted in zip(trials, values, violations, said, strict=True):
-            storage.tell(study, trial, told, dict(zip(scores.limits, missed, strict=True)), noted)
-        costs = objectives.costs(plans, scores)
-        front = pareto_front(costs, scores.feasible)
-        sampler.elite = archive.places()[front].tolist()
+    with closing(scorer):
+        for start in track(range(0, strategy.n_trials, together), "Optuna"):
+            if interrupt.asked() and start:
+                break
+            trials = [storage.ask(study, sampler.space) for _ in range(min(together, strategy.n_trials - start))]
+            proposed = np.array([sampler.proposed.pop(t.number) for t in trials])
+            for trial, (values, missed, noted) in zip(trials, scorer.answers(trials, proposed), strict=True):
+                storage.tell(study, trial, values, dict(zip(scorer.limits, missed, strict=True)), noted)
+            sampler.elite = scorer.elite().tolist()
+        scorer.done(study)
     return study, archive
 
 

@@ -7,8 +7,7 @@ several seeds; the recommendation is taken among those that keep their limits th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,10 +16,8 @@ from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from costmodel.serving.rate.distribution import PERCENTILES
 from costmodel.serving.rate.figures import bounded
-from costmodel.serving.simulation.balancer import simulate
-from costmodel.serving.simulation.deployment import request_seconds, scheduler_of
-from costmodel.serving.simulation.replica import Replica
-from costmodel.serving.step_table import StepTable
+from costmodel.serving.simulation.deployment import Deployment
+from costmodel.serving.simulation.requests import Requests
 from search.inputs.checks import number
 from search.inputs.schema import Config, VerifyConfig
 from search.inputs.traffic import Traffic, read_traffic
@@ -30,6 +27,8 @@ LIMIT = "simulation"
 AT_A_RATE = 5  # plans, where nobody says how many
 TURNS = 3  # times as many are tried until one keeps its limits
 WARM = 1.0  # times the requests in flight come before those that count, and after them: the server is as full as ever
+SETTLED = 2  # times as many come before those that count in the closed loop
+FILL = 3  # times the requests that count come before them at most to fill prefix caches
 MOST = 20  # times the requests that count are simulated at most
 
 
@@ -37,7 +36,7 @@ MOST = 20  # times the requests that count are simulated at most
 class Verified:
     """One plan simulated: ``figures`` by the names of ``costmodel.scores.TRAFFIC`` (and ``ttft_s``, ``tpot_s``), pooled
     over ``seeds`` runs of ``requests`` that count; ``missed``: how far the worst limit is, relative to it (0: all
-    kept)."""
+    kept). ``history``: of the first run, as ``costmodel.serving.simulation.requests.Served`` has it."""
 
     row: int
     figures: dict[str, float]
@@ -45,6 +44,12 @@ class Verified:
     preemptions: int
     seeds: int
     requests: int
+    history: Array = field(default_factory=lambda: np.zeros((0, 4)), compare=False)
+
+    def analytic(self, scores: Scores) -> dict[str, float]:
+        """The same figures by formulas, as far as ``scores`` has them: in the closed loop no percentiles."""
+        known = {name: getattr(scores, name) for name in self.figures}
+        return {name: float(values[self.row]) for name, values in known.items() if values is not None}
 
     @property
     def kept(self) -> bool:
@@ -69,18 +74,25 @@ def check_verify(config: VerifyConfig) -> None:
 
 def verify(config: Config, scenario: Scenario, plans: Plans, scores: Scores, policy: Policy) -> tuple[Verified, ...]:
     """The first plans by the policy that keep every limit, in that order, and more of them while none keeps its limits;
-    none in the closed loop, or where nothing is feasible. Plans of several pipeline stages are not simulated."""
-    if scenario.demand is None:
+    none where nothing is feasible, or in the closed loop where nobody asks for some."""
+    usual = 0 if scenario.demand is None else AT_A_RATE
+    top = usual if config.verify.top is None else config.verify.top
+    if not top:
         return ()
-    top = AT_A_RATE if config.verify.top is None else config.verify.top
     traffic = read_traffic(config.workload)
     found: list[Verified] = []
     for row in _leading(plans, scores, policy)[: TURNS * top]:
         if len(found) >= top and any(v.kept for v in found):
             break
-        assert scores.requests_in_flight is not None
-        around = int(np.ceil(WARM * scores.requests_in_flight[row]))
-        found.append(_simulated(config.verify, scenario, traffic, plans.take([row]), int(row), around))
+        if scores.requests_in_flight is None:
+            around = int(plans.dp[row] * plans.batch[row])
+            before = SETTLED * around
+        else:
+            before = around = int(np.ceil(WARM * scores.requests_in_flight[row]))
+        if scores.prefix_capacity_tokens is not None:  # those that fill the caches
+            caches = float(scores.prefix_capacity_tokens[row] * plans.dp[row] * plans.attn_dp[row])
+            before += int(min(np.ceil(caches / scenario.lengths.isl), FILL * config.verify.requests))
+        found.append(_simulated(config.verify, scenario, traffic, plans.take([row]), int(row), before, around))
     return tuple(found)
 
 
@@ -96,7 +108,7 @@ def with_verified(scores: Scores, verified: tuple[Verified, ...]) -> Scores:
 
 
 def _leading(plans: Plans, scores: Scores, policy: Policy) -> IntArray:
-    rows = np.flatnonzero(scores.feasible & (plans.pp == 1))
+    rows = np.flatnonzero(scores.feasible)
     order = rows[policy.order(plans.take(rows), scores.take(rows))]
     layouts = np.stack([getattr(plans, axis)[order] for axis in LAYOUT])
     _, first = np.unique(layouts, axis=1, return_index=True)
@@ -104,11 +116,13 @@ def _leading(plans: Plans, scores: Scores, policy: Policy) -> IntArray:
 
 
 def _simulated(
-    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, row: int, around: int
+    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, row: int, before: int, after: int
 ) -> Verified:
-    parts = list(_runs(config, scenario, traffic, plan, around))
-    ttft, tpot, e2e = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    parts = list(_runs(config, scenario, traffic, plan, before, after))
+    ttft, tpot, e2e = (np.concatenate([part.latencies[i] for part in parts]) for i in range(3))
     figures = statistics("ttft_s", ttft) | statistics("tpot_s", tpot) | statistics("e2e_s", e2e)
+    if scenario.lengths.prefixes is not None:
+        figures["prefix_hit"] = sum(p.hit_tokens for p in parts) / sum(p.prompt_tokens for p in parts)
     kept = np.ones(len(ttft), dtype=bool)
     missed = 0.0
     values = {"ttft_s": ttft, "tpot_s": np.nan_to_num(tpot), "e2e_s": e2e}
@@ -118,28 +132,52 @@ def _simulated(
     figures["goodput"] = float(kept.mean())
     if scenario.limits.goodput is not None:
         missed = max(missed, 1.0 - figures["goodput"] / scenario.limits.goodput)
-    return Verified(row, figures, missed, sum(int(p[3]) for p in parts), config.seeds, config.requests)
+    return Verified(
+        row, figures, missed, sum(p.preemptions for p in parts), config.seeds, config.requests, parts[0].history
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Of the requests of a run that count: TTFT, TPOT and end-to-end seconds, their prompts and what was found of them;
+    ``preemptions`` of the whole run."""
+
+    latencies: tuple[Array, Array, Array]
+    prompt_tokens: float
+    hit_tokens: float
+    preemptions: int
+    history: Array
 
 
 def _runs(
-    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, around: int
-) -> Iterator[tuple[Array, Array, Array, int]]:
-    """TTFT, TPOT and end-to-end seconds of the requests of each run that count, and its preemptions. ``around`` others
-    come before them and after them."""
-    scheduler, engine = scheduler_of(scenario, plan), scenario.engine
-    size = min(config.requests + 2 * around, MOST * config.requests)
-    drawn = [traffic.requests(size, seed) for seed in range(config.seeds)]
-    longest = max(int(np.max(r.prompt_tokens + r.answer_tokens)) for r in drawn)
-    table = StepTable.of(scenario, plan, scheduler.seats, longest)
-    stream_s = engine.stream_token_s / engine.stream_interval
-    for requests in drawn:
-        blocks = None if requests.blocks is None else requests.block_tokens
-        replicas = [Replica(table, scheduler, blocks, stream_s) for _ in range(int(plan.dp[0]))]
-        served = simulate(replicas, requests, partial(request_seconds, engine))
-        first = min(around, len(requests) // 3)
-        late = slice(first, max(len(requests) - around, first + 1))
+    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, before: int, after: int
+) -> Iterator[_Run]:
+    """``before`` and ``after`` those that count come other requests."""
+    size = min(config.requests + before + after, MOST * config.requests)
+    drawn = traffic.windows(size, config.seeds)
+    deployment = Deployment.of(scenario, plan, max(int(np.max(r.prompt_tokens + r.answer_tokens)) for r in drawn))
+    in_flight = int(plan.batch[0]) if scenario.demand is None else None
+    for seed, requests in enumerate(drawn):
+        if in_flight:
+            requests = _of_all_ages(requests, in_flight * int(plan.dp[0]), seed)
+        served = deployment.serve(requests, in_flight=in_flight)
+        first = min(before, len(requests) // 2)
+        late = slice(first, max(len(requests) - after, first + 1))
         tpot = served.tpot_s(requests.answer_tokens)
-        yield served.ttft_s[late], tpot[late], served.e2e_s[late], int(served.preemptions.sum())
+        yield _Run(
+            (served.ttft_s[late], tpot[late], served.e2e_s[late]), float(requests.prompt_tokens[late].sum()),
+            float(served.hit_tokens[late].sum()), int(served.preemptions.sum()),
+            served.history,
+        )  # fmt: skip
+
+
+def _of_all_ages(requests: Requests, inside: int, seed: int) -> Requests:
+    """The first ``inside`` have some of their answer behind them: a loop whose requests all begin at once would go on
+    in waves."""
+    answers = requests.answer_tokens.copy()
+    left = np.random.default_rng(seed).random(len(answers[:inside]))
+    answers[:inside] = np.maximum(np.ceil(answers[:inside] * left), 1)
+    return replace(requests, answer_tokens=answers)
 
 
 def statistics(name: str, values: Array) -> dict[str, float]:

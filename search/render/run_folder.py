@@ -19,11 +19,12 @@ from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document import render_plan
+from search.render.full import FULL, full_summary, full_table
 from search.render.launch.split import split_files
 from search.render.launch.write import launch_files
 from search.render.plan_file import plan_mapping, render
 from search.render.split import split_csv, split_summary
-from search.render.tables import write_candidates, write_front
+from search.render.tables import write_candidates, write_front, write_table
 from search.render.tornado import tornado
 
 SUMMARY = "summary.json"
@@ -64,6 +65,8 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
     put(folder / "pareto.csv", lambda path: write_front(outcome, path))
     if outcome.split is not None:
         put_text(folder / "split.csv", split_csv(outcome))
+    if (found := outcome.full) is not None:
+        put(folder / FULL, lambda path: write_table(path, *full_table(found)))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
         plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
@@ -145,6 +148,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "scored": counted.scored,
         "feasible": counted.feasible,
         "front": len(outcome.front),
+        "partial": list(outcome.partial),
         "exact": all(one.exact for one in outcome.each),
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
@@ -169,12 +173,14 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
                 "seeds": v.seeds,
                 "requests": v.requests,
                 "simulated": v.figures,
-                "analytic": {name: float(getattr(outcome.scores, name)[v.row]) for name in v.figures},
+                "analytic": v.analytic(outcome.scores),
             }
             for v in outcome.verified
         ],
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         **split_summary(outcome),
+        **full_summary(outcome.full),
+        "compute": {"kind": outcome.workers[0], "workers": outcome.workers[1]},
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {
             "servefront": __version__,

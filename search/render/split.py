@@ -11,7 +11,7 @@ import numpy as np
 from search.evidence.measured.intervals import CLASSES, load_intervals
 from search.optimizer.front import non_dominated
 from search.optimizer.outcome import Outcome
-from search.optimizer.split.asked import FIGURES
+from search.optimizer.split.asked import AT_A_RATE, FIGURES
 from search.optimizer.split.search import SplitPlans, costs_of
 
 POOLS = ("prefill", "decode")
@@ -20,13 +20,13 @@ INTERVALS = ("ttft_s", "tpot_s", "output_tokens_per_s")
 OWN = ("transfer_s", "link_share", "link_bytes_per_s", "in_flight")
 
 
-def header() -> list[str]:
-    """Columns of ``split.csv``."""
+def header(at_rate: bool = False) -> list[str]:
+    """Columns of ``split.csv``; ``at_rate``: requests arrive at one."""
     names = [f"prefill_{n}" for n in OF_POOL] + ["prefill_tokens", "prefill_used"]
-    names += [f"decode_{n}" for n in OF_POOL] + ["decode_batch", "decode_drafter", "decode_drafts"]
+    names += [f"decode_{n}" for n in OF_POOL] + ["decode_batch", "decode_drafter", "decode_drafts", "decode_cp"]
     for name in FIGURES:
         names += [name, *((f"{name}_low", f"{name}_high") if name in INTERVALS else ())]
-    return [*names, *OWN, "joint_front", "recommended"]
+    return [*names, *OWN, *(AT_A_RATE if at_rate else ()), "joint_front", "recommended"]
 
 
 def split_csv(outcome: Outcome) -> str:
@@ -36,7 +36,7 @@ def split_csv(outcome: Outcome) -> str:
     assert found is not None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header())
+    writer.writerow(header(outcome.scenario.demand is not None))
     if len(found.front):
         writer.writerows(zip(*_columns(outcome, found.front), strict=True))
     return text.getvalue()
@@ -59,7 +59,7 @@ def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
         if pool is p:
             table += [p.budget[rows].tolist(), p.used[rows].tolist()]
         else:
-            table += [plans.batch.tolist(), *_drafts(front)]
+            table += [plans.batch.tolist(), *_drafts(front), d.ranks[rows].tolist()]
     known = np.full(len(front), CLASSES.index("split"))
     for name in FIGURES:
         values = front.column(name)
@@ -67,6 +67,8 @@ def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
         if name in INTERVALS:
             table += [bound.tolist() for bound in load_intervals().of(name, known, values)]
     table += [getattr(front.figures, name).tolist() for name in OWN]
+    if outcome.scenario.demand is not None:
+        table += [front.served[name].tolist() for name in AT_A_RATE]
     others = outcome.objectives.costs(outcome.plans.take(outcome.front), outcome.scores.take(outcome.front))
     own = costs_of(front, outcome.objectives)
     joint = non_dominated(np.concatenate([own, others]))[: len(front)]
@@ -91,6 +93,7 @@ def split_summary(outcome: Outcome) -> dict[str, Any]:
             "winner": v.winner if v else None,
             "ratio": v.ratio if v else None,
             "sure": v.sure if v else None,
+            **({"simulated": dict(found.simulated)} if found.simulated is not None else {}),
             "winner_with_drafts": outcome.drafted.winner if outcome.drafted else None,
         }
     }

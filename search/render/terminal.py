@@ -28,6 +28,7 @@ from search.render.document.formats import figure
 from search.render.document.speculation_words import speculation_lines
 from search.render.document.split_words import verdict_lines
 from search.render.document.view import View
+from search.render.full import full_line
 from search.render.tables import engine_names, front_rows
 
 SHOWN = 15
@@ -50,6 +51,8 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
+    if outcome.full is not None:
+        console.print(plain(full_line(outcome.full)))
     print_written(folder)
 
 
@@ -152,21 +155,22 @@ def _recommendation(outcome: Outcome) -> str:
 
 
 def _traffic_lines(outcome: Outcome, row: int) -> list[str]:
-    """Percentiles at the rate, what the plan carries, and what a simulation says of it; nothing in the closed loop."""
+    """Percentiles at the rate, what the plan carries, and what a simulation says of it, which may be all in the
+    closed loop."""
     s, demand = outcome.scores, outcome.scenario.demand
-    if demand is None:
-        return []
 
     def said(name: str) -> str:
         return figure(name, float(getattr(s, name)[row]))
 
     p99 = {"TTFT": "ttft_s_p99", "TPOT": "tpot_s_p99", "end to end": "e2e_s_p99"}
-    lines = [
-        f"at {demand.requests_per_s:g} requests/s, p99: " + ", ".join(f"{k} {said(v)}" for k, v in p99.items()),
-        f"{said('requests_in_flight')} in flight; carries {said('max_requests_per_s')} requests/s within the limits "
-        f"({s.rate_headroom[row]:+.0%}), {said('capacity_requests_per_s')} at most; "  # type: ignore[index]
-        f"caches overflow with a chance of {said('overflow_risk')}",
-    ]
+    lines = []
+    if demand is not None:
+        lines = [
+            f"at {demand.requests_per_s:g} requests/s, p99: " + ", ".join(f"{k} {said(v)}" for k, v in p99.items()),
+            f"{said('requests_in_flight')} in flight; carries {said('max_requests_per_s')} requests/s within the "
+            f"limits ({s.rate_headroom[row]:+.0%}), {said('capacity_requests_per_s')} at most; "  # type: ignore[index]
+            f"caches overflow with a chance of {said('overflow_risk')}",
+        ]
     for v in outcome.verified:
         if v.row == row:
             figures = ", ".join(f"{k} {figure(name, v.figures[name])}" for k, name in p99.items())

@@ -130,6 +130,35 @@ def test_mxfp4_experts_are_padded_to_256_rows() -> None:
     assert gib(start.weights_bytes) == pytest.approx(13.47, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("group", "tp", "padding"), [(32, 2, 384 / 352), (128, 2, 1.0), (32, 1, 1.0), (64, 4, 192 / 176)]
+)
+def test_experts_in_int4_are_padded_to_whole_tiles(group: int, tp: int, padding: float) -> None:
+    """Experts of Gemma 4 26B, 704 rows: halves are 5.5 tiles of 64, which Marlin makes 6, quarters 2.75."""
+    experts = {"experts": FORMATS["int4"].grouped(2.0, group)}
+    layer = Layer(GroupedQueryAttention(16, 8, 256), MoeFfn(128, 8, 704))
+    model = Architecture("moe", 2816, 1000, (LayerRun(layer, 30),), True, Quantization(BF16, experts))
+    plans = Plans.of(gpus=tp, tp=tp)
+    bare, tiled = (starting(scenario(model, int4_tile=t), plans, Server(0.9)).weights_bytes for t in (0, 64))
+    stored = 30 * 128 * 3 * 2816 * 704 * (0.5 + 2 / group) / tp
+    assert float((tiled - bare)[0]) == pytest.approx((padding - 1.0) * stored)
+    amd = replace(H100, vendor="AMD")  # has no Marlin
+    assert float(starting(scenario(model, amd, int4_tile=64), plans, Server(0.9)).weights_bytes[0]) == float(bare[0])
+
+
+def test_towers_that_every_rank_has_whole() -> None:
+    model = replace(dense(4096, 14336, 32, 32, 8, 128256), vision_parameters=1_000_000)
+    for tp in (1, 2, 4):
+        cut, whole = (
+            starting(scenario(replace(model, whole_towers=w)), Plans.of(gpus=tp, tp=tp), Server(0.9)).weights_bytes
+            for w in (False, True)
+        )
+        assert float((whole - cut)[0]) == pytest.approx(2e6 * (1.0 - 1.0 / tp))
+        other = scenario(replace(model, whole_towers=True))
+        other = replace(other, engine=replace(other.engine, name="sglang"))  # cuts them
+        assert float(starting(other, Plans.of(gpus=tp, tp=tp), Server(0.9)).weights_bytes[0]) == float(cut[0])
+
+
 def test_up_projections_of_mla_are_kept_twice() -> None:
     layer = Layer(LatentAttention(16, None, 512, 128, 64, 128), DenseFfn(1024))
     model = Architecture("mla", 2048, 1000, (LayerRun(layer, 27),), False)

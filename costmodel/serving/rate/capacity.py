@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 
-from costmodel.plans import Array
-from costmodel.serving.rate.steps import Load, Server, steps
-from costmodel.serving.rate.tables import along
+from costmodel.plans import Array, IntArray
+from costmodel.serving.rate.knots import Knots, Lines
+from costmodel.serving.rate.load import Load
+from costmodel.serving.rate.roots import Rising, root
+from costmodel.serving.rate.steps import Server, steps
 
-ROUNDS = 24  # of regula falsi for the capacity
+ROUNDS = 14  # of regula falsi for the capacity, at most
+CLOSE = 1e-6
+LAZY = 1e5  # times the seconds between requests that an idle server asks for: no pass is long
 # Of a group, at which the capacity is worked out.
-SEATS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192.0])
-HALVINGS = 6  # of the interval in which the most requests within the limits lie; the rest is a straight line
+SEATS = Knots.of([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 8192], 1)
+TRIES = 12  # for the most requests within the limits, at most
+NEAR = 2e-3  # how close it is looked for, in the logarithm of what is missed or relative to the rate
 
 
 def capacity(server: Server, load: Load) -> Array:
     """Requests a second of a replica at which all seats are taken for good, shape (plans,): the root of L stay(L) =
     seats. Worked out at some numbers of seats a layout, between which the stay is a straight line. A replica sends its
     answers' tokens one after the other, which is a limit of its own."""
-    layouts, tables = server.tables.plain.shape[1], server.tables
+    tables, size = server.tables, len(SEATS.at)
     _, first = np.unique(tables.of, return_index=True)
-    some = np.repeat(np.arange(layouts), len(SEATS))
-    each = replace(tables, of=some)
-    seats = np.tile(SEATS, layouts)
-    knots = server.of_layouts(each, tables.groups[some], seats)
-    found = _capacity(knots, Load(np.ones(len(some)), load.gap[first][some], load.mix))
-    stays = (knots.pooled / found).reshape(layouts, len(SEATS)).T
-    carried = server.pooled / along(SEATS, stays, server.seats, tables.of)
+    cell = tables.of * size + SEATS.place(server.seats)[0]
+    used = np.zeros(tables.plain.shape[1] * size, dtype=bool)
+    used[cell] = used[cell + 1] = True  # knots between which some plan lies
+    layout, knot = np.divmod(np.flatnonzero(used), size)
+    knots = server.of_layouts(tables.of_layouts(layout), tables.groups[layout], SEATS.at[knot])
+    stays = np.zeros((size, len(first)))
+    stays[knot, layout] = knots.pooled / _capacity(knots, load.take(first[layout]))
+    carried = server.pooled / Lines.of(SEATS, stays).at(server.seats, tables.of)[0]
     engine = server.engine
     if engine.stream_token_s:
         carried = np.minimum(carried, engine.stream_interval / engine.stream_token_s / load.mix["answers"])
@@ -38,43 +40,32 @@ def capacity(server: Server, load: Load) -> Array:
 
 
 def _capacity(server: Server, load: Load) -> Array:
-    """By the Illinois form of regula falsi, each step's solution being where the next one begins."""
+    """By 1 / L, of which seats / (L stay) is a straight line where a pass grows by as much with each prompt."""
     mix = load.mix
-    low = np.zeros_like(load.rate)
-    idle = now = steps(server, replace(load, rate=low + 1e-9), server.seats, full=True)
+    idle = steps(server, load.at(np.full_like(load.rate, 1e-9)), server.seats, full=True)
+    near = idle.turns
 
-    def excess(rate: Array) -> Array:
-        nonlocal now
-        now = steps(server, replace(load, rate=rate), server.seats, full=True, near=now, rounds=2)
-        return rate * now.stay_s(mix) / server.pooled - 1.0
+    def room(gap_s: Array, rows: IntArray) -> Array:
+        some = server.take(rows)
+        now = steps(some, load.take(rows).at(1.0 / gap_s), some.seats, full=True, near=near[:, rows], rounds=2)
+        near[:, rows] = now.turns
+        return some.pooled * gap_s / now.stay_s(mix) - 1.0
 
-    high = server.pooled / idle.stay_s(mix)
-    f_low, f_high, last = low - 1.0, excess(high), low
-    for _ in range(ROUNDS):
-        at = low - f_low * (high - low) / np.maximum(f_high - f_low, 1e-12)
-        f_at = excess(at)
-        up = f_at < 0.0
-        f_low, f_high = (
-            np.where(up, f_at, np.where(last < 0, f_low / 2.0, f_low)),
-            np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
-        )
-        low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
-    return np.where(f_high <= 0.0, high, (low + high) / 2.0)
+    least = idle.stay_s(mix) / server.pooled
+    return 1.0 / root(room, least, LAZY * least, room(least, np.arange(len(least))), LAZY - 1.0, ROUNDS, CLOSE)
 
 
-def most(limit: Array, worst: Callable[[Array], Any]) -> Array:
-    """The largest rate below ``limit`` at which ``worst`` (how far the worst limit is missed at rates of shape
-    (plans,), rising with the rate) is at most 0, by bisection; 0 where it is missed by a server that is nearly idle."""
+def most(limit: Array, missed: Rising) -> Array:
+    """The largest rate below ``limit`` at which ``missed`` (how far the worst limit is missed, rising with the rate,
+    for the plans of some rows) is at most 0; 0 where it is missed by a server that is nearly idle."""
+    every = np.arange(len(limit))
     low, high = 1e-3 * limit, 0.999 * limit
-    f_low, f_high = worst(low), worst(high)
-    never, always = f_low > 0.0, f_high <= 0.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        f_middle = worst(middle)
-        kept = f_middle <= 0.0
-        low, high = np.where(kept, middle, low), np.where(kept, high, middle)
-        f_low, f_high = np.where(kept, f_middle, f_low), np.where(kept, f_high, f_middle)
-    finite = np.isfinite(f_high) & (f_high > f_low)
-    share = np.where(finite, -f_low / np.where(finite, f_high - f_low, 1.0), 0.0)
-    found = low + np.clip(share, 0.0, 1.0) * (high - low)
-    return np.where(never, 0.0, np.where(always, limit, found))
+    f_low = missed(low, every)
+    found = np.where(f_low > 0.0, 0.0, limit)
+    some = np.flatnonzero(f_low <= 0.0)
+    f_high = missed(high[some], some)
+    some, f_high = some[f_high > 0.0], f_high[f_high > 0.0]
+    found[some] = root(
+        lambda rate, rows: missed(rate, some[rows]), low[some], high[some], f_low[some], f_high, TRIES, NEAR
+    )
+    return found

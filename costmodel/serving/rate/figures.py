@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,15 @@ from costmodel.serving.mix import Mix
 from costmodel.serving.rate.capacity import capacity, most
 from costmodel.serving.rate.distribution import PERCENTILES, Mixture
 from costmodel.serving.rate.latency import Latencies, latencies
+from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.overflow import held_tokens, overflow_risk
-from costmodel.serving.rate.steps import Load, Server, Steps, decoding
+from costmodel.serving.rate.preemptions import capacity_with_preemptions, full_at_capacity, sent_back
+from costmodel.serving.rate.steps import Server, Steps, decoding
 from costmodel.serving.rate.tables import PassTables
 
 MANY = 1024.0  # seats of a group that are as good as any number
+NEARLY = 0.03  # how close a guess is
+NEARLY_FOUND = 1e-3  # and those who decode at a rate that is tried
 BOUNDED = ("ttft_s", "tpot_s", "e2e_s")  # latencies that limits may bound
 
 
@@ -51,8 +55,11 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     fit = np.floor(held.kv_capacity_tokens / held_tokens(mix, reserved=reserved)[0])
     server = Server(PassTables.of_plans(scenario, plans, mix), engine, mix, groups, np.clip(fit, 1.0, wanted))
     rate = demand.requests_per_s / plans.dp
-    load = Load(rate, demand.gap_cv**2 / plans.dp, mix)  # round robin: each replica gets every dp-th request
-    carried = capacity(server, load)
+    load = Load.of(rate, demand.gap_cv**2 / plans.dp, mix)  # round robin: each replica gets every dp-th request
+    carried, full = capacity(server, load), np.zeros(len(plans))
+    if not reserved:
+        full = full_at_capacity(server, wanted, held.kv_capacity_tokens)
+        carried = capacity_with_preemptions(server, load, carried, full)
     unstable = rate >= carried
     rows = np.flatnonzero(~unstable)
     some, part = server.take(rows), load.take(rows)
@@ -78,12 +85,14 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         "rate_headroom": np.full(len(plans), np.nan),
         "overflow_risk": overflow_risk(mix, inside, spread, wanted, held.kv_capacity_tokens, reserved=reserved),
     }
+    back = np.zeros(len(plans)) if reserved else sent_back(mix, np.where(unstable, full, figures["overflow_risk"]))
+    figures |= {
+        "preemptions_per_s": np.minimum(rate, carried) * plans.dp * back, "prefill_again": back / (1.0 + back),
+    }  # fmt: skip
     if demand.headroom:
         limits = scenario.limits
         free = not bounded(limits) and limits.goodput is None
-        best = (
-            carried if free else most(carried, lambda rates: _worst(server, replace(load, rate=rates), scenario.limits))
-        )
+        best = carried if free else most(carried, _Missed(server, load, limits))
         figures["max_requests_per_s"] = best * plans.dp
         figures["rate_headroom"] = best / rate - 1.0
     return AtRate(
@@ -95,8 +104,10 @@ def _unlimited(server: Server, load: Load) -> Array:
     """Sequences of a group that would decode if seats were no matter, by layout: those of a layout have one rate."""
     layouts = server.tables.plain.shape[1]
     _, first = np.unique(server.tables.of, return_index=True)
-    every = replace(server.tables, of=np.arange(layouts))
-    return decoding(server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first)).decodes
+    every = server.tables.of_layouts(np.arange(layouts))
+    return decoding(
+        server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first), close=NEARLY
+    ).decodes
 
 
 def goodput(found: Latencies, limits: Limits) -> Array:
@@ -124,20 +135,38 @@ def bounded(limits: Limits) -> list[tuple[str, str, float]]:
     return [(name, statistic, bound) for name, statistic, bound in asked if bound is not None and statistic != "burst"]
 
 
-def _worst(server: Server, load: Load, limits: Limits) -> Array:
-    """How far the worst limit on latency is missed at the load: at most 0 where all are kept."""
-    found = latencies(server, load, decoding(server, load))
-    mixtures = _mixtures(found)
-    worst = np.full_like(found.own_s, -1.0)
-    for name, statistic, bound in bounded(limits):
-        if statistic == "mean":
-            missed = mixtures[name].mean / bound - 1.0
-        else:
-            missed = float(statistic[1:]) / 100.0 - mixtures[name].below(bound)
-        worst = np.maximum(worst, missed)
-    if limits.goodput is not None:
-        worst = np.maximum(worst, limits.goodput - goodput(found, limits))
-    return worst
+class _Missed:
+    """How far the worst limit on latency is missed at a rate: the logarithm of the figure over its bound, or of the
+    share of requests beyond it over the one that is allowed; at most 0 where all are kept."""
+
+    def __init__(self, server: Server, load: Load, limits: Limits) -> None:
+        self.server, self.load, self.limits = server, load, limits
+        self.later = limits.goodput is not None or any(name != "ttft_s" for name, _, _ in bounded(limits))
+        self.decodes, self.rate = np.zeros_like(load.rate), np.ones_like(load.rate)  # where one looked last
+
+    def __call__(self, rate: Array, rows: IntArray) -> Array:
+        server, load = self.server.take(rows), self.load.take(rows).at(rate)
+        guess = self.decodes[rows] * rate / self.rate[rows] if np.all(self.decodes[rows]) else None
+        now = decoding(server, load, guess, NEARLY_FOUND)
+        self.decodes[rows], self.rate[rows] = now.decodes, rate
+        found = latencies(server, load, now, later=self.later)
+        mixtures, limits = _mixtures(found), self.limits
+        worst = np.full_like(rate, -np.inf)
+        for name, statistic, bound in bounded(limits):
+            if statistic == "mean":
+                missed = np.log(mixtures[name].mean / bound)
+            else:
+                missed = _odds(1.0 - mixtures[name].below(bound), 1.0 - float(statistic[1:]) / 100.0)
+            worst = np.maximum(worst, missed)
+        if limits.goodput is not None:
+            worst = np.maximum(worst, _odds(1.0 - goodput(found, limits), 1.0 - limits.goodput))
+        return worst
+
+
+def _odds(beyond: Array, allowed: float) -> Array:
+    """Of a share beyond a bound and what is ``allowed``; what is far below that is all the same."""
+    least = max(1e-3 * allowed, 1e-9)
+    return np.log(np.maximum(beyond, least) / max(allowed, 2.0 * least))
 
 
 def _mixtures(found: Latencies) -> dict[str, Mixture]:

@@ -17,8 +17,10 @@ import numpy as np
 
 from costmodel.plans import Array
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
+from costmodel.serving.rate.knots import power
+from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.seats import Seats, seats
-from costmodel.serving.rate.steps import Load, Server, Steps, bunching, steps
+from costmodel.serving.rate.steps import Server, Steps, steps
 from costmodel.serving.simulation.deployment import request_seconds
 
 MOST_BUSY = 0.99
@@ -47,8 +49,9 @@ class Latencies:
         return self.e2e.mean
 
 
-def latencies(server: Server, load: Load, now: Steps) -> Latencies:
-    """``now``: the steps at the load (``steps.decoding``)."""
+def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Latencies:
+    """``now``: the steps at the load (``steps.decoding``). Without ``later`` the first token alone, which stands for
+    the rest then."""
     mix, engine = load.mix, server.engine
     rate, share = load.rate, mix.new.share[:, None]
     passes, alone_s = server.prompt_passes(now.decodes)
@@ -59,7 +62,7 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
         until = until + pass_s[1]
 
     # Prompts that came into the same pass are prefilled in the same ones.
-    joining = np.minimum(rate * met * bunching(rate * met / 2.0, load.gap), now.room * server.groups / mix["new"])
+    joining = np.minimum(rate * met * load.bunching(rate * met / 2.0), now.room * server.groups / mix["new"])
     own_s = passes * alone_s + joining * now.more_s
     token_s = own_s / mix.new.tokens[:, None]  # what one more token of a class adds, nearly
     varied = joining * now.more_s**2 * (mix["new2"] / mix["new"] ** 2) + token_s**2 * mix.new.variance[:, None]
@@ -79,7 +82,11 @@ def latencies(server: Server, load: Load, now: Steps) -> Latencies:
         (found.chance, exponential(found.wait_s) + whole),
     )
     base = 0.0 if server.apart else now.plain_s
-    tpot, e2e = _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
+    tpot, e2e = (
+        (ttft, ttft)
+        if not later
+        else _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
+    )
     free = 1.0 - found.chance
     return Latencies(
         ttft, tpot, e2e, found, free * ((1.0 - chance_queue) * present.mean + chance_queue * until.mean),
@@ -92,31 +99,33 @@ def _passes(server: Server, load: Load, now: Steps, passes: Any, alone_s: Any, b
     mix, rate, share = load.mix, load.rate, load.mix.new.share[:, None]
     # Of passes with prompts it meets those that came shortly before it.
     horizon = rate * ((1.5 + server.engine.steps_ahead) * now.mean_s + now.alone_s)
-    bunched = bunching(horizon, load.gap)
+    bunched = load.bunching(horizon)
     if server.apart:
         weight = share * passes / now.runs
         heavy = alone_s + np.maximum(now.joined - 1.0, 0.0) * now.more_s / now.runs
         met = np.minimum(now.prefilling * bunched, 1.0)
         spread = np.maximum(now.joined - 1.0, 0.0) * now.more_s**2 * (mix["new2"] / mix["new"] ** 2)
         m1, m2, m3, m4 = (
-            (1.0 - met) * now.plain_s**k
+            (1.0 - met) * now.passing_s**k
             + met * np.sum(weight * heavy ** (k - 2) * (heavy**2 + k * (k - 1) / 2.0 * spread), axis=0)
             for k in (1, 2, 3, 4)
         )
     else:
-        added = (alone_s - now.plain_s) * (
-            (now.mean_s - now.plain_s) / np.maximum(rate * now.mean_s * now.alone_s, 1e-30)
+        added = (alone_s - now.passing_s) * (
+            (now.mean_s - now.passing_s) / np.maximum(rate * now.mean_s * now.alone_s, 1e-30)
         )
         often = bunched * rate * now.mean_s
-        powers = [share * passes * added]
-        for _ in range(3):
-            powers.append(powers[-1] * added)
-        k1, k2, k3, k4 = (often * np.sum(power, axis=0) for power in powers)
-        k2, k3, k4 = k2 / (1.0 - busy**2), k3 / (1.0 - busy**3), k4 / (1.0 - busy**4)
-        m1 = now.plain_s + k1
+        power, cumulants = share * passes, []
+        for _ in range(4):
+            power *= added
+            cumulants.append(often * power.sum(axis=0))
+        k1, k2, k3, k4 = cumulants
+        square = busy * busy
+        k2, k3, k4 = k2 / (1.0 - square), k3 / (1.0 - square * busy), k4 / (1.0 - square * square)
+        m1 = now.passing_s + k1
         m2 = k2 + m1**2
-        m3 = k3 + 3.0 * m1 * k2 + m1**3
-        m4 = k4 + 4.0 * m1 * k3 + 3.0 * k2**2 + 6.0 * m1**2 * k2 + m1**4
+        m3 = k3 + m1 * (3.0 * k2 + m1**2)
+        m4 = k4 + 4.0 * m1 * k3 + 3.0 * k2**2 + m1**2 * (6.0 * k2 + m1**2)
     rest = of_moments(m2 / (2.0 * m1), m3 / (3.0 * m1), m4 / (4.0 * m1))
     return m2 / m1, [rest, of_moments(m1, m2, m3)]
 
@@ -134,7 +143,7 @@ def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
 
 def _seats(server: Server, load: Load, now: Steps, own_s: Any) -> Seats:
     mix, all_seats = load.mix, server.seats + 0.0 * load.rate
-    last = steps(server, load, all_seats, full=True)
+    last = steps(server, load, all_seats, full=True, near=now.turns, rounds=2)
     most = steps(server, load, all_seats) if server.apart else last
     some = steps(server, load, np.minimum(now.decodes, 0.7 * server.seats)) if server.apart else now
 
@@ -156,7 +165,11 @@ def _later(
     mix, rate, share = load.mix, load.rate, load.mix.new.share[:, None]
     added = added * (np.maximum(now.step_s - now.plain_s, 0.0) / np.maximum(rate * now.step_s * now.alone_s, 1e-30))
     often = rate * now.step_s
-    noise, noise3 = (often * np.sum(share * added**k, axis=0) for k in (2, 3))
+    weight = share * added
+    weight *= added
+    noise = often * weight.sum(axis=0)
+    weight *= added
+    noise3 = often * weight.sum(axis=0)
     d = now.decodes
     up = np.minimum(1.1 * d + 1.0, np.maximum(server.seats, d + 1e-6))
     slope = server.tables.plain_s(up * server.groups) - server.tables.plain_s(d * server.groups)
@@ -169,15 +182,19 @@ def _later(
     steady = np.maximum(turns, 1.0)
     # Of steps one after the other, an autoregression of coefficient ``busy``, over as many that are independent.
     long = np.maximum(turns / (1.0 + server.engine.steps_ahead), 1.0)
-    run = (1.0 + busy) / (1.0 - busy) - 2.0 * busy * (1.0 - busy**long) / (long * (1.0 - busy) ** 2)
-    run = run / (1.0 - busy**2)
-    variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run**1.5
+    run = power(busy, long) - 1.0
+    run *= 2.0 * busy / (1.0 - busy) ** 2
+    run /= long
+    run += (1.0 + busy) / (1.0 - busy)
+    run /= 1.0 - busy**2
+    variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run * np.sqrt(run)
     mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s
     apart = mix.decodes.variance[:, None] * now.step_s**2
     e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance + apart, ttft.third + third))
     tpot = Mixture(
         classes * (turns > 0) / max(float(mix.decodes.share[mix.decodes.tokens > 0].sum()), 1e-12),
-        Part(mean / steady, variance / steady**2, third / steady**3),
+        Part(np.where(turns > 0, mean / steady, now.step_s), variance / steady**2, third / steady**3),
+        close=True,
     )
     return tpot, e2e
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaincc
 
 from costmodel.plans import Array
 from costmodel.serving.mix import Mix
@@ -24,11 +23,15 @@ def held_tokens(mix: Mix, *, reserved: bool) -> tuple[float, float]:
 def overflow_risk(mix: Mix, inside: Any, spread: Any, most: Any, tokens: Any, *, reserved: bool) -> Array:
     """Shape (plans,): the chance that a group's cache of ``tokens`` is too small for those inside. Of a group
     ``inside`` in the mean, of variance ``spread`` times that and never more than ``most``."""
+    from scipy.special import gammaincc
+
     mean, square = held_tokens(mix, reserved=reserved)
     inside = np.minimum(inside, most)
     variance = np.minimum(spread * inside, inside * (most - inside))  # Bhatia and Davis: of a bounded variable
     total = np.maximum(inside * mean, 1e-9)
     spread_tokens = np.maximum(inside * (square - mean**2) + variance * mean**2, 1e-6 * total**2)
     shape = total**2 / spread_tokens
-    chance = gammaincc(shape, shape * np.maximum(tokens, 0.0) / total)
-    return np.where(most * mix["longest"] <= tokens, 0.0, chance)
+    chance = np.zeros_like(shape)
+    some = np.flatnonzero(most * mix["longest"] > tokens)
+    chance[some] = gammaincc(shape[some], (shape * np.maximum(tokens, 0.0) / total)[some])
+    return chance

@@ -8,11 +8,14 @@ birth and death process, n is then negative binomial up to the seats c,
 (births at L, deaths at n / (L0 + L1 n); Poisson where L1 is 0, a single fast server where L0 is), and beyond them
 each further one waits: p falls by L (L0 + L1 c) / c. Arrivals that are not at random make n more or less variable by
 the peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Congress 10, 1983), counts and seats
-being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980); of one seat it is
-the factor of Kraemer and Langenbach-Belz (1976) that they change, and in between the one is taken to the 1 / c and
-the other to the rest. Who waits does so for an exponential time of mean (ca^2 + cs^2) / 2 times that of the Markovian
-server (Allen, Probability, Statistics and Queueing Theory, 1978: the formula of Allen and Cunneen; Kingman 1961 in
-heavy traffic), and where each group has a queue, for a seat of its own group rather than for the first of all.
+being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980). Arrivals that are
+more even than random find fewer inside than there are in the mean: the chance to wait is smaller by the factor of
+Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does so for an exponential
+time: that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 + cs^2) / (ca^2 + 1) for
+other services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and for even ones the
+more, the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each group has a queue one
+waits for a seat of its own group rather than for the first of all. Tests set it against the recursion of Kiefer and
+Wolfowitz.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import betainc, gammaln
 
-from costmodel.serving.rate.steps import Load, bunching, peakedness
+from costmodel.serving.rate.knots import power
+from costmodel.serving.rate.load import Load, peakedness
 
 LEAST_SHARE = 1e-4  # of the stay that depends on the others: below it n is as good as Poisson
 MOST_BUSY = 0.9999
+START, NEWTON = 2.6, 5
+SURE = -25.0  # logarithm of the chance of c inside, below which there are fewer for certain
 
 
 @dataclass(frozen=True)
@@ -55,22 +60,46 @@ def seats(
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
     stay's squared coefficient of variation."""
+    from scipy.special import betainc, gammaln
+
     gap, rate = load.gap, load.rate
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
-    peaked = np.maximum(peakedness(gap, rest * (1.0 - 1.0 / count)), 0.05)
+    peaked = np.maximum(peakedness(gap, rest), 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked
-    log_at_c = gammaln(c + r + 1.0) - gammaln(r + 1.0) - gammaln(c + 1.0) + c * np.log(q) + (r + 1.0) * np.log1p(-q)
-    below = betainc(r + 1.0, c, 1.0 - q)  # fewer than c
+    idle = (r + 1.0) * np.log1p(-q)
+    log_at_c = gammaln(c + r + 1.0) - gammaln(r + 1.0) - gammaln(c + 1.0) + c * np.log(q) + idle
+    below = np.ones_like(log_at_c)  # fewer than c
+    few = np.flatnonzero(log_at_c > SURE)
+    below[few] = betainc(r[few] + 1.0, c[few], 1.0 - q[few])
     busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
     tail = np.exp(log_at_c) / (1.0 - busy)
-    late = np.where(gap < 1.0, 2.0 * (1.0 - gap) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)), 0.0)
-    late = np.where(gap > 1.0, (gap - 1.0) / np.maximum(gap + 4.0 * work, 1.0), late) * (1.0 - busy)
-    chance = tail / np.maximum(below + tail, 1e-300) * np.exp(-late / count)
-    wait = last_stay_s / count / (1.0 - busy) * (gap + work) / 2.0
-    wait = wait + last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
-    none = np.exp((r + 1.0) * np.log1p(-q)) / np.maximum(below, 1e-300)
-    return Seats(chance, wait, np.minimum(none, 1.0) ** bunching(inside, gap), peaked / (1.0 - q))
+    chance = tail / np.maximum(below + tail, 1e-300)
+    slack = 1.0 - busy
+    if not load.random:
+        late = 2.0 * np.maximum(1.0 - gap, 0.0) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)) * slack
+        chance = chance * np.exp(-late / (count + 1.0))
+        slack = behind(busy, gap)
+    several = np.minimum(
+        (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
+    )
+    wait = last_stay_s / count / slack * (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
+    # Of groups with a queue each the first is asked first: of few that are inside its seat is also the next one free.
+    wait = wait + busy * last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
+    none = np.exp(idle) / np.maximum(below, 1e-300)
+    return Seats(chance, wait, power(np.minimum(none, 1.0), load.bunching(inside)), peaked / (1.0 - q))
+
+
+def behind(busy: Any, gap: Any) -> Any:
+    """1 - s where s is the root of s = E(exp(-(1 - s) A / B)) below 1, of gaps A of a gamma distribution and services
+    B of which there are ``busy`` in one: by Newton's method from near where it is for a server that is nearly full."""
+    gap = np.maximum(gap, 1e-3)
+    x = np.minimum(START * (1.0 - busy) / (1.0 + gap), 1.0)
+    for _ in range(NEWTON):
+        base = 1.0 + gap * x / busy
+        power = np.exp(np.log(base) / -gap)
+        x = x - (power + x - 1.0) / np.maximum(1.0 - power / base / busy, 1e-3)
+    return np.maximum(x, 1.0 - MOST_BUSY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -54,6 +55,44 @@ def request_seconds(engine: Engine, prompt_tokens: float) -> float:
     return request * engine.request_overhead_s + token * engine.prompt_token_s * prompt_tokens
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """A plan with its scheduler and the seconds of its passes, from which each run makes its own replicas; ``stages``
+    of those stages of a pipeline that may be the slowest."""
+
+    plan: Plans
+    engine: Engine
+    scheduler: Scheduler
+    table: StepTable
+    stages: tuple[StepTable, ...]
+
+    @classmethod
+    def of(cls, scenario: Scenario, plan: Plans, longest: int) -> Deployment:
+        """For requests of at most ``longest`` tokens, prompt and answer."""
+        scheduler = scheduler_of(scenario, plan)
+        slowest = slowest_stages(scenario, plan) if int(plan.pp[0]) > 1 else ()
+        stages = tuple(StepTable.of(scenario, plan, scheduler.seats, longest, stage) for stage in slowest)
+        return cls(plan, scenario.engine, scheduler, StepTable.of(scenario, plan, scheduler.seats, longest), stages)
+
+    def replicas(self, prefix_tokens: int | None) -> list[Replica]:
+        """Idle ones; ``prefix_tokens`` of a block that prompts may share."""
+        stream_s = self.engine.stream_token_s / self.engine.stream_interval
+        if not self.stages:
+            return [Replica(self.table, self.scheduler, prefix_tokens, stream_s) for _ in range(int(self.plan.dp[0]))]
+        micro = min(int(self.plan.pp[0]), math.ceil(int(self.plan.batch[0]) / int(self.plan.attn_dp[0])))
+        return [
+            Pipeline(self.table, self.stages, micro, self.scheduler, prefix_tokens, stream_s)
+            for _ in range(int(self.plan.dp[0]))
+        ]
+
+    def serve(
+        self, requests: Requests, policy: Policy = "round_robin", in_flight: int | None = None, watch: Watch = iter
+    ) -> Served:
+        """As ``simulate``."""
+        replicas = self.replicas(None if requests.blocks is None else requests.block_tokens)
+        return simulate(replicas, requests, partial(request_seconds, self.engine), policy, in_flight, watch)
+
+
 def serve(
     scenario: Scenario,
     plan: Plans,
@@ -66,20 +105,6 @@ def serve(
 ) -> Served:
     """Serve ``requests`` with one plan. ``closed``: ``batch`` requests of each replica are inside at a time, or
     ``in_flight``, whatever their arrival times; beyond ``batch`` they wait."""
-    scheduler = scheduler_of(scenario, plan)
     longest = int(np.max(requests.prompt_tokens + requests.answer_tokens, initial=1))
-    table = StepTable.of(scenario, plan, scheduler.seats, longest)
-    prefix_tokens = None if requests.blocks is None else requests.block_tokens
-    stream_s = scenario.engine.stream_token_s / scenario.engine.stream_interval
-    stages, micro = [], min(int(plan.pp[0]), math.ceil(int(plan.batch[0]) / int(plan.attn_dp[0])))
-    if int(plan.pp[0]) > 1:
-        stages = [StepTable.of(scenario, plan, scheduler.seats, longest, s) for s in slowest_stages(scenario, plan)]
-
-    def replica() -> Replica:
-        if stages:
-            return Pipeline(table, stages, micro, scheduler, prefix_tokens, stream_s)
-        return Replica(table, scheduler, prefix_tokens, stream_s)
-
-    replicas = [replica() for _ in range(int(plan.dp[0]))]
-    way_s = partial(request_seconds, scenario.engine)
-    return simulate(replicas, requests, way_s, policy, int(plan.batch[0]) if closed else in_flight, watch)
+    deployment = Deployment.of(scenario, plan, longest)
+    return deployment.serve(requests, policy, int(plan.batch[0]) if closed else in_flight, watch)

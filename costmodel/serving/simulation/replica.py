@@ -53,6 +53,7 @@ class Replica:
         self.groups = [Group(scheduler, pool) for pool in self.pools]
         self.clock = self.unsent = 0.0
         self.load = self.passes = 0
+        self.woken = -1  # the pass before which it was idle
         self.first_s: dict[int, float] = {}
         self.last_s: dict[int, float] = {}
         self.hits: dict[int, int] = {}
@@ -69,9 +70,10 @@ class Replica:
         scheduled already."""
         if prompt + answer > self.of.longest or prompt + answer + self.of.block_tokens > self.of.cache_tokens:
             return False
-        idle = not any(pool.running for pool in self.pools)  # those that came in one last pass start together
-        self.clock = max(self.clock, at) if idle else self.clock
-        ready = self.passes if idle else self.passes + self.of.steps_ahead
+        if not self.load:
+            self.clock, self.woken = max(self.clock, at), self.passes
+        # Those that wake a server start together; who comes in its last pass waits for no more than that (``_skip``).
+        ready = self.passes + (0 if self.woken == self.passes else self.of.steps_ahead)
         group = self.groups[0] if len(self.groups) == 1 else min(self.groups, key=lambda g: g.load)
         ticket = Ticket(index, prompt, answer, hit, blocks, ready)
         group.waiting.append(ticket)

@@ -32,11 +32,16 @@ class Requests:
 
 def first_of(requests: Requests, size: int) -> Requests:
     """The first ``size`` of them."""
-    cached = None if requests.cached_tokens is None else requests.cached_tokens[:size]
-    blocks = None if requests.blocks is None else requests.blocks[:size]
+    return rows_of(requests, np.arange(min(size, len(requests))))
+
+
+def rows_of(requests: Requests, rows: IntArray) -> Requests:
+    """Those in ``rows``, which ascend."""
+    cached = None if requests.cached_tokens is None else requests.cached_tokens[rows]
+    blocks = None if requests.blocks is None else [requests.blocks[i] for i in rows.tolist()]
     return replace(
-        requests, arrival_s=requests.arrival_s[:size], prompt_tokens=requests.prompt_tokens[:size],
-        answer_tokens=requests.answer_tokens[:size], cached_tokens=cached, blocks=blocks,
+        requests, arrival_s=requests.arrival_s[rows], prompt_tokens=requests.prompt_tokens[rows],
+        answer_tokens=requests.answer_tokens[rows], cached_tokens=cached, blocks=blocks,
     )  # fmt: skip
 
 

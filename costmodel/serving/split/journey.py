@@ -84,7 +84,7 @@ def cargo(scenario: Scenario, plans: Plans) -> Cargo:
     """A prompt's cache on instances of ``plans``."""
     layout, stages = scenario.layout(plans), Stages.of(scenario.model, plans.pp)
     tokens = float(scenario.lengths.isl)
-    held = request(scenario, scenario.setting(layout), stages, tokens).bytes
+    held = request(scenario, scenario.setting(layout), stages, tokens).bytes / scenario.decode_ranks
     one = Plans.of(gpus=1, tp=1, batch=1)
     whole = request(
         scenario, scenario.setting(scenario.layout(one)), Stages.of(scenario.model, one.pp), tokens

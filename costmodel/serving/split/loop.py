@@ -70,7 +70,7 @@ def split_loop(p: Pool, d: Pool, link: Link, in_flight: Array, most: float = mat
             p.scenario, link, sent, got, each / one.attn_dp * seen, rate / d.workers / many.attn_dp * seen,
             pool.passes, pool.own_s(each),
         ).seconds  # fmt: skip
-        return pool.wait_s(each, seen), pool.own_s(each), trip
+        return pool.wait_s(each, seen), pool.own_s(each) + pool.beside_s(each, seen), trip
 
     def life(rate: Array) -> Array:
         stay = np.interp(steps.at_rate(rate / d.workers), steps.decoding, steps.stay_s)

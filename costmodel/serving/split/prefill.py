@@ -7,11 +7,11 @@ an instance can do is mu = Q / t(Q), its utilisation rho = r / mu. A prompt wait
 
     busy t / 2  +  (q / Q)^2 rho^2 / (2 mu (1 - rho)),
 
-half of the pass that it falls into, and the queue behind a server that takes Q at a time (its heavy-traffic limit with
-Poisson arrivals), as far as passes are full: what does not fill one leaves nobody behind. Where a pass holds one prompt
-this is the M/D/1 queue's rho / (2 mu (1 - rho)) exactly (Kleinrock, Queueing Systems I, 1975, eq. 5.72); else it is
-within 20 % of a simulation (``tests/costmodel/serving/split``). A prompt longer than the budget is prefilled in n
-passes, one after the other.
+half of the pass that it falls into (longer where passes vary), and the queue behind a server that takes Q at a time
+(its heavy-traffic limit with Poisson arrivals), as far as passes are full: what does not fill one leaves nobody behind.
+Where a pass holds one prompt this is the M/D/1 queue's rho / (2 mu (1 - rho)) exactly (Kleinrock, Queueing Systems I,
+1975, eq. 5.72); else it is within 20 % of a simulation (``tests/costmodel/serving/split``). Its own pass holds those
+that came beside it too. A prompt longer than the budget is prefilled in n passes, one after the other.
 """
 
 from __future__ import annotations
@@ -57,30 +57,49 @@ class Prefill:
         return self.prompts / self.slowest_s
 
     @property
-    def _slope(self) -> Any:
+    def slope_s(self) -> Any:
+        """Seconds of one more prompt in a pass."""
         return (self.full_s - self.one_s) / np.where(self.prompts > self.least, self.prompts - self.least, 1.0)
 
     def filled(self, rate: Any) -> Any:
         """Prompts in a pass at ``rate`` prompts a second of one instance: q."""
-        free = self.one_s - self._slope * self.least
-        return np.clip(rate * free / np.maximum(1.0 - rate * self._slope, 1e-12), self.least, self.prompts)
+        free = self.one_s - self.slope_s * self.least
+        return np.clip(rate * free / np.maximum(1.0 - rate * self.slope_s, 1e-12), self.least, self.prompts)
 
     def pass_s(self, rate: Any) -> Any:
         """Seconds of such a pass: t(q)."""
-        return self.one_s + self._slope * (self.filled(rate) - self.least)
+        return self.one_s + self.slope_s * (self.filled(rate) - self.least)
 
-    def wait_s(self, rate: Any, seen: Any = 1.0) -> Any:
-        """Mean seconds before a prompt's own passes, infinite from the capacity on. ``seen``: the share of the others
-        that a prompt meets, (C - 1) / C in a closed loop of C requests."""
-        used = rate / self.capacity_per_s * seen
+    def longer(self, rate: Any, gap: Any = 1.0) -> Any:
+        """How many times a mean pass the one is that a prompt falls into. With s the seconds of one more prompt, passes
+        vary as an autoregression of u = rate s; where they are nothing but their prompts, rest and gone by of the one
+        that runs are V / (1 + u) each of the work V = u s / (2 (1 - u)) that a prompt finds in an M/D/1 queue."""
+        share = np.minimum(rate * self.slope_s, 0.999)
+        return 1.0 + gap * share**2 / (1.0 - share**2) * self.slope_s / self.pass_s(rate)
+
+    def rest_s(self, rate: Any, seen: Any = 1.0) -> Any:
+        """Mean seconds to the end of the pass that a prompt falls into. ``seen``: the share of the others that it
+        meets, (C - 1) / C in a closed loop of C requests."""
         length = self.pass_s(rate)
         busy = np.minimum(rate * seen * length / self.least, 1.0)
-        half = busy * length * np.where(self.serial, self.passes, 1.0) / 2.0
+        return busy * length * np.where(self.serial, self.passes, 1.0) / 2.0 * self.longer(rate * seen)
+
+    def wait_s(self, rate: Any, seen: Any = 1.0) -> Any:
+        """Mean seconds before a prompt's own passes, infinite from the capacity on."""
+        used = rate / self.capacity_per_s * seen
         with np.errstate(divide="ignore"):
             queue = (self.filled(rate) / self.prompts * used) ** 2 / (
                 2.0 * self.capacity_per_s * np.maximum(1.0 - used, 0.0)
             )
-        return np.where(used < 1.0, half + queue, np.inf)
+        return np.where(used < 1.0, self.rest_s(rate, seen) + queue, np.inf)
+
+    def beside_s(self, rate: Any, seen: Any = 1.0) -> Any:
+        """Seconds by which its own pass is longer than a mean one: it holds those that came in as much time before it
+        as it waits, and after it."""
+        rest = self.rest_s(rate, seen)
+        return np.maximum(
+            2.0 * rate * seen * rest * self.slope_s - self.slope_s * (self.filled(rate) - self.least), 0.0
+        )
 
     def own_s(self, rate: Any) -> Any:
         """Seconds of a prompt's own passes and of the host's work."""
@@ -92,7 +111,7 @@ class Prefill:
 
     def ttft_s(self, rate: Any, seen: Any = 1.0) -> Any:
         """Seconds until a prompt is prefilled."""
-        return self.wait_s(rate, seen) + self.own_s(rate)
+        return self.wait_s(rate, seen) + self.beside_s(rate, seen) + self.own_s(rate)
 
 
 def prefill(scenario: Scenario, plans: Plans) -> Prefill:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from costmodel.drafts.drafting import with_drafter
 from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
 from costmodel.memory.start import Start as Memory
@@ -70,13 +71,17 @@ class Audit:
 
 
 def audit_plan(
-    config: Config, plan: PlanConfig, notes: tuple[str, ...] = (), adjust: Callable[[Scores], Scores] = lambda s: s
+    config: Config,
+    plan: PlanConfig,
+    notes: tuple[str, ...] = (),
+    adjust: Callable[[Scores], Scores] = lambda s: s,
+    served: Callable[[Scenario], Scenario] = lambda s: s,
 ) -> Audit:
-    """A plan as ``plan.yaml`` and ``baselines`` have it. ``adjust`` changes scores where a command says more than a
-    plan can."""
+    """A plan as ``plan.yaml`` and ``baselines`` have it. ``adjust`` changes scores and ``served`` the scenario where a
+    command says more than a plan can."""
     config = for_plan(config, plan.engine)
     model = read_model(config.model)
-    scenario = read_scenario(config, model.architecture)
+    scenario = served(read_scenario(config, model.architecture))
     check_costs("claims", plan.claims, scenario.accelerator)
     assumptions = (*model.assumptions, *config.assumptions, *fallbacks(scenario))
     plans = Plans.of(**plan.layout, batch=plan.batch)
@@ -144,7 +149,7 @@ def _as_told(found: Launched, plan: PlanConfig) -> tuple[Audit, Memory | None]:
     """The plan with the memory that the command's server has: whatever the command's share is of, what is left for the
     cache is what a share of everything would leave."""
     config = found.config
-    first = audit_plan(config, plan)
+    first = audit_plan(config, plan, served=_served(found))
     if first.scored is None:
         return first, None
     scores, usable = first.scored.scores, usable_bytes(first.scenario.accelerator)
@@ -163,10 +168,22 @@ def _with_capacity(config: Config, plan: PlanConfig, found: Launched, memory: Me
     """The plan with the tokens that the server logs: by the command's longest sequence, not the workload's."""
 
     def adjust(scored: Scores) -> Scores:
-        tokens = capacity_tokens(found, memory)
-        return replace(scored, kv_capacity_tokens=np.full_like(scored.kv_capacity_tokens, tokens))
+        low, tokens, high = (
+            np.full_like(scored.kv_capacity_tokens, capacity_tokens(found, one))
+            for one in (memory.tokens_low, memory.kv_tokens, memory.tokens_high)
+        )
+        return replace(scored, kv_capacity_tokens=tokens, kv_capacity_tokens_low=low, kv_capacity_tokens_high=high)
 
-    return audit_plan(config, plan, adjust=adjust)
+    return audit_plan(config, plan, adjust=adjust, served=_served(found))
+
+
+def _served(found: Launched) -> Callable[[Scenario], Scenario]:
+    """The scenario with the drafter and the decode context parallelism of a command."""
+
+    def served(scenario: Scenario) -> Scenario:
+        return replace(with_drafter(scenario, found.drafter), decode_ranks=found.decode_ranks)
+
+    return served
 
 
 def _ages(scenario: Scenario) -> bool:

@@ -31,6 +31,10 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         "text_only": Flag(("--language-model-only",), "no encoder of pictures", switch=True),
         "pictures": Flag(("--limit-mm-per-prompt",), "pictures and so on of a prompt"),
         "rope": Flag(("--rope-scaling",), "rope_scaling of config.json (vLLM to 0.11)"),
+        "drafts": Flag(("--speculative-config", "-sc"), "drafter, as JSON or by keys behind a point"),
+        "draft_method": Flag(("--spec-method",), "method of --speculative-config"),
+        "draft_model": Flag(("--spec-model", "--speculative-model"), "model of --speculative-config"),
+        "draft_tokens": Flag(("--spec-tokens", "--num-speculative-tokens"), "tokens of --speculative-config"),
     },
     "sglang": {
         **SGLANG,
@@ -41,6 +45,12 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         "offload": Flag(("--cpu-offload-gb",), "GiB of the weights in host memory"),
         "eager": Flag(("--disable-cuda-graph",), "no captured graphs", switch=True),
         "overrides": Flag(("--json-model-override-args",), "keys of config.json"),
+        "draft_algorithm": Flag(("--speculative-algorithm", "--speculative-algo"), "drafter"),
+        "draft_model": Flag(("--speculative-draft-model-path", "--speculative-draft-model"), "its checkpoint"),
+        "draft_steps": Flag(("--speculative-num-steps",), "drafts one after the other"),
+        "draft_topk": Flag(("--speculative-eagle-topk",), "breadth of the tree of drafts"),
+        "draft_tokens": Flag(("--speculative-num-draft-tokens",), "tokens that are checked at once"),
+        "draft_breadth": Flag(("--speculative-ngram-max-bfs-breadth",), "breadth of NGRAM's tree"),
     },
     "trtllm": {
         name: Flag(tuple(option.replace("_", "-") for option in key.options), key.counts)
@@ -190,6 +200,8 @@ def _read(engine: str, server: Server, notes: list[str]) -> Command:
             i += 1
         if flag in MODEL_FLAGS[engine]:
             models.insert(0, _needed(flag, value))
+        elif name == "drafts" and (key := _key(token)):
+            given[f"drafts.{key}"] = _needed(flag, value)
         elif name is not None:
             given[name] = _switched(off, value) if switch else _needed(flag, value)
         elif is_harmless(engine, flag):
@@ -234,6 +246,11 @@ def _flag(token: str) -> tuple[str, str | None]:
     if flag.startswith("--"):
         flag = flag.partition(".")[0].replace("_", "-")
     return flag, value if equals else None
+
+
+def _key(token: str) -> str:
+    """The key behind the point of a flag, "" without one."""
+    return token.partition("=")[0].partition(".")[2].replace("-", "_")
 
 
 def _switched(off: bool, value: str | None) -> str:

@@ -18,7 +18,7 @@ from search.base.errors import InputError
 from search.base.whole_file import usable_out
 from search.commands.audit.audited import Audit, audit_command, audit_plan, with_measured
 from search.commands.audit.command import read_command
-from search.commands.audit.inputs import read_config, split_words, with_model, with_version
+from search.commands.audit.inputs import OVERRIDE, read_config, split_words, with_model, with_version
 from search.commands.audit.settings import launched
 from search.inputs.plan_reader import MOST_CLAIMED
 
@@ -32,6 +32,8 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_intermixed_args(argv)
     try:
         if options.json is not None:
+            if OVERRIDE.match(str(options.json)):
+                raise InputError(f"--json {options.json}: is an override; give the file to write first, --json FILE")
             usable_out("--json", options.json)
         audits, origin = run(options)
         from search.commands.audit.report import print_audits

@@ -14,17 +14,25 @@ from search.render.launch.flags import TRTLLM
 
 FILES = ("--extra-llm-api-options", "--config")
 MOST_BYTES = 100_000
-_NAMES = {key.name: name for name, key in TRTLLM.items()}
+_NAMES = {key.name: name for name, key in TRTLLM.items()} | {
+    "speculative_config.decoding_type": "draft_kind",
+    "speculative_config.max_draft_len": "draft_tokens",
+    "speculative_config.num_nextn_predict_layers": "draft_layers",
+    "speculative_config.speculative_model": "draft_model",
+    "speculative_config.speculative_model_dir": "draft_model",
+}
 # Keys of tensorrt_llm/llmapi/llm_args.py (1.2) that change no figure.
 _HARMLESS = (
     "backend", "print_iter_log", "enable_iter_perf_stats", "enable_iter_req_stats", "trust_remote_code", "tokenizer",
     "skip_tokenizer_init", "return_perf_metrics", "perf_metrics_max_requests", "enable_autotuner", "reasoning_parser",
     "num_postprocess_workers", "kv_cache_config.event_buffer_max_size", "iter_stats_max_iterations", "tokenizer_mode",
-    "request_stats_max_iterations", "gather_generation_logits", "model", "postprocess_tokenizer_dir", "revision",
+    "request_stats_max_iterations", "gather_generation_logits", "model", "speculative_config.max_matching_ngram_size",
+    "speculative_config.eagle3_one_model", "speculative_config.mtp_eagle_one_model",
+    "postprocess_tokenizer_dir", "revision",
 )  # fmt: skip
 # Those that change figures in a way that the cost model has no term for.
 _UNMODELLED = {
-    "speculative_config": "speculative decoding",
+    "speculative_config": "drafts by other means than are modelled",
     "disable_overlap_scheduler": "the host's work no longer hidden",
     "lora_config": "adapters take memory and time",
     "enable_lora": "adapters take memory and time",

@@ -63,9 +63,6 @@ HARMLESS = {
 UNMODELLED = {
     "vllm": {
         "--enforce-eager": "without captured graphs a step takes longer",
-        "--speculative-config": "speculative decoding",
-        "--spec-method": "speculative decoding",
-        "--spec-model": "speculative decoding",
         "--cpu-offload-gb": "weights in host memory",
         "--kv-offloading-size": "cache in host memory",
         "--kv-transfer-config": "prefill and decode apart, or cache that moves",
@@ -84,15 +81,12 @@ UNMODELLED = {
         "--moe-backend": "other kernels than those that the figures take",
         "--attention-config": "other kernels than those that the figures take",
         "--num-scheduler-steps": "several steps at a time (vLLM 0.6 to 0.8)",
-        "--speculative-model": "speculative decoding",
-        "--num-speculative-tokens": "speculative decoding",
         "--lora-modules": "adapters take memory and time",
         "--disable-custom-all-reduce": "slower sums over ranks",
         "--additional-config": "settings of a platform's own",
     },
     "sglang": {
         "--disable-cuda-graph": "without captured graphs a step takes longer",
-        "--speculative-algorithm": "speculative decoding",
         "--disaggregation-mode": "prefill and decode apart",
         "--enable-hierarchical-cache": "cache in host memory",
         "--cpu-offload-gb": "weights in host memory",
@@ -105,13 +99,10 @@ UNMODELLED = {
         "--lora-paths": "adapters take memory and time",
         "--enable-mixed-chunk": "prefill and decode in one pass",
         "--enable-lora": "adapters take memory and time",
-        "--speculative-draft-model-path": "speculative decoding",
-        "--speculative-num-steps": "speculative decoding",
-        "--speculative-eagle-topk": "speculative decoding",
-        "--speculative-num-draft-tokens": "speculative decoding",
         "--attention-backend": "other kernels than those that the figures take",
         "--moe-runner-backend": "other kernels than those that the figures take",
         "--enable-flashinfer-mla": "other kernels than those that the figures take",
+        "--speculative-adaptive": "a number of drafts that changes",
         "--deepep-mode": "how tokens reach their experts: engine.exchange says what is assumed",
         "--ep-num-redundant-experts": "copies of experts take memory",
         "--enable-dp-lm-head": "the head is copied over attention groups",
@@ -141,9 +132,7 @@ _SLOWER = (
     "--compilation-config -O --optimization-level --disable-overlap-schedule --disable-custom-all-reduce"
 )
 _OTHER = (
-    "--speculative-config --spec-method --spec-model --speculative-model --num-speculative-tokens "
-    "--speculative-algorithm --speculative-draft-model-path --speculative-num-steps --speculative-eagle-topk "
-    "--speculative-num-draft-tokens --cpu-offload-gb --enable-lora --lora-modules --lora-paths --hf-overrides "
+    "--cpu-offload-gb --enable-lora --lora-modules --lora-paths --hf-overrides "
     "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config"
 )
 TOUCHED = dict.fromkeys(_SLOWER.split(), TIMES) | dict.fromkeys(_OTHER.split(), (*TIMES, *BYTES))

@@ -10,8 +10,11 @@ from typing import Any, Literal
 
 from costmodel.architecture import Architecture
 from costmodel.blocks import GroupedQueryAttention
+from costmodel.blocks.decode_context import widths
 from costmodel.blocks.parallel import parts
+from costmodel.drafts.drafter import Drafter
 from search.commands.audit.command import Command, whole
+from search.commands.audit.drafts import drafting_of
 from search.commands.audit.passed import BYTES, CACHE, TIMES
 from search.inputs.config import read_hardware
 from search.inputs.models.positions import longest_context
@@ -59,7 +62,8 @@ class Launched:
     ``config`` the scenario's configuration with the command's settings; ``settings`` a line each, with the flag or
     the default that it comes from; ``unmodelled`` flags that may change the figures; ``findings`` why it does not
     serve the workload; ``told`` what start-up checks look at; ``open_figures`` those that a flag changes by more than
-    the model can say; ``refused`` rules about flags that are broken, with the arithmetic."""
+    the model can say; ``refused`` rules about flags that are broken, with the arithmetic; ``drafter`` and
+    ``decode_ranks`` as in ``costmodel.scenario.Scenario``, where they are modelled."""
 
     config: Config
     layout: dict[str, int]
@@ -70,6 +74,8 @@ class Launched:
     told: Told = Told()
     open_figures: dict[str, str] = field(default_factory=dict)
     refused: tuple[tuple[str, str], ...] = ()
+    drafter: Drafter | None = None
+    decode_ranks: int = 1
 
 
 class Reader(ABC):
@@ -87,13 +93,23 @@ class Reader(ABC):
         self.findings: list[str] = []
         self.refused: list[tuple[str, str]] = []
         self.open_figures = dict(command.open_figures)
+        self.deals = False  # whether decode context parallelism has terms for this model
         self.told = Told(positions=self._positions())
 
     def launched(self, layout: dict[str, int], batch: int) -> Launched:
         """Everything that was collected."""
+        drafts = drafting_of(self.command, self.config, self.model, layout)
+        self.settings += drafts.settings
+        self.refused += drafts.refused
+        for flag, reason, figures in drafts.opened:
+            self._open(flag, reason, figures)
+        ranks = self.told.shared_over
+        if ranks > 1 and drafts.drafter is not None:
+            self._open(self.command.flag("decode_cp"), "not modelled together with drafts", [*TIMES, *CACHE])
+            ranks = 1
         return Launched(
             self.config, layout, batch, tuple(self.settings), tuple(self.unmodelled), tuple(self.findings), self.told,
-            self.open_figures, tuple(self.refused),
+            self.open_figures, tuple(self.refused), drafts.drafter, ranks if self.deals else 1,
         )  # fmt: skip
 
     def _count(self, name: str, default: int, what: str) -> int:
@@ -208,7 +224,8 @@ class Reader(ABC):
         if ranks == 1:
             return
         mixers = [part for k in self.model.kinds if k.mixer is not None for part in parts(k.mixer)]
-        heads = [m.kv_heads for m in mixers if isinstance(m, GroupedQueryAttention)]
+        grouped = [m for m in mixers if isinstance(m, GroupedQueryAttention)]
+        heads = [m.kv_heads for m in grouped]
         if tp % ranks:
             self._refuse("decode_context_parallel", f"{c.flag('decode_cp')} {ranks}: tp {tp} is no multiple of it")
         elif heads and (tp <= max(heads) or ranks > tp // max(heads)):
@@ -216,9 +233,16 @@ class Reader(ABC):
                 "decode_context_parallel",
                 f"{c.flag('decode_cp')} {ranks}: at most tp / KV heads, {tp} / {max(heads)}, hold the same heads",
             )
+        elif c.engine == "vllm" and any(m.heads // m.kv_heads % ranks for m in grouped):
+            each = next(m.heads // m.kv_heads for m in grouped if m.heads // m.kv_heads % ranks)
+            self._refuse("decode_context_parallel", f"{c.flag('decode_cp')} {ranks}: {each} heads share a KV head")
+        elif "prefill_cp" in c.given and c.on("prefill_cp"):
+            self._refuse("decode_context_parallel", f"{c.flag('decode_cp')} {ranks} beside {c.flag('prefill_cp')}")
         self._tell(shared_over=ranks)
         self.settings.append(f"a token's cache over {ranks} ranks of tp ({c.flag('decode_cp')})")
-        self._open(c.flag("decode_cp"), "the exchange between its ranks is not modelled", [*TIMES, *CACHE])
+        self.deals = all(widths(m) is not None for m in mixers) and not self.refused
+        if not self.deals:
+            self._open(c.flag("decode_cp"), "its exchange is not modelled for this model", [*TIMES, *CACHE])
 
     def _nodes(self, ranks: int) -> None:
         """``--nnodes``: so many accelerators of a replica are on one node."""

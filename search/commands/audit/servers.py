@@ -26,6 +26,7 @@ _OTHER = {"trtllm": ("disaggregated", "disaggregated_mpi_worker", "mm_embedding_
 # Images whose own command is the server: their arguments are its flags.
 _IMAGES = {"vllm": re.compile(r"(^|/)vllm-openai[\w.-]*(:|@|$)")}
 _RUNS = ("run", "create")
+_READERS = ("bash", "sh", "ssh", "sbatch")  # of a shell's text on standard input
 _QUOTED = re.compile(r"^-\w*c$")
 _SHOWN = ("echo", "printf", "cat", "#")
 _ASSIGNS = re.compile(r"^[A-Za-z_]\w*=")
@@ -87,6 +88,21 @@ def _of_shell(engine: str, text: str, given: Mapping[str, str], depth: int) -> I
         rest = command.end if i + 1 < len(commands) or command.end not in ("", "\n", ";") else ""
         for server in _of_words(engine, command.words, variables, depth, rest=rest):
             yield replace(server, files={**files, **server.files})
+        if command.document and depth < MOST_NESTED:
+            yield from _of_document(engine, command.words, command.document, variables, depth + 1)
+
+
+def _of_document(
+    engine: str, words: Sequence[str], text: str, variables: dict[str, str], depth: int
+) -> Iterator[Server]:
+    """A here-document: a manifest, whoever reads it, or a shell's text where a shell does."""
+    boxes = containers(text)
+    if boxes is not None:
+        files = config_files(text)
+        found = [replace(box, variables={**variables, **box.variables}) for box in boxes]
+        yield from (replace(s, files={**files, **s.files}) for s in _of_containers(engine, found))
+    elif any(word.rsplit("/", 1)[-1] in _READERS for word in words):
+        yield from _of_shell(engine, text, variables, depth)
 
 
 def _of_words(
@@ -126,7 +142,8 @@ def _start(engine: str, words: Sequence[str], image_runs: bool) -> tuple[int, in
     if at is None or not (image_runs or any(w in _RUNS for w in words[:at])):
         return None
     shell = any(_QUOTED.match(w) for w in words)  # another entry point
-    return None if shell else (at, at + 1)
+    named = list(words[at + 1 : at + 2]) == ["serve"]  # with --entrypoint vllm
+    return None if shell else (at, at + 1 + named)
 
 
 def _server(engine: str, words: Sequence[str], variables: Mapping[str, str], rest: str) -> Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search.base.errors import InputError
+from search.commands.audit.drafts import SGLANG_REQUESTS as DRAFTING_REQUESTS
 from search.commands.audit.reader import Launched, Reader
 from search.inputs.engine_defaults import (
     SGLANG_PREFILL_TOKENS,
@@ -42,7 +43,8 @@ class SglangReader(Reader):
         dp = replicas * copies
         layout = {"gpus": width * pp * dp, "tp": width // (groups * sp), "ep": ep, "dp": dp, "pp": pp, "sp": sp}
         self._common()
-        batch = self._count("batch", SGLANG_REQUESTS, "sequences a replica")
+        most = DRAFTING_REQUESTS if "draft_algorithm" in c.given else SGLANG_REQUESTS
+        batch = self._count("batch", most, "sequences a replica")
         self._tokens(self._chunk() // groups)
         self._tell(sequences=-(-batch // groups), budget=self.config.engine.max_batched_tokens)
         self._prefill_graphs()

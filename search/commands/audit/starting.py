@@ -8,7 +8,7 @@ from costmodel.memory.normal import normal_cdf
 from costmodel.memory.server import Server
 from costmodel.memory.start import Start as Memory
 from costmodel.memory.start import starting
-from costmodel.plans import Plans
+from costmodel.plans import Array, Plans
 from costmodel.scenario import Scenario
 from search.commands.audit.reader import Launched
 from search.optimizer.rules.start import Start
@@ -45,7 +45,7 @@ def of_command(found: Launched, engine: str, scenario: Scenario, memory: Memory,
     """By what the command tells the engine, and the memory that its server has; ``room``: ``room_bytes``."""
     told = found.told
     block = float(scenario.engine.block_tokens)
-    capacity = capacity_tokens(found, memory)
+    capacity = capacity_tokens(found, memory.kv_tokens)
     whole = engine == "vllm" and told.length is not None  # the others start with any cache at all
     start = Start(
         engine=engine, length=told.length or block, positions=told.positions, sequences=told.sequences,
@@ -63,8 +63,8 @@ def of_command(found: Launched, engine: str, scenario: Scenario, memory: Memory,
     return decided(start, memory, chance, tuple(refused))
 
 
-def capacity_tokens(found: Launched, memory: Memory) -> float:
+def capacity_tokens(found: Launched, counted: Array) -> float:
     """What the server logs: never more than the command allows."""
     most = found.told.most_tokens
-    tokens = max(float(memory.kv_tokens[0]), 0.0)
+    tokens = max(float(counted[0]), 0.0)
     return tokens if most is None else min(tokens, float(most))

@@ -51,6 +51,8 @@ def read_fleet(overrides: Sequence[str], folder: Path | None = None) -> Fleet:
     settings = _settings(found)
     check_strategy(base.strategy)
     check_report(base.report)
+    if base.strategy.storage is not None:
+        raise InputError("strategy.storage: is not allowed; a fleet's study takes a second and is shared with nobody")
     common = _words("fleet.search", settings.search)
     pools = tuple(_pool(n, p, [*common, *others], folder) for n, p in settings.pools.items())
     members = tuple(_member(n, m, settings, [*common], others, folder) for n, m in settings.models.items())
@@ -149,6 +151,11 @@ def _checked(config: Config) -> None:
         raise InputError(f"space.serving: {list(config.space.serving)} is not allowed; a fleet's plans are aggregated")
     if config.space.speculation not in (["none"], "none") or config.space.decode_cp not in (1, [1]):
         raise InputError("space.speculation, space.decode_cp: leave them out; a fleet's plans have neither")
+    for axis in ("engines", "max_batched_tokens", "weights", "kv_cache"):
+        if getattr(config.space, axis) is not None:
+            raise InputError(
+                f"space.{axis}: is not allowed; a fleet's replicas are searched over plans and engine.compare"
+            )
     model = read_model(config.model)
     check_rate(read_scenario(for_plan(config, None), model.architecture))
 

@@ -7,6 +7,13 @@ from costmodel.parameters import parameters
 from search.inputs.models.fields import Fields
 
 
+def mtp_modules(fields: Fields) -> int:
+    """How many modules the checkpoint has, each of which drafts one token."""
+    count = fields.integer("num_nextn_predict_layers", "mtp_num_hidden_layers", default=0, low=0, high=64)
+    modules = fields.integer("num_mtp_modules", default=0, low=0, high=64)
+    return count + modules * fields.flag("use_mtp", default=True)
+
+
 def mtp_parameters(
     fields: Fields, hidden: int, layers: list[Layer], assumptions: list[str], own: list[Layer] | None = None
 ) -> int:

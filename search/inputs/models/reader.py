@@ -34,7 +34,7 @@ from search.inputs.models.harmless import harmless_beside, is_harmless, may_chan
 from search.inputs.models.hybrid import read_hybrid, read_hybrid_mtp
 from search.inputs.models.legacy import modern
 from search.inputs.models.mixers import read_mixers
-from search.inputs.models.mtp import mtp_parameters
+from search.inputs.models.mtp import mtp_modules, mtp_parameters
 from search.inputs.models.positions import longest_context
 from search.inputs.models.quantizers import read_quantization
 from search.inputs.models.special import experts_apart, read_deepseek_v4, read_nas, read_shortcut, read_state_space
@@ -122,7 +122,9 @@ def read_architecture(
         tied_embeddings=tied,
         quantization=formats.quantization,
         vision_parameters=vision,
+        whole_towers=found.wrapper is not None and found.wrapper.whole,
         mtp_parameters=mtp,
+        mtp_modules=mtp_modules(fields),
         max_position=position,
         kv_format=cache or formats.cache,
         final_norm_bias=_final_parameters(layers, family, hidden),

@@ -17,8 +17,8 @@ from search.optimizer.fleet.outcome import FleetOutcome
 from search.optimizer.fleet.problem import Budget, Problem, complete
 from search.optimizer.fleet.replicas import Found, replicas
 from search.optimizer.fleet.study import EXACT, run_study
-from search.optimizer.run import Stopwatch
 from search.optimizer.sampler import SAMPLERS
+from search.optimizer.stopwatch import Stopwatch
 
 FIGURES = {"usd_per_hour": "price_per_hour", "power_w": "power_w"}  # and the pool's field
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.columns import column
 from costmodel.evaluate import evaluate
 from costmodel.plans import Array
 from costmodel.scenario import Scenario
-from search.base.progress import track
+from search.base import interrupt
+from search.base.workers import LOCAL, Workers
 from search.evidence.measured.intervals import coverage_of
 from search.optimizer.hardened import CONFIDENCE, hardened
 from search.optimizer.recommend import best_feasible
@@ -23,6 +25,7 @@ from search.optimizer.sensitivity.situations import gain
 
 QUANTILES = (0.1, 0.5, 0.9)
 MOST_RIVALS = 3
+TOGETHER = 8  # draws of one piece of work
 
 
 def factors(ranges: Sequence[Range], count: int, seed: int) -> Array:
@@ -34,22 +37,59 @@ def factors(ranges: Sequence[Range], count: int, seed: int) -> Array:
     return np.exp(np.where(spread < 0.0, -spread * low, spread * high))
 
 
-def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float, count: int, seed: int) -> Draws:
-    """Rank the pool in each draw. ``base``: the recommended plan's deciding column as configured."""
-    names = [r.name for r in ranges]
-    name, direction = pool.policy.first
-    sign = 1.0 if direction == "max" else -1.0
-    feasible = np.zeros((count, len(pool.plans)), dtype=bool)
-    winners, shortfalls, lost, mine = [], [], [], []
-    for i, drawn in enumerate(track(factors(ranges, count, seed).tolist(), "sensitivity")):
-        scores, best = pool.ranked(scaled(scenario, dict(zip(names, drawn, strict=True))))
-        feasible[i] = scores.feasible
-        lost.append(scores.violations[:, pool.place] > 0.0)
-        mine.append([getattr(scores, figure)[pool.place] for figure in FIGURES])
-        winners.append(best)
-        if best is not None and feasible[i, pool.place]:
+@dataclass(frozen=True)
+class Drawn:
+    """One draw: which plans of the pool are ``feasible``, which is ``best``; the ``limits``, which of them the
+    recommended plan has ``lost``, its figures (``mine``) and, where it is feasible, what it lacks to the ``best``."""
+
+    feasible: NDArray[np.bool_]
+    best: int | None
+    limits: tuple[str, ...]
+    lost: NDArray[np.bool_]
+    mine: tuple[float, ...]
+    shortfall: float | None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Ranks the pool in some draws, each a factor by input; a function without memory."""
+
+    pool: Pool
+    scenario: Scenario
+    names: tuple[str, ...]
+
+    def __call__(self, some: list[list[float]]) -> list[Drawn]:
+        return [self._one(drawn) for drawn in some]
+
+    def _one(self, drawn: list[float]) -> Drawn:
+        pool = self.pool
+        name, direction = pool.policy.first
+        scores, best = pool.ranked(scaled(self.scenario, dict(zip(self.names, drawn, strict=True))))
+        feasible, shortfall = scores.feasible, None
+        if best is not None and feasible[pool.place]:
             values = column(name, pool.plans, scores)
-            shortfalls.append(sign * (1.0 - float(values[pool.place] / values[best])))
+            shortfall = (1.0 if direction == "max" else -1.0) * (1.0 - float(values[pool.place] / values[best]))
+        mine = tuple(float(getattr(scores, figure)[pool.place]) for figure in FIGURES)
+        return Drawn(feasible, best, scores.limits, scores.violations[:, pool.place] > 0.0, mine, shortfall)
+
+
+def draw(
+    pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float, count: int, seed: int,
+    workers: Workers = LOCAL,
+) -> Draws | None:  # fmt: skip
+    """Rank the pool in each draw. ``base``: the recommended plan's deciding column as configured. ``None`` where
+    somebody asked to end before all were drawn."""
+    drawing = Drawing(pool, scenario, tuple(r.name for r in ranges))
+    wanted = factors(ranges, count, seed).tolist()
+    some = [wanted[i : i + TOGETHER] for i in range(0, count, TOGETHER)]
+    parts = workers.worth(count * len(pool.plans)).map(drawing, some, len(some), "sensitivity")
+    found = [one for part in parts for one in part]
+    if interrupt.asked():
+        return None
+    feasible = np.array([one.feasible for one in found])
+    winners, mine = [one.best for one in found], np.array([one.mine for one in found])
+    shortfalls = [one.shortfall for one in found if one.shortfall is not None]
+    lost = [one.lost for one in found]
     alike = same_layout(pool.plans, pool.place)
     own = [w for w in winners if w is not None and alike[w]]
     return Draws(
@@ -57,9 +97,9 @@ def draw(pool: Pool, scenario: Scenario, ranges: Sequence[Range], base: float, c
         feasible=float(np.mean(feasible[:, pool.place])),
         best=winners.count(pool.place) / count,
         layout=len(own) / count,
-        missed={limit: float(share) for limit, share in zip(scores.limits, np.mean(lost, axis=0), strict=True)},
+        missed={limit: float(share) for limit, share in zip(found[0].limits, np.mean(lost, axis=0), strict=True)},
         shortfall=_shortfall(shortfalls),
-        quantiles={f: _quantiles(np.array(mine)[:, i]) for i, f in enumerate(FIGURES)},
+        quantiles={f: _quantiles(mine[:, i]) for i, f in enumerate(FIGURES)},
         rivals=_rivals(pool, [w for w in winners if w is not None and not alike[w]], count),
         robust=_robust(pool, scenario, base, np.mean(feasible, axis=0)),
         sure=_sure(pool, scenario, base, np.mean(feasible, axis=0)),

@@ -15,6 +15,7 @@ from search.base.errors import InputError
 from search.inputs.checks import choice, number
 from search.inputs.schema import Config
 from search.optimizer.space import axis_values
+from search.optimizer.speculation.rules import allowed, modelled
 
 CHOICES = ("none", *KINDS)
 MOST = 16  # drafts of a pass
@@ -68,11 +69,6 @@ def scaled(drafter: Drafter, factor: float) -> Drafter:
     return Drafter(drafter.kind, tuple(min(chance * factor, 1.0) for chance in drafter.acceptance))
 
 
-def drafting(drafter: Drafter, plans: Plans, engine: str) -> NDArray[np.bool_]:
-    """Plans whose server may draft. Pipelines are left out: SGLang asserts that there is no speculation in one
-    (sglang/srt/server_args.py check_server_args), and where a draft runs in others' is not modelled. SGLang's NGRAM
-    refuses attention data parallelism (the same file)."""
-    kept = (plans.pp == 1) & (plans.sp == 1)
-    if engine == "sglang" and drafter.kind == "ngram":
-        kept = kept & (plans.attn_dp == 1)
-    return kept
+def drafting(drafter: Drafter, plans: Plans, model: Architecture, engine: str) -> NDArray[np.bool_]:
+    """Plans whose server may draft: the engine's rules, and what is modelled."""
+    return modelled(plans) & allowed(drafter.kind, drafter.tokens, plans, model, engine)

@@ -68,7 +68,7 @@ def search_speculation(
 
 
 def _option(scenario: Scenario, drafter: Drafter, plans: Plans, policy: Policy, without: float | None) -> Option:
-    kept = plans.take(drafting(drafter, plans, scenario.engine.name))
+    kept = plans.take(drafting(drafter, plans, scenario.model, scenario.engine.name))
     there = with_drafter(scenario, drafter)
     scores = scored(there, kept) if len(kept) else None
     row = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.drafts.drafter import Drafter
+from costmodel.scores import TRAFFIC
 from costmodel.serving.split.journey import TRANSPORTS, Transfer
 from search.base.errors import InputError
 from search.inputs.checks import choice, number
@@ -19,13 +20,15 @@ FIGURES = (
     "output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s", "ttft_s", "tpot_s", "gpus",
     "usd_per_million_output_tokens", "joules_per_output_token",
 )  # fmt: skip
+AT_A_RATE = tuple(name for name in TRAFFIC if name != "overflow_risk")
 
 
 @dataclass(frozen=True)
 class Asked:
     """``sizes`` of an instance of each pool; ``used``: utilisations of the prefill pool, ascending; ``tokens``: token
     budgets of its passes, ascending; ``totals``: accelerators of a
-    deployment; ``drafters`` of the instances that decode, tried beside none."""
+    deployment; ``drafters`` of the instances that decode, tried beside none; ``ranks`` over which they deal a
+    sequence's cache, tried beside one."""
 
     prefill_sizes: tuple[int, ...]
     decode_sizes: tuple[int, ...]
@@ -34,6 +37,7 @@ class Asked:
     totals: tuple[int, ...]
     transfer: Transfer
     drafters: tuple[Drafter, ...] = ()
+    ranks: tuple[int, ...] = ()
 
 
 def serving_of(value: Any) -> tuple[str, ...]:
@@ -59,7 +63,9 @@ def asked_of(config: Config, space: Space) -> Asked | None:
     if config.limits.ttft_s is not None and config.limits.ttft_statistic == "burst":
         raise InputError("limits.ttft_statistic: burst is not allowed with space.serving=split; give mean")
     for key, columns in (("columns", config.objective.columns), ("recommend", config.objective.recommend)):
-        _known(f"objective.{key}", columns)
+        _known(f"objective.{key}", columns, at_rate=config.workload.arrivals.kind != "closed")
+    if config.limits.overflow_risk is not None:
+        raise InputError("limits.overflow_risk: is not allowed with space.serving=split: its seats are those that fit")
     largest = max(totals) - 1
     if largest < 1:
         raise InputError("space.gpus: split serving needs two accelerators at least")
@@ -76,11 +82,13 @@ def asked_of(config: Config, space: Space) -> Asked | None:
     )
 
 
-def _known(key: str, columns: Mapping[str, str]) -> None:
+def _known(key: str, columns: Mapping[str, str], at_rate: bool) -> None:
+    """``InputError`` for a column that split plans do not have."""
+    known = (*FIGURES, *AT_A_RATE) if at_rate else FIGURES
     for name in columns:
-        if name not in FIGURES:
+        if name not in known:
             raise InputError(f"{key}.{name}: split plans have no such figure; with space.serving=split give one of "
-                             f"{', '.join(FIGURES)}")  # fmt: skip
+                             f"{', '.join(known)}")  # fmt: skip
 
 
 def _sizes(key: str, given: Any, space: Space, largest: int) -> tuple[int, ...]:

@@ -8,10 +8,12 @@ pool is cut down to the front of its own figures before the pools meet.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from costmodel.blocks.mla import LatentAttention
 from costmodel.drafts.drafting import with_drafter
 from costmodel.memory import memory
 from costmodel.memory.device import usable_bytes
@@ -21,6 +23,7 @@ from costmodel.serving.split.joint import DecodePoint, PrefillPoint, decode_poin
 from costmodel.serving.split.journey import Cargo
 from costmodel.serving.split.prefill import prefill_only
 from costmodel.stages import Stages
+from search.optimizer.decode_context import may_deal
 from search.optimizer.front import pareto_front
 from search.optimizer.legal import legal_plans
 from search.optimizer.rules.facts import Facts
@@ -60,15 +63,16 @@ class PrefillPool:
 @dataclass(frozen=True)
 class DecodePool:
     """Instances with their ``plans.batch`` sequences (``dp`` 1), arrays of shape (n,); ``drafter``: 0 for none, else
-    one more than the place in ``Asked.drafters``."""
+    one more than the place in ``Asked.drafters``; ``ranks`` over which a sequence's cache is dealt."""
 
     plans: Plans
     memory_bytes: Array
     drafter: IntArray
+    ranks: IntArray
     point: DecodePoint
 
     def take(self, i: IntArray) -> DecodePool:
-        return DecodePool(self.plans.take(i), self.memory_bytes[i], self.drafter[i], self.point.take(i))
+        return DecodePool(self.plans.take(i), self.memory_bytes[i], self.drafter[i], self.ranks[i], self.point.take(i))
 
     def __len__(self) -> int:
         return len(self.plans)
@@ -93,13 +97,13 @@ def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -
         own = replace(scenario, engine=engine, lengths=prefill_only(scenario.lengths))
         # Prompts of a pass, and as many again whose cache has not left yet.
         held = 2.0 * max(np.ceil(tokens / max(scenario.lengths.new, 1.0)), 1.0)
-        kept = _fits(own, plans, np.full(len(plans), held))
+        kept = fits(own, plans, np.full(len(plans), held))
         fitting, bytes_each = plans.take(kept[0]), kept[1][kept[0]]
         for used in asked.used:
             n = len(fitting)
             point = prefill_point(replace(scenario, engine=engine), fitting, np.full(n, used))
             found.append(PrefillPool(fitting, np.full(n, tokens), np.full(n, used), bytes_each, point))
-    return _joined_prefill(found)
+    return joined_prefill(found)
 
 
 def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> DecodePool:
@@ -109,17 +113,32 @@ def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) ->
     # No more groups than sequences: the others would stand idle.
     plans = plans.take(plans.batch >= plans.attn_dp)
     found = []
-    for place, drafter in enumerate((None, *asked.drafters)):
-        there = with_drafter(scenario, drafter)
-        able = plans if drafter is None else plans.take(drafting(drafter, plans, scenario.engine.name))
-        kept, bytes_each = _fits(there, able, np.ceil(able.batch / able.attn_dp))
+    for place, ranks, there, able in variants(scenario, plans, asked):
+        kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))
         fitting = able.take(kept)
         point = decode_point(there, fitting)
-        found.append(DecodePool(fitting, bytes_each[kept], np.full(len(kept), place), point))
-    return found[0] if len(found) == 1 else _joined_decode(found)
+        n = len(kept)
+        found.append(DecodePool(fitting, bytes_each[kept], np.full(n, place), np.full(n, ranks), point))
+    return found[0] if len(found) == 1 else joined_decode(found)
 
 
-def _fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, Array]:
+def variants(scenario: Scenario, plans: Plans, asked: Asked) -> Iterator[tuple[int, int, Scenario, Plans]]:
+    """Each drafter, and each number of ranks that share a cache (not both), with the plans that may: place of the
+    drafter as in ``DecodePool``, ranks, the scenario, the plans. vLLM's NixlConnector takes a dealt cache of latent
+    attention over the whole tp group alone (vllm/config/vllm.py, 0.33)."""
+    yield 0, 1, scenario, plans
+    for place, drafter in enumerate(asked.drafters, 1):
+        kept = drafting(drafter, plans, scenario.model, scenario.engine.name)
+        yield place, 1, with_drafter(scenario, drafter), plans.take(kept)
+    latent = all(isinstance(k.mixer, LatentAttention) for k in scenario.model.kinds if k.mixer is not None)
+    for ranks in asked.ranks:
+        kept = may_deal(scenario, ranks, plans)
+        if scenario.engine.name == "vllm":
+            kept &= (plans.tp == ranks) & latent
+        yield 0, ranks, replace(scenario, decode_ranks=ranks), plans.take(kept)
+
+
+def fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, Array]:
     """Rows whose groups hold so many sequences within the limit, and bytes of an accelerator of every row."""
     held = memory(scenario, scenario.layout(plans), Stages.of(scenario.model, plans.pp), sequences)
     total = np.broadcast_to(held.total_bytes, len(plans))
@@ -139,11 +158,13 @@ def own_front(pool: PrefillPool | DecodePool) -> IntArray:
     return np.concatenate(kept).astype(np.int64) if kept else np.zeros(0, dtype=np.int64)
 
 
-def _joined_decode(parts: list[DecodePool]) -> DecodePool:
+def joined_decode(parts: list[DecodePool]) -> DecodePool:
     points = [part.point for part in parts]
     names = ("gpus", "rate_per_s", "tpot_s", "join_s", "stay_s", "groups")
     columns = {name: np.concatenate([getattr(p, name) for p in points]) for name in names}
-    own = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("memory_bytes", "drafter")}
+    own = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("memory_bytes", "drafter", "ranks")
+    }
     plans = concatenate([part.plans for part in parts])
     return DecodePool(plans, **own, point=DecodePoint(**columns, cargo=_cargo([p.cargo for p in points])))
 
@@ -152,7 +173,7 @@ def _cargo(parts: list[Cargo]) -> Cargo:
     return Cargo(**{n: np.concatenate([getattr(c, n) for c in parts]) for n in ("bytes", "ranks", "total_bytes")})
 
 
-def _joined_prefill(parts: list[PrefillPool]) -> PrefillPool:
+def joined_prefill(parts: list[PrefillPool]) -> PrefillPool:
     points = [part.point for part in parts]
     names = ("gpus", "rate_per_s", "ttft_s", "own_s", "passes", "groups")
     columns = {name: np.concatenate([getattr(p, name) for p in points]) for name in names}

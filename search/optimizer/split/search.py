@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from costmodel.cost import joules_per_output_token, usd_per_million_output_token
 from costmodel.drafts.drafter import Drafter
 from costmodel.plans import Array, IntArray
 from costmodel.scenario import Scenario
+from costmodel.serving.rate.figures import excess
 from costmodel.serving.split.joint import Joint, joint
 from costmodel.serving.split.journey import link_of
 from search.optimizer.front import Objectives, pareto_front
@@ -26,7 +29,8 @@ from search.optimizer.ties import settled
 
 @dataclass(frozen=True)
 class SplitPlans:
-    """Joint plans, arrays of shape (n,): rows ``p`` of ``prefill`` and ``d`` of ``decode``, ``x`` and ``y`` of them."""
+    """Joint plans, arrays of shape (n,): rows ``p`` of ``prefill`` and ``d`` of ``decode``, ``x`` and ``y`` of them.
+    ``served``: figures of ``costmodel.scores.TRAFFIC`` where requests arrive at a rate."""
 
     prefill: PrefillPool
     decode: DecodePool
@@ -38,6 +42,7 @@ class SplitPlans:
     osl: int
     scenario: Scenario
     drafters: tuple[Drafter, ...] = ()
+    served: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.p)
@@ -48,11 +53,14 @@ class SplitPlans:
         return SplitPlans(
             self.prefill, self.decode, self.p[i], self.d[i], self.x[i], self.y[i],
             Joint(**{name: getattr(f, name)[i] for name in names}), self.osl, self.scenario, self.drafters,
+            {name: values[i] for name, values in self.served.items()},
         )  # fmt: skip
 
     def column(self, name: str) -> Array:
-        """One of ``FIGURES``, shape (n,)."""
+        """One of ``FIGURES``, or of those at a rate, shape (n,)."""
         f = self.figures
+        if name in self.served:
+            return self.served[name]
         tokens = f.requests_per_s * self.osl
         match name:
             case "output_tokens_per_s":
@@ -70,6 +78,11 @@ class SplitPlans:
         """True where every limit is kept; memory is kept by every instance that there is."""
         limits, f = self.scenario.limits, self.figures
         kept = np.isfinite(f.ttft_s)
+        if self.served:
+            for missed in excess(self.served, limits).values():
+                kept &= missed <= 0.0
+            kept &= self.served["goodput"] >= (limits.goodput or 0.0)
+            return kept & (f.requests_per_s >= (limits.min_requests_per_s or 0.0))
         for value, most in ((f.ttft_s, limits.ttft_s), (f.tpot_s, limits.tpot_s)):
             kept &= True if most is None else value <= most
         if limits.min_requests_per_s is not None:
@@ -80,7 +93,8 @@ class SplitPlans:
 @dataclass(frozen=True)
 class SplitFound:
     """``front``: the exact front of split plans, best first by the policy; ``best`` its first, ``None`` without a
-    feasible one. ``instances`` of each pool that fit, ``kept`` of their own fronts, ``pairs`` that were scored."""
+    feasible one. ``instances`` of each pool that fit, ``kept`` of their own fronts, ``pairs`` that were scored.
+    ``simulated``: what the best comes to at a rate, request by request."""
 
     front: SplitPlans
     best: SplitPlans | None
@@ -88,6 +102,7 @@ class SplitFound:
     kept: tuple[int, int]
     pairs: int
     seconds: float
+    simulated: Mapping[str, float] | None = None
 
 
 def search_split(
@@ -152,7 +167,7 @@ def _joined(
     names = list(Joint.__dataclass_fields__)
     none = np.zeros(0)
     figures = {n: np.concatenate([none, *(getattr(part.figures, n) for part in parts)]) for n in names}
-    whole = {
+    whole: dict[str, Any] = {
         n: np.concatenate([none.astype(np.int64), *(getattr(part, n) for part in parts)]) for n in ("p", "d", "x", "y")
     }
     osl = scenario.lengths.osl
@@ -171,7 +186,7 @@ def order_of(plans: SplitPlans, policy: Policy) -> IntArray:
     keys = [
         settled((-1.0 if way == "max" else 1.0) * plans.column(name))
         for name, way in policy.columns.items()
-        if name in FIGURES
+        if name in FIGURES or name in plans.served
     ]
     keys += [plans.figures.gpus, (plans.x + plans.y).astype(float), plans.figures.ttft_s]
     return np.lexsort(keys[::-1])

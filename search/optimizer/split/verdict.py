@@ -9,21 +9,24 @@ import numpy as np
 
 from costmodel.columns import column
 from costmodel.evaluate import evaluate
-from costmodel.lengths import FixedLengths
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
-from costmodel.scores import Scores
-from search.evidence.measured.intervals import CLASSES, coverage_of, load_intervals
+from costmodel.scores import COSTS, Scores
+from search.evidence.measured.intervals import CLASSES, SAME_AS, coverage_of, load_intervals
+from search.evidence.measured.intervals import FIGURES as FIGURES_WITH_INTERVALS
 from search.optimizer.front import Objectives
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
-from search.optimizer.split.asked import Asked
-from search.optimizer.split.search import SplitFound, search_split
+from search.optimizer.split.asked import FIGURES, Asked
+from search.optimizer.split.at_rate import searched as search_split
+from search.optimizer.split.search import SplitFound, SplitPlans
 from search.optimizer.ties import TIED
 
+RATES = (0.25, 0.5, 2.0, 4.0)  # of the workload's requests a second
 PROMPTS = (0.25, 0.5, 2.0, 4.0)  # of the workload's prompts: lengths at which the question is asked again
 MOST_RESCORED = 30_000  # aggregated plans that are scored again for each; with more, those of the front alone
+INTERVALS = (*FIGURES_WITH_INTERVALS, *SAME_AS, *COSTS, "rate_headroom")
 WITHOUT = ("gpus",)  # deciding columns that no interval surrounds
 
 
@@ -49,6 +52,15 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class RateTurn:
+    """The same at ``requests_per_s``."""
+
+    requests_per_s: float
+    winner: str
+    ratio: float | None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """``winner``: ``split`` or ``aggregated``; ``ratio`` of the split plan's figure to the aggregated one's, ``sure``:
     the one's interval does not reach the other's. A side without a feasible plan is ``None``."""
@@ -61,6 +73,7 @@ class Verdict:
     ratio: float | None
     sure: bool
     turns: tuple[Turn, ...] = ()
+    rates: tuple[RateTurn, ...] = ()
 
     @property
     def turning(self) -> tuple[Turn, ...]:
@@ -71,34 +84,53 @@ class Verdict:
 def verdict_of(
     policy: Policy, plans: Plans, scores: Scores, coverage: IntArray, row: int | None, found: SplitFound
 ) -> Verdict | None:
-    """``row`` of the best aggregated plan; ``None`` where neither side has a feasible one."""
+    """``row`` of the best aggregated plan; ``None`` where neither side has a feasible one. At a rate all plans that
+    keep up serve the same requests: where the deciding column is alike, the first tie-break that is not decides."""
     name, direction = policy.first
+    if found.best is not None and found.best.served and row is not None:
+        name, direction = _apart(policy, plans, scores, row, found.best)
     one = None
     if row is not None:
         value = float(column(name, plans, scores)[row])
-        one = _side(name, value, coverage[[row]], float(scores.requests_per_s[scores.feasible].max()))
+        most = scores.requests_per_s if scores.max_requests_per_s is None else scores.max_requests_per_s
+        one = _side(name, value, coverage[[row]], float(most[scores.feasible].max()))
     other = None
     if found.best is not None:
         value = float(found.best.column(name)[0])
-        other = _side(name, value, np.array([CLASSES.index("split")]), float(found.front.figures.requests_per_s.max()))
+        most = found.front.served.get("max_requests_per_s", found.front.figures.requests_per_s)
+        other = _side(name, value, np.array([CLASSES.index("split")]), float(most.max()))
     if one is None and other is None:
         return None
-    ratio = None if one is None or other is None else other.value / one.value
+    ratio = None if one is None or other is None or one.value == 0.0 else other.value / one.value
     winner = _winner(one, other, direction)
-    sure = one is None or other is None or one.high < other.low or other.high < one.low
+    known = name in (*WITHOUT, *INTERVALS)
+    sure = one is None or other is None or (known and (one.high < other.low or other.high < one.low))
     return Verdict(name, direction, one, other, winner, ratio, sure)
+
+
+def _apart(policy: Policy, plans: Plans, scores: Scores, row: int, best: SplitPlans) -> tuple[str, str]:
+    """The first of the policy's columns in which the two differ."""
+    for name, direction in policy.columns.items():
+        if name in FIGURES or name in best.served:
+            one, other = float(column(name, plans, scores)[row]), float(best.column(name)[0])
+            if abs(other - one) > TIED * max(abs(one), abs(other)):
+                return name, direction
+    return policy.first
 
 
 def _winner(one: Side | None, other: Side | None, direction: str) -> str:
     """Aggregated where both are alike: it has one kind of server and no link to watch."""
     if one is None or other is None:
         return "split" if one is None else "aggregated"
-    gain = other.value / one.value - 1.0 if direction == "max" else one.value / other.value - 1.0
-    return "split" if gain > TIED else "aggregated"
+    better, worse = (other.value, one.value) if direction == "max" else (one.value, other.value)
+    return "split" if better - worse > TIED * abs(worse) else "aggregated"
 
 
 def _side(name: str, value: float, known: IntArray, rate: float) -> Side:
-    if name in WITHOUT:
+    if name == "rate_headroom":  # of the requests that it carries, by their interval
+        low, high = load_intervals().of("max_requests_per_s", known, np.array([1.0 + value]))
+        return Side(value, float(low[0]) - 1.0, float(high[0]) - 1.0, rate)
+    if name in WITHOUT or name not in INTERVALS:
         return Side(value, value, value, rate)
     low, high = load_intervals().of(name, known, np.array([value]))
     return Side(value, float(low[0]), float(high[0]), rate)
@@ -113,10 +145,11 @@ def with_turns(
     turns = []
     for factor in PROMPTS:
         isl = max(round(scenario.lengths.isl * factor), 1)
-        lengths = FixedLengths(isl, scenario.lengths.osl, scenario.lengths.prefix_hit)
+        lengths = scenario.lengths.times(prompt=factor)
         there = replace(scenario, lengths=lengths)
         longer = replace(facts, total_tokens=int(lengths.total))
-        scores = evaluate(there, again)
+        with np.errstate(invalid="ignore", divide="ignore"):  # plans that cannot follow have no percentiles
+            scores = evaluate(there, again)
         known = coverage_of(there, again, scores)
         row = best_feasible(again, scores, policy, known) if scores.feasible.any() else None
         found = search_split(there, longer, space, asked, objectives, policy)
@@ -124,6 +157,29 @@ def with_turns(
         if asked_there is not None:
             turns.append(Turn(isl, asked_there.winner, asked_there.ratio))
     return replace(verdict, turns=tuple(turns))
+
+
+def with_rates(
+    verdict: Verdict, scenario: Scenario, facts: Facts, space: Space, asked: Asked,
+    objectives: Objectives, policy: Policy, plans: Plans, front: IntArray,
+) -> Verdict:  # fmt: skip
+    """The same question at other rates."""
+    assert scenario.demand is not None
+    again = plans if len(plans) <= MOST_RESCORED else plans.take(front)
+    turns = []
+    for factor in RATES:
+        rate = scenario.demand.requests_per_s * factor
+        there = replace(scenario, demand=replace(scenario.demand, requests_per_s=rate))
+        with np.errstate(invalid="ignore", divide="ignore"):  # plans that cannot follow have no percentiles
+            scores = evaluate(there, again)
+        known = coverage_of(there, again, scores)
+        row = best_feasible(again, scores, policy, known) if scores.feasible.any() else None
+        asked_there = verdict_of(
+            policy, again, scores, known, row, search_split(there, facts, space, asked, objectives, policy)
+        )
+        if asked_there is not None:
+            turns.append(RateTurn(rate, asked_there.winner, asked_there.ratio))
+    return replace(verdict, rates=tuple(turns))
 
 
 def layout_of(plan: Mapping[str, int]) -> str:

@@ -65,6 +65,9 @@ def billions(value: float) -> str:
     return f"{value / 1e9:,.2f} billion"
 
 
+SHARES = ("_utilization", "_mfu", "_of_limit", "_risk", "_headroom", "_chance", "_hit", "_again", "goodput")
+
+
 def figure(name: str, value: float) -> str:
     """A column of the scores, by the unit at the end of its name."""
     name = name.rpartition("_p")[0] if name[-2:].isdigit() else name  # a percentile of it
@@ -74,7 +77,7 @@ def figure(name: str, value: float) -> str:
         return f"{value:,.0f}" if abs(value) >= 100 else count(value)
     if name.endswith("_s"):
         return seconds(value)
-    if name.endswith(("_utilization", "_mfu", "_of_limit", "_risk", "_headroom", "_chance", "goodput")):
+    if name.endswith(SHARES):
         return percent(value)
     if name.startswith("usd_"):
         return usd(value)

@@ -13,6 +13,7 @@ from costmodel.operations import ACTIVATION_BYTES
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import FIGURES, PREDICTED, Scores
+from costmodel.serving.own_hits import of_plan
 from costmodel.stages import split_layers
 from search.evidence.measured.intervals import CLASSES, coverage_of, load_intervals
 from search.optimizer.hardened import bounded
@@ -31,7 +32,7 @@ MESSAGES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 
 def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) -> Values:
     """``full`` adds modules, time, placement and load, which only the recommended plan shows."""
-    degrees = plan.row(0)
+    degrees, scenario = plan.row(0), of_plan(scenario, plan)
     values: Values = dict(degrees)
     values |= {
         "stage_width": int(plan.stage_width[0]),

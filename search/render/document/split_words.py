@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from costmodel.serving.rate.figures import bounded
 from search.optimizer.outcome import Outcome
-from search.optimizer.split.search import SplitPlans
+from search.optimizer.split.search import SplitFound, SplitPlans
 from search.optimizer.split.verdict import Side, Verdict, layout_of
 from search.render.document.formats import figure
 
@@ -13,6 +16,8 @@ def plan_in_words(best: SplitPlans) -> str:
     p, d = best.prefill.plans.row(int(best.p[0])), best.decode.plans.row(int(best.d[0]))
     which = int(best.decode.drafter[best.d[0]])
     drafts = f", {best.drafters[which - 1].kind} of {best.drafters[which - 1].tokens}" if which else ""
+    ranks = int(best.decode.ranks[best.d[0]])
+    drafts += f", cache over {ranks} ranks" if ranks > 1 else ""
     return (
         f"{best.x[0]} x prefill ({p['gpus']} GPUs: {layout_of(p)}) and {best.y[0]} x decode ({d['gpus']} GPUs: "
         f"{layout_of(d)}, batch {d['batch']}{drafts})"
@@ -28,7 +33,8 @@ def verdict_lines(outcome: Outcome) -> list[str]:
         return ["Split or aggregated: neither has a plan that keeps every limit."]
     lines = [_answer(verdict, "Split or aggregated")] if verdict is not None else []
     if outcome.drafted is not None:
-        lines.append(_answer(outcome.drafted, "With drafts on either side"))
+        what = ["drafts"] * bool(outcome.speculation) + ["a dealt cache of decodes"] * bool(outcome.dealt)
+        lines.append(_answer(outcome.drafted, f"With {' or '.join(what)} on either side"))
     if found.best is not None:
         f = found.best.figures
         lines += [
@@ -36,6 +42,7 @@ def verdict_lines(outcome: Outcome) -> list[str]:
             f"{f.ttft_s[0]:.3g} s, TPOT {f.tpot_s[0] * 1e3:.1f} ms, {f.in_flight[0]:,.0f} requests in flight.",
             f"The link must carry {f.link_bytes_per_s[0] / 1e9:.3g} GB/s at one accelerator ({f.link_share[0]:.1%} of "
             f"it); the cache's journey takes {f.transfer_s[0] * 1e3:.3g} ms of the TTFT.",
+            *_served(found),
         ]
     if verdict is None:
         return lines
@@ -44,7 +51,38 @@ def verdict_lines(outcome: Outcome) -> list[str]:
         faster = "split" if verdict.split.requests_per_s > verdict.aggregated.requests_per_s else "aggregated"
         lines.append(f"Up to {low:.3g} requests/s both keep the limits; from there to {high:.3g} only {faster} does.")
     lines.append(_turning(verdict))
+    if verdict.rates:
+        told = ", ".join(
+            f"{t.requests_per_s:.3g}: {t.winner}" + (f" ({t.ratio:.2f})" if t.ratio else "") for t in verdict.rates
+        )
+        turns = any(t.winner != verdict.winner for t in verdict.rates)
+        said = "the answer turns" if turns else "the answer is the same at every rate tried"
+        lines.append(f"At other rates (requests/s) {said}: {told}.")
     return lines
+
+
+def _served(found: SplitFound) -> list[str]:
+    """Percentiles and the most that the best plan carries, where requests arrive at a rate; and the simulation."""
+    best = found.best
+    if best is None or not best.served:
+        return []
+    s = {name: float(values[0]) for name, values in best.served.items()}
+    limits = [f"{name} {statistic} {figure(name, s[name if statistic == 'mean' else f'{name}_{statistic}'])} of "
+              f"{figure(name, bound)}" for name, statistic, bound in bounded(best.scenario.limits)]  # fmt: skip
+    lines = [
+        f"At {best.figures.requests_per_s[0]:.3g} requests/s, p99: {_p99(s)}; it carries "
+        f"{s['max_requests_per_s']:.3g} requests/s within the limits, {s['capacity_requests_per_s']:.3g} at most."
+    ]
+    if limits:
+        lines.append(f"Of its limits: {', '.join(limits)}.")
+    if found.simulated is not None:
+        lines.append(f"Simulated request by request, p99: {_p99(found.simulated)}.")
+    return lines
+
+
+def _p99(values: Mapping[str, float]) -> str:
+    told = (("TTFT", "ttft_s_p99"), ("TPOT", "tpot_s_p99"), ("end to end", "e2e_s_p99"))
+    return ", ".join(f"{word} {figure(name, values[name])}" for word, name in told)
 
 
 def _answer(v: Verdict, what: str) -> str:

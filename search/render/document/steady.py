@@ -11,6 +11,7 @@ from costmodel.forward import handover_seconds
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, REST, steady_loop
+from costmodel.serving.own_hits import of_plan
 from search.render.document.account import scalar
 
 
@@ -54,6 +55,7 @@ class Steady:
 
 def steady(scenario: Scenario, plan: Plans) -> Steady:
     """Solve the loop of one plan again and keep its parts (``costmodel/serving/`` has the formulas)."""
+    scenario = of_plan(scenario, plan)
     wanted = np.ceil(plan.batch / plan.attn_dp)
     served = serve(scenario, plan)
     layout, admitted, time, found = served.layout, served.admitted, served.time, served.latency

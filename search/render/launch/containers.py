@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from costmodel.hardware import maybe_nvidia
 from search.render.launch.engines import LAUNCHED
 from search.render.launch.server import Server
 from search.render.launch.shell import Command, Expansion, Variable, Word
+from search.render.launch.trtllm import yaml_text
 
 PORT = 8000
 OPTIONS_FOLDER = "/options"
@@ -33,6 +34,27 @@ class Shell:
     """Shell code for a word: what only the container knows."""
 
     code: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A server in a container beside what any server is: ``flags``; ``environment``, ``None`` where a variable is the
+    pod's own address; TensorRT-LLM's file of ``options``; the ``port`` that it answers on."""
+
+    flags: tuple[tuple[Word, ...], ...] = ()
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    options: str | None = None
+    port: int = PORT
+
+    def command(self, server: Server, engine: str) -> Command:
+        """The engine's command with the part's flags."""
+        command = LAUNCHED[engine].command(server)
+        return replace(command, flags=(*command.flags, *self.flags))
+
+
+def part_of(server: Server, engine: str) -> Part:
+    """A server of a plan that is not split."""
+    return Part(options=yaml_text(server) if engine == "trtllm" else None)
 
 
 def image(server: Server, engine: str) -> str | None:

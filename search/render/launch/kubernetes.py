@@ -6,36 +6,85 @@ LWS_LEADER_ADDRESS and LWS_WORKER_INDEX.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from search.render.launch import mpi
-from search.render.launch.containers import OPTIONS_FOLDER, PORT, RESOURCES, Shell, checkpoint, image, line, words
-from search.render.launch.engines import LAUNCHED
+from search.render.launch.containers import (
+    OPTIONS_FOLDER,
+    PORT,
+    RESOURCES,
+    Part,
+    Shell,
+    checkpoint,
+    image,
+    line,
+    part_of,
+    words,
+)
 from search.render.launch.nodes import MEETING_PORT
 from search.render.launch.server import Server
 from search.render.launch.shell import comment
-from search.render.launch.trtllm import yaml_text
 
 START_TRIES, EVERY_S = 360, 10  # an hour to load
 
 
+class _Plain(yaml.SafeDumper):
+    """Without aliases, which not every reader of manifests knows; files as the lines that they are."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _text)
+
+
 def manifest(server: Server, engine: str, about: list[str]) -> str:
     """The file. ``about`` says what the plan is and what to expect of it."""
-    name = f"servefront-{engine}"
-    objects = [_service(name, server)]
-    if engine == "trtllm":
+    name, part = f"servefront-{engine}", part_of(server, engine)
+    return written([*about, *_notes(server, engine)], [_service(name, server), *workload(name, server, engine, part)])
+
+
+def written(notes: Sequence[str], objects: Sequence[dict[str, Any]]) -> str:
+    """Notes as comments, then the objects."""
+    text = yaml.dump_all(objects, Dumper=_Plain, sort_keys=False, width=100, allow_unicode=False)
+    return "\n".join([*(comment(n) for n in notes), text])
+
+
+def workload(
+    name: str, server: Server, engine: str, part: Part, labels: dict[str, str] | None = None, stable: bool = False
+) -> list[dict[str, Any]]:
+    """What runs the servers, with its file of options. ``labels`` of every pod that answers; ``stable``: server i has
+    the address ``NAME-i.NAME`` (of a LeaderWorkerSet its leader has it anyway)."""
+    objects: list[dict[str, Any]] = []
+    if part.options is not None:
         objects.append(
             {
                 "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-options"},
-                "data": {"trtllm.yaml": yaml_text(server)},
+                "data": {"trtllm.yaml": part.options},
             }
         )  # fmt: skip
-    objects.append(_several(name, server, engine) if server.nodes > 1 else _deployment(name, server, engine))
-    notes = [*about, *_notes(server, engine)]
-    text = yaml.safe_dump_all(objects, sort_keys=False, width=100, allow_unicode=False)
-    return "\n".join([*(comment(n) for n in notes), text])
+    if server.nodes > 1:
+        return [*objects, _several(name, server, engine, part, labels or {})]
+    found = _deployment(name, server, engine, part, labels or {})
+    return [*objects, *(stateful(found) if stable else [found])]
+
+
+def stateful(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same pods by number, behind a Service without an address of its own."""
+    name, spec = deployment["metadata"]["name"], deployment["spec"]
+    service = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": spec["selector"]["matchLabels"]},
+    }  # fmt: skip
+    more = {"serviceName": name, "podManagementPolicy": "Parallel"}
+    return [service, {**deployment, "kind": "StatefulSet", "spec": {**more, **spec}}]
 
 
 def _notes(server: Server, engine: str) -> list[str]:
@@ -66,12 +115,14 @@ def _service(name: str, server: Server) -> dict[str, Any]:
     }
 
 
-def _deployment(name: str, server: Server, engine: str) -> dict[str, Any]:
-    values = {**_values(server, engine), "OPTIONS": f"{OPTIONS_FOLDER}/trtllm.yaml"}
-    found = [_escaped(w) for w in words(LAUNCHED[engine].command(server), values)]
-    program = len(LAUNCHED[engine].command(server).program)
-    container = _container(server, engine, server.gpus_each) | {"command": found[:program], "args": found[program:]}
-    pod = _pod(container | _probes(), name, engine)
+def _deployment(name: str, server: Server, engine: str, part: Part, labels: dict[str, str]) -> dict[str, Any]:
+    values = {**_values(server, engine, part), "OPTIONS": f"{OPTIONS_FOLDER}/trtllm.yaml"}
+    command = part.command(server, engine)
+    found = [_escaped(w) for w in words(command, values)]
+    program = len(command.program)
+    container = _container(server, engine, part, server.gpus_each)
+    container |= {"command": found[:program], "args": found[program:]}
+    pod = _pod(container | _probes(part.port), name, engine)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -79,14 +130,14 @@ def _deployment(name: str, server: Server, engine: str) -> dict[str, Any]:
         "spec": {
             "replicas": server.dp,
             "selector": {"matchLabels": {"app": name}},
-            "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
+            "template": {"metadata": {"labels": {"app": name, **labels}}, "spec": pod},
         },
     }
 
 
-def _several(name: str, server: Server, engine: str) -> dict[str, Any]:
+def _several(name: str, server: Server, engine: str, part: Part, labels: dict[str, str]) -> dict[str, Any]:
     values = {
-        **_values(server, engine),
+        **_values(server, engine, part),
         "NODE": Shell('"$LWS_WORKER_INDEX"'),
         "MASTER_ADDR": Shell('"$LWS_LEADER_ADDRESS"'),
         "MASTER_PORT": str(MEETING_PORT[engine]),
@@ -94,11 +145,13 @@ def _several(name: str, server: Server, engine: str) -> dict[str, Any]:
     each = -(-server.gpus_each // server.nodes)
 
     def template(headless: str | None, role: str) -> dict[str, Any]:
-        text = _node_text(server, engine, {**values, "HEADLESS[@]": headless}, role)
-        container = _container(server, engine, each) | {"command": ["bash", "-c", text]}
+        text = _node_text(server, engine, part, {**values, "HEADLESS[@]": headless}, role)
+        container = _container(server, engine, part, each) | {"command": ["bash", "-c", text]}
+        told = {"role": role}
         if role == "leader":
-            container |= _probes()
-        return {"metadata": {"labels": {"role": role}}, "spec": _pod(container, name, engine)}
+            container |= _probes(part.port)
+            told |= labels
+        return {"metadata": {"labels": told}, "spec": _pod(container, name, engine)}
 
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
@@ -116,9 +169,9 @@ def _several(name: str, server: Server, engine: str) -> dict[str, Any]:
     }
 
 
-def _node_text(server: Server, engine: str, values: dict[str, str | Shell | None], role: str) -> str:
+def _node_text(server: Server, engine: str, part: Part, values: dict[str, str | Shell | None], role: str) -> str:
     """Shell that a pod of several runs."""
-    command = LAUNCHED[engine].command(server)
+    command = part.command(server, engine)
     if engine != "trtllm":
         return f"exec {line(command, values)}"
     if role != "leader":
@@ -129,17 +182,25 @@ def _node_text(server: Server, engine: str, values: dict[str, str | Shell | None
     return mpi.leader(server, " ".join(['"$LWS_LEADER_ADDRESS"', *more]), told)
 
 
-def _values(server: Server, engine: str) -> dict[str, str | Shell | None]:
-    return {"MODEL": checkpoint(server, engine) or "MODEL", "HOST": "0.0.0.0", "PORT": str(PORT)}
+def _values(server: Server, engine: str, part: Part) -> dict[str, str | Shell | None]:
+    return {"MODEL": checkpoint(server, engine) or "MODEL", "HOST": "0.0.0.0", "PORT": str(part.port)}
 
 
-def _container(server: Server, engine: str, gpus: int) -> dict[str, Any]:
+def environment(part: Part) -> list[dict[str, Any]]:
+    """A part's variables; a pod's address comes from the pod."""
+    address = {"valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    return [
+        {"name": name, **(address if value is None else {"value": value})} for name, value in part.environment.items()
+    ]
+
+
+def _container(server: Server, engine: str, part: Part, gpus: int) -> dict[str, Any]:
     resource = RESOURCES.get(server.vendor, "nvidia.com/gpu")
     mounts = [{"name": "shm", "mountPath": "/dev/shm"}, {"name": "cache", "mountPath": "/root/.cache/huggingface"}]
     if engine == "trtllm":
         mounts.append({"name": "options", "mountPath": OPTIONS_FOLDER})
     token = {"name": "hf-token", "key": "token", "optional": True}
-    variables: list[dict[str, Any]] = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}}]
+    variables = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}}, *environment(part)]
     if engine == "trtllm" and server.nodes > 1:
         mounts.append({"name": "ssh", "mountPath": mpi.SSH_FOLDER})
         variables += [{"name": name, "value": value} for name, value in mpi.ENVIRONMENT.items()]
@@ -147,15 +208,15 @@ def _container(server: Server, engine: str, gpus: int) -> dict[str, Any]:
         "name": "server",
         "image": image(server, engine) or "IMAGE",
         "env": variables,
-        "ports": [{"containerPort": PORT}],
+        "ports": [{"containerPort": part.port}],
         "resources": {"limits": {resource: gpus}},
         "volumeMounts": mounts,
     }
 
 
-def _probes() -> dict[str, Any]:
+def _probes(port: int) -> dict[str, Any]:
     def health(**more: int) -> dict[str, Any]:
-        return {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": EVERY_S, **more}
+        return {"httpGet": {"path": "/health", "port": port}, "periodSeconds": EVERY_S, **more}
 
     return {"startupProbe": health(failureThreshold=START_TRIES), "readinessProbe": health(timeoutSeconds=5)}
 

@@ -8,9 +8,7 @@ pd_disaggregation.md) and sglang_router. TensorRT-LLM 1.2: ``cache_transceiver_c
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -24,19 +22,24 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.split.search import SplitPlans
 from search.render.document.split_words import plan_in_words
-from search.render.launch import trtllm
+from search.render.launch import split_compose, split_kubernetes, split_platforms
 from search.render.launch.engines import LAUNCHED, refusal
 from search.render.launch.script import Pool, pool_script, refused_script
 from search.render.launch.server import Server, server_of
 from search.render.launch.shell import Command, Expansion, Variable, Word, comment, word
+from search.render.launch.split_flags import (
+    BOOTSTRAP_PORT,
+    DRAFT,
+    POOLS,
+    PORTS,
+    SIDE_PORTS,
+    has_checkpoint,
+    options,
+    pool_flags,
+)
+from search.render.launch.split_parts import PoolServers, pool_servers
 
-PORTS = {"prefill": 8100, "decode": 8200}
 ROUTER_PORT = 8000
-BOOTSTRAP_PORT = 8998  # sglang/srt/server_args.py disaggregation_bootstrap_port, 0.5.23
-SIDE_PORTS = {"prefill": 5600, "decode": 6600}  # vLLM's NIXL handshake, one for each attention group
-DRAFT = "path or name of the drafter's checkpoint"
-# SGLang has one algorithm for its own modules and for EAGLE-3 heads each (sglang/srt/speculative/spec_info.py, 0.5.23).
-SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
 
 
 def split_files(outcome: Outcome) -> dict[str, str]:
@@ -47,18 +50,53 @@ def split_files(outcome: Outcome) -> dict[str, str]:
         return {}
     best, engine = found.best, outcome.scenario.engine.name
     files: dict[str, str] = {}
-    servers = {}
-    for name in PORTS:
-        server, plan, drafter = _server(outcome, best, name)
+    servers, drafters = {}, {}
+    dealt = {"prefill": 1, "decode": int(best.decode.ranks[best.d[0]])}
+    for name in POOLS:
+        server, plan, drafters[name] = _server(outcome, best, name)
         servers[name] = server
         refused = refusal(server, plan, facts_of(outcome.scenario), engine)
         if refused is not None:
             return {f"split.{name}.sh": refused_script(refused, engine, server)}
-        pool = _pool(server, engine, name, drafter)
+        pool = _pool(server, engine, name, drafters[name], dealt[name])
         files[f"split.{name}.sh"] = pool_script(server, engine, pool)
         if engine == "trtllm":
-            files[pool.options] = _options(server, name, drafter)
-    return files | _router(servers, engine, plan_in_words(best))
+            files[pool.options] = options(server, name, drafters[name])
+    words = plan_in_words(best)
+    files |= _router(servers, engine, words)
+    told = [words, *_predicted(servers["decode"])]
+    return files | _manifests(engine, servers, drafters, dealt, told, files)
+
+
+def _predicted(server: Server) -> list[str]:
+    return [
+        f"Predicted: TTFT {server.ttft_s:.3g} s, TPOT {server.tpot_s * 1e3:.3g} ms, "
+        f"{server.output_tokens_per_s:,.0f} output tokens/s of the whole deployment"
+    ]
+
+
+def _manifests(
+    engine: str,
+    servers: dict[str, Server],
+    drafters: dict[str, Drafter | None],
+    dealt: dict[str, int],
+    told: list[str],
+    files: dict[str, str],
+) -> dict[str, str]:
+    """The same pools in containers."""
+
+    def pools(**ports: int) -> list[PoolServers]:
+        return [pool_servers(engine, n, servers[n], drafters[n], dealt[n], **({"port": ports[n]} if n in ports else {}))
+                for n in POOLS]  # fmt: skip
+
+    about = [f"{LAUNCHED[engine].title}: {servers['decode'].model} on {servers['decode'].hardware}", *told]
+    found = {
+        "split.kubernetes.yaml": split_kubernetes.manifest(engine, pools(), about, files["split.router.sh"]),
+        "split.dynamo.yaml": split_platforms.dynamo(engine, pools(), about),
+        **split_platforms.llm_d(engine, pools(decode=split_platforms.BEHIND), about),
+    }
+    composed = split_compose.compose(engine, pools(), about)
+    return found if composed is None else {**found, "split.compose.yaml": composed}
 
 
 def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plans, Drafter | None]:
@@ -77,7 +115,7 @@ def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plan
         row, count, one = int(best.d[0]), int(best.y[0]), best.decode.plans.row(int(best.d[0]))
         which = int(best.decode.drafter[row])
         drafter = best.drafters[which - 1] if which else None
-        scored = with_drafter(scenario, drafter)
+        scored = replace(with_drafter(scenario, drafter), decode_ranks=int(best.decode.ranks[row]))
     plan = Plans.of(**(one | {"dp": count, "gpus": one["gpus"] * count}))
     f = best.figures
     own = replace(
@@ -89,77 +127,26 @@ def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plan
     return server_of(outcome.config, scenario, plan, own, 0), plan, drafter
 
 
-def _pool(server: Server, engine: str, name: str, drafter: Drafter | None) -> Pool:
-    flags: list[tuple[Word, ...]] = []
+def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks: int) -> Pool:
     settings: list[str] = []
     local = "${LOCAL:-0}" if server.per_node > 1 else "0"
     match engine:
         case "vllm":
-            flags.append(("--kv-transfer-config", json.dumps({"kv_connector": "NixlConnector", "kv_role": "kv_both"})))
             first = f"$(({SIDE_PORTS[name]} + {max(server.attn_dp, 1)} * {local}))"
             settings += [
                 'export VLLM_NIXL_SIDE_CHANNEL_HOST=${VLLM_NIXL_SIDE_CHANNEL_HOST:-"$HOST"}',
                 f"export VLLM_NIXL_SIDE_CHANNEL_PORT=${{VLLM_NIXL_SIDE_CHANNEL_PORT:-{first}}}",
             ]
-        case "sglang":
-            flags += [("--disaggregation-mode", name), ("--disaggregation-transfer-backend", "nixl")]
-            if name == "prefill":
-                flags.append(("--disaggregation-bootstrap-port", Variable("BOOTSTRAP_PORT")))
-                settings.append(f"BOOTSTRAP_PORT=${{BOOTSTRAP_PORT:-$(({BOOTSTRAP_PORT} + {local}))}}")
-    if drafter is not None:
-        flags += _draft_flags(engine, drafter)
-        if drafter.kind == "eagle3" and engine != "trtllm":
-            settings.append(f"DRAFT=${{DRAFT:?{DRAFT}}}")
+        case "sglang" if name == "prefill":
+            settings.append(f"BOOTSTRAP_PORT=${{BOOTSTRAP_PORT:-$(({BOOTSTRAP_PORT} + {local}))}}")
+    if has_checkpoint(engine, drafter):
+        settings.append(f"DRAFT=${{DRAFT:?{DRAFT}}}")
+    flags = pool_flags(engine, name, drafter, ranks, Variable("BOOTSTRAP_PORT"), Variable("DRAFT"))
     front = (
         f"One of the servers that {name}; split.router.sh stands in front of both pools. Caches travel over NVLink or",
         "RDMA (UCX) between them: start both before the router.",
     )
     return Pool(f"split.{name}.sh", tuple(flags), tuple(settings), PORTS[name], front, f"split.{name}.yaml")
-
-
-def _draft_flags(engine: str, drafter: Drafter) -> list[tuple[Word, ...]]:
-    match engine:
-        case "vllm":
-            told: dict[str, Any] = {"method": drafter.kind, "num_speculative_tokens": drafter.tokens}
-            if drafter.kind == "ngram":
-                told["prompt_lookup_max"] = 4
-            if drafter.kind != "eagle3":
-                return [("--speculative-config", json.dumps(told))]
-            text = json.dumps(told)[:-1].replace('"', '\\"')
-            return [("--speculative-config", Expansion(f'"{text}, \\"model\\": \\"${{DRAFT}}\\"}}"'))]
-        case "sglang":
-            flags: list[tuple[Word, ...]] = [("--speculative-algorithm", SGLANG_ALGORITHMS[drafter.kind])]
-            if drafter.kind == "ngram":
-                return [*flags, ("--speculative-num-draft-tokens", drafter.tokens + 1)]
-            if drafter.kind == "eagle3":
-                flags.append(("--speculative-draft-model-path", Variable("DRAFT")))
-            flags += [("--speculative-num-steps", drafter.tokens), ("--speculative-eagle-topk", 1)]
-            return [*flags, ("--speculative-num-draft-tokens", drafter.tokens + 1)]
-    return []
-
-
-def _options(server: Server, name: str, drafter: Drafter | None) -> str:
-    """TensorRT-LLM's file of options for a server of a pool."""
-    values = trtllm.options(server)
-    values["cache_transceiver_config"] = {"backend": "UCX", "max_tokens_in_buffer": server.length}
-    if name == "prefill":
-        values["disable_overlap_scheduler"] = True
-    if drafter is not None:
-        values["speculative_config"] = {
-            "mtp": {"decoding_type": "MTP", "num_nextn_predict_layers": drafter.tokens},
-            "eagle3": {"decoding_type": "Eagle", "max_draft_len": drafter.tokens, "speculative_model_dir": DRAFT},
-            "ngram": {"decoding_type": "NGram", "max_draft_len": drafter.tokens},
-        }[drafter.kind]
-    head = comment(f"{server.model} on {server.hardware}; {name}: {server.words}")
-    return f"{head}\n{_yaml(values)}"
-
-
-def _yaml(values: dict[str, Any], indent: str = "") -> str:
-    lines = ""
-    for key, value in values.items():
-        inner = isinstance(value, dict)
-        lines += f"{indent}{key}:\n{_yaml(value, indent + '  ')}" if inner else f"{indent}{key}: {json.dumps(value)}\n"
-    return lines
 
 
 def _router(servers: dict[str, Server], engine: str, plan: str) -> dict[str, str]:
@@ -188,7 +175,9 @@ def _router(servers: dict[str, Server], engine: str, plan: str) -> dict[str, str
         program = ("python3", "-m", "sglang_router.launch_router", "--pd-disaggregation")
         first = f"{BOOTSTRAP_PORT}"
         head += [f"BOOTSTRAP_PORT=${{BOOTSTRAP_PORT:-{first}}}", "n=0"]
-        add = 'FLAGS+=(--prefill "http://$address" "$((BOOTSTRAP_PORT + n))"); n=$((n + 1))'
+        # Servers of one node count up from the port.
+        each = f"${{SERVERS_A_NODE:-{servers['prefill'].per_node}}}"
+        add = f'FLAGS+=(--prefill "http://$address" "$((BOOTSTRAP_PORT + n % {each}))"); n=$((n + 1))'
     head += [
         "FLAGS=()",
         f'for address in "${{PREFILL[@]}}"; do {add}; done',

@@ -39,9 +39,14 @@ LABELS = {
     "requests_in_flight": "requests in flight",
     "seat_wait_chance": "requests that wait for a seat",
     "overflow_risk": "chance that caches overflow",
+    "preemptions_per_s": "preemptions/s",
+    "prefill_again": "prompts that are prefilled again",
     "capacity_requests_per_s": "requests/s at most",
     "max_requests_per_s": "requests/s within the limits",
     "rate_headroom": "headroom over the rate",
+    "prefix_hit": "prompt tokens found in the cache",
+    "prefix_capacity_tokens": "room for cached prompts, tokens",
+    "prefix_bytes_per_gpu": "idle prefixes per GPU",
 }
 INTERVALS = (*PREDICTED, *COSTS, "kv_capacity_tokens")
 # (end of the name, unit, SI times this); the first that fits.
@@ -53,6 +58,8 @@ UNITS = (
     ("_chance", "%", 1e2),
     ("_risk", "%", 1e2),
     ("_headroom", "%", 1e2),
+    ("prefix_hit", "%", 1e2),
+    ("prefill_again", "%", 1e2),
     ("_bytes_per_gpu", "GB", 1e-9),
     ("_per_s_per_gpu", "", 1.0),
     ("_per_s", "", 1.0),

@@ -14,6 +14,7 @@ from search.render.report.html import Html, json_script, tag
 from search.render.report.pareto import pareto_svg
 from search.render.report.pictures import Picture
 from search.render.report.pictures.memory import memory_picture
+from search.render.report.pictures.rates import knee_pictures, queue_pictures, regime_pictures
 from search.render.report.pictures.roofline import roofline_picture
 from search.render.report.pictures.sweep import sweep_pictures
 from search.render.report.pictures.time import time_pictures
@@ -22,7 +23,15 @@ from search.render.report.sections.details import memory_details, roof_details, 
 from search.render.report.sections.front import front_data, plans_table, scatter
 from search.render.report.sections.inputs import inputs
 from search.render.report.sections.ledger import ledger
-from search.render.report.sections.legends import bounds_key, memory_key, sweep_key, tornado_key
+from search.render.report.sections.legends import (
+    bounds_key,
+    memory_key,
+    queue_key,
+    rate_key,
+    sweep_key,
+    tornado_key,
+)
+from search.render.report.sections.rates import knee, queue, regimes
 from search.render.report.sections.sensitivity import sensitivity
 from search.render.report.sections.summary import heading, layout, summary
 from search.render.report.view import PageView
@@ -62,6 +71,11 @@ SECTIONS = (
     Section("summary", "The plan", summary),
     Section("front", "The front", scatter),
     Section("plans", "Plans of the front", plans_table),
+    Section("rate", "Latency over the rate", knee, knee_pictures,
+            "Percentiles of the plan at other rates, up to nearly its capacity.", rate_key),
+    Section("queue", "Simulated over time", queue, queue_pictures,
+            "The plan's requests one after the other through the engine's scheduler.", queue_key),
+    Section("regimes", "Which plan at which rate", regimes, regime_pictures),
     Section("time", "Where the time goes", time_details, time_pictures,
             "Each pass of the plan by operation; colour and hatch say what bounds it.", bounds_key),
     Section("roofline", "Roofline", roof_details, lambda v: {"roofline-all": roofline_picture(v)},

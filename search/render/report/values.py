@@ -18,6 +18,7 @@ from search.render.document.view import Values
 from search.render.report.chosen import chosen_values
 from search.render.report.points import point_values
 from search.render.report.provenance import provenance_values
+from search.render.report.rates import rate_values
 from search.render.report.view import ReportValues
 
 LATENCIES = ("tpot_s", "ttft_s", "burst_ttft_s")
@@ -32,6 +33,7 @@ def collect(outcome: Outcome) -> ReportValues:
     row = outcome.choice.recommended if outcome.choice is not None else nearest(outcome.plans, outcome.scores)[0]
     values |= {f"chosen.{axis}": size for axis, size in outcome.plans.row(row).items() if axis in AXES}
     values |= chosen_values(outcome, row)
+    values |= rate_values(outcome, row)
     values |= provenance_values(outcome)
     values |= _axes(outcome)
     return values

@@ -105,7 +105,8 @@ def serve(case: Case, most: int) -> Found:
     """Simulate a case with at most ``most`` requests a run, and score the requests of the run that counts."""
     rng = np.random.default_rng(case.seed)
     capacity = _capacity(case, most, rng)
-    size = int(np.clip(30 * case.seats * case.load, min(8000, most), most))
+    # As a queue comes near its capacity it takes seats / (1 - load)^2 arrivals to forget what it was.
+    size = int(np.clip(300 * case.seats * case.load / (1.0 - case.load) ** 2, min(8000, most), most))
     prompts, answers = case.prompt.draw(size, rng), case.answer.draw(size, rng)
     at = arrivals(case.process, case.load * capacity, case.cv, size, rng)
     rate = (size - 1) / float(at[-1])

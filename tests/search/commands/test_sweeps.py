@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 BARE = ("report=none", "sensitivity=none")  # a job in a second
 
 
@@ -58,3 +60,27 @@ def test_hardware_and_experiments_can_be_swept(search, tmp_path):
     code, _, _ = search("-m", "+experiment=glob(*)", "strategy=exact", *BARE, "hydra.sweep.dir=e")
     assert code == 0
     assert len({r["experiment"] for r in table(tmp_path / "e")}) >= 4
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What the jobs of a sweep left, but for times and places."""
+    names = {"summary.json", "search.log", "config.yaml", "hydra.yaml", "overrides.yaml", "multirun.yaml"}
+    there = [path for path in folder.rglob("*") if path.is_file() and path.name not in names]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in there}
+
+
+@pytest.mark.parametrize("launcher", ["compute=processes compute.workers=2", "hydra/launcher=joblib"])
+def test_jobs_elsewhere_leave_and_say_the_same(launcher, search, tmp_path):
+    """In processes of ours, or of joblib's: files, the closing table, exit code, a line for each failure."""
+    if "joblib" in launcher:
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["-m", "+experiment=qwen3_235b", "strategy=exact", *BARE, "workload.isl=0,2048", "limits.ttft_s=0.001,30"]
+    code, out, err = search(*words, "hydra.sweep.dir=here")
+    assert (code, len(err.splitlines())) == (2, 3)
+    told = search(*words, *launcher.split(), "hydra.sweep.dir=there")
+    assert told[0] == code
+    if "joblib" not in launcher:  # whose processes write to the terminal themselves
+        assert told[2] == err
+    table = out[out.index("Recommended plans") :].replace("here", "there")
+    assert table in told[1]
+    assert files(tmp_path / "here") == files(tmp_path / "there")

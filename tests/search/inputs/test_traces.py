@@ -7,6 +7,7 @@ import json
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from search.base.errors import InputError
@@ -117,3 +118,20 @@ def test_hashes_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("search.inputs.traces.MOST_BLOCKS", 2)
     with pytest.raises(InputError, match="request 2: more than 2 hash_ids in all; give fewer --requests"):
         read_trace(write(tmp_path / "m.jsonl", "\n".join(map(json.dumps, MOONCAKE))), 10)
+
+
+def test_hashes_of_any_size_stay_apart(tmp_path: Path) -> None:
+    """Hashes of 128 bits are as good as small ones."""
+    big = (1 << 100) + 7
+    rows = [[big, big + 1], [big, 3], [-5, 3]]
+    lines = [
+        json.dumps({"timestamp": 1000 * i, "input_length": 1024, "output_length": 4, "hash_ids": row})
+        for i, row in enumerate(rows)
+    ]
+    path = tmp_path / "big.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    found = read_trace(path, 10).blocks
+    assert found is not None
+    (a, b), (c, d), (e, f) = found
+    assert a == c and d == f and len({a, b, d, e}) == 4
+    assert np.array(found).dtype == np.int64

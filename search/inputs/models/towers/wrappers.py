@@ -20,7 +20,7 @@ class Wrapper:
     config does not say. ``key``: the nested object that holds it; some configs are flat instead. ``note``: what is
     left out or taken, in one sentence. ``tied_by_text``: the language model's own key says whether its head is
     tied. ``flat_rows``: a flat config's vocabulary is padded to a multiple of so many rows, the model's own is its
-    class's."""
+    class's. ``whole``: vLLM keeps the towers whole on every rank, as transformers builds them."""
 
     count: Callable[[Parts], int]
     text: str | None = None
@@ -28,6 +28,7 @@ class Wrapper:
     note: str | None = None
     tied_by_text: bool = False
     flat_rows: int = 1
+    whole: bool = False
 
 
 _THINKER = "only the thinker is planned: engines do not load the parts that speak (talker, code2wav, token2wav)"
@@ -54,7 +55,8 @@ WRAPPERS: dict[str, Wrapper] = {
     "voxtral": Wrapper(to_width(audio.voxtral, "voxtral_encoder", "audio_config"), "llama"),
     "gemma3": Wrapper(counted.gemma3, "gemma3_text"),
     "shieldgemma2": Wrapper(counted.gemma3, "gemma3_text"),
-    "gemma4": Wrapper(counted.gemma4, "gemma4_text"),
+    # AutoModel.from_config (vllm/model_executor/models/gemma4_mm.py, 0.33); SGLang 0.5.23 cuts them (gemma4_vision.py)
+    "gemma4": Wrapper(counted.gemma4, "gemma4_text", whole=True),
     "gemma4_unified": Wrapper(counted.without_towers, "gemma4_unified_text"),
     "paligemma": Wrapper(counted.paligemma, "gemma"),
     "mllama": Wrapper(to_width(whole.mllama, "mllama_vision_model"), "mllama_text_model"),

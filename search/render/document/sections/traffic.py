@@ -3,6 +3,7 @@ simulation of it says."""
 
 from __future__ import annotations
 
+from costmodel.plans import READING_ORDER
 from search.render.document import formats
 from search.render.document.formats import bullets, table
 from search.render.document.sections.performance import headrooms
@@ -15,9 +16,9 @@ ARRIVALS = {"poisson": "at random (Poisson)", "constant": "equally spaced", "gam
 
 
 def traffic(v: View) -> str:
-    """Nothing in the closed loop."""
+    """Nothing in the closed loop, unless plans were simulated in it."""
     if "traffic.requests_per_s" not in v:
-        return ""
+        return _closed(v)
     r, t = v.at("recommended"), v.at("traffic")
     rows = [[title, *(r.s(name + s) for s in STATISTICS)] for name, title in LATENCIES.items()]
     kind = str(t.raw("arrivals"))
@@ -27,6 +28,8 @@ def traffic(v: View) -> str:
         table(["", *NAMES], rows),
         bullets(_lines(r)),
     ]
+    if v.children("regime.crossing"):
+        text += ["### At other rates", _crossings(v.at("regime"))]
     simulated = list(t.each("simulated"))
     if simulated:
         text += ["### Simulated", _simulated(simulated)]
@@ -36,15 +39,77 @@ def traffic(v: View) -> str:
     return "\n\n".join(text)
 
 
+def _closed(v: View) -> str:
+    """Percentiles of the closed loop, which formulas do not have."""
+    rows = []
+    for p in v.at("traffic").each("simulated"):
+        name = p.text("plan") + (" (recommended)" if p.raw("recommended") == "yes" else "")
+        for figure, title in LATENCIES.items():
+            mean = p.s(f"{figure}.analytic") if f"{figure}.analytic" in p else ""
+            rows.append([name, title, mean, *(p.s(f"{figure}{s}.simulated") for s in STATISTICS)])
+            name = ""
+    if not rows:
+        return ""
+    first = next(iter(v.at("traffic").each("simulated")))
+    return (
+        f"{first.n('seeds')} runs of {first.n('requests')} requests each in the closed loop, `batch` of each replica "
+        "always inside, one after the other through the engine's scheduler (docs/simulate.md).\n\n"
+        + table(["plan", "", "mean, formulas", *(f"{name}, simulated" for name in NAMES)], rows, text=(0, 1))
+    )
+
+
 def _lines(r: View) -> list[str]:
+    found = []
+    if "prefix_hit" in r:
+        found = [
+            f"A group's own cache has room for {r.n('prefix_capacity_tokens')} tokens of prompts and finds "
+            f"{r.pct('prefix_hit')} of what comes; prompts that nobody uses just then keep "
+            f"{formats.gb(r.number('prefix_bytes_per_gpu'))} a GPU until room is lacking."
+        ]
     return [
+        *found,
         f"{r.pct('goodput')} of the requests keep every limit on latency (their chances multiplied, a lower bound).",
         f"{r.n('requests_in_flight')} requests are in flight in the mean (Little's law); a replica has "
         f"{r.n('rate.seats')} seats a group, and {r.pct('seat_wait_chance')} of the requests wait for one.",
         f"The plan carries {r.n('capacity_requests_per_s')} requests/s at most, and {r.n('max_requests_per_s')} within "
         f"its limits: {formats.signed_percent(r.number('rate_headroom'))} over what is wanted.",
-        f"The caches in flight outgrow the memory with a chance of {r.pct('overflow_risk')} at any moment.",
+        f"The caches in flight outgrow the memory with a chance of {r.pct('overflow_risk')} at any moment"
+        + (
+            f": {r.n('preemptions_per_s')} requests/s are sent back to the queue, and {r.pct('prefill_again')} of the "
+            "prompts prefilled are theirs."
+            if r.number("preemptions_per_s")
+            else ", and nobody is sent back to the queue."
+        ),
+        _full(r),
     ]
+
+
+def _full(r: View) -> str:
+    """The plan with as many in flight as its batch says."""
+    f = r.at("rate")
+    said = (
+        f"With all {f.n('full_requests')} in flight that its batch states, their real lengths outgrow the memory with "
+        f"a chance of {f.pct('full_overflow')}"
+    )
+    if "full_ttft_s_p99" not in f:
+        return f"{said}."
+    return (
+        f"{said}; as many are inside at {f.n('full_requests_per_s')} requests/s, where TTFT is "
+        f"{f.s('full_ttft_s_p99')} and TPOT {f.s('full_tpot_s_p99')} at p99."
+    )
+
+
+def _crossings(r: View) -> str:
+    """Which plan wins up to which rate."""
+    rows, low = [], 0.0
+    for c in r.each("crossing"):
+        plan = ", ".join(f"{axis} {c.n(axis)}" for axis in READING_ORDER[1:])
+        rows.append([f"{formats.count(low)} to {c.n('rate')}", c.n("gpus"), plan])
+        low = c.number("rate")
+    return (
+        "At the run's limits the plan with the fewest accelerators, and of those the lowest "
+        f"{r.text('figure')}, one batch of each layout:\n\n" + table(["requests/s", "GPUs", "plan"], rows, text=(0, 2))
+    )
 
 
 def _simulated(plans: list[View]) -> str:
@@ -57,6 +122,9 @@ def _simulated(plans: list[View]) -> str:
                 both = [p.s(f"{figure}{statistic}.{way}") for way in ("analytic", "simulated")]
                 rows.append([name, f"{title}, {'p99' if statistic else 'mean'}", *both, p.text("kept")])
                 name = ""
+        if "prefix_hit.simulated" in p:
+            both = [p.pct(f"prefix_hit.{way}") for way in ("analytic", "simulated")]
+            rows.append([name, "prompt tokens found in the cache", *both, p.text("kept")])
     return (
         f"{first.n('seeds')} runs of {first.n('requests')} requests each, one after the other through the engine's "
         "scheduler (docs/simulate.md), with others before and after them. The recommendation is taken among "
@@ -68,10 +136,11 @@ def _simulated(plans: list[View]) -> str:
 def _baseline(b: View) -> str:
     name, most = b.text("name"), b.n("capacity_requests_per_s")
     if b.raw("rate.unstable") == "yes":
-        return f"{name}: unstable. It carries {most} requests/s at most, so waiting grows without end."
+        return f"{name}: unstable. It carries {most} requests/s at most, so waiting grows without end. {_full(b)}"
     return (
         f"{name}: TTFT {b.s('ttft_s')} in the mean and {b.s('ttft_s_p99')} at p99, TPOT {b.s('tpot_s_p99')} at p99; "
-        f"caches outgrow the memory with a chance of {b.pct('overflow_risk')}; it carries {most} requests/s at most."
+        f"caches outgrow the memory with a chance of {b.pct('overflow_risk')}; it carries {most} requests/s at most. "
+        + _full(b)
     )
 
 

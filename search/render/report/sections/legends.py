@@ -6,6 +6,7 @@ from search.render.palette import BLUE, BOUNDS, GREY, PARTS, VERMILION
 from search.render.report.chart import marker
 from search.render.report.html import Html, tag
 from search.render.report.pictures.memory import NAMES
+from search.render.report.pictures.rates import LINES
 from search.render.report.pictures.tornado import ENDS
 from search.render.report.view import PageView
 from search.render.svg import element
@@ -60,3 +61,22 @@ def sweep_key(v: PageView) -> Html:
         (_drawn(cross), "misses a limit"),
         (_drawn(element("rect", y=3.0, width=SIDE, height=10.0, fill=BLUE, fill_opacity=0.15)), "80 % interval"),
     )
+
+
+def _stroke(colour: str, width: float, dash: str = "none") -> Html:
+    return _drawn(element("path", d="M0,8 L16,8", stroke=colour, stroke_width=width, stroke_dasharray=dash))
+
+
+def rate_key(v: PageView) -> Html:
+    """Percentiles, and the simulation."""
+    dashes = {"solid": "none", "dash": "5 3"}
+    lines = [
+        (_stroke(colour, width, dashes[dash]), name.removeprefix("_")) for name, (colour, dash, width) in LINES.items()
+    ]
+    diamond = _drawn(marker("diamond", 8.0, 8.0, 5.5, fill=GREY))
+    return _key(*lines, *([(diamond, "simulated")] if "knee.simulated.ttft_s_p99" in v else []))
+
+
+def queue_key(v: PageView) -> Html:
+    """Requests over time."""
+    return _key((_stroke(BLUE, 2.0), "running"), (_stroke(VERMILION, 2.0, "2 2"), "waiting"))

@@ -120,3 +120,14 @@ def test_more_of_everything_carries_more(factor: float) -> None:
     scenario = at(5.0, accelerator=accelerator(factor, factor, factor), cluster=cluster(factor))
     changed, plain = evaluate(scenario, PLANS), evaluate(at(5.0), PLANS)
     assert np.all((changed.capacity_requests_per_s > plain.capacity_requests_per_s) == (factor > 1.0))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
+def test_answers_of_one_token_have_no_time_per_output_token(engine: Engine) -> None:
+    """Half of the requests end with their first token: the others' percentiles are those without them, nearly."""
+    prompts, answers = np.full(4096, 512.0), np.tile([1.0, 400.0], 2048)
+    mixed = MixedLengths(512, 200, 0.0, prompts, answers)
+    scores = evaluate(at(2.0, engine=engine, lengths=mixed), PLANS)
+    assert scores.tpot_s_p50 is not None and np.all(scores.tpot_s_p50 > 0) and np.all(np.isfinite(scores.tpot_s_p99))
+    alone = evaluate(at(1.0, engine=engine, lengths=FixedLengths(512, 400)), PLANS)
+    assert np.allclose(scores.tpot_s_p50, alone.tpot_s_p50, rtol=0.1)

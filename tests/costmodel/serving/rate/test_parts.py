@@ -13,9 +13,9 @@ from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.serving.mix import Mix, MixedLengths, stratified
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, sometimes
+from costmodel.serving.rate.load import Load, nobody
 from costmodel.serving.rate.overflow import overflow_risk
 from costmodel.serving.rate.seats import seats
-from costmodel.serving.rate.steps import Load, nobody
 from costmodel.serving.rate.tables import PassTables
 from costmodel.serving.step_table import StepTable
 from costmodel.serving.traffic import Length
@@ -66,7 +66,7 @@ def test_tables_are_the_simulation_s(apart: int) -> None:
             assert tables.plain_s(np.array([float(d * groups)]))[0] == pytest.approx(wanted, rel=0.03)
             beside = 0 if apart else d
             wanted = exact.seconds(beside, 1700.0, p, 750.5, beside + 1, beside * groups + p)
-            found = tables.prompts_s(np.array([float(beside)]), np.array([float(p)]), np.array([float(p)]))[0]
+            found = tables.prompts_s(tables.place(np.array([float(beside)])), np.array([float(p)]))[0]
             assert found == pytest.approx(wanted, rel=0.12), (d, p)
 
 
@@ -99,10 +99,38 @@ def erlang_c(servers: int, busy: float) -> float:
 def test_seats_with_stays_of_their_own_are_erlang_s(servers: int, busy: float) -> None:
     """Stays that no number inside makes longer, exponential: M/M/c (Erlang 1917)."""
     count, stay, one = np.array([float(servers)]), np.array([2.0]), np.ones(1)
-    load = Load(busy * count / stay, one, Mix.of(FixedLengths(64, 64)))
+    load = Load.of(busy * count / stay, one, Mix.of(FixedLengths(64, 64)))
     found = seats(load, count, one, busy * count, stay, stay, stay, 0.5, one)
     assert found.chance[0] == pytest.approx(erlang_c(servers, busy), rel=0.02)
     assert found.wait_s[0] == pytest.approx(2.0 / (servers * (1.0 - busy)), rel=1e-6)
+
+
+def waits(servers: int, busy: float, gap: float, deviation: float, size: int) -> tuple[float, float]:
+    """Chance and mean of the waits for the first free of ``servers`` (Kiefer and Wolfowitz 1955), in 64 queues side by
+    side: gaps of a gamma distribution, services evenly spread around 1."""
+    rng, free, found = np.random.default_rng(7), np.zeros((64, servers)), []
+    gaps = rng.gamma(1.0 / gap, gap, (size, 64)) if gap else np.ones((size, 64))
+    work = 1.0 + deviation * math.sqrt(3.0) * rng.uniform(-1.0, 1.0, (size, 64))
+    for step in range(size):
+        found.append(free[:, 0].copy())
+        free[:, 0] += work[step]
+        free = np.sort(np.maximum(free - gaps[step][:, None] / (busy * servers), 0.0), axis=1)
+    late = np.array(found[size // 4 :])
+    return float(np.mean(late > 1e-9)), float(late.mean())
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.25, 1.0, 4.0])
+@pytest.mark.parametrize("servers", [1, 2, 4, 16])
+def test_waits_of_gaps_and_services_of_any_spread(servers: int, gap: float) -> None:
+    """Few and many seats, bunched and even arrivals, half and three quarters busy."""
+    one = np.ones(1)
+    for busy in (0.5, 0.75):
+        count, share = np.array([float(servers)]), 1.0 - 0.46 / math.sqrt(3.0)  # E(min) of two services
+        load = Load.of(busy * count, np.array([gap]), Mix.of(FixedLengths(64, 64)))
+        found = seats(load, count, one, busy * count, one, one, one, share, 0.46**2 * one)
+        chance, mean = waits(servers, busy, gap, 0.46, 1200)
+        assert float(found.chance[0]) == pytest.approx(chance, rel=0.25, abs=0.04), busy
+        assert float((found.chance * found.wait_s)[0]) == pytest.approx(mean, rel=0.25, abs=0.015), busy
 
 
 @pytest.mark.parametrize("cv", [0.4, 1.0, 2.0])

@@ -220,6 +220,7 @@ BAD = {
     (*WORKED, "--claim", "tpot_s"): "--claim tpot_s: ''",
     (*WORKED, "--batch", "4"): "--batch: a plan says its own",
     (*WORKED, "--replicas", "4"): "--replicas: a plan says its own",
+    (*WORKED, "--json", "hardware=h100_sxm"): "--json hardware=h100_sxm: is an override; give the file",
     (*WORKED, "--json", "."): "--json .: is a folder",
     (*WORKED, "--json", "no/a.json"): "--json no/a.json: cannot be written",
     (*WORKED, "--config-dir", "no"): "--config-dir: no is not a folder",

@@ -106,7 +106,11 @@ TEXTS = [
     "docker exec box bash -lc 'vllm serve Qwen/Qwen3-32B -tp 2 --port 1'",
     "TP=2; M=Qwen/Qwen3-32B\nvllm serve $M -tp ${TP} --host ${HOST:-0.0.0.0}",
     "vllm serve Qwen/Qwen3-32B -tp ${TP:-2}",
+    "docker run --entrypoint vllm vllm/vllm-openai:v0.33.0 serve Qwen/Qwen3-32B -tp 2",
     K8S,
+    f"kubectl create namespace a\nkubectl apply -f - <<'EOF'\n{K8S}EOF\nkubectl wait -n a pod/b",
+    f"cat > pod.yaml <<EOF\n{K8S}EOF\nkubectl apply -f pod.yaml",
+    f"ssh node1 bash -s <<EOF\ncd models\n{SERVER}\nEOF\n",
     COMPOSE,
     '["vllm", "serve", "Qwen/Qwen3-32B", "-tp", "2"]',
     'command: ["/bin/sh", "-c"]\nargs: ["exec vllm serve Qwen/Qwen3-32B -tp 2"]',
@@ -126,6 +130,7 @@ def test_what_is_pulled_or_shown_is_no_server() -> None:
         "echo vllm-openai",
         "docker images vllm/vllm-openai",
         "echo 'x vllm serve y'",
+        "cat <<EOF\nvllm serve y\nEOF",
     ):
         with pytest.raises(InputError, match="starts no vllm server"):
             read_command("vllm", text)

@@ -93,8 +93,22 @@ def test_caches_of_a_given_size(audited: Audited) -> None:
     plain = audited("vllm", "vllm serve deepseek-ai/DeepSeek-V3 -tp 8", "hardware=h200_sxm")
     spread = audited("vllm", "vllm serve deepseek-ai/DeepSeek-V3 -tp 8 -dcp 8", "hardware=h200_sxm")
     assert capacity(spread) / capacity(plain) == pytest.approx(8.0, rel=0.01)
-    assert spread["command"]["not_judged"]["tpot_s"] == "--decode-context-parallel-size"
-    assert "kv_capacity_tokens" not in spread["command"]["not_judged"]
+    assert not spread["command"]["not_judged"]
+
+
+def test_the_interval_of_the_cache_is_around_it(audited: Audited) -> None:
+    """By the command's own longest sequence and server; a cache of given size has none."""
+    for command, words in [
+        ("vllm serve Qwen/Qwen3-Coder-Next -tp 4 --max-num-seqs 64", (H100,)),
+        ("vllm serve deepseek-ai/DeepSeek-V3 -tp 8 -dcp 8", ("hardware=h200_sxm",)),
+        ("vllm serve Qwen/Qwen3-32B --cpu-offload-gb 40", ("hardware=l40s",)),
+        ("vllm serve Qwen/Qwen3-32B --gpu-memory-utilization 0.86", (H100,)),
+    ]:
+        span = audited("vllm", command, *words)["figures"]["kv_capacity_tokens"]
+        assert span["low"] < span["derived"] < span["high"], command
+    for flag in ("--kv-cache-memory-bytes 4G", "--num-gpu-blocks-override 5000"):
+        span = audited("vllm", f"vllm serve Qwen/Qwen3-8B {flag}", H100)["figures"]["kv_capacity_tokens"]
+        assert span["low"] == span["derived"] == span["high"]
 
 
 def test_weights_in_host_memory(audited: Audited) -> None:
@@ -104,7 +118,7 @@ def test_weights_in_host_memory(audited: Audited) -> None:
 
 
 NOT_MODELLED = [
-    ("--speculative-config '{\"num_speculative_tokens\": 3}'", "tpot_s=1e-5", "not judged"),
+    ('--speculative-config \'{"method": "suffix"}\'', "tpot_s=1e-5", "not judged"),
     ("--enable-lora --lora-modules a=b", "kv_capacity_tokens=9e9", "not judged"),
     ("--enforce-eager", "tpot_s=1e-5", "not judged"),
     ("--enforce-eager", "weights_bytes_per_gpu=1e9", "fails"),

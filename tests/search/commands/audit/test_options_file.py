@@ -101,12 +101,12 @@ def test_a_file_that_is_nowhere_leaves_figures_open() -> None:
 
 
 def test_keys_that_change_what_is_not_modelled() -> None:
-    found = options_file("o", {"o": "speculative_config: {decoding_type: MTP}\nnot_a_key: 1\nkv_cache_config: null\n"})
+    found = options_file("o", {"o": "speculative_config: {max_concurrency: 8}\nnot_a_key: 1\nkv_cache_config: null\n"})
     assert found is not None
     assert found.unmodelled == {
-        "speculative_config.decoding_type": "speculative decoding", "not_a_key": "not known here",
+        "speculative_config.max_concurrency": "drafts by other means than are modelled", "not_a_key": "not known here",
     }  # fmt: skip
-    text = f"printf %s 'speculative_config: {{decoding_type: MTP}}' > o && {SERVE} o"
+    text = f"printf %s 'speculative_config: {{max_concurrency: 8}}' > o && {SERVE} o"
     command = read_command("trtllm", text)
     assert command.open_figures["tpot_s"] == command.open_figures["kv_capacity_tokens"]
-    assert command.open_figures["tpot_s"] == "speculative_config.decoding_type"
+    assert command.open_figures["tpot_s"] == "speculative_config.max_concurrency"

@@ -1,5 +1,7 @@
 """Drafters in a search: what may be asked, which plans may draft, what is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,11 +68,23 @@ def test_assumed_chances_fall_from_position_to_position():
         assert list(chances) == sorted(chances, reverse=True)
 
 
+DEEPSEEK = read_model(composed(["model=deepseek_r1"], None).model).architecture
+
+
+def test_more_drafts_than_modules_are_a_multiple_in_vllm():
+    three = replace(DEEPSEEK, mtp_modules=3)
+    plans = Plans.of(gpus=8, tp=8, ep=8)
+    taken = [bool(drafting(Drafter("mtp", (0.8,) * n), plans, three, "vllm")[0]) for n in range(1, 7)]
+    assert taken == [True, True, True, False, False, True]
+    assert drafting(Drafter("mtp", (0.8,) * 4), plans, three, "sglang")[0]
+    assert DEEPSEEK.mtp_modules == 1
+
+
 def test_pipelines_and_ngram_beside_attention_groups_do_not_draft():
     plans = Plans.of(gpus=[8, 8, 8], tp=[8, 4, 4], pp=[1, 2, 1], ep=[8, 4, 8])
-    assert drafting(Drafter("mtp", (0.8,)), plans, "sglang").tolist() == [True, False, True]
-    assert drafting(Drafter("ngram", (0.8,)), plans, "sglang").tolist() == [True, False, False]
-    assert drafting(Drafter("ngram", (0.8,)), plans, "vllm").tolist() == [True, False, True]
+    assert drafting(Drafter("mtp", (0.8,)), plans, DEEPSEEK, "sglang").tolist() == [True, False, True]
+    assert drafting(Drafter("ngram", (0.8,)), plans, DEEPSEEK, "sglang").tolist() == [True, False, False]
+    assert drafting(Drafter("ngram", (0.8,)), plans, DEEPSEEK, "vllm").tolist() == [True, False, True]
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def pools(draw):
         PrefillPoint(first.gpus * one, a["rate_per_s"], a["wait"] + a["own_s"], a["own_s"], 4.0 * one, one, held),
     )  # fmt: skip
     d = DecodePool(
-        second, many, np.zeros(m, dtype=int),
+        second, many, np.zeros(m, dtype=int), np.ones(m, dtype=int),
         DecodePoint(second.gpus * many, b["rate_per_s"], b["tpot_s"], b["join_s"], 9.0 * many, many, taken),
     )  # fmt: skip
     return p, d

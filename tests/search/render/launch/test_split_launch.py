@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 
+import numpy as np
 import pytest
 import yaml
 from stubs import bash
 
+from costmodel.drafts.drafter import Drafter
 from search.inputs.compose import composed
 from search.optimizer.run import run
 from search.render.launch.split import split_files
@@ -18,11 +21,17 @@ BASE = (
 )  # fmt: skip
 
 
+@cache
+def outcome_of(*overrides):
+    return run(composed([*BASE, *overrides], None))
+
+
+DRAFTS = ("space.speculation=[none,mtp]", "space.draft.tokens=2")
+
+
 @pytest.fixture(scope="module", params=["vllm", "sglang", "trtllm"])
 def written(request, tmp_path_factory):
-    found = run(
-        composed([*BASE, f"engine={request.param}", "space.speculation=[none,mtp]", "space.draft.tokens=2"], None)
-    )
+    found = outcome_of(f"engine={request.param}", *DRAFTS)
     folder = tmp_path_factory.mktemp(request.param)
     files = split_files(found)
     for name, text in files.items():
@@ -40,7 +49,10 @@ def test_each_pool_and_the_router_have_a_script(written):
     engine, found, _, files = written
     wanted = {f"split.{name}.sh" for name in ("prefill", "decode", "router")}
     options = {f"split.{name}.yaml" for name in ("prefill", "decode")} if engine == "trtllm" else set()
-    assert set(files) == wanted | options
+    manifests = {f"split.{name}.yaml" for name in ("kubernetes", "compose", "dynamo")}
+    if engine != "trtllm":
+        manifests |= {"split.llm-d.yaml", "split.llm-d.values.yaml"}
+    assert set(files) == wanted | options | manifests
     best = found.split.best
     tokens = f"{best.column('output_tokens_per_s')[0]:,.0f}"
     assert f"{tokens} output tokens/s" in files["split.decode.sh"]
@@ -69,6 +81,24 @@ def test_servers_are_told_their_part(written, tmp_path):
             assert ('"num_speculative_tokens": 2' in text) is (name == "decode")
         more = instances[name] > 1
         assert ("REPLICA is the number of the server" in files[f"split.{name}.sh"]) is more
+
+
+def test_a_drafter_of_its_own_has_to_be_named(written, tmp_path):
+    engine, found, _, _ = written
+    best = found.split.best
+    decode = replace(best.decode, drafter=np.ones_like(best.decode.drafter))
+    best = replace(best, decode=decode, drafters=(Drafter("eagle3", (0.8, 0.7)),))
+    files = split_files(replace(found, split=replace(found.split, best=best)))
+    if engine == "trtllm":
+        told = yaml.safe_load(files["split.decode.yaml"])["speculative_config"]
+        assert (told["decoding_type"], told["max_draft_len"]) == ("Eagle", 2)
+        return
+    (tmp_path / "split.decode.sh").write_text(files["split.decode.sh"])
+    result, calls = bash(tmp_path, "split.decode.sh")
+    assert (result.returncode, calls) == (1, [])
+    assert result.stderr.endswith("DRAFT: path or name of the checkpoint that drafts\n")
+    ((_, words, _),) = called(tmp_path, tmp_path, "split.decode.sh", DRAFT="some/drafter")
+    assert "some/drafter" in " ".join(words)
 
 
 def test_the_router_knows_every_server(written, tmp_path):

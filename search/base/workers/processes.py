@@ -1,0 +1,91 @@
+"""Processes of this machine, each started afresh: nothing of this one's memory is taken for granted."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from search.base import interrupt
+from search.base.errors import InputError
+from search.base.progress import track
+from search.base.workers.local import INSIDE, Hired
+
+P = TypeVar("P")
+R = TypeVar("R")
+AHEAD = 2  # pieces that wait for each worker
+MOST_DEATHS = 3  # in a row, without a piece that was done
+
+
+def _begin() -> None:
+    """Before a worker's first piece: Ctrl-C is for the one who hired it, and it does not outlive that one."""
+    os.environ[INSIDE] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hirer = multiprocessing.parent_process()
+    if hirer is not None:
+        threading.Thread(target=_end_with, args=(hirer.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+class Processes(Hired):
+    """Started when the first piece comes. A piece whose worker died is done again by another."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, task: Callable[[P], R], pieces: Iterable[P], many: int, label: str) -> Iterator[R]:
+        waiting: deque[tuple[P, Future[R]]] = deque()
+        left, deaths = iter(pieces), 0
+        for _ in track(range(many), label, many):
+            if interrupt.asked():
+                break
+            while len(waiting) < AHEAD * self.count and (piece := next(left, waiting)) is not waiting:
+                waiting.append(self._submit(task, piece))  # type: ignore[arg-type]
+            while True:
+                try:
+                    result = waiting[0][1].result()
+                    break
+                except BrokenProcessPool as error:
+                    deaths += 1
+                    if deaths > MOST_DEATHS:
+                        raise InputError(
+                            f"compute.workers: {self.count} processes: one was killed {deaths} times, as where memory "
+                            "is short; give fewer, or compute=local"
+                        ) from error
+                    self.close()
+                    waiting = deque(self._submit(task, piece) for piece, _ in waiting)
+            waiting.popleft()
+            deaths = 0
+            yield result
+        for _, future in waiting:
+            future.cancel()
+
+    def _submit(self, task: Callable[[P], R], piece: P) -> tuple[P, Future[R]]:
+        try:
+            return piece, self._running().submit(task, piece)
+        except BrokenProcessPool:  # it broke while nobody looked
+            self.close()
+            return piece, self._running().submit(task, piece)
+
+    def _running(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context: Any = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.count, mp_context=context, initializer=_begin)
+        return self._pool
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None

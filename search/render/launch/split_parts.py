@@ -1,0 +1,50 @@
+"""A split plan in containers: its pools as parts, and what of both every way of starting them needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.drafts.drafter import Drafter
+from search.render.launch.containers import PORT, Part, checkpoint, image
+from search.render.launch.server import Server
+from search.render.launch.split_flags import BOOTSTRAP_PORT, DRAFT, SIDE_PORTS, has_checkpoint, options, pool_flags
+
+ROUTERS = {"vllm": "vllm-router", "sglang": "sglang-router"}  # packages that bring the router
+
+
+@dataclass(frozen=True)
+class PoolServers:
+    """The servers of one pool: what they are, what drafts in them, and the ``part`` that a container of one is."""
+
+    name: str
+    server: Server
+    drafter: Drafter | None
+    part: Part
+
+
+def pool_servers(
+    engine: str, name: str, server: Server, drafter: Drafter | None, ranks: int, port: int = PORT
+) -> PoolServers:
+    """``DRAFT`` stands where a drafter's checkpoint has to be named."""
+    flags = pool_flags(engine, name, drafter, ranks, str(BOOTSTRAP_PORT), "DRAFT")
+    environment: dict[str, str | None] = {}
+    if engine == "vllm":
+        environment = {
+            "VLLM_NIXL_SIDE_CHANNEL_HOST": None,
+            "VLLM_NIXL_SIDE_CHANNEL_PORT": str(SIDE_PORTS[name]),
+        }
+    told = options(server, name, drafter) if engine == "trtllm" else None
+    return PoolServers(name, server, drafter, Part(tuple(flags), environment, told, port))
+
+
+def asked(engine: str, pools: list[PoolServers]) -> list[str]:
+    """What people have to put in."""
+    server = pools[0].server
+    lines = []
+    if image(server, engine) is None:
+        lines.append("IMAGE: put the image with the engine for these accelerators")
+    if checkpoint(server, engine) is None:
+        lines.append(f"MODEL: put the {server.checkpoint.wanted}")
+    if any(has_checkpoint(engine, pool.drafter) for pool in pools):
+        lines.append(f"DRAFT: put the {DRAFT}")
+    return lines

@@ -1,0 +1,103 @@
+"""Split plans at a rate: the formulas against the same deployment request by request."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from worked_case import qwen3, worked_case
+
+from costmodel.engine import Engine
+from costmodel.lengths import FixedLengths
+from costmodel.plans import Plans
+from costmodel.scenario import Demand
+from costmodel.serving.mix import MixedLengths, stratified
+from costmodel.serving.split.at_rate import Pair, figures
+from costmodel.serving.split.journey import Link, cargo
+from costmodel.serving.split.rate import DecodeRate, PrefillRate
+from costmodel.serving.split.simulated import Deployment, simulate
+from costmodel.serving.traffic import Length, arrivals
+
+P, D = Plans.of(gpus=4, tp=4, ep=4, batch=1), Plans.of(gpus=8, tp=4, ep=8, batch=48)
+REQUESTS = 2500
+X, Y = 2, 3
+
+
+def scenario(lengths, engine="any", link_bytes=5e10):
+    found = worked_case(model=qwen3(12), lengths=lengths, engine=Engine(engine, request_overhead_s=0.004))
+    return found, Link(link_bytes, 1e-5)
+
+
+def pair_of(asked, link):
+    return Pair(
+        asked, link, PrefillRate.of(asked, P), np.array([float(X)]), cargo(asked, P), np.array([1.0]),
+        DecodeRate.of_plans(asked, D), np.array([float(Y)]), cargo(asked, D),
+    )  # fmt: skip
+
+
+def mixed():
+    prompt, answer = Length("uniform", 2048, 512, 3584), Length("uniform", 256, 128, 384)
+    return MixedLengths(2048, 256, 0.0, *stratified(prompt, answer)), prompt, answer
+
+
+def simulated(asked, link, rate, cv, prompt=None, answer=None):
+    rng = np.random.default_rng(3)
+    lengths = asked.lengths
+    new = np.full(REQUESTS, lengths.isl) if prompt is None else prompt.draw(REQUESTS, rng)
+    answers = np.full(REQUESTS, lengths.osl) if answer is None else answer.draw(REQUESTS, rng)
+    at = arrivals("poisson" if cv == 1.0 else "gamma", rate, cv, REQUESTS, rng)
+    ends = slice(REQUESTS // 10, -REQUESTS // 10)
+    return [v[ends] for v in simulate(Deployment(asked, link, P, X, D, Y, asked), at, new, answers)]
+
+
+@pytest.mark.parametrize(
+    ("engine", "share", "cv", "varied"),
+    [("vllm", 0.3, 1.0, False), ("sglang", 0.7, 1.0, True), ("vllm", 0.6, 2.0, False)],
+)
+def test_against_simulation(engine, share, cv, varied):
+    lengths, prompt, answer = mixed() if varied else (FixedLengths(2048, 256), None, None)
+    asked, link = scenario(lengths, engine)
+    pair = pair_of(asked, link)
+    rate = share * float(pair.capacity_per_s[0])
+    told = figures(pair, Demand(rate, cv, headroom=False), asked.limits)
+    found = simulated(asked, link, rate, cv, prompt, answer)
+    for values, name, mean, tail in zip(found, ("ttft_s", "tpot_s", "e2e_s"), (0.2, 0.06, 0.06), (0.25, 0.2, 0.2),
+                                        strict=True):  # fmt: skip
+        assert told[name][0] == pytest.approx(values.mean(), rel=mean)
+        assert told[f"{name}_p99"][0] == pytest.approx(np.percentile(values, 99), rel=tail)
+
+
+def test_an_idle_deployment_is_the_sum_of_its_parts():
+    asked, link = scenario(FixedLengths(2048, 256))
+    pair = pair_of(asked, link)
+    told = figures(pair, Demand(1e-6, 1.0, headroom=False), asked.limits)
+    ((ttft, *_), (tpot, *_), _) = simulate(
+        Deployment(asked, link, P, X, D, Y, asked), np.arange(6) * 1e4, np.full(6, 2048), np.full(6, 256)
+    )
+    assert told["tpot_s"][0] == pytest.approx(tpot, rel=1e-2)
+    assert told["ttft_s"][0] == pytest.approx(ttft, rel=1e-2)
+
+
+def test_more_requests_never_wait_less_and_none_keeps_up_beyond_the_capacity():
+    asked, link = scenario(FixedLengths(2048, 256))
+    limits = replace(asked.limits, ttft_s=0.6, ttft_statistic="p99", tpot_s=0.05)
+    pair = pair_of(asked, link)
+    capacity = float(pair.capacity_per_s[0])
+    rates = np.linspace(0.05, 1.1, 30) * capacity
+    told = [figures(pair, Demand(rate, 1.0, headroom=False), limits) for rate in rates]
+    for name in ("ttft_s", "tpot_s", "e2e_s", "requests_in_flight"):
+        values = np.array([t[name][0] for t in told])
+        assert (values[1:] >= values[:-1] * (1.0 - 1e-9)).all()
+        assert np.isinf(values[rates > capacity]).all()
+    full = figures(pair, Demand(0.3 * capacity, 1.0), limits)
+    most = float(full["max_requests_per_s"][0])
+    assert 0.0 < most <= capacity
+    under, over = (figures(pair, Demand(most * f, 1.0, headroom=False), limits)["ttft_s_p99"][0] for f in (0.97, 1.03))
+    assert under <= 0.6 < over or most == pytest.approx(capacity, rel=0.01)
+
+
+def test_a_link_that_cannot_carry_the_caches_is_the_capacity():
+    asked, link = scenario(FixedLengths(2048, 256), link_bytes=5e7)
+    slow = pair_of(asked, link)
+    bytes_each = float(np.maximum(slow.got.copies * slow.sent.total_bytes / slow.sent.ranks / X, slow.got.bytes / Y
+                                  / D.attn_dp)[0])  # fmt: skip
+    assert slow.capacity_per_s[0] == pytest.approx(5e7 / bytes_each, rel=1e-9)

@@ -1,0 +1,82 @@
+"""Split plans for requests at a rate: the front against the whole product, and what is said of it."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from search.inputs.compose import composed
+from search.optimizer.front import pareto_front
+from search.optimizer.rules.facts import facts_of
+from search.optimizer.run import run
+from search.optimizer.split import at_rate
+from search.optimizer.split.asked import asked_of
+from search.optimizer.split.search import costs_of
+from search.render.document.split_words import verdict_lines
+from search.render.split import header, split_csv, split_summary
+
+BASE = (
+    "+experiment=qwen3_32b_h200", "engine=vllm", "strategy=exact", "report=none", "sensitivity=none", "objective=rate",
+    "space.gpus=[4,8]", "space.dp=[1,2]", "space.pp=1", "space.sp=1", "space.tp=[1,2,4]", "space.batch=[8,64,128]",
+    "workload.requests_per_s=3", "workload.arrivals.kind=poisson", "workload.isl=2048", "workload.osl=256",
+    "limits.ttft_s=2", "limits.ttft_statistic=p99", "limits.tpot_s=0.05", "limits.tpot_statistic=p95",
+    "limits.goodput=0.9", "space.serving=[aggregated,split]", "verify.top=1", "verify.requests=200", "verify.seeds=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    return run(composed(list(BASE), None))
+
+
+def test_the_front_is_that_of_the_whole_product(outcome):
+    o = outcome
+    asked, facts, demand = asked_of(o.config, o.space), facts_of(o.scenario), o.scenario.demand
+    p = at_rate.prefill_rows(o.scenario, facts, o.space, asked, demand)
+    d = at_rate.decode_rows(o.scenario, facts, o.space, asked, demand)
+    every = at_rate.joined(o.scenario, p, d, asked, demand)
+    few = at_rate.joined(o.scenario, at_rate.own_front(p), at_rate.own_front(d), asked, demand)
+    fronts = []
+    for plans in (every, few):
+        costs = costs_of(plans, o.objectives)
+        fronts.append(np.unique(np.round(costs[pareto_front(costs, plans.feasible)], 9), axis=0))
+    assert len(few) < len(every)
+    np.testing.assert_allclose(fronts[1], fronts[0], rtol=1e-7)
+
+
+def test_every_plan_keeps_its_limits_by_their_statistics(outcome):
+    rows = list(csv.DictReader(io.StringIO(split_csv(outcome))))
+    assert rows
+    assert list(rows[0]) == header(at_rate=True)
+    for row in rows:
+        assert float(row["ttft_s_p99"]) <= 2.0
+        assert float(row["tpot_s_p95"]) <= 0.05
+        assert float(row["goodput"]) >= 0.9
+        assert float(row["ttft_s"]) <= float(row["ttft_s_p99"])
+        assert float(row["requests_per_s"]) == 3.0
+        assert float(row["max_requests_per_s"]) == pytest.approx(3.0 * (1.0 + float(row["rate_headroom"])))
+        assert 3.0 < float(row["max_requests_per_s"]) <= float(row["capacity_requests_per_s"]) * (1.0 + 1e-9)
+    assert header() == [n for n in header(at_rate=True) if n not in at_rate.AT_A_RATE]
+
+
+def test_the_verdict_says_percentiles_rates_and_what_was_simulated(outcome):
+    text = "\n".join(verdict_lines(outcome))
+    best = outcome.split.best
+    assert f"it carries {best.served['max_requests_per_s'][0]:.3g} requests/s within the limits" in text
+    assert "ttft_s p99" in text
+    assert "tpot_s p95" in text
+    assert "Simulated request by request, p99:" in text
+    assert "At other rates (requests/s)" in text
+    rates = [turn.requests_per_s for turn in outcome.verdict.rates]
+    assert rates == sorted(rates)
+    told = split_summary(outcome)["split"]["simulated"]
+    assert told["tpot_s"] == pytest.approx(best.served["tpot_s"][0], rel=0.1)
+    assert outcome.verdict.column in outcome.policy.columns
+
+
+def test_where_the_fewest_accelerators_tie_the_next_column_decides(outcome):
+    v = outcome.verdict
+    if v.aggregated is not None and v.split is not None:
+        same = outcome.plans.gpus[outcome.choice.recommended] == outcome.split.best.figures.gpus[0]
+        assert (v.column == "rate_headroom") == bool(same)

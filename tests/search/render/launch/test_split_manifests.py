@@ -1,0 +1,222 @@
+"""Split plans in containers: the files hold fields that their readers know, and start what the scripts start."""
+
+from __future__ import annotations
+
+import shlex
+
+import engine_tables
+import pytest
+import yaml
+from stubs import bash
+from test_split_launch import DRAFTS, outcome_of
+
+from search.render.launch.split import split_files
+
+PROGRAM = {"vllm": ["vllm", "serve"], "sglang": ["python3", "-m", "sglang.launch_server"], "trtllm": ["trtllm-serve"]}
+ANY = None
+POD = {
+    "containers": [
+        {
+            **dict.fromkeys(["name", "image", "command", "args", "startupProbe", "readinessProbe", "resources"], ANY),
+            "env": [{"name": ANY, "value": ANY, "valueFrom": ANY}], "envFrom": [{"secretRef": {"name": ANY}}],
+            "ports": [{"containerPort": ANY}], "volumeMounts": [{"name": ANY, "mountPath": ANY}],
+        }
+    ],
+    "initContainers": [dict.fromkeys(["name", "image", "args", "ports", "restartPolicy", "securityContext"], ANY)],
+    "volumes": [dict.fromkeys(["name", "emptyDir", "configMap", "secret"], ANY)],
+    "terminationGracePeriodSeconds": ANY,
+}  # fmt: skip
+TEMPLATE = {"metadata": {"labels": ANY}, "spec": POD}
+META = {"apiVersion": ANY, "kind": ANY, "metadata": {"name": ANY}}
+# Fields by kind: Kubernetes 1.30; LeaderWorkerSet v1; Dynamo's nvidia.com_dynamographdeployments.yaml, v1beta1.
+SCHEMAS = {
+    "ConfigMap": META | {"data": ANY},
+    "Service": META | {"spec": dict.fromkeys(["clusterIP", "publishNotReadyAddresses", "selector", "ports"], ANY)},
+    "Deployment": META | {"spec": {"replicas": ANY, "selector": ANY, "template": TEMPLATE}},
+    "StatefulSet": META | {
+        "spec": {"replicas": ANY, "selector": ANY, "template": TEMPLATE, "serviceName": ANY, "podManagementPolicy": ANY}
+    },
+    "LeaderWorkerSet": META | {
+        "spec": {
+            "replicas": ANY,
+            "leaderWorkerTemplate": {
+                "size": ANY, "restartPolicy": ANY, "leaderTemplate": TEMPLATE, "workerTemplate": TEMPLATE,
+            },
+        }
+    },
+    "DynamoGraphDeployment": META | {
+        "spec": {
+            "backendFramework": ANY,
+            "components": [
+                dict.fromkeys(["name", "type", "replicas"], ANY)
+                | {"podTemplate": {"spec": POD}, "multinode": {"nodeCount": ANY}}
+            ],
+        }
+    },
+}  # fmt: skip
+
+
+def unknown(found, schema, where=""):
+    """Fields of ``found`` that the schema does not name."""
+    if schema is ANY:
+        return []
+    if isinstance(schema, list):
+        return [x for i, item in enumerate(found) for x in unknown(item, schema[0], f"{where}[{i}]")]
+    wrong = [f"{where}.{key}" for key in found if key not in schema]
+    return wrong + [x for key in found if key in schema for x in unknown(found[key], schema[key], f"{where}.{key}")]
+
+
+@pytest.fixture(scope="module", params=["vllm", "sglang", "trtllm", "two nodes"])
+def written(request, tmp_path_factory):
+    engine = "vllm" if request.param == "two nodes" else request.param
+    more = [
+        "space.gpus=[32]",
+        "space.split.prefill_gpus=16",
+        "space.split.decode_gpus=16",
+        "space.ep=[16]",
+        "space.dp=2",
+    ]
+    outcome = outcome_of(f"engine={engine}", *(more if request.param == "two nodes" else DRAFTS))
+    folder = tmp_path_factory.mktemp("split")
+    files = split_files(outcome)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return engine, outcome, folder, files
+
+
+def objects(files, name):
+    return list(yaml.safe_load_all(files[name]))
+
+
+def test_every_field_is_known_to_its_reader(written):
+    engine, _, _, files = written
+    names = ["split.kubernetes.yaml", "split.dynamo.yaml", *(["split.llm-d.yaml"] if engine != "trtllm" else [])]
+    for name in names:
+        assert not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(files[name]))
+        for item in objects(files, name):
+            assert unknown(item, SCHEMAS[item["kind"]], item["kind"]) == []
+    assert unknown({"kind": "x", "spec": {"replica": 1}}, SCHEMAS["Deployment"], "d") == ["d.spec.replica"]
+
+
+def words(item, role="leaderTemplate"):
+    """The command of a pod, and its variables."""
+    spec = item["spec"]
+    template = spec["leaderWorkerTemplate"][role] if "leaderWorkerTemplate" in spec else spec["template"]
+    (container,) = template["spec"]["containers"]
+    return container["command"], container.get("args", []), {e["name"]: e.get("value") for e in container["env"]}
+
+
+def test_pools_start_what_the_scripts_start(written, tmp_path):
+    """In Kubernetes, and in llm-d but for the port."""
+    engine, outcome, folder, files = written
+    best = outcome.split.best
+    for name, count in (("prefill", int(best.x[0])), ("decode", int(best.y[0]))):
+        called = bash(tmp_path, str(folder / f"split.{name}.sh"), HOST="0.0.0.0", PORT="8000", MASTER_ADDR="a")
+        assert called[0].returncode == 0, called[0].stderr
+        expected = called[1][0][1]
+        found = objects(files, "split.kubernetes.yaml")
+        (item,) = [x for x in found if x["metadata"]["name"].endswith(name) and x["kind"] in ("StatefulSet",
+                   "LeaderWorkerSet")]  # fmt: skip
+        assert item["spec"]["replicas"] == count
+        command, arguments, variables = words(item)
+        if item["kind"] == "LeaderWorkerSet":
+            _, calls = bash(tmp_path, text=command[-1], LWS_WORKER_INDEX="0", LWS_LEADER_ADDRESS="a")
+            assert sorted(calls[0][1]) == sorted(expected)
+            continue
+        if engine == "trtllm":
+            assert command[0] == "trtllm-serve"
+            assert yaml.safe_load(found[0]["data"]["trtllm.yaml"])["cache_transceiver_config"]["backend"] == "UCX"
+            continue
+        assert [*command, *arguments] == [PROGRAM[engine][0], *expected]
+        if engine == "vllm":
+            assert variables["VLLM_NIXL_SIDE_CHANNEL_HOST"] is None  # the pod's own
+        (other,) = [x for x in objects(files, "split.llm-d.yaml") if x["metadata"]["name"].endswith(name)]
+        theirs = words(other)[1]
+        port = theirs.index("--port") + 1
+        assert theirs[port] == ("8200" if name == "decode" else "8000")
+        assert [*theirs[:port], "8000", *theirs[port + 1 :]] == arguments
+
+
+def test_the_router_reaches_every_server(written, tmp_path):
+    engine, outcome, _, files = written
+    found = objects(files, "split.kubernetes.yaml")
+    (router,) = [x for x in found if x["kind"] == "Deployment"]
+    (script,) = [x["data"]["split.router.sh"] for x in found if "split.router.sh" in x.get("data", {})]
+    variables = words(router)[2]
+    variables["FILE"] = str(tmp_path / "router.yaml")
+    result, calls = bash(tmp_path, text=script, **variables)
+    assert result.returncode == 0, result.stderr
+    told = " ".join(calls[0][1]) + (tmp_path / "router.yaml").read_text() if engine == "trtllm" else str(calls)
+    for name, count in (("prefill", int(outcome.split.best.x[0])), ("decode", int(outcome.split.best.y[0]))):
+        for i in range(count):
+            assert f"servefront-{engine}-{name}-{i}.servefront-{engine}-{name}:8000" in told
+    services = {x["metadata"]["name"] for x in found if x["kind"] == "Service"}
+    sets = {x["metadata"]["name"] for x in found if x["kind"] == "StatefulSet"}
+    assert sets <= services
+
+
+def test_dynamo_gets_the_engines_arguments(written):
+    engine, outcome, _, files = written
+    *_, graph = objects(files, "split.dynamo.yaml")
+    front, *pools = graph["spec"]["components"]
+    assert front["type"] == "frontend"
+    assert [pool["name"] for pool in pools] == ["prefill", "decode"]
+    for pool in pools:
+        (container,) = pool["podTemplate"]["spec"]["containers"]
+        arguments = container["args"]
+        at = arguments.index("--disaggregation-mode")
+        assert arguments[at + 1] == pool["type"]
+        assert not {"--host", "--port", "--nnodes", "--headless"} & set(arguments)
+        if engine == "vllm":
+            told = [a for a in arguments if a not in ("--model", "--disaggregation-mode", pool["type"])]
+            engine_tables.parse(engine_tables.VLLM | {"--kv-transfer-config": str, "--speculative-config": str}, told,
+                                positional=True)  # fmt: skip
+    if outcome.scenario.cluster.node_size < int(outcome.split.best.decode.plans.gpus[outcome.split.best.d[0]]):
+        assert pools[1]["multinode"] == {"nodeCount": 2}
+        assert pools[1]["podTemplate"]["spec"]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "8"}
+
+
+def test_compose_starts_what_the_scripts_start(written, tmp_path):
+    engine, _, folder, files = written
+    if "split.compose.yaml" not in files:
+        return  # a server of two nodes
+    services = yaml.safe_load(files["split.compose.yaml"])["services"]
+    assert services["router"]["entrypoint"] == ["bash", "/split.router.sh"]
+    seen = set()
+    for name, service in services.items():
+        if name == "router":
+            continue
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert not seen & {(service["profiles"][0], d) for d in device["device_ids"]}
+        seen |= {(service["profiles"][0], d) for d in device["device_ids"]}
+        if engine == "trtllm":
+            continue
+        _, calls = bash(tmp_path, str(folder / f"split.{service['profiles'][0]}.sh"))
+        found = [w.replace("${HOST:-127.0.0.1}", "127.0.0.1") for w in service["command"]]
+        assert [*service["entrypoint"], *found] == [PROGRAM[engine][0], *calls[0][1]]
+
+
+def test_llm_d_has_a_sidecar_where_it_decodes(written):
+    engine, _, _, files = written
+    if engine == "trtllm":
+        assert "split.llm-d.yaml" not in files
+        return
+    sets = [x for x in objects(files, "split.llm-d.yaml") if x["kind"] != "ConfigMap"]
+    for item in sets:
+        spec = item["spec"]
+        template = (
+            spec["leaderWorkerTemplate"]["leaderTemplate"] if "leaderWorkerTemplate" in spec else spec["template"]
+        )
+        labels = template["metadata"]["labels"]
+        sidecar = template["spec"].get("initContainers", [])
+        assert bool(sidecar) is (labels["llm-d.ai/role"] == "decode")
+        if sidecar:
+            assert f"--kv-connector={'sglang' if engine == 'sglang' else 'nixlv2'}" in sidecar[0]["args"]
+    (values,) = objects(files, "split.llm-d.values.yaml")
+    chosen = values["inferencePool"]["modelServers"]["matchLabels"]
+    assert chosen.items() <= labels.items()
+    picker = yaml.safe_load(values["inferenceExtension"]["pluginsCustomConfig"]["pd-config.yaml"])
+    named = {plugin["type"] for plugin in picker["plugins"]}
+    used = {plugin["pluginRef"] for profile in picker["schedulingProfiles"] for plugin in profile["plugins"]}
+    assert used <= named
+    assert shlex.split(" ".join(named))
