@@ -31,6 +31,7 @@ FILES = (
     CONFIG_FILE, "pareto.csv", "split.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "inputs.md", "launch",
     "report.html",
     "pareto.svg", "sensitivity.csv", "sensitivity.svg", "study.journal", "status.json",
+    "fleet.csv", "fleet.yaml", "fleet.svg", "front.csv", "front.svg", "replicas.csv",
 )  # fmt: skip
 _held: dict[Path, IO[str]] = {}
 _made: set[Path] = set()  # folders that this process made
