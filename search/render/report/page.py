@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ from search.render.report.sections.summary import heading, layout, summary
 from search.render.report.view import PageView
 
 SCRIPTS = (
-    "format.js", "theme.js", "state.js", "controls.js", "scatter.js", "table.js", "compare.js", "pictures.js",
-    "copy.js", "main.js",
+    "unpack.js", "format.js", "theme.js", "state.js", "controls.js", "scatter.js", "table.js", "compare.js",
+    "pictures.js", "copy.js", "main.js",
 )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def render(values: Mapping[str, Any]) -> str:
     own = page_script()
     policy = (
         "default-src 'none'; "
-        f"script-src {script_hash(plotly_script())} {script_hash(own)}; "
+        f"{script_policy(own)}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -127,7 +128,7 @@ def render(values: Mapping[str, Any]) -> str:
         tag("footer", f"servefront {v.text('version')}. Figures are predictions of an analytic model, not "
             "measurements. GB is 1e9 bytes."),
         data,
-        Html(f"<script>{plotly_script()}</script><script>{own}</script>"),
+        scripts_of(own),
     )  # fmt: skip
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -162,16 +163,32 @@ def _place(key: str, picture: Picture, title: str) -> Html:
 
 
 @cache
-def plotly_script() -> str:
-    """The bundle of plotly.js that draws what a page has (assets/vendor)."""
-    return resource("vendor/plotly-cartesian.min.js")
+def plotly_source() -> str:
+    """plotly.js as its Python package carries it."""
+    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+def scripts_of(own: str) -> Html:
+    """A page's scripts: plotly.js, which is 4.8 MB and travels compressed (``unpack.js``), and its ``own``."""
+    packed = base64.b64encode(gzip.compress(plotly_source().encode(), 3, mtime=0)).decode()
+    return Html(f'<script type="text/plain" id="plotly">{packed}</script><script>{own}</script>')
+
+
+def script_policy(own: str) -> str:
+    """The part of a content security policy by which these scripts may run and no other."""
+    return f"script-src {script_hash(plotly_source())} {script_hash(own)}"
+
+
+def wrapped(parts: Sequence[str]) -> str:
+    """A page's own script of its parts."""
+    body = "\n".join(parts)
+    return f'(async function () {{\n"use strict";\n{body}}})();\n'
 
 
 @cache
 def page_script() -> str:
     """The page's own script."""
-    parts = "\n".join(resource(name) for name in SCRIPTS)
-    return f'(function () {{\n"use strict";\n{parts}}})();\n'
+    return wrapped([resource(name) for name in SCRIPTS])
 
 
 def resource(name: str) -> str:

@@ -13,12 +13,12 @@ from search.render.document import formats
 from search.render.identity import today
 from search.render.report.columns import describe, is_bound
 from search.render.report.html import Html, json_script, tag
-from search.render.report.page import plotly_script, resource, script_hash
+from search.render.report.page import resource, script_policy, scripts_of, wrapped
 from search.render.report.view import short
 from search.render.sweeps import PLAN, Job, Sweep
 from search.render.words import figure_words
 
-SHARED = ("format.js", "theme.js", "pictures.js")
+SHARED = ("unpack.js", "format.js", "theme.js", "pictures.js")
 DIGITS = 5  # that count, of a figure in the data
 # Figures of the page, as far as the sweep has them.
 FIGURES = (
@@ -33,7 +33,7 @@ def render(sweep: Sweep, command: str) -> str:
     """The page as HTML; ``command`` what was typed."""
     own = sweep_script()
     policy = (
-        f"default-src 'none'; script-src {script_hash(plotly_script())} {script_hash(own)}; "
+        f"default-src 'none'; {script_policy(own)}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -61,7 +61,7 @@ def render(sweep: Sweep, command: str) -> str:
         tag("main", *main),
         tag("footer", "Figures are predictions of an analytic model, not measurements."),
         json_script("data", _data(sweep)),
-        Html(f"<script>{plotly_script()}</script><script>{own}</script>"),
+        scripts_of(own),
     )  # fmt: skip
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -189,5 +189,4 @@ def _number(text: str, name: str) -> float | None:
 def sweep_script() -> str:
     """The page's own script."""
     own = (files("search.render.sweep_page") / "assets" / "sweep.js").read_text(encoding="utf-8")
-    parts = "\n".join([*map(resource, SHARED), own])
-    return f'(function () {{\n"use strict";\n{parts}}})();\n'
+    return wrapped([*map(resource, SHARED), own])
