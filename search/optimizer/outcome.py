@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 
-from costmodel.evaluate import LIMIT_NAMES
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -65,12 +64,6 @@ class Tally:
     def counted(cls, counts: IntArray) -> Tally:
         scored, feasible, spared, late, *missed = (int(n) for n in counts)
         return cls(scored, feasible, tuple(missed), spared, late)
-
-    @classmethod
-    def beyond(cls, plans: int, late: int) -> Tally:
-        """So many that do not fit in the memory, and that are late."""
-        by_limit = {"memory": plans, "ttft": late}
-        return cls(plans + late, 0, tuple(by_limit.get(limit, 0) for limit in LIMIT_NAMES), plans, late)
 
     def __add__(self, other: Tally) -> Tally:
         missed = tuple(a + b for a, b in zip(self.missed, other.missed, strict=True))

@@ -1,10 +1,10 @@
 """Runs of batches that surely miss a limit, and are counted under it without being scored.
 
-The first limit that a plan misses is told by two bounds: bytes never fall with the batch, so all from some batch on miss
-the limit on memory; before it the floor of the time to first token (``costmodel.serving.floors``) may lie beyond its
-limit, for all of a range. No such plan is on the front. It is left out only if it can be nothing else either: if its
-deciding column is surely worse than that of a covered plan that keeps every limit (which would be preferred without any
-one limit, too), and than those of ``most_near`` plans. So every count and every answer is what scoring all of them gives.
+The first limit that a plan misses is told by two bounds: bytes never fall with the batch, so all from some batch on
+miss the limit on memory; before it the floor of the time to first token (``costmodel.serving.floors``) may lie beyond
+its limit, for all of a range. No such plan is on the front. It is left out only if it can be nothing else either: if
+its deciding column is surely worse than that of a covered plan that keeps every limit (which would be preferred without
+any one limit, too), and than those of ``most_near`` plans. So every count and every answer is what scoring all gives.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Settled:
     ttft: IntArray
 
 
-def settled(scenario: Scenario, policy: Policy, most_near: int, legal: Legal, stops: IntArray, fit: IntArray) -> Settled:
+def settled(
+    scenario: Scenario, policy: Policy, most_near: int, legal: Legal, stops: IntArray, fit: IntArray
+) -> Settled:
     """Of each layout's plans before ``stops``, of which those before ``fit`` keep the limit on memory."""
     rows = np.arange(len(stops))
     memory, ttft = np.zeros_like(rows), np.zeros_like(rows)

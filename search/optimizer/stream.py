@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.columns import column
-from costmodel.evaluate import LIMIT_NAMES, evaluate
+from costmodel.evaluate import LIMIT_NAMES, TRAFFIC_LIMITS, evaluate
 from costmodel.memory.device import usable_bytes
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
@@ -45,7 +45,8 @@ MOST_NEAR = 100_000  # as the sensitivity's corners take them
 @dataclass(frozen=True)
 class Wanted:
     """What the run asks of its plans; ``drawn``: how many may be the best sure one; ``most_bytes`` of an accelerator
-    beyond which a plan fits in nothing that is asked; ``bounds``: whether ranges that surely miss a limit may be left."""
+    beyond which a plan fits in nothing that is asked; ``bounds``: whether plans that surely miss a limit may be left
+    out."""
 
     scenario: Scenario
     objectives: Objectives
@@ -53,6 +54,12 @@ class Wanted:
     drawn: int
     most_bytes: float = np.inf
     bounds: bool = False
+
+    def spared(self, beyond: int, late: int) -> Tally:
+        """So many plans that do not fit in the memory, and that are late."""
+        names = LIMIT_NAMES if self.scenario.demand is None else TRAFFIC_LIMITS
+        by_limit = {"memory": beyond, "ttft": late}
+        return Tally(beyond + late, 0, tuple(by_limit.get(name, 0) for name in names), beyond, late)
 
 
 class Piece(NamedTuple):
@@ -87,7 +94,7 @@ def stream(wanted: Wanted, legal: Legal, workers: Workers = LOCAL) -> tuple[IntA
 
 def _stream(wanted: Wanted, legal: Legal, workers: Workers) -> tuple[IntArray, Tally]:
     front, near, kept = _Front(), _Nearest(), [np.zeros(0, dtype=np.int64)]
-    tally = Tally(0, 0, (0,) * len(LIMIT_NAMES))
+    tally = wanted.spared(0, 0)
     never, found = _settled(wanted, legal)
     edges = pieces(found.left, len(legal.starts))
     under_way: deque[tuple[Tally, IntArray]] = deque()  # of pieces that were handed out: what was spared, places
@@ -97,7 +104,7 @@ def _stream(wanted: Wanted, legal: Legal, workers: Workers) -> tuple[IntArray, T
             own = slice(*np.searchsorted(found.left.rows, [first, last]))
             places = places_of(legal, found.left.take(np.arange(len(found.left))[own]))
             beyond, memory, ttft = (int(each[first:last].sum()) for each in (never, found.memory, found.ttft))
-            under_way.append((Tally.beyond(beyond + memory, ttft), places))
+            under_way.append((wanted.spared(beyond + memory, ttft), places))
             yield Piece(legal.index[places], near.most)
 
     for result in workers.kept(Scoring(wanted, legal.space), handed_out(), len(edges), "exact front"):
@@ -125,7 +132,7 @@ class Scoring:
         if len(index) == 0:
             none = np.zeros(0, dtype=np.int64)
             no_costs = np.zeros((0, len(wanted.objectives.names)))
-            return Kept(Tally(0, 0, (0,) * len(LIMIT_NAMES)).counts, none, none, no_costs, none, np.zeros(0))
+            return Kept(wanted.spared(0, 0).counts, none, none, no_costs, none, np.zeros(0))
         plans = self.space.plans(index)
         scores = evaluate(wanted.scenario, plans)
         known = coverage_of(wanted.scenario, plans, scores)
