@@ -128,7 +128,8 @@ def test_what_looks_at_plans_that_miss_a_limit_sees_all():
 
 
 def test_limits_at_a_rate_are_counted_in_pieces():
-    words = ["workload.requests_per_s=2", "workload.arrivals.kind=poisson", "objective=rate"]
-    config = composed(["+experiment=llama_70b_h100", *BARE, *words])
+    words = ["workload.requests_per_s=2", "workload.arrivals.kind=poisson", "objective=rate", "verify.top=0"]
+    space = ["space.gpus=[8]", "space.pp=[1]", "space.batch=[8,64,256,1024]"]
+    config = composed(["+experiment=llama_70b_h100", *BARE, *words, *space])
     whole, few = runs(config, 60)
     same(whole, few)
