@@ -15,6 +15,7 @@ from search.base.errors import InputError
 from search.base.paths import conf_dir
 from search.inputs import config_source, own_cluster
 from search.inputs.aliases import by_file_name
+from search.inputs.costs import dated
 from search.inputs.own_model import own_model
 from search.inputs.schema import Config
 from search.inputs.typed import explain, typed
@@ -38,7 +39,7 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
             option = found.hydra.runtime.choices.get("model")
             with open_dict(found):
                 del found["hydra"]
-            return own_model(typed(found), option, overrides)
+            return dated(own_model(typed(found), option, overrides), overrides)
     except MissingConfigException as error:
         raise InputError(missing_option(error)) from error
     except OmegaConfBaseException as error:
