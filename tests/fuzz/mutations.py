@@ -39,6 +39,25 @@ def tree(rng: random.Random, good: Any) -> Any:
     return spoilt
 
 
+def cell(rng: random.Random, row: dict[str, Any]) -> dict[str, Any]:
+    """One value of a table's row spoilt."""
+    return row | {rng.choice(list(row)): str(value(rng))}
+
+
+def words(rng: random.Random, good: list[str]) -> list[str]:
+    """One or two words of a command line spoilt."""
+    spoilt = list(good)
+    for _ in range(rng.randint(1, 2)):
+        spoilt[rng.randrange(len(spoilt))] = rng.choice((word(rng), text(rng, rng.choice(spoilt))))
+    return spoilt
+
+
+def word(rng: random.Random) -> str:
+    """A value as it stands on a command line."""
+    found = value(rng)
+    return found if isinstance(found, str) else json.dumps(found)
+
+
 def _spoil(rng: random.Random, node: Any) -> Any:
     if isinstance(node, dict) and node and rng.random() < 0.9:
         key = rng.choice(list(node))
