@@ -26,9 +26,9 @@ SPLIT: dict[str, Any] = SILICON | {
 PUBLISHED: dict[str, Any] = {
     "id": "e1", "source": "a page", "source_version": "1", "date": "2026-01-02", "hw": "H100", "n_gpus": 1,
     "engine": "vLLM", "engine_version": "0.11.0", "model": "Qwen/Qwen3-8B", "weight_dtype": "bf16", "kv_dtype": "",
-    "tp": 1,    "pp": 1, "ep": 1, "attn_dp": 1, "spec_decode": "none", "disagg": "no", "isl": 1024, "osl": 256, "concurrency": 16,
-    "regime": "burst_all_at_once", "ttft_ms_mean": 50, "tpot_ms_mean": 9.5, "output_tok_s_total": 1600,
-    "output_tok_s_per_gpu": 1600, "notes": "n_requests=64",
+    "tp": 1, "pp": 1, "ep": 1, "attn_dp": 1, "spec_decode": "none", "disagg": "no", "isl": 1024, "osl": 256,
+    "concurrency": 16, "regime": "burst_all_at_once", "ttft_ms_mean": 50, "tpot_ms_mean": 9.5,
+    "output_tok_s_total": 1600, "output_tok_s_per_gpu": 1600, "notes": "n_requests=64",
 }  # fmt: skip
 START: dict[str, Any] = {
     "id": "V1", "source": "a thread", "engine": "vLLM", "version": "0.11.0", "gpu": "H100 SXM", "gpu_mem_gib": 79.6,

@@ -144,6 +144,12 @@ def study(rng: random.Random, folder: Path) -> list[str]:
     return [str(folder)]
 
 
+def storage(rng: random.Random, folder: Path) -> list[str]:
+    study(rng, folder)
+    words = ("strategy=random", "strategy.n_trials=5", f"strategy.storage={folder / 'study.journal'}")
+    return [*BASE, *words, f"hydra.run.dir={folder / 'r'}"]
+
+
 @cache
 def saved_study() -> str:
     import tempfile
@@ -182,6 +188,7 @@ TARGETS = (
     Target("hardware file", own_hardware, echoes=True),
     Target("manifest", manifest, echoes=True),
     Target("plan.yaml", plan_file),
+    Target("storage", storage, echoes=True),
     *MEASURED,
     *((Target("dashboard", study, run=opened),) if find_spec("optuna_dashboard") else ()),
 )
