@@ -14,7 +14,7 @@ import numpy as np
 
 from costmodel.layout import Layout, Routing
 from costmodel.operations import Collective
-from costmodel.plans import Plans
+from costmodel.plans import Plans, distinct
 from costmodel.scenario import Scenario
 from costmodel.step import Step
 
@@ -65,7 +65,7 @@ def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
 def _passes(scenario: Scenario, batch: Any, decoding: Any) -> tuple[_Seconds, ...]:
     """A step and a prefill of ``batch``, a prompt, a token, and a step of ``decoding``. Plans share few batches: each
     is worked out once."""
-    batches, which = np.unique(batch, return_inverse=True)
+    batches, which = distinct(batch)
     zeros, n = np.zeros_like(batches), len(batches)
     decodes = np.concatenate([batches, zeros, [0.0, 1.0], decoding])
     prompts = np.concatenate([zeros, batches, [1.0, 0.0], np.zeros_like(decoding)])

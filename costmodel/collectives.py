@@ -80,9 +80,22 @@ def message_seconds(
     if message.kind == "all_reduce":
         leaves = runs.once(partial(cluster.members, 0), size, message.stride, gpus) < size
         if np.any(leaves):
-            across = library_all_reduce_s(cluster, size, message.stride, message.bytes, gpus)
-            seconds = np.where(leaves, across, seconds)
+            seconds = _across(seconds, message, cluster, gpus, leaves, runs)
     return np.where(message.bytes > 0, seconds, 0.0)
+
+
+def _across(seconds: Any, message: Message, cluster: Cluster, gpus: Any, leaves: Any, runs: Runs) -> Any:
+    """``seconds``, with the library's all-reduce where a group ``leaves`` its node; worked out for those alone where
+    they are few."""
+    count = np.shape(seconds)[-1] if np.ndim(seconds) else 1
+    there = np.flatnonzero(np.broadcast_to(leaves, count)) if np.ndim(leaves) < 2 else np.arange(count)
+    if 2 * len(there) > count or np.shape(message.bytes) != np.shape(seconds):
+        across = library_all_reduce_s(cluster, message.size, message.stride, message.bytes, gpus, runs)
+        return np.where(leaves, across, seconds)
+    size, stride, gpus = (np.broadcast_to(x, count)[there] for x in (message.size, message.stride, gpus))
+    data = message.bytes[..., there]
+    seconds[..., there] = library_all_reduce_s(cluster, size, stride, data, gpus, runs.some(leaves))
+    return seconds
 
 
 def _with_kernel(tier: Tier, latency: float, share: float) -> Tier:

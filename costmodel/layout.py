@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import IntArray, Plans
+from costmodel.plans import IntArray, Plans, distinct
 
 EVEN_BELOW = 0.01  # a skew that is none: even choice is within half a per cent of it
 # How much more skewed routers without a correction bias are. With one, training itself evens the load out (DeepSeek-V3,
@@ -95,6 +95,13 @@ class Runs:
         """The inverse."""
         return values if self.counts is None or np.ndim(values) == 0 else np.repeat(values, self.counts, axis=-1)
 
+    def some(self, which: Any) -> Runs:
+        """The runs that are left of the plans for which ``which``, alike within a run, is true."""
+        if self.starts is None or self.counts is None:
+            return EACH
+        counts = self.counts[self.first(which)]
+        return Runs(np.cumsum(counts) - counts, counts)
+
     def once(self, function: Callable[..., Any], *values: Any) -> Any:
         """``function`` of values that are equal within a run."""
         return self.spread(function(*map(self.first, values)))
@@ -131,6 +138,11 @@ class Layout:
         arrays = {f.name: self.runs.first(getattr(self, f.name)) for f in fields(self) if f.name not in KEPT}
         return Layout(**arrays, routing=self.routing)
 
+    def of_plans(self, places: IntArray, runs: Runs) -> Layout:
+        """The layouts of the plans at ``places``, in ``runs``."""
+        arrays = {f.name: getattr(self, f.name)[places] for f in fields(self) if f.name not in KEPT}
+        return Layout(**arrays, routing=self.routing, runs=runs)
+
     @property
     def width(self) -> Any:
         return self.tp * self.sp * self.attn_dp
@@ -139,7 +151,7 @@ class Layout:
     def _largest(self) -> Any:
         """Where the largest of ``ep`` normal draws lies, in standard deviations, 0 for one: the quantile
         (ep - 3/8) / (ep + 1/4) (Blom, Statistical Estimates and Transformed Beta-Variables, 1958)."""
-        degrees, place = np.unique(self.ep, return_inverse=True)
+        degrees, place = distinct(np.ravel(self.ep))
         normal = NormalDist()
         return np.array([normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in degrees])[place].reshape(np.shape(self.ep))
 

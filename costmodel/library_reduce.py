@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.cluster import Cluster
+from costmodel.layout import EACH, Runs
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,42 @@ LL_BYTES_PER_S = 45e9 * 0.5 * 0.5
 LL128_SHARE = 0.92 * 0.5 * 0.6
 
 
-def library_all_reduce_s(cluster: Cluster, size: Any, stride: Any, data: Any, gpus: Any) -> Any:
+@dataclass(frozen=True)
+class _Ways:
+    """What an all-reduce takes whatever its bytes: ``fixed_s`` of each protocol, ``shares`` of the bytes that go over
+    each tier at its rate, and bytes/s of ``LL128`` on all links together."""
+
+    fixed_s: tuple[Any, ...]
+    shares: tuple[tuple[Any, Any, float], ...]
+    together: Any
+
+
+def library_all_reduce_s(cluster: Cluster, size: Any, stride: Any, data: Any, gpus: Any, runs: Runs = EACH) -> Any:
     """Seconds of an all-reduce of ``data`` bytes among ``size`` ranks ``stride`` apart that leave the innermost domain;
-    the fastest protocol. Bytes of ``SIMPLE`` go over the tiers in turn, there and back."""
+    the fastest protocol. Bytes of ``SIMPLE`` go over the tiers in turn, there and back. ``runs`` of plans that differ
+    in ``data`` alone."""
+    ways = _ways(cluster, *map(runs.first, (size, stride, gpus)))
+    carried: Any = 0.0
+    for share, inner, rate in ways.shares:
+        carried = carried + runs.spread(share) * (data / runs.spread(inner)) / rate
+    fixed = [runs.spread(seconds) for seconds in ways.fixed_s]
+    fastest = np.minimum(fixed[0] + data / LL_BYTES_PER_S, fixed[1] + data / runs.spread(ways.together))
+    return np.minimum(fastest, fixed[2] + carried)
+
+
+def _ways(cluster: Cluster, size: Any, stride: Any, gpus: Any) -> _Ways:
     node = cluster.tiers[0]
     ranks = cluster.members(0, size, stride, gpus)
     net: Any = 0.0
-    carried: Any = 2.0 * (1.0 - 1.0 / np.maximum(ranks, 1.0)) * data / node.rate
+    shares = [(2.0 * (1.0 - 1.0 / np.maximum(ranks, 1.0)), 1.0, node.rate)]
     inner: Any = ranks
     slowest: Any = np.inf
     for t, tier in enumerate(cluster.tiers[1:], 1):
         reached = cluster.members(t, size, stride, gpus)
         ways = np.maximum(reached / inner, 1.0)
         net = net + np.log2(ways) * tier.latency_s
-        carried = carried + 2.0 * (1.0 - 1.0 / ways) * (data / inner) / tier.rate
+        shares.append((2.0 * (1.0 - 1.0 / ways), inner, tier.rate))
         slowest = np.where(ways > 1, np.minimum(slowest, tier.rate), slowest)
         inner = reached
-    together = LL128_SHARE * np.maximum(ranks, 1.0) * slowest
-    by_protocol = ((LL, data / LL_BYTES_PER_S), (LL128, data / together), (SIMPLE, carried))
-    times = [p.base_s + 2.0 * ((ranks - 1.0) * p.hop_s + p.net * net) + bytes_s for p, bytes_s in by_protocol]
-    return np.minimum(np.minimum(times[0], times[1]), times[2])
+    fixed = tuple(p.base_s + 2.0 * ((ranks - 1.0) * p.hop_s + p.net * net) for p in (LL, LL128, SIMPLE))
+    return _Ways(fixed, tuple(shares), LL128_SHARE * np.maximum(ranks, 1.0) * slowest)

@@ -15,6 +15,19 @@ AXES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
 READING_ORDER = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")  # in which people read a plan
 
 
+TABLED = 1 << 16  # numbers below it are told apart by a table, others by sorting
+
+
+def distinct(numbers: Any) -> tuple[Any, IntArray]:
+    """``np.unique`` with its inverse, of an array of whole numbers from 0 on (their type may be float)."""
+    whole = numbers.astype(np.int64)
+    if len(whole) == 0 or whole.max() >= TABLED or whole.min() < 0:
+        return np.unique(numbers, return_inverse=True)
+    there = np.zeros(int(whole.max()) + 1, dtype=bool)
+    there[whole] = True
+    return np.flatnonzero(there).astype(numbers.dtype), (np.cumsum(there) - 1)[whole]
+
+
 @dataclass(frozen=True)
 class Plans:
     """Degrees of ``n`` plans as int64 arrays of shape (n,).

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from costmodel.architecture import Architecture
 from costmodel.layout import Runs
-from costmodel.plans import IntArray
+from costmodel.plans import IntArray, distinct
+
+FEW = 3  # stages that are gone through as they are
 
 
 def split_layers(layers: int, pp: int) -> list[int]:
@@ -19,6 +22,19 @@ def split_layers(layers: int, pp: int) -> list[int]:
     for i in range(layers % pp):
         shares[-2 - i if pp > 1 else -1] += 1
     return shares
+
+
+@lru_cache(maxsize=4096)
+def _layers(sequence: tuple[int, ...], kinds: int, pp: int) -> Any:
+    """Shape (pp, kinds): layers of each kind in each stage."""
+    edges = np.cumsum([0, *split_layers(len(sequence), pp)])
+    return np.array([np.bincount(sequence[edges[s] : edges[s + 1]], minlength=kinds) for s in range(pp)], dtype=float)
+
+
+def _once(rows: Any) -> Any:
+    """The rows that differ."""
+    rows = np.ascontiguousarray(rows)
+    return np.array([np.frombuffer(row) for row in dict.fromkeys(row.tobytes() for row in rows)])
 
 
 @dataclass(frozen=True)
@@ -35,15 +51,13 @@ class Stages:
 
     @classmethod
     def of(cls, architecture: Architecture, pp: IntArray) -> Stages:
-        sequence = np.array(architecture.sequence)
+        sequence = tuple(architecture.sequence)
         kinds = len(architecture.kinds)
-        degrees, index = np.unique(pp, return_inverse=True)
+        degrees, index = distinct(pp)
         deepest = int(degrees.max(initial=1))
         table = np.zeros((len(degrees), deepest, kinds))
         for row, degree in enumerate(degrees):
-            edges = np.cumsum([0, *split_layers(len(sequence), int(degree))])
-            for s in range(int(degree)):
-                table[row, s] = np.bincount(sequence[edges[s] : edges[s + 1]], minlength=kinds)
+            table[row, :degree] = _layers(sequence, kinds, int(degree))
         stage = np.arange(deepest)[:, None]
         return cls(
             counts=np.moveaxis(table[index], 0, -1),
@@ -58,11 +72,34 @@ class Stages:
         counts, first, last, pp = map(runs.first, (self.counts, self.first, self.last, self.pp))
         return Stages(counts, first, last, self.totals, pp)
 
+    def of_plans(self, places: IntArray) -> Stages:
+        """Those of the plans at ``places``."""
+        counts, first, last = (values[..., places] for values in (self.counts, self.first, self.last))
+        return Stages(counts, first, last, self.totals, self.pp[places])
+
+    @cached_property
+    def _different(self) -> tuple[Any, Any, Any]:
+        """``counts``, ``first`` and ``last`` without stages that are like another of the plan: of 64 the first, one
+        between and the last are enough for what is the largest."""
+        degrees, which = distinct(self.pp)
+        plan = np.zeros(len(degrees), dtype=np.int64)
+        plan[which[::-1]] = np.arange(len(which))[::-1]
+        stages = np.concatenate([self.counts[:, :, plan], self.first[:, None, plan], self.last[:, None, plan]], axis=1)
+        each = [_once(stages[..., i]) for i in range(len(degrees))]
+        most = max((len(e) for e in each), default=0)
+        # One of them again where a plan has fewer.
+        table = np.stack([e[np.minimum(np.arange(most), len(e) - 1)] for e in each], axis=-1)[..., which]
+        return table[:, :-2], table[:, -2], table[:, -1]
+
     def largest(self, by_kind: list[Any], first: Any, last: Any) -> Any:
         """The largest sum over a stage's layers, with ``first`` and ``last`` added where they live."""
+        stages = self
+        if len(self.counts) > FEW and len(self.pp):
+            counts, firsts, lasts = self._different
+            stages = Stages(counts, firsts, lasts, self.totals, self.pp)
         best: Any = 0.0
-        for s in range(len(self.counts)):
-            best = np.maximum(best, self.stage_sum(s, by_kind, first, last))
+        for s in range(len(stages.counts)):
+            best = np.maximum(best, stages.stage_sum(s, by_kind, first, last))
         return best
 
     def stage_sum(self, s: int, by_kind: list[Any], first: Any, last: Any) -> Any:

@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "search" / "render" / 
 
 from browser import browser, load, missing
 
-WIDTH, HEIGHT = 1280, 2600  # as high as the front lies deep: the pointer cannot leave the window
+WIDTH, HEIGHT = 1280, 3600  # as high as the front lies deep: the pointer cannot leave the window
 STAR = """return [...document.querySelectorAll('#scatter .scatterlayer .trace')].find(
     t => t.__data__[0].trace.name === 'recommended plan').querySelector('.points path')"""
 EXTENT = """const top = document.getElementById('front').getBoundingClientRect().top + scrollY,

@@ -29,6 +29,7 @@ CHANGING = (
     (re.compile(r'("(?:seconds)": \{)[^}]*\}'), r"\1}"),
     (re.compile(r"\d+(?:\.\d+)? ?s\b(?= (?:in all|together|of))"), "N s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T_ ]\d\d[-:]\d\d[-:]\d\d(?:[.,-]\d+)?"), "TIME"),
+    (re.compile(r"(?<=\| date \| )\d{4}-\d\d-\d\d|\d{4}-\d\d-\d\d(?=, run )|(?<=, )\d{4}-\d\d-\d\d(?=\. SHA)"), "DAY"),
 )
 
 

@@ -5,8 +5,9 @@ Nothing is written, nothing is printed. Bad input is an ``InputError`` of one li
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def run(
 ) -> Result:
     """What ``servefront +experiment=EXPERIMENT OVERRIDES --config-dir CONFIG_DIR`` finds. Without an experiment it is
     the default choice of every group."""
-    return Result(search_run(_config(experiment, overrides, config_dir)))
+    found = search_run(_config(experiment, overrides, config_dir))
+    words = ["servefront", *([] if experiment is None else [f"+experiment={experiment}"]), *overrides]
+    return Result(replace(found, command=shlex.join(words)))
 
 
 def evaluate(

@@ -17,6 +17,7 @@ from search import __version__
 
 COMMANDS = {
     "search": ("search.commands.search", "search the layouts of a model on accelerators (the default)"),
+    "fleet": ("search.commands.fleet", "plan several models that share accelerators of one or more kinds"),
     "explain": ("search.commands.explain.main", "why a plan is, or is not, what a run recommends"),
     "audit": ("search.commands.audit.main", "set a plan or a launch command against the model"),
     "launch": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,31 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
     outputs of the greediest operation, and the sampler's tensors of every sequence. The engine profiles exactly this
     pass at start (vllm/v1/worker/gpu_worker.py determine_available_memory, vLLM 0.33) with ``server.tokens`` tokens and
     ``server.sequences`` sequences."""
-    constants, model = scenario.engine.memory, scenario.model
+    constants, model, runs = scenario.engine.memory, scenario.model, layout.runs
+    if runs.starts is not None and np.ndim(server.sequences) and np.all(server.sequences <= server.tokens):
+        # The pass is as large whatever the sequences: once for each layout.
+        few = replace(server, sequences=runs.first(server.sequences))
+        rows = _greediest(scenario, layout.firsts, scenario.setting(layout.firsts), few)
+        greediest, experts, others, tokens = map(runs.spread, rows)
+    else:
+        greediest, experts, others, tokens = _greediest(scenario, layout, setting, server)
+    for kind in model.kinds:
+        if isinstance(kind.mixer, LatentAttention) and kind.mixer.indexer is None:
+            greediest = greediest + _expanded(kind.mixer, layout, constants.latent_tokens)
+            break
+    residual = 2.0 * tokens * model.hidden * ACTIVATION_BYTES
+    streams = max((k.residual.streams for k in model.kinds if isinstance(k.residual, HyperConnections)), default=0)
+    residual = residual + HYPER_COPIES * tokens * streams * model.hidden * HYPER_BYTES
+    logits = constants.logits_copies * server.sequences * model.vocabulary * LOGIT_BYTES
+    reserved, scores = sparse_workspace(scenario, server)
+    held = np.maximum(constants.held_workspaces * experts, reserved)  # one buffer, as large as its greediest user
+    largest = np.maximum(greediest, reserved + np.maximum(others, scores))
+    return residual + np.maximum(largest, logits + held)
+
+
+def _greediest(scenario: Scenario, layout: Layout, setting: Setting, server: Server) -> tuple[Any, Any, Any, Any]:
+    """Bytes of inputs and outputs of the greediest operation, of the greediest of experts' and of all others, and the
+    pass's rows."""
     tokens = np.maximum(server.tokens, server.sequences)
     prompts = tokens / max(scenario.lengths.new, 1.0)
     decodes = 0.0 * prompts
@@ -76,7 +100,7 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
     greediest: Any = 0.0
     experts: Any = 0.0
     others: Any = 0.0
-    for kind in model.kinds:
+    for kind in scenario.model.kinds:
         for op in kind.operations(setting):
             if not isinstance(op, Collective):
                 rows = op.work(step).m * op.row_bytes()
@@ -85,18 +109,7 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
                     experts = np.maximum(experts, rows)
                 else:
                     others = np.maximum(others, rows)
-    for kind in model.kinds:
-        if isinstance(kind.mixer, LatentAttention) and kind.mixer.indexer is None:
-            greediest = greediest + _expanded(kind.mixer, layout, constants.latent_tokens)
-            break
-    residual = 2.0 * step.tokens * model.hidden * ACTIVATION_BYTES
-    streams = max((k.residual.streams for k in model.kinds if isinstance(k.residual, HyperConnections)), default=0)
-    residual = residual + HYPER_COPIES * step.tokens * streams * model.hidden * HYPER_BYTES
-    logits = constants.logits_copies * server.sequences * model.vocabulary * LOGIT_BYTES
-    reserved, scores = sparse_workspace(scenario, server)
-    held = np.maximum(constants.held_workspaces * experts, reserved)  # one buffer, as large as its greediest user
-    largest = np.maximum(greediest, reserved + np.maximum(others, scores))
-    return residual + np.maximum(largest, logits + held)
+    return greediest, experts, others, step.tokens
 
 
 def sparse_workspace(scenario: Scenario, server: Server) -> tuple[float, float]:

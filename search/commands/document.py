@@ -1,6 +1,7 @@
-"""``servefront document RUN [--html FILE] [--pdf FILE]``: the document of a run's recommended plan, for paper.
+"""``servefront document RUN [--html FILE] [--pdf FILE]``: the document of a run's recommended plan.
 
-Without an option it is printed as it stands in ``plan.md``. Exit 1: the run recommends no plan. 2: bad input.
+Without an option it is printed as it stands in ``plan.md``. The page and the PDF are for paper and hold the annex,
+``inputs.md``, too. Exit 1: the run recommends no plan. 2: bad input.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def main(argv: list[str]) -> int:
         if options.html is None and options.pdf is None:
             print(text, end="")
             return 0
-        write(text, options.html, options.pdf)
+        annex = options.run / "inputs.md"  # runs of the first versions have none
+        write(f"{text}\n{_text(annex)}" if annex.is_file() else text, options.html, options.pdf)
     except (InputError, NoFeasiblePlan) as error:
         return fail(str(error), error.exit_code)
     return 0
@@ -44,7 +46,10 @@ def document_of(folder: Path) -> str:
     run = read_run(folder)
     if run.recommended is None:
         raise NoFeasiblePlan(f"{folder}: no plan keeps its limits, so there is no document")
-    path = folder / "plan.md"
+    return _text(folder / "plan.md")
+
+
+def _text(path: Path) -> str:
     raw = read_bounded(path, MAX_BYTES, "a plan's document")
     try:
         return raw.decode("utf-8")

@@ -28,8 +28,10 @@ SUMMARY = "summary.json"
 HYDRAS = ".hydra"
 STAGE = ".partial"  # as search.render.run_folder names it
 FILES = (
-    CONFIG_FILE, "pareto.csv", "split.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "launch", "report.html",
+    CONFIG_FILE, "pareto.csv", "split.csv", "candidates.csv.gz", "plan.yaml", "plan.md", "inputs.md", "launch",
+    "report.html",
     "pareto.svg", "sensitivity.csv", "sensitivity.svg", "study.journal", "status.json",
+    "fleet.csv", "fleet.yaml", "fleet.svg", "front.csv", "front.svg", "replicas.csv",
 )  # fmt: skip
 _held: dict[Path, IO[str]] = {}
 _made: set[Path] = set()  # folders that this process made
@@ -85,7 +87,7 @@ def claim_sweep(config: DictConfig) -> None:
     if (folder / SUMMARY).exists():
         raise InputError(f"{key}: {folder} already holds a run; give a folder that does not")
     if any(folder.glob(f"*/{HYDRAS}")) or any(folder.glob("*/summary.json")):
-        before = _sweep_of(folder)
+        before = sweep_of(folder)
         if before is None or what(before) != what(config.hydra.overrides.task):
             other = "runs of no sweep" if before is None else f"another sweep ({' '.join(map(str, before))})"
             raise InputError(f"{key}: {folder} already holds {other}; give a folder that does not")
@@ -195,7 +197,7 @@ def _lock(key: str, folder: Path) -> None:
     _held[folder] = file
 
 
-def _sweep_of(folder: Path) -> list[Any] | None:
+def sweep_of(folder: Path) -> list[Any] | None:
     """The overrides of the sweep in ``folder``, as Hydra left them in ``multirun.yaml``."""
     path = folder / "multirun.yaml"
     if not path.exists():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -105,7 +107,7 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
 
     if kept(folder, settings):
         return
-    outcome = run(settings, folder=folder)
+    outcome = replace(run(settings, folder=folder), command=shlex.join(["servefront", *overrides]))
     for warning in outcome.warnings:
         print(f"warning: {plain(warning)}", file=sys.stderr)
     clear_partial(folder)

@@ -12,6 +12,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -23,8 +24,9 @@ from search.base.arguments import Parser
 from search.base.errors import InputError, NoFeasiblePlan
 from search.base.escape import plain
 from search.base.paths import conf_dir
+from search.base.whole_file import put_text
 from search.commands import launcher, one_composition
-from search.commands.folders import Refused, forget_claimed, release, sweeps
+from search.commands.folders import Refused, forget_claimed, release, sweep_of, sweeps
 from search.commands.job import ENDED, begun, fail, failures, job, system_line, unexpected
 from search.commands.resume import WORD, NothingToDo, resumed
 from search.commands.sweep import BROKEN, PARTIAL, job_folders, job_status
@@ -32,6 +34,9 @@ from search.inputs import config_source
 from search.inputs.aliases import by_file_name
 from search.inputs.compose import PARSERS, missing_option, one_line
 from search.inputs.typed import explain
+
+if TYPE_CHECKING:  # what draws a sweep is imported where one ends
+    from search.render.sweeps import Sweep
 
 __all__ = ["fail", "main", "system_line"]
 SAID = "interrupted: ending with what was found so far; once more ends at once"
@@ -113,16 +118,30 @@ _program = hydra.main(config_path=str(conf_dir()), config_name="config", version
 
 def sweep_code(folder: Path) -> int:
     """The exit code of a sweep: the worst of its jobs."""
-    statuses = {job_status(job)["status"] for job in job_folders(folder)}
+    summaries = {job.name: job_status(job) for job in job_folders(folder)}
+    statuses = {summary["status"] for summary in summaries.values()}
     if not statuses:
         return fail(f"hydra.sweep.dir: {folder}: the sweep has no jobs; its values select none", InputError.exit_code)
-    if (folder / "sweep.csv").is_file():
+    written = [folder / "sweep.csv"]
+    if written[0].is_file():
         from search.render.sweep_table import print_sweep
+        from search.render.sweeps import read_sweep
 
-        print_sweep(folder / "sweep.csv")
-    print(f"Sweep written to {plain(shlex.quote(str(folder / 'sweep.csv')))}")
+        sweep = read_sweep(written[0], summaries)
+        print_sweep(sweep)
+        if any(job.has_page for job in sweep.jobs):  # not under report=none
+            written.append(folder / "sweep.html")
+            put_text(written[1], sweep_page(sweep, folder))
+    print(f"Sweep written to {' and '.join(plain(shlex.quote(str(path))) for path in written)}")
     if PARTIAL in statuses:
         return ENDED
     if BROKEN in statuses:
         return InputError.exit_code
     return 0 if statuses == {"ok"} else NoFeasiblePlan.exit_code
+
+
+def sweep_page(sweep: Sweep, folder: Path) -> str:
+    """``sweep.html``."""
+    from search.render import sweep_page as page
+
+    return page.render(sweep, shlex.join(["servefront", "-m", *map(str, sweep_of(folder) or [])]))

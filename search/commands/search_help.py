@@ -50,6 +50,7 @@ KEYS = {
     "space.dp": "replicas",
     "space.pp": "pipeline stages",
     "space.sp": "sequence parallel degrees of prefill",
+    "space.weights": "formats of the weights to try, and likewise kv_cache, engines, max_batched_tokens (space=full)",
     "space.batch": "sequences in flight per replica",
     "strategy.n_trials": "plans that the sampler may ask for",
     "strategy.seed": "seed of the sampler",
@@ -79,6 +80,8 @@ def text(arguments: Sequence[str]) -> str:
     for group, meaning in GROUPS.items():
         meaning += f" (default {chosen[group]})"
         lines += _item(f"{group}=OPTION", meaning, _options(folders, group))
+    several = "several models that share accelerators: servefront fleet --help"
+    lines += _item("servefront fleet +fleet=NAME", several, _options(folders, "fleet"))
     lines += ["", "keys, KEY=VALUE (all of them, with ranges: docs/configuration.md):"]
     lines += _table(KEYS)
     lines += ["", "flags:", *_table(HYDRAS)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -26,6 +27,11 @@ PARSERS = (AssertionError, AttributeError, LookupError, RecursionError, TypeErro
 
 def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
     """``overrides`` as after ``python -m search``; ``folder`` as its ``--config-dir``. ``InputError`` in one line."""
+    return composed_beside(None, overrides, folder)[0]
+
+
+def composed_beside(key: str | None, overrides: Sequence[str], folder: Path | None = None) -> tuple[Config, Any]:
+    """The same, and as plain data what stands under a ``key`` that is no search's: ``None`` where nothing does."""
     own_cluster.register(folder)
     config_source.register()
     if folder is not None:
@@ -39,7 +45,10 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
             option = found.hydra.runtime.choices.get("model")
             with open_dict(found):
                 del found["hydra"]
-            return dated(own_model(typed(found), option, overrides), overrides)
+                beside = found.pop(key, None) if key is not None else None
+            if isinstance(beside, DictConfig | ListConfig):
+                beside = OmegaConf.to_container(beside, resolve=True)
+            return dated(own_model(typed(found), option, overrides), overrides), beside
     except MissingConfigException as error:
         raise InputError(missing_option(error)) from error
     except OmegaConfBaseException as error:

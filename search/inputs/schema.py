@@ -138,6 +138,11 @@ class SpaceConfig:
     speculation: Any = field(default_factory=lambda: ["none"])  # and mtp, eagle3, ngram: what drafts tokens
     draft: DraftConfig = field(default_factory=lambda: DraftConfig())
     decode_cp: Any = 1  # ranks of a tp group that share the cache of a sequence that decodes
+    # Beside the plans (space=full); null: as the other groups say.
+    engines: Any = None  # which to search, each with its own constants
+    max_batched_tokens: Any = None  # token budgets of a pass: an axis
+    weights: Any = None  # formats to cast linear layers to; given: as model says
+    kv_cache: Any = None  # formats of the cache; given: as model says
 
 
 @dataclass

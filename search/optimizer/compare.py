@@ -12,27 +12,10 @@ from costmodel.plans import concatenate as join_plans
 from costmodel.scores import concatenate as join_scores
 from search.base.errors import InputError
 from search.inputs.schema import Config
+from search.optimizer.legal import NoLegalPlan
 from search.optimizer.outcome import Compared, Outcome
 from search.optimizer.recommend import best_feasible, overlap
-from search.optimizer.rules.registry import general_rules
 from search.optimizer.ties import TIED
-
-
-class NoLegalPlan(InputError):
-    """No point of the space is a legal plan for an engine."""
-
-    def __init__(self, size: int, engine: str, model: str, removed: dict[str, int]) -> None:
-        self.size, self.engine, self.model = size, engine, model
-        most = max(removed.items(), key=lambda item: item[1])
-        # The layouts that exist say more than those that do not: their own rule is named too.
-        general = {rule.name for rule in general_rules()}
-        taken = {name: n for name, n in removed.items() if name not in general}
-        last = max(taken.items(), key=lambda item: item[1], default=None)
-        refused = f"; of those that exist {last[0]} refuses {last[1]}" if last and last != most else ""
-        self.why = f"rule {most[0]} removed most ({most[1]}){refused}"
-        super().__init__(
-            f"space: none of its {size} points is a legal plan for engine {engine!r} and model {model!r}; {self.why}"
-        )
 
 
 def none_of(names: Sequence[str], errors: Sequence[NoLegalPlan]) -> InputError:

@@ -67,6 +67,23 @@ class Legal:
         return np.flatnonzero(np.diff(self.layout(), prepend=-1))
 
 
+class NoLegalPlan(InputError):
+    """No point of the space is a legal plan for an engine."""
+
+    def __init__(self, size: int, engine: str, model: str, removed: dict[str, int]) -> None:
+        self.size, self.engine, self.model = size, engine, model
+        most = max(removed.items(), key=lambda item: item[1])
+        # The layouts that exist say more than those that do not: their own rule is named too.
+        general = {rule.name for rule in general_rules()}
+        taken = {name: n for name, n in removed.items() if name not in general}
+        last = max(taken.items(), key=lambda item: item[1], default=None)
+        refused = f"; of those that exist {last[0]} refuses {last[1]}" if last and last != most else ""
+        self.why = f"rule {most[0]} removed most ({most[1]}){refused}"
+        super().__init__(
+            f"space: none of its {size} points is a legal plan for engine {engine!r} and model {model!r}; {self.why}"
+        )
+
+
 def first_broken(rules: list[Rule], plans: Plans, facts: Facts) -> IntArray:
     """Index of the first rule that each plan breaks, ``len(rules)`` where it keeps all.
 

@@ -15,6 +15,7 @@ from search.inputs.schema import Config
 from search.optimizer.baselines import Baseline
 from search.optimizer.decode_context import Dealt
 from search.optimizer.front import Objectives
+from search.optimizer.full.found import FullFound
 from search.optimizer.legal import Legal
 from search.optimizer.recommend import Choice, Policy
 from search.optimizer.regimes import Regimes
@@ -102,7 +103,8 @@ class Outcome:
     drafters come to, and ``drafted`` the verdict where both sides may draft; ``None`` without any. ``dealt``: the best
     plans with decode context parallelism. ``verified``: plans that were simulated, the leading one first. ``partial``:
     stages that were cut short or left out because somebody asked to end. ``workers``: who scored, and how many.
-    ``regimes``: which plan wins at other rates and limits."""
+    ``regimes``: which plan wins at other rates and limits. ``command``:
+    what somebody typed, empty where nobody did."""
 
     config: Config
     scenario: Scenario
@@ -134,6 +136,8 @@ class Outcome:
     sample: IntArray | None = None
     compared: tuple[Compared, ...] = ()
     asked: Config | None = None
+    command: str = ""
+    full: FullFound | None = None
     partial: tuple[str, ...] = ()
     workers: tuple[str, int] = ("local", 1)
 

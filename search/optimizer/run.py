@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from costmodel.columns import column
 from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
 from costmodel.plans import IntArray, Plans
@@ -34,10 +33,12 @@ from search.inputs.saved_run import config_text
 from search.inputs.schema import Config
 from search.optimizer.archive import Archive
 from search.optimizer.baselines import Baseline, score_baselines
-from search.optimizer.compare import NoLegalPlan, chosen, none_of
-from search.optimizer.decode_context import Dealt, ranks_of, search_decode_context
+from search.optimizer.compare import chosen, none_of
+from search.optimizer.decode_context import ranks_of, search_decode_context
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
-from search.optimizer.legal import Legal, legal_plans
+from search.optimizer.full.found import followed, full_search
+from search.optimizer.full.variants import varies
+from search.optimizer.legal import Legal, NoLegalPlan, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
 from search.optimizer.regimes import regimes
@@ -49,12 +50,9 @@ from search.optimizer.sensitivity.study import sensitivity
 from search.optimizer.sensitivity.units import MEMORY_BYTES
 from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafters_of
-from search.optimizer.speculation.search import Option, search_speculation
-from search.optimizer.split.asked import Asked, asked_of
-from search.optimizer.split.at_rate import searched as search_split
-from search.optimizer.split.search import SplitFound
-from search.optimizer.split.simulated import with_simulated
-from search.optimizer.split.verdict import Verdict, verdict_of, with_rates, with_turns
+from search.optimizer.speculation.search import search_speculation
+from search.optimizer.split.asked import asked_of
+from search.optimizer.split.beside import with_split
 from search.optimizer.stopwatch import Stopwatch, ended
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
@@ -71,6 +69,8 @@ def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> O
     engines are compared it is that of the best one, with the others beside it. ``whole``: every scored plan is held,
     however many there are. ``folder``: where a search that takes long leaves what it has, and finds it again."""
     watch = Stopwatch()
+    if varies(config):
+        return _everything(config, watch, folder)
     names = compared(config)
     with opened(config.compute.kind, config.compute.workers, config.compute.address) as hired:
         workers = hired if folder is None else Remembered(hired, folder, config_text(config))
@@ -86,6 +86,19 @@ def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> O
             if found is None and outcome.config.sensitivity.enabled:
                 watch.skips("sensitivity")
         return ended(replace(outcome, sensitivity=found), watch.cut, (config.compute.kind, hired.count))
+
+
+def _everything(config: Config, watch: Stopwatch, folder: Path | None) -> Outcome:
+    """The front over every engine, token budget and format, then an ordinary search of the best one's layouts."""
+    with watch.stage("read"):
+        check_name(config.name)
+        check_report(config.report)
+        check_strategy(config.strategy)
+    with watch.stage("full"):
+        found = full_search(config)
+        narrow = followed(config, found)
+    outcome = run(narrow, folder=folder)
+    return replace(outcome, full=found, seconds=watch.seconds | outcome.seconds)
 
 
 def _compare(
@@ -201,7 +214,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
             outcome = replace(outcome, speculation=drafted)
     if apart is not None and not watch.skips("split"):
         with watch.stage("split"):
-            outcome = _with_split(outcome, replace(apart, drafters=drafters, ranks=degrees))
+            outcome = with_split(outcome, replace(apart, drafters=drafters, ranks=degrees))
     return outcome
 
 
@@ -251,42 +264,6 @@ def _streamed(
     own = [(found := legal.places(baseline.plan))[found < reach] for baseline in baselines]
     held = np.unique(np.concatenate([places, drawn, *own]))
     return held, np.searchsorted(held, np.sort(drawn)), tally
-
-
-def _with_split(outcome: Outcome, asked: Asked) -> Outcome:
-    """Split plans beside the aggregated ones, and the verdict between the best of each: like with like, without drafts
-    and, where they were asked for, with them."""
-    o, facts = outcome, facts_of(outcome.scenario)
-    plain = replace(asked, drafters=(), ranks=())
-    found = search_split(o.scenario, facts, o.space, plain, o.objectives, o.policy)
-    row = o.choice.recommended if o.choice is not None else None
-    verdict = verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
-    if verdict is not None:
-        told = (o.scenario, facts, o.space, plain, o.objectives, o.policy, o.plans, o.front)
-        verdict = with_turns(verdict, *told)
-        if o.scenario.demand is not None:
-            verdict = with_rates(verdict, *told)
-    more = bool(asked.drafters or asked.ranks)
-    if more:
-        found = search_split(o.scenario, facts, o.space, asked, o.objectives, o.policy)
-    found = with_simulated(found, o.config, asked)
-    return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if more else None)
-
-
-def _drafted(o: Outcome, found: SplitFound) -> Verdict | None:
-    """The verdict where both sides may draft, or deal the cache of decodes: the aggregated side's best option, or its
-    best without."""
-    sign = 1.0 if o.policy.first[1] == "max" else -1.0
-    options: list[Option | Dealt] = [*(o.speculation.options if o.speculation is not None else ()), *o.dealt]
-    able = [x for x in options if x.plan is not None and x.scores is not None]
-    best = max(able, key=lambda x: sign * x.value, default=None)
-    row = o.choice.recommended if o.choice is not None else None
-    without = None if row is None else float(column(o.policy.first[0], o.plans, o.scores)[row])
-    pays = best is not None and (without is None or sign * best.value > sign * without)
-    if pays and best is not None and best.plan is not None and best.scores is not None:
-        known = coverage_of(o.scenario, best.plan, best.scores)
-        return verdict_of(o.policy, best.plan, best.scores, known, 0, found)
-    return verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
 
 
 def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL) -> Scores:

@@ -8,7 +8,8 @@ plan's own. The sampler learns from the plan that was scored, not from the one i
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
@@ -17,7 +18,6 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from costmodel.plans import IntArray
 from search.base.errors import InputError
 from search.optimizer.distributions import distribution
 from search.optimizer.legal import Legal
@@ -33,16 +33,38 @@ STEPS_ASIDE = 8  # tries to leave a plan that was already proposed
 SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "exact")
 
 
+class Places(Protocol):
+    """What may be proposed, numbered: ``axes`` names the parameters and their values."""
+
+    @property
+    def axes(self) -> Mapping[str, tuple[int, ...]]: ...
+
+    def random(self, rng: np.random.Generator) -> int:
+        """Any place."""
+
+    def nearest(self, params: dict[str, int], rng: np.random.Generator) -> int:
+        """The place nearest to a point of the axes."""
+
+    def neighbour(self, place: int, rng: np.random.Generator) -> int:
+        """A place near another."""
+
+    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
+        """One of the best so far."""
+
+    def params(self, place: int) -> dict[str, int]:
+        """The point of the axes at a place."""
+
+
 class LegalPlaces:
     """The legal plans arranged for projection: layouts (all axes but batch), each with its run of legal batches."""
 
     def __init__(self, space: Space, legal: Legal) -> None:
-        self.space = space
+        self.axes = {name: space.axes[name] for name in ORDER}
         self.start = legal.starts
         self.stop = np.concatenate([self.start[1:], [len(legal)]])
         self.layouts = space.coordinates(legal.index[self.start])[:-1].T
         self.batch = legal.index % len(space.axes["batch"])
-        self.position = {name: {v: i for i, v in enumerate(space.axes[name])} for name in ORDER}
+        self.position = {name: {v: i for i, v in enumerate(values)} for name, values in self.axes.items()}
 
     def layout_of(self, place: Any) -> Any:
         """The layout (row of ``layouts``) of legal plans."""
@@ -82,18 +104,27 @@ class LegalPlaces:
         """The parameters of the legal plan at ``place``."""
         layout = int(self.layout_of(place))
         places = [*self.layouts[layout], self.batch[place]]
-        return {name: self.space.axes[name][int(i)] for name, i in zip(ORDER, places, strict=True)}
+        return {name: self.axes[name][int(i)] for name, i in zip(ORDER, places, strict=True)}
+
+    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
+        """A layout uniformly, then one of its plans."""
+        found = np.asarray(elite)
+        layouts = self.layout_of(found)
+        mine = found[layouts == rng.choice(np.unique(layouts))]
+        return int(rng.choice(mine))
 
 
 class LegalSampler(BaseSampler):
-    """Wraps ``base``; the first generation and parameters that ``base`` leaves open are drawn among the legal."""
+    """Wraps ``base``; the first generation and parameters that ``base`` leaves open are drawn among the legal.
+    ``local``: share of the proposals that search near the front."""
 
-    def __init__(self, base: BaseSampler | None, places: LegalPlaces, seed: int) -> None:
+    def __init__(self, base: BaseSampler | None, places: Places, seed: int, local: float = LOCAL) -> None:
         self.base = base
+        self.local = local
         self.places = places
         self.rng = np.random.default_rng(seed)
-        self.space = {name: distribution(places.space.axes[name]) for name in ORDER}
-        self.elite: IntArray = np.zeros(0, dtype=np.int64)
+        self.space = {name: distribution(values) for name, values in places.axes.items()}
+        self.elite: Sequence[int] = ()
         self.seen: set[int] = set()
         self.proposed: dict[int, int] = {}  # trial number -> place among the legal
 
@@ -105,10 +136,10 @@ class LegalSampler(BaseSampler):
     ) -> dict[str, Any]:
         wanted = self.base.sample_relative(study, trial, search_space) if self.base else {}
         if wanted:
-            missing = {n: int(self.rng.choice(self.places.space.axes[n])) for n in ORDER if n not in wanted}
+            missing = {n: int(self.rng.choice(v)) for n, v in self.places.axes.items() if n not in wanted}
             place = self.places.nearest(wanted | missing, self.rng)
-            if len(self.elite) and self.rng.random() < LOCAL:
-                place = self.places.neighbour(self._from_front(), self.rng)
+            if len(self.elite) and self.rng.random() < self.local:
+                place = self.places.neighbour(self.places.one_of(self.elite, self.rng), self.rng)
             for _ in range(STEPS_ASIDE):
                 if place not in self.seen:
                     break
@@ -118,12 +149,6 @@ class LegalSampler(BaseSampler):
         self.seen.add(place)
         self.proposed[trial.number] = place
         return self.places.params(place)
-
-    def _from_front(self) -> int:
-        """A plan of the front found so far: a layout uniformly, then one of its plans."""
-        layouts = self.places.layout_of(self.elite)
-        mine = self.elite[layouts == self.rng.choice(np.unique(layouts))]
-        return int(self.rng.choice(mine))
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -17,6 +17,7 @@ ORDER = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")  # slowest first
 LARGEST = 10_000_000  # of one axis value
 MOST_VALUES = 100_000  # of one axis
 MOST_POINTS = 10**18  # an index has 64 bits
+MOST_LAYOUTS = 2**62
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,16 @@ class Space:
     axes: Mapping[str, tuple[int, ...]]
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Space:
-        """Read every axis; ``InputError`` names the one that cannot be used."""
+    def from_config(cls, config: Mapping[str, Any], *, listed: bool = True) -> Space:
+        """Read every axis; ``InputError`` names the one that cannot be used. Points have an index where they are
+        ``listed``, else their layouts alone."""
         found = cls({name: axis_values(f"space.{name}", config[name]) for name in ORDER})
-        if found.size > MOST_POINTS:
+        size, most, what = found.size, MOST_POINTS, "points"
+        if not listed:
+            size, most, what = size // len(found.axes["batch"]), MOST_LAYOUTS, "layouts"
+        if size > most:
             shape = " x ".join(map(str, found.shape))
-            raise InputError(f"space: {shape} = {found.size:.3g} points; at most {MOST_POINTS:g} are allowed")
+            raise InputError(f"space: {shape} = {size:.3g} {what}; at most {most:.3g} are allowed")
         return found
 
     @property

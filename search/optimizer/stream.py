@@ -19,16 +19,15 @@ from numpy.typing import NDArray
 
 from costmodel.columns import column
 from costmodel.evaluate import LIMIT_NAMES, evaluate
-from costmodel.memory import memory
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
-from costmodel.stages import Stages
 from search.base import interrupt
 from search.base.workers import LOCAL, Workers
 from search.evidence.measured.intervals import CLASSES, coverage_of
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.hardened import hardened, likely
+from search.optimizer.held import held_bytes
 from search.optimizer.legal import Legal
 from search.optimizer.outcome import Tally
 from search.optimizer.recommend import NEAR, Policy, keeping
@@ -147,13 +146,6 @@ def fitting(wanted: Wanted, legal: Legal) -> IntArray:
         low[open_] = np.where(fits, middle + 1, low[open_])
         high[open_] = np.where(fits, high[open_], middle)
     return low
-
-
-def held_bytes(scenario: Scenario, plans: Plans) -> Array:
-    """Bytes of the fullest accelerator of each plan, as scored."""
-    stages = Stages.of(scenario.model, plans.pp)
-    held = memory(scenario, scenario.layout(plans), stages, np.ceil(plans.batch / plans.attn_dp))
-    return np.asarray(held.total_bytes)
 
 
 def pieces(legal: Legal) -> list[tuple[int, int]]:

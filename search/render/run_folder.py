@@ -17,13 +17,15 @@ from search.optimizer.journal import export_study
 from search.optimizer.outcome import Compared, Outcome
 from search.optimizer.sensitivity.table import csv_text
 from search.optimizer.sensitivity.table import summary as sensitivity_summary
-from search.optimizer.sure import is_sure, kept_limits
-from search.render.document import render_plan
+from search.optimizer.sure import Kept, is_sure, kept_limits
+from search.render.document import collect, render_annex
+from search.render.document import render as render_document
+from search.render.full import FULL, full_summary, full_table
 from search.render.launch.split import split_files
 from search.render.launch.write import launch_files
 from search.render.plan_file import plan_mapping, render
 from search.render.split import split_csv, split_summary
-from search.render.tables import write_candidates, write_front
+from search.render.tables import write_candidates, write_front, write_table
 from search.render.tornado import tornado
 
 SUMMARY = "summary.json"
@@ -64,12 +66,16 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
     put(folder / "pareto.csv", lambda path: write_front(outcome, path))
     if outcome.split is not None:
         put_text(folder / "split.csv", split_csv(outcome))
+    if (found := outcome.full) is not None:
+        put(folder / FULL, lambda path: write_table(path, *full_table(found)))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
     if outcome.choice is not None:
         plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
         put_text(folder / "plan.yaml", render(plan, comment))
-        put_text(folder / "plan.md", render_plan(outcome))
+        values = collect(outcome)
+        put_text(folder / "plan.md", render_document(values))
+        put_text(folder / "inputs.md", render_annex(values))
         _put_launch(folder / LAUNCH, launch_files(outcome) | split_files(outcome))
     if outcome.config.report.kind == "html":
         _put_report(folder, outcome)
@@ -106,6 +112,11 @@ def _put_launch(folder: Path, files: dict[str, str]) -> None:
         put_text(folder / name, text)
         if name.endswith(".sh"):
             (folder / name).chmod(0o755)
+
+
+def _limit_kept(k: Kept) -> dict[str, Any]:
+    figures = {"figure": k.figure, "allowed": k.allowed, "predicted": k.predicted, "low": k.low, "high": k.high}
+    return {"over_interval": k.surely, "draws": k.share, **figures}
 
 
 def _compared(one: Compared) -> dict[str, Any]:
@@ -160,7 +171,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "recommended": outcome.plans.row(best.recommended) if best else None,
         "pinned_by": list(best.pinned_by) if best else [],
         "sure": is_sure(outcome) if best else None,
-        "limits_kept": {k.limit: {"over_interval": k.surely, "draws": k.share} for k in kept_limits(outcome)},
+        "limits_kept": {k.limit: _limit_kept(k) for k in kept_limits(outcome)},
         "verified": [
             {
                 "plan": outcome.plans.row(v.row),
@@ -176,6 +187,7 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         ],
         "sensitivity": sensitivity_summary(outcome.sensitivity) if outcome.sensitivity else None,
         **split_summary(outcome),
+        **full_summary(outcome.full),
         "compute": {"kind": outcome.workers[0], "workers": outcome.workers[1]},
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
         "versions": {

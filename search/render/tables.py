@@ -112,7 +112,7 @@ def front_table(outcome: Outcome) -> tuple[list[list[Any]], list[bool]]:
 def write_front(outcome: Outcome, path: Path) -> None:
     """``pareto.csv``."""
     table, marks = front_table(outcome)
-    _write(path, [*header(outcome.scores), "recommended"], [*table, [str(mark).lower() for mark in marks]])
+    write_table(path, [*header(outcome.scores), "recommended"], [*table, [str(mark).lower() for mark in marks]])
 
 
 def candidate_rows(outcome: Outcome, most: int) -> tuple[IntArray, bool]:
@@ -145,7 +145,7 @@ def write_candidates(outcome: Outcome, path: Path) -> tuple[int, bool]:
         part = [*columns(one, rows), [str(b).lower() for b in scores.feasible.tolist()], missed_limits(scores)]
         table = [[*above, *below] for above, below in zip(table, part, strict=True)] if table else part
         sampled = sampled or fewer
-    _write(path, [*header(outcome.scores), "feasible", "violated"], table)
+    write_table(path, [*header(outcome.scores), "feasible", "violated"], table)
     return len(table[0]), sampled
 
 
@@ -155,7 +155,8 @@ def missed_limits(scores: Scores) -> list[str]:
     return [str(limits[i]) for i in scores.first_violated()]
 
 
-def _write(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
+def write_table(path: Path, names: Sequence[str], table: list[list[Any]]) -> None:
+    """A CSV file, packed where its name ends so."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

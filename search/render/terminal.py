@@ -20,17 +20,19 @@ from search.evidence.measured.intervals import CLASSES, load_intervals
 from search.optimizer.baselines import Baseline
 from search.optimizer.hardened import CONFIDENCE, hardened
 from search.optimizer.outcome import Outcome
-from search.optimizer.recommend import LAYOUT, axis_ends, nearest
+from search.optimizer.recommend import axis_ends, nearest
 from search.optimizer.sure import is_sure, kept_limits
 from search.render.document.engines_compared import HEADER, compared_values, engine_rows
 from search.render.document.evidence_words import evidence_lines
-from search.render.document.formats import figure
+from search.render.document.formats import by, figure, plural, seconds
 from search.render.document.speculation_words import speculation_lines
 from search.render.document.split_words import verdict_lines
 from search.render.document.view import View
-from search.render.tables import engine_names, front_rows
+from search.render.front_plot import front_plot
+from search.render.front_table import change, front_table, three_digits
+from search.render.full import full_line
+from search.render.words import figure_words
 
-SHOWN = 15
 WIDTH_WITHOUT_TERMINAL = 150
 
 
@@ -41,7 +43,9 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
     console = Console(width=width, highlight=False, emoji=False, markup=False)
     table, panel = (box.HEAVY_HEAD, box.ROUNDED) if console.is_terminal else (box.MARKDOWN, box.ASCII)
-    console.print(_front(outcome, table, console.width))
+    console.print(front_table(outcome, table, console.width))
+    for line in front_plot(outcome, console.width):
+        console.print(line)
     console.print(Panel(_recommendation(outcome), title="Recommended plan", expand=False, box=panel))
     for line in (*verdict_lines(outcome), *speculation_lines(outcome)):
         console.print(plain(line))
@@ -50,41 +54,14 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     for baseline in outcome.baselines:
         console.print(plain(_baseline_line(baseline)))
     console.print(plain(_ledger(outcome)))
+    if outcome.full is not None:
+        console.print(plain(full_line(outcome.full)))
     print_written(folder)
 
 
 def print_written(folder: Path) -> None:
     """Where the run lies, on standard output; quoted where a shell would act on it: people copy this line."""
     print(f"Written to {plain(shlex.quote(str(folder)))}")
-
-
-# Figures of the table, and how wide a console must be to have room for each: numbers are never cut.
-ALWAYS = 0
-WIDTHS = {
-    "tokens/s": ALWAYS, "per GPU": 82, "TTFT s": ALWAYS, "burst s": 92, "TPOT ms": ALWAYS, "memory": 101,
-    "of limit": 112, "engines": 132,
-}  # fmt: skip
-
-
-def _front(outcome: Outcome, frame: box.Box, width: int) -> Table:
-    front = front_rows(outcome)
-    # One row a layout, its best batch: neighbouring batches of one layout would fill the table.
-    layouts = np.stack([getattr(outcome.plans, a)[front] for a in LAYOUT], axis=1)
-    first = np.sort(np.unique(layouts, axis=0, return_index=True)[1])
-    rows = front[first]
-    shown = f", {SHOWN} of them" if len(rows) > SHOWN else ""
-    of = f" of {outcome.engine}" if outcome.compared else ""
-    title = f"Pareto front{of}: {len(front)} plans in {len(rows)} layouts; the best of each{shown}"
-    table = Table(title=title, box=frame)
-    figures = [name for name, needed in WIDTHS.items() if width >= needed]
-    for name in (*READING_ORDER, *figures):
-        table.add_column(name, justify="left" if name == "engines" else "right", no_wrap=True)
-    best = outcome.choice.recommended if outcome.choice else -1
-    for row in rows[:SHOWN]:
-        plan, cells = outcome.plans.row(row), _cells(outcome, row)
-        degrees = (str(plan[a]) for a in READING_ORDER)
-        table.add_row(*degrees, *(cells[name] for name in figures), style="bold" if row == best else None)
-    return table
 
 
 def _engines(outcome: Outcome, frame: box.Box) -> Table:
@@ -95,20 +72,6 @@ def _engines(outcome: Outcome, frame: box.Box) -> Table:
     for cells in engine_rows(View(compared_values(outcome))):
         table.add_row(*map(plain, cells), style="bold" if cells[0] == outcome.engine else None)
     return table
-
-
-def _cells(outcome: Outcome, row: int) -> dict[str, str]:
-    s = outcome.scores
-    return {
-        "tokens/s": f"{s.output_tokens_per_s[row]:,.0f}",
-        "per GPU": f"{s.output_tokens_per_s_per_gpu[row]:,.0f}",
-        "TTFT s": f"{s.ttft_s[row]:.2f}",
-        "burst s": f"{s.burst_ttft_s[row]:.1f}",
-        "TPOT ms": f"{s.tpot_s[row] * 1e3:.1f}",
-        "memory": f"{s.memory_utilization[row]:.0%}",
-        "of limit": f"{s.share_of_limit[row]:.0%}",
-        "engines": engine_names(outcome.engines[:, row : row + 1])[0].replace("|", " "),
-    }
 
 
 def _layout(plan: dict[str, int]) -> str:
@@ -123,10 +86,11 @@ def _recommendation(outcome: Outcome) -> str:
         f"{one_line(outcome.scenario.model.name)} on {one_line(outcome.scenario.accelerator.name)}",
         *([f"on {outcome.engine}, the best of the engines compared"] if outcome.compared else []),
         _layout(outcome.plans.row(row)),
-        f"{s.output_tokens_per_s[row]:,.0f} output tokens/s ({s.output_tokens_per_s_per_gpu[row]:,.0f} a GPU, "
+        f"{three_digits(s.output_tokens_per_s[row])} output tokens/s "
+        f"({three_digits(s.output_tokens_per_s_per_gpu[row])} a GPU, "
         f"{s.share_of_limit[row]:.0%} of the physical limit)",
-        f"TTFT {s.ttft_s[row]:.3g} s, {s.burst_ttft_s[row]:.3g} s in a burst; TPOT {s.tpot_s[row] * 1e3:.1f} ms; "
-        f"memory {s.memory_utilization[row]:.1%}",
+        f"TTFT {seconds(s.ttft_s[row])}, {seconds(s.burst_ttft_s[row])} in a burst; TPOT {seconds(s.tpot_s[row])}; "
+        f"{three_digits(s.requests_per_s[row])} requests/s; memory {s.memory_utilization[row]:.1%}",
     ]
     lines += _traffic_lines(outcome, row)
     lines.append(_interval_line(outcome, row))
@@ -141,11 +105,12 @@ def _recommendation(outcome: Outcome) -> str:
     if choice.runner_up is not None:
         per_gpu = s.output_tokens_per_s_per_gpu[choice.runner_up]
         apart = "" if choice.runner_up_apart else "; the model cannot tell them apart"
-        lines.append(f"runner-up: {_layout(outcome.plans.row(choice.runner_up))}, {per_gpu:,.0f} tokens/s a GPU{apart}")
+        runner_up = _layout(outcome.plans.row(choice.runner_up))
+        lines.append(f"runner-up: {runner_up}, {three_digits(per_gpu)} tokens/s a GPU{apart}")
     for relaxed in choice.relaxed:
         if relaxed.row is not None:
             plan = _layout(outcome.plans.row(relaxed.row))
-            lines.append(f"pinned by the {relaxed.limit} limit: without it {plan}, {relaxed.gain:+.1%}")
+            lines.append(f"pinned by the {relaxed.limit} limit: without it {plan}, {change(relaxed.gain)}")
     if choice.at_axis_end:
         lines.append(f"at the end of its axis: {', '.join(choice.at_axis_end)}")
     return "\n".join(plain(line) for line in lines)
@@ -171,7 +136,7 @@ def _traffic_lines(outcome: Outcome, row: int) -> list[str]:
     for v in outcome.verified:
         if v.row == row:
             figures = ", ".join(f"{k} {figure(name, v.figures[name])}" for k, name in p99.items())
-            kept = "limits kept" if v.kept else f"a limit missed by {v.missed:.0%}"
+            kept = "limits kept" if v.kept else f"a limit missed {by(v.missed)}"
             lines.append(f"simulated, {v.seeds} x {v.requests} requests, p99: {figures}; {kept}")
     return lines
 
@@ -179,14 +144,14 @@ def _traffic_lines(outcome: Outcome, row: int) -> list[str]:
 def _interval_line(outcome: Outcome, row: int) -> str:
     known = outcome.coverage[[row]]
 
-    def span(figure: str, scale: float, digits: str) -> str:
-        values = getattr(outcome.scores, figure)[[row]]
-        low, high = load_intervals().of(figure, known, values)
-        return f"{low[0] * scale:{digits}} to {high[0] * scale:{digits}}"
+    def span(name: str) -> str:
+        values = getattr(outcome.scores, name)[[row]]
+        low, high = load_intervals().of(name, known, values)
+        return f"{figure(name, float(low[0]))} to {figure(name, float(high[0]))}"
 
     return (
-        f"80 % intervals ({CLASSES[int(known[0])]}): {span('output_tokens_per_s', 1.0, ',.0f')} tokens/s, "
-        f"TTFT {span('ttft_s', 1.0, '.2g')} s, TPOT {span('tpot_s', 1e3, '.1f')} ms"
+        f"80 % intervals ({CLASSES[int(known[0])]}): {span('output_tokens_per_s')} tokens/s, "
+        f"TTFT {span('ttft_s')}, TPOT {span('tpot_s')}"
     )
 
 
@@ -230,7 +195,7 @@ def coin_flip(outcome: Outcome) -> str:
             [*said, f"no ranked plan keeps every limit in {CONFIDENCE:.0%} of draws and over the interval"]
         )
     sure, name = draws.sure, outcome.policy.first[0]
-    plan = f"{_layout(sure.plan)}, {sure.share:.0%} of draws, {sure.gain:+.1%} in {name}"
+    plan = f"{_layout(sure.plan)}, {sure.share:.0%} of draws, {change(sure.gain)} in {figure_words(name)}"
     return "; ".join([*said, f"the best sure plan: {plan}"])
 
 
@@ -240,28 +205,33 @@ def _cost_line(outcome: Outcome, row: int) -> str:
     def span(figure: str) -> str:
         value = getattr(s, figure)[[row]]
         low, high = load_intervals().of(figure, known, value)
-        return f"{value[0]:.3g} ({low[0]:.3g} to {high[0]:.3g})"
+        return f"{three_digits(value[0])} ({three_digits(low[0])} to {three_digits(high[0])})"
 
     said = {
         "usd_per_million_output_tokens": "USD {} per million output tokens",
         "joules_per_output_token": "at most {} J per output token",
     }
-    return "; ".join(text.format(span(figure)) for figure, text in said.items() if figure in s.costs)
+    parts = [text.format(span(figure)) for figure, text in said.items() if figure in s.costs]
+    if (price := outcome.scenario.accelerator.price_per_hour) is not None:
+        gpus = int(outcome.plans.gpus[row])
+        parts.insert(1, f"USD {three_digits(price * gpus)} an hour for {plural(str(gpus), 'GPU')}")
+    return "; ".join(parts)
 
 
 def _baseline_line(baseline: Baseline) -> str:
     tokens, tpot = baseline.scores.output_tokens_per_s[0], baseline.scores.tpot_s[0]
     taken = ", ".join(baseline.engines) or "no engine"
-    figures = f"{tokens:,.0f} output tokens/s, TPOT {tpot * 1e3:.1f} ms"
+    figures = f"{three_digits(tokens)} output tokens/s, TPOT {seconds(tpot)}"
     if not np.isfinite(tpot):
-        figures = f"unstable, carries {baseline.scores.requests_per_s[0]:.3g} requests/s at most"
+        figures = f"unstable, carries {three_digits(baseline.scores.requests_per_s[0])} requests/s at most"
     return f"baseline {one_line(baseline.name)}: {figures}, taken by {taken}"
 
 
 def _ledger(outcome: Outcome) -> str:
-    text = f"{outcome.space.size:,} points, {len(outcome.legal):,} legal, {outcome.counted.feasible:,} feasible"
+    points = plural(f"{outcome.space.size:,}", "point")
+    text = f"{points}, {len(outcome.legal):,} legal, {outcome.counted.feasible:,} feasible"
     if outcome.study is not None:
-        text += f"; {outcome.config.strategy.sampler}: {outcome.study.trials:,} trials"
+        text += f"; {outcome.config.strategy.sampler}: {plural(f'{outcome.study.trials:,}', 'trial')}"
         if outcome.study.hypervolume_share is not None:
             text += f" reached {outcome.study.hypervolume_share:.2%} of the exact hypervolume"
     return text
@@ -288,12 +258,13 @@ def infeasible_message(outcome: Outcome) -> str:
 
     def misses(row: int) -> str:
         missed = sorted((v, n) for n, v in zip(s.limits, s.violations[:, row].tolist(), strict=True) if v > 0)
-        return f"{_layout(outcome.plans.row(row))} misses " + ", ".join(f"{n} by {v:.1%}" for v, n in missed)
+        return f"{_layout(outcome.plans.row(row))} misses " + ", ".join(f"{n} {by(v)}" for v, n in missed)
 
     if s.feasible.any():
         return _unsure(outcome)
     rows = nearest(outcome.plans, s)[:NEAREST]
-    text = f"none of {len(s)} legal plans keeps every limit; the nearest: " + "; ".join(misses(r) for r in rows)
+    none = f"none of {len(s):,} legal plans keeps every limit; the nearest: "
+    text = (none if len(s) > 1 else "the only legal plan misses a limit: ") + "; ".join(misses(r) for r in rows)
     ends = axis_ends(outcome.plans.row(rows[0]), outcome.space.axes)
     said = [f"{axis} {value} is the {side} of space.{axis}" for axis, value, side in ends]
     text += f"; of the nearest {' and '.join(said)}" if said else ""

@@ -245,6 +245,8 @@ class Reference:
         # What a decoding request sees: its own prefill is over, the others' are not.
         own = n / life
         seen = 1 - (1 - max(busy - own, 0.0) / (1 - own if own < 1 else 1)) * (1 - busy) ** max(groups - 1, 0)
+        quiet = (1 - some) ** (micro - 1)  # rounds in which no other micro-batch of the pipeline prefills
+        some, seen = 1 - (1 - some) * quiet, 1 - (1 - seen) * quiet
         mean = (1 - seen) * plain + seen * mixed
         mean_stage = (1 - seen) * plain_stage + seen * mixed_stage
         tpot = max(mean, micro * mean_stage)

@@ -6,7 +6,9 @@ import pytest
 from costmodel.evaluate import evaluate
 from costmodel.layout import EACH, Runs
 from costmodel.plans import Plans
+from costmodel.plans import concatenate as join_plans
 from costmodel.scores import FIGURES
+from costmodel.serving import passes
 from search.inputs.compose import composed
 from search.inputs.config import read_model, read_scenario
 
@@ -45,3 +47,25 @@ def test_neighbours_of_one_layout_score_as_each_alone(overrides):
         alone = evaluate(scenario, plans.take([i]))
         for figure in FIGURES:
             assert getattr(alone, figure)[0] == getattr(together, figure)[i], figure
+
+
+def test_passes_of_prompts_that_are_alike_are_timed_once(monkeypatch):
+    config = composed(["+experiment=qwen3_235b", "cluster=hgx8_400g"])
+    scenario = read_scenario(config, read_model(config.model).architecture)
+    batch = np.arange(1, 201)
+    plans = join_plans([Plans.of(gpus=32, tp=4, ep=16, dp=2, batch=batch), Plans.of(gpus=8, tp=2, pp=4, batch=batch)])
+    cells = []
+    found = passes._different
+
+    def spied(step):
+        different = found(step)
+        cells.append((2 * len(plans), None if different is None else len(different.cells)))
+        return different
+
+    monkeypatch.setattr(passes, "_different", spied)
+    once = evaluate(scenario, plans)
+    assert [len(cells), cells[0][1] is not None and 3 * cells[0][1] < cells[0][0]] == [1, True]
+    monkeypatch.setattr(passes, "_different", lambda step: None)
+    each = evaluate(scenario, plans)
+    for figure in FIGURES:
+        assert np.array_equal(getattr(once, figure), getattr(each, figure)), figure

@@ -164,7 +164,7 @@ def test_a_search_without_a_feasible_plan():
     assert result.front_table().empty
     assert "recommended" in result.front_table()
     assert "no feasible plan" in repr(result)
-    with pytest.raises(search.NoFeasiblePlan, match=r"none of \d+ legal plans .* the nearest"):
+    with pytest.raises(search.NoFeasiblePlan, match=r"none of [\d,]+ legal plans .* the nearest"):
         result.plan_markdown()
 
 

@@ -15,7 +15,7 @@ P = TypeVar("P")
 R = TypeVar("R")
 Array = NDArray[Any]
 INSIDE = "SERVEFRONT_WORKER"  # set in the environment of a worker: it hires nobody itself
-WORTH = 1_000_000  # scored plans below which starting processes takes longer than the work
+WORTH = 2_000_000  # scored plans below which starting processes takes longer than the work
 
 
 class Workers:

@@ -20,7 +20,8 @@ FIGURES = (
     "output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s", "ttft_s", "tpot_s", "gpus",
     "usd_per_million_output_tokens", "joules_per_output_token",
 )  # fmt: skip
-AT_A_RATE = tuple(name for name in TRAFFIC if name != "overflow_risk")
+OF_A_CACHE = ("overflow_risk", "preemptions_per_s", "prefill_again")  # not known of a split plan's two
+AT_A_RATE = tuple(name for name in TRAFFIC if name not in OF_A_CACHE)
 
 
 @dataclass(frozen=True)

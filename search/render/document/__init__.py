@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from search.optimizer.outcome import Outcome
-from search.render.document.render import render
+from search.render.document.render import render, render_annex
 from search.render.document.values import collect
 
-__all__ = ["collect", "render", "render_plan"]
+__all__ = ["collect", "render", "render_annex", "render_plan"]
 
 
 def render_plan(outcome: Outcome) -> str:

@@ -6,6 +6,7 @@ from costmodel.plans import READING_ORDER
 from search.optimizer.outcome import Compared, Outcome
 from search.render.document import formats
 from search.render.document.view import Values, View
+from search.render.words import figure_words
 
 FIGURES = ("output_tokens_per_s", "output_tokens_per_s_per_gpu", "ttft_s", "tpot_s")
 HEADER = ("engine", "plan", "tokens/s", "a GPU", "TTFT", "TPOT", "beside the recommended plan")
@@ -33,7 +34,7 @@ def _values(outcome: Outcome, one: Compared) -> Values:
         return values | {"said": "recommended"}
     if one.gain is not None:
         apart = "" if one.apart else "; the model cannot tell them apart"
-        values["said"] = f"{formats.signed_percent(one.gain)} in {outcome.policy.first[0]}{apart}"
+        values["said"] = f"{formats.signed_percent(one.gain)} in {figure_words(outcome.policy.first[0])}{apart}"
     return values
 
 

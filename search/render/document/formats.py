@@ -37,8 +37,25 @@ def percent(value: float) -> str:
 
 
 def signed_percent(value: float) -> str:
-    """A relative change."""
-    return f"{value * 100:+.1f} %"
+    """A relative change; one of more than a hundredfold as a factor."""
+    if value == math.inf:
+        return "without end"
+    shown = f"{value * 100:+,.1f} %" if value < MANY else f"×{1.0 + value:,.0f}"
+    return "0.0 %" if shown in ("+0.0 %", "-0.0 %") else shown
+
+
+MANY = 100.0
+
+
+def by(value: float) -> str:
+    """How far a limit is missed, relative to it."""
+    if value == math.inf:
+        return "without end"
+    return (
+        f"by {value * 100:,.1f} %"
+        if value < 10.0
+        else f"by a factor of {min(1.0 + value, 1e6):,.0f}" + (" or more" if value > 1e6 else "")
+    )
 
 
 def _scaled(value: float, unit: str) -> str:

@@ -25,7 +25,9 @@ from search.render.document.traffic_values import term_values
 from search.render.document.view import Values
 
 MOST_NODES = 4  # written out rank by rank
-MOST_RANKS = 32
+MOST_RANKS = 16
+TINY = 1e-3  # of a rank's weights: modules below it, as norms, are added up
+LITTLE = 0.015  # of every pass: operations below it are one line
 PHASES = ("decode", "mixed", "prefill")
 MESSAGES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 
@@ -49,6 +51,8 @@ def plan_values(scenario: Scenario, plan: Plans, scores: Scores, *, full: bool) 
     if full:
         values |= {f"evidence.{i}.text": line for i, line in enumerate(evidence_lines(scenario, plan, int(known[0])))}
     values |= {name: scalar(getattr(scores, name)) for name in scores.costs}
+    if (price := scenario.accelerator.price_per_hour) is not None:
+        values["usd_per_hour"] = price * degrees["gpus"]
     for name in (*PREDICTED, *scores.costs):
         low, high = load_intervals().of(name, known, getattr(scores, name))
         values |= {f"{name}_low": scalar(low), f"{name}_high": scalar(high)}
@@ -105,8 +109,14 @@ def _cache_values(scenario: Scenario, plan: Plans, terms: Steady) -> Values:
 def _module_values(scenario: Scenario, plan: Plans) -> Values:
     values: Values = {}
     classes: dict[str, float] = {}
-    for i, part in enumerate(module_weights(scenario, plan)):
+    parts = module_weights(scenario, plan)
+    total = sum(part.rank_bytes for part in parts)
+    shown = [part for part in parts if part.rank_bytes >= TINY * total]
+    for i, part in enumerate(shown):
         values |= {f"module.{i}.{k}": v for k, v in vars(part).items()}
+    if rest := sum(part.rank_bytes for part in parts if part.rank_bytes < TINY * total):
+        values["tiny_modules_bytes"] = rest
+    for part in parts:
         name = part.name.split(".")[0]
         classes[name] = classes.get(name, 0.0) + part.rank_bytes
     for i, (name, size) in enumerate(sorted(classes.items(), key=lambda item: -item[1])):
@@ -138,7 +148,7 @@ def _time_values(scenario: Scenario, plan: Plans, terms: Steady) -> Values:
     for part in breakdown(scenario, plan):
         classes.setdefault(_class_of(part), {p: [] for p in PHASES})[part.phase].append(part)
     values: Values = {}
-    rows = sorted(classes.items(), key=lambda item: -sum(p.seconds for p in item[1]["decode"]))
+    rows = sorted(_joined(classes).items(), key=lambda item: -sum(p.seconds for p in item[1]["decode"]))
     for i, (name, phases) in enumerate(rows):
         values[f"time.{i}.name"] = name
         for phase, parts in phases.items():
@@ -161,6 +171,18 @@ def _time_values(scenario: Scenario, plan: Plans, terms: Steady) -> Values:
     if overlap:
         values["pass.comm_overlap"] = overlap
     return values
+
+
+def _joined(classes: dict[str, dict[str, list[Part]]]) -> dict[str, dict[str, list[Part]]]:
+    """The classes, those that take little of every pass joined into one."""
+    totals = {phase: sum(p.seconds for parts in classes.values() for p in parts[phase]) for phase in PHASES}
+    found: dict[str, dict[str, list[Part]]] = {}
+    for name, phases in classes.items():
+        little = all(sum(p.seconds for p in phases[x]) < LITTLE * totals[x] for x in PHASES)
+        into = found.setdefault("everything else" if little else name, {phase: [] for phase in PHASES})
+        for phase in PHASES:
+            into[phase] += phases[phase]
+    return found
 
 
 def _class_of(part: Part) -> str:
@@ -188,8 +210,12 @@ def _placement_values(scenario: Scenario, degrees: Mapping[str, int]) -> Values:
         shown = [*shown[: MOST_RANKS * 3 // 4], *shown[-MOST_RANKS // 4 :]]
     if len(shown) < len(ranks):
         values["ranks_left_out"] = len(ranks) - len(shown)
-    for i, rank in enumerate(shown):
-        values |= {f"rank.{i}.{k}": v for k, v in _rank_values(rank, experts).items()}
+    each = [_rank_values(rank, experts) for rank in shown]
+    differing = {k for k in each[0] if k == "rank" or any(one[k] != each[0][k] for one in each)}
+    if "last_expert" in differing:
+        differing.add("first_expert")
+    for i, one in enumerate(each):
+        values |= {f"rank.{i}.{k}": v for k, v in one.items() if k in differing}
     exchange = engine.exchange if experts else None
     wide = engine.dense_split == "stage" and any(isinstance(k.ffn, DenseFfn) for k in scenario.model.kinds)
     for i, kind in enumerate(traffic(degrees, size, exchange=exchange, wide_dense=wide)):

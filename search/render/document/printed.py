@@ -1,4 +1,4 @@
-"""``plan.md`` as a page for paper: HTML, and a PDF that a Chromium prints."""
+"""``plan.md`` with its annex as a page for paper: HTML, and a PDF that a Chromium prints."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ from search.base.errors import InputError
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome", "microsoft-edge")
 MOST_S = 60.0
 STYLE = """
-@page { size: A4; margin: 18mm 16mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 8pt; } }
-body { font: 9.5pt/1.4 "Liberation Sans", Arial, sans-serif; color: #111; }
-h1 { font-size: 18pt; margin: 0 0 6pt; }
-h2 { font-size: 13pt; margin: 16pt 0 4pt; border-bottom: 0.5pt solid #999; break-after: avoid; }
-h3 { font-size: 10.5pt; margin: 10pt 0 3pt; break-after: avoid; }
-table { border-collapse: collapse; margin: 5pt 0; width: 100%; font-size: 8pt; }
-th, td { border: 0.4pt solid #bbb; padding: 2pt 4pt; text-align: left; vertical-align: top; overflow-wrap: break-word; }
+@page { size: A4; margin: 13mm 15mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 8pt; } }
+body { font: 9pt/1.32 "Liberation Sans", Arial, sans-serif; color: #111; margin: 0; }
+h1 { font-size: 15pt; margin: 0 0 4pt; }
+h2 { font-size: 11.5pt; margin: 9pt 0 3pt; border-bottom: 0.5pt solid #999; break-after: avoid; }
+h3 { font-size: 10pt; margin: 8pt 0 3pt; break-after: avoid; }
+ul { margin: 3pt 0; padding-left: 14pt; }
+p { margin: 4pt 0; }
+table { border-collapse: collapse; margin: 4pt 0; width: 100%; font-size: 7.8pt; }
+th, td { border: 0.4pt solid #bbb; padding: 1.4pt 4pt; text-align: left; vertical-align: top; }
+td { overflow-wrap: anywhere; }
+h2:nth-of-type(4) + table td { height: 15pt; }
+h2:nth-of-type(5) { break-before: page; }
+h1 ~ h1 { break-before: page; }
+p:has(+ table) { break-after: avoid; }
 th { background: #eee; }
 tr { break-inside: avoid; }
 thead { display: table-header-group; }

@@ -13,7 +13,7 @@ from search.optimizer.recommend import axis_ends
 from search.optimizer.ties import settled
 from search.render.document.view import Values
 
-MOST_ROWS = 20
+MOST_ROWS = 4
 SHOWN = (
     "output_tokens_per_s",
     "output_tokens_per_s_per_gpu",

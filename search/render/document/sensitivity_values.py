@@ -37,6 +37,8 @@ def kept_values(outcome: Outcome) -> Values:
     for i, k in enumerate(kept_limits(outcome)):
         values |= {f"kept.{i}.limit": k.limit, f"kept.{i}.bound": "at least" if k.limit == "requests" else "at most"}
         values |= {f"kept.{i}.figure": k.figure, f"kept.{i}.allowed": k.allowed, f"kept.{i}.predicted": k.predicted}
+        room = k.predicted / k.allowed - 1.0 if k.limit in ("requests", "goodput") else 1.0 - k.predicted / k.allowed
+        values[f"kept.{i}.headroom"] = room
         if k.low != k.high:
             values |= {f"kept.{i}.low": k.low, f"kept.{i}.high": k.high}
             values[f"kept.{i}.surely"] = "keeps it" if k.surely else "misses it"
@@ -61,6 +63,9 @@ def _range(found: Sensitivity, ends: Range) -> Values:
     for side, s in zip(("low", "high"), both, strict=True):
         values[f"{side}.factor"] = s.after
         values |= {f"{side}.{k}": v for k, v in _effects(found, s).items()}
+    # Without figures a plan does not exist there: nothing is worse.
+    speeds = [float(values.get(f"{side}.output_tokens_per_s", -1.0)) for side in ("low", "high")]
+    values["worse"] = "high" if speeds[1] < speeds[0] else "low"
     return values
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from costmodel.plans import READING_ORDER
 from search.render.document import formats
 from search.render.document.view import View
+from search.render.words import figure_words
 
 
 def kept_lines(v: View) -> list[str]:
     """One line a limit that is set, and one more where keeping them all is a coin flip."""
     lines = [_kept(k) for k in v.each("kept")]
     if v.children("flip"):
-        lines.append(_flip(v.at("flip")))
+        lines.append(flip_line(v.at("flip")))
     return lines
 
 
@@ -27,7 +28,8 @@ def _kept(k: View) -> str:
     return line + (f"; kept in {k.pct('share')} of the draws." if "share" in k else ".")
 
 
-def _flip(f: View) -> str:
+def flip_line(f: View) -> str:
+    """Why keeping every limit is a coin flip, and the plan that is sure."""
     line = "A coin flip: the interval reaches beyond a limit, or too few draws keep them all"
     if "feasible" in f:
         line += f" ({f.pct('feasible')}; {f.pct('confidence')} would be sure)"
@@ -35,5 +37,5 @@ def _flip(f: View) -> str:
         return line + ("; no ranked plan is sure." if "feasible" in f else ".")
     s = f.at("sure")
     degrees = ", ".join(f"{axis} {s.n(axis)}" for axis in READING_ORDER)
-    price = f"{s.change('gain')} in {f.text('column')}"
+    price = f"{s.change('gain')} in {figure_words(f.text('column'))}"
     return f"{line}. The best sure plan: {degrees} ({s.pct('share')} of the draws), {price}."

@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import is_dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from costmodel.blocks import GroupedQueryAttention, MoeFfn
 from costmodel.engine import ENGINES
 from costmodel.evaluate import evaluate
@@ -26,7 +24,10 @@ from search.render.document.spans import COUNTED, ESTIMATED
 from search.render.document.speculation_words import speculation_lines
 from search.render.document.split_words import verdict_lines
 from search.render.document.traffic_values import traffic_values
-from search.render.document.view import Value, Values
+from search.render.document.verdict import FAILING, MOST_NAMED
+from search.render.document.view import Values, plain
+from search.render.identity import identity_values
+from search.render.provenance import doubtful_values, provenance_values
 
 
 def collect(outcome: Outcome) -> Values:
@@ -57,14 +58,33 @@ def collect(outcome: Outcome) -> Values:
         missed = int(baseline.scores.first_violated()[0])
         own["limits"] = "kept" if missed < 0 else f"misses {baseline.scores.limits[missed]}"
         values |= prefixed(f"baseline.{i}", own | plan_values(scenario, baseline.plan, baseline.scores, full=False))
-        for j, verdict in enumerate(judge(*_in_closed_loop(baseline, scenario))):
-            values |= prefixed(f"baseline.{i}.verdict.{j}", verdict.values())
+        verdicts = judge(*_in_closed_loop(baseline, scenario))
+        failing = sum(verdict.verdict in FAILING for verdict in verdicts)
+        own_claims = {"count": len(verdicts), "holding": len(verdicts) - failing}
+        if failing > MOST_NAMED:
+            own_claims["unnamed"] = failing - MOST_NAMED
+        values |= prefixed(f"baseline.{i}.claims", own_claims)
+        said: list[str] = []
+        for j, verdict in enumerate(verdicts):
+            own = verdict.values() | {"arithmetic": _once(verdict.arithmetic, said)}
+            values |= prefixed(f"baseline.{i}.verdict.{j}", own)
     values |= {f"assumption.{i}.text": text for i, text in enumerate(outcome.assumptions)}
     values |= {f"split.line.{i}.text": text for i, text in enumerate(verdict_lines(outcome))}
     values |= {f"draft.line.{i}.text": text for i, text in enumerate(speculation_lines(outcome))}
-    for i, (where, text) in enumerate(_assumed(outcome)):
-        values |= {f"assumed.{i}.where": where, f"assumed.{i}.text": text}
+    values |= provenance_values(outcome) | doubtful_values(outcome) | identity_values(outcome)
     return {key: plain(value) for key, value in values.items()}
+
+
+def _once(arithmetic: str, said: list[str]) -> str:
+    """The arithmetic of a claim; what an earlier claim of the plan rests on too is not written out again."""
+    known = next((n for n, text in enumerate(said, 1) if text.startswith(arithmetic)), 0)
+    said.append(arithmetic)
+    first, *tried = arithmetic.split("; ")
+    kept = [first, *(text for text in tried if text.startswith(RESTS_ON))]
+    return f"as for claim {known}" if known else "; ".join(kept)
+
+
+RESTS_ON = ("but ", "impossible", "it needs", "ep ")  # of what follows: what the verdict says, not what else was tried
 
 
 def _in_closed_loop(baseline: Baseline, scenario: Scenario) -> tuple[Baseline, Scenario]:
@@ -76,27 +96,8 @@ def _in_closed_loop(baseline: Baseline, scenario: Scenario) -> tuple[Baseline, S
     return replace(baseline, scores=evaluate(closed, baseline.plan)), closed
 
 
-def _assumed(outcome: Outcome) -> list[tuple[str, str]]:
-    """Inputs whose source in the configuration says that they are an assumption."""
-    config = outcome.config
-    sources = [(f"hardware.{k}", s) for k, s in config.hardware.sources.items()]
-    sources += [(f"cluster.{t.name}.{k}", s) for t in config.cluster.tiers for k, s in t.source.items()]
-    sources += [(f"engine.{k}", s) for k, s in config.engine.sources.items()]
-    return [(where, text) for where, text in sources if "assum" in text.lower()]
-
-
 def prefixed(prefix: str, values: dict[str, Any]) -> Values:
     return {f"{prefix}.{key}": value for key, value in values.items()}
-
-
-def plain(value: Any) -> Value:
-    """A Python number or text; infinite is only what never ends: the latency of a plan beyond its capacity."""
-    if isinstance(value, str):
-        return value
-    number = value.item() if isinstance(value, np.generic) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not number > -np.inf:
-        raise ValueError(f"{value!r} is not a number or text")
-    return number
 
 
 def _row(outcome: Outcome, row: int, *, full: bool) -> Values:

@@ -12,6 +12,8 @@ OTHERWISE: Literal["only under another reading"] = "only under another reading"
 CONTRADICTS: Literal["contradicts"] = "contradicts"
 NOT_JUDGED: Literal["not judged"] = "not judged"
 GOOD = (HOLDS, ROOM)
+FAILING = ("fails", CONTRADICTS, OTHERWISE)
+MOST_NAMED = 4  # failing claims that the first page names
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
 
 from search.base import escape
 from search.render.document import formats
 
 Value = float | int | str
 Values = dict[str, Value]
+
+
+def plain(value: Any) -> Value:
+    """A Python number or text; infinite is only what never ends: the latency of a plan beyond its capacity."""
+    if isinstance(value, str):
+        return value
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not number > -np.inf:
+        raise ValueError(f"{value!r} is not a number or text")
+    return number
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from search.optimizer.rules.facts import facts_of
 from search.render.launch.compose import compose
 from search.render.launch.engines import LAUNCHED, refusal
 from search.render.launch.kubernetes import manifest
-from search.render.launch.script import about, refused_script, refused_yaml, script
+from search.render.launch.script import about, inline, refused_script, refused_yaml, script
 from search.render.launch.server import Server, server_of
 from search.render.launch.shell import comment
 from search.render.launch.slurm import slurm
@@ -46,6 +46,20 @@ def launch_files(outcome: Outcome) -> dict[str, str]:
         if engine == "trtllm":
             files["trtllm.yaml"] = _options(server) if refused is None else refused_yaml(refused, server)
     return files
+
+
+def start_lines(outcome: Outcome) -> dict[str, str]:
+    """By engine that takes the recommended plan, its own first: the command that starts one server."""
+    if outcome.choice is None:
+        return {}
+    plan: Plans = outcome.plans.take([outcome.choice.recommended])
+    scores, lines = outcome.scores.take([outcome.choice.recommended]), {}
+    for engine in sorted(LAUNCHED, key=lambda name: name != outcome.engine):
+        config, scenario, own = scored_for(engine, outcome.config, outcome.scenario, plan, scores)
+        server = server_of(config, scenario, plan, own, 0)
+        if refusal(server, plan, facts_of(scenario), engine) is None:
+            lines[engine] = inline(server, engine)
+    return lines
 
 
 def scored_for(

@@ -9,45 +9,8 @@ from functools import cache
 
 from costmodel.columns import PLAN_COLUMNS
 from costmodel.scores import COSTS, PREDICTED
+from search.render.words import LABELS
 
-LABELS = {
-    "output_tokens_per_s": "output tokens/s",
-    "output_tokens_per_s_per_gpu": "output tokens/s per GPU",
-    "requests_per_s": "requests/s",
-    "ttft_s": "TTFT",
-    "burst_ttft_s": "TTFT in a burst",
-    "tpot_s": "TPOT",
-    "kv_cache_bytes_per_gpu": "KV cache per GPU",
-    "kv_capacity_tokens": "KV capacity, tokens",
-    "activation_bytes_per_gpu": "activations per GPU",
-    "memory_utilization": "memory used",
-    "decode_mfu": "MFU of decode",
-    "prefill_mfu": "MFU of prefill",
-    "decode_bandwidth_utilization": "bandwidth used in decode",
-    "limit_ttft_s": "limit of TTFT",
-    "limit_burst_ttft_s": "limit of TTFT in a burst",
-    "limit_tpot_s": "limit of TPOT",
-    "limit_output_tokens_per_s": "limit of output tokens/s",
-    "share_of_limit": "share of the physical limit",
-    "gpus": "GPUs",
-    "usd_per_million_output_tokens": "cost per million output tokens",
-    "joules_per_output_token": "energy per output token, at most",
-    **{f"{name}_s_p{p}": f"{name.upper()}, p{p}" for name in ("ttft", "tpot") for p in (50, 90, 95, 99)},
-    "e2e_s": "end to end",
-    **{f"e2e_s_p{p}": f"end to end, p{p}" for p in (50, 90, 95, 99)},
-    "goodput": "requests that keep every limit",
-    "requests_in_flight": "requests in flight",
-    "seat_wait_chance": "requests that wait for a seat",
-    "overflow_risk": "chance that caches overflow",
-    "preemptions_per_s": "preemptions/s",
-    "prefill_again": "prompts that are prefilled again",
-    "capacity_requests_per_s": "requests/s at most",
-    "max_requests_per_s": "requests/s within the limits",
-    "rate_headroom": "headroom over the rate",
-    "prefix_hit": "prompt tokens found in the cache",
-    "prefix_capacity_tokens": "room for cached prompts, tokens",
-    "prefix_bytes_per_gpu": "idle prefixes per GPU",
-}
 INTERVALS = (*PREDICTED, *COSTS, "kv_capacity_tokens")
 # (end of the name, unit, SI times this); the first that fits.
 UNITS = (

@@ -38,20 +38,23 @@ def join(children: Iterable[str]) -> Html:
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, text: Sequence[int] = (0,)) -> Html:
-    """A table that can be scrolled by itself, also with the keyboard; columns ``text`` stand to the left."""
+    """A table that can be scrolled by itself, also with the keyboard; columns ``text`` stand to the left. On a phone
+    each row is a card (``report.css``), whose cells carry their headings as ``data-label``."""
 
     def cells(kind: str, line: Sequence[str], **scope: str) -> list[Html]:
-        return [tag(kind, c, class_="t" if i in text else None, **scope) for i, c in enumerate(line)]
+        return [tag(kind, c, class_="t" if i in text else None, data_label=header[i] if kind == "td" else None, **scope)
+                for i, c in enumerate(line)]  # fmt: skip
 
     def row(line: Sequence[str]) -> Html:
         first, *rest = cells("td", line)
+        first = Html(first.replace(f' data-label="{html.escape(header[0])}"', "", 1))
         head = Html(first.replace("<td", '<th scope="row"', 1).removesuffix("</td>") + "</th>")
         return tag("tr", head, *rest)
 
     head = tag("thead", tag("tr", *cells("th", header, scope="col")))
     body = tag("tbody", *(row(line) for line in rows))
     inside = tag("table", tag("caption", caption), head, body)
-    return tag("div", inside, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return tag("div", inside, class_="scroll rows", tabindex="0", role="region", aria_label=caption)
 
 
 def bullets(lines: Iterable[str]) -> Html:

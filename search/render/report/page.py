@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from search.render.report.pictures.roofline import roofline_picture
 from search.render.report.pictures.sweep import sweep_pictures
 from search.render.report.pictures.time import time_pictures
 from search.render.report.pictures.tornado import tornado_pictures
+from search.render.report.sections.commands import commands
 from search.render.report.sections.details import memory_details, roof_details, sweep_details, time_details
 from search.render.report.sections.front import front_data, plans_table, scatter
 from search.render.report.sections.inputs import inputs
@@ -36,7 +38,10 @@ from search.render.report.sections.sensitivity import sensitivity
 from search.render.report.sections.summary import heading, layout, summary
 from search.render.report.view import PageView
 
-SCRIPTS = ("format.js", "state.js", "controls.js", "scatter.js", "table.js", "pictures.js", "main.js")
+SCRIPTS = (
+    "unpack.js", "format.js", "theme.js", "state.js", "controls.js", "scatter.js", "table.js", "compare.js",
+    "pictures.js", "copy.js", "main.js",
+)  # fmt: skip
 
 
 def _nothing(v: PageView) -> Mapping[str, Picture]:
@@ -69,6 +74,7 @@ class Part:
 # has nothing to say is left out.
 SECTIONS = (
     Section("summary", "The plan", summary),
+    Section("commands", "Start it", commands),
     Section("front", "The front", scatter),
     Section("plans", "Plans of the front", plans_table),
     Section("rate", "Latency over the rate", knee, knee_pictures,
@@ -101,7 +107,7 @@ def render(values: Mapping[str, Any]) -> str:
     own = page_script()
     policy = (
         "default-src 'none'; "
-        f"script-src {_hash(plotly_script())} {_hash(own)}; "
+        f"{script_policy(own)}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -110,8 +116,9 @@ def render(values: Mapping[str, Any]) -> str:
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{v.text('model.name')} on {v.text('hardware.name')}: servefront"),
-        tag("style", Html(_resource("report.css"))),
+        tag("style", Html(resource("report.css"))),
     )
     body = tag(
         "body",
@@ -121,7 +128,7 @@ def render(values: Mapping[str, Any]) -> str:
         tag("footer", f"servefront {v.text('version')}. Figures are predictions of an analytic model, not "
             "measurements. GB is 1e9 bytes."),
         data,
-        Html(f"<script>{plotly_script()}</script><script>{own}</script>"),
+        scripts_of(own),
     )  # fmt: skip
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -156,23 +163,39 @@ def _place(key: str, picture: Picture, title: str) -> Html:
 
 
 @cache
-def plotly_script() -> str:
+def plotly_source() -> str:
     """plotly.js as its Python package carries it."""
     return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+def scripts_of(own: str) -> Html:
+    """A page's scripts: plotly.js, which is 4.8 MB and travels compressed (``unpack.js``), and its ``own``."""
+    packed = base64.b64encode(gzip.compress(plotly_source().encode(), 3, mtime=0)).decode()
+    return Html(f'<script type="text/plain" id="plotly">{packed}</script><script>{own}</script>')
+
+
+def script_policy(own: str) -> str:
+    """The part of a content security policy by which these scripts may run and no other."""
+    return f"script-src {script_hash(plotly_source())} {script_hash(own)}"
+
+
+def wrapped(parts: Sequence[str]) -> str:
+    """A page's own script of its parts."""
+    body = "\n".join(parts)
+    return f'(async function () {{\n"use strict";\n{body}}})();\n'
 
 
 @cache
 def page_script() -> str:
     """The page's own script."""
-    parts = "\n".join(_resource(name) for name in SCRIPTS)
-    return f'(function () {{\n"use strict";\n{parts}}})();\n'
+    return wrapped([resource(name) for name in SCRIPTS])
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
     return (files("search.render.report") / "assets" / name).read_text(encoding="utf-8")
 
 
 @cache
-def _hash(script: str) -> str:
+def script_hash(script: str) -> str:
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

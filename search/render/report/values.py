@@ -15,9 +15,11 @@ from search.render.document.search_values import ledger_values
 from search.render.document.values import collect as collect_document
 from search.render.document.values import hardware_values, input_values, model_values, prefixed
 from search.render.document.view import Values
+from search.render.identity import identity_values
+from search.render.launch.write import start_lines
+from search.render.provenance import provenance_values
 from search.render.report.chosen import chosen_values
 from search.render.report.points import point_values
-from search.render.report.provenance import provenance_values
 from search.render.report.rates import rate_values
 from search.render.report.view import ReportValues
 
@@ -34,7 +36,7 @@ def collect(outcome: Outcome) -> ReportValues:
     values |= {f"chosen.{axis}": size for axis, size in outcome.plans.row(row).items() if axis in AXES}
     values |= chosen_values(outcome, row)
     values |= rate_values(outcome, row)
-    values |= provenance_values(outcome)
+    values |= provenance_values(outcome) | identity_values(outcome) | launch_values(outcome)
     values |= _axes(outcome)
     return values
 
@@ -48,6 +50,14 @@ def _search(outcome: Outcome) -> Values:
     values |= prefixed("hardware", hardware_values(scenario))
     values |= prefixed("input", input_values(outcome))
     return values | ledger_values(outcome) | compared_values(outcome)
+
+
+def launch_values(outcome: Outcome) -> ReportValues:
+    """Keys ``launch.<n>.engine`` and ``.command``: what starts the recommended plan's first server."""
+    values: ReportValues = {}
+    for i, (engine, line) in enumerate(start_lines(outcome).items()):
+        values |= {f"launch.{i}.engine": engine, f"launch.{i}.command": line}
+    return values
 
 
 def _rule_texts(values: ReportValues) -> ReportValues:

@@ -50,9 +50,10 @@ WHERE = "__import__('ray').util.get_node_ip_address()"
 def test_the_same_on_two_nodes(address, monkeypatch):
     with opened("ray", None, address) as workers:
         assert workers.count == 2
-        found = list(workers.map(eval, [f"({i}, {WHERE})" for i in range(40)], 40, ""))
-    assert [piece for piece, _ in found] == list(range(40))
-    assert {node for _, node in found} == {"127.0.0.2", "127.0.0.3"}
+        words = [f"({i}, {WHERE}, __import__('time').sleep(0.3))" for i in range(20)]  # long enough for both
+        found = list(workers.map(eval, words, 20, ""))
+    assert [piece for piece, *_ in found] == list(range(20))
+    assert {node for _, node, _ in found} == {"127.0.0.2", "127.0.0.3"}
     monkeypatch.setattr(hired, "WORTH", 0)
     monkeypatch.setattr(module, "HELD", 0)
     monkeypatch.setattr(streaming, "PIECE", 500)

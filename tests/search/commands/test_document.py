@@ -28,6 +28,8 @@ def test_the_page_holds_what_plan_md_says(run: Path, tmp_path: Path, capsys: pyt
     assert text == (run / "plan.md").read_text()
     assert cli.main(["document", str(run), "--html", str(tmp_path / "p.html")]) == 0
     html = (tmp_path / "p.html").read_text()
+    text += "\n" + (run / "inputs.md").read_text()  # its annex stands behind it
+    assert html.count("<h1>") == 2
     assert html.count("<h2>") == sum(line.startswith("## ") for line in text.splitlines())
     assert html.count("<table>") == text.count("|\n\n") + text.endswith("|\n")
 

@@ -57,7 +57,7 @@ def test_leading_plans_are_simulated_and_the_recommended_one_keeps_its_limits(ru
 
 def test_the_documents_say_so(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = (run_folder / "plan.md").read_text()
-    for said in ("Traffic\n", "### Simulated", "Little's law", "12 requests/s arrive at random", "| ttft_s_p99 |"):
+    for said in ("Traffic\n", "### Simulated", "Little's law", "12 requests/s arrive at random", "| TTFT, p99 |"):
         assert said in plan, said
     assert (run_folder / "report.html").stat().st_size > 0
     capsys.readouterr()

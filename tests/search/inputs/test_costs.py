@@ -17,6 +17,7 @@ from search.inputs.typed import typed
 from search.optimizer.outcome import Outcome
 from search.optimizer.run import run
 from search.render.document import collect, render_plan
+from search.render.front_table import three_digits
 from search.render.terminal import print_outcome
 
 PRICED = "hardware.price_per_hour=2.5"
@@ -50,8 +51,9 @@ def test_columns_hold_price_and_power_over_throughput(search, tmp_path):
                 assert float(row["usd_per_million_output_tokens" + end]) == pytest.approx(2.5 / 0.0036 / speed)
                 assert float(row["joules_per_output_token" + end]) == pytest.approx(550 / speed)
     best = rows(tmp_path / "r" / "pareto.csv")[0]
-    assert f"USD {float(best['usd_per_million_output_tokens']):.3g} (" in out
-    assert f"at most {float(best['joules_per_output_token']):.3g} (" in out
+    assert f"USD {three_digits(float(best['usd_per_million_output_tokens']))} (" in out
+    assert f"USD {three_digits(2.5 * int(best['gpus']))} an hour for {best['gpus']} GPUs" in out
+    assert f"at most {three_digits(float(best['joules_per_output_token']))} (" in out
 
 
 def test_unknown_figures_are_empty_cells_and_said_nowhere(search, tmp_path):
@@ -63,7 +65,7 @@ def test_unknown_figures_are_empty_cells_and_said_nowhere(search, tmp_path):
         assert all(row["usd_per_million_output_tokens"] for row in found)
     assert " J " not in out
     page = (tmp_path / "r" / "plan.md").read_text()
-    assert "2.50 USD a GPU and hour" in page
+    assert "an hour at 2.50 USD a GPU" in page
     assert " J |" not in page
 
 
@@ -141,7 +143,7 @@ def test_the_document_has_the_figures_and_their_inputs(priced: Outcome) -> None:
         assert f"baseline.0.{name}" in values
         assert f"front.0.{name}_low" in values or name == "joules_per_output_token"
     assert "at most 550 W a GPU" in text
-    assert "The energy is a bound" in text
+    assert "the energy is a bound" in text
     assert "| a million tokens |" in text
 
 
@@ -152,7 +154,9 @@ def test_a_claimed_cost_is_judged_from_the_price(priced: Outcome) -> None:
     for claimed, verdict in ((0.001, "fails"), (1000.0, "holds, with room")):
         text = render_plan(outcome_of(*WORKED, PRICED, claim % claimed))
         (row,) = [
-            line for line in text.splitlines() if line.startswith("| usd_per_million_output_tokens | ") and "**" in line
+            line
+            for line in text.splitlines()
+            if line.startswith("| cost per million output tokens | ") and "**" in line
         ]
         assert f"**{verdict}**" in row
         assert "2.50 USD an hour over" in row

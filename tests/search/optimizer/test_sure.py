@@ -143,5 +143,5 @@ def test_the_run_says_it_everywhere(search, tmp_path):
     assert "a coin flip: " in out and "the best sure plan: gpus" in out
     for page in ("plan.md", "report.html"):
         text = (tmp_path / "r" / page).read_text()
-        assert "tpot limit, at most 30.0 ms: " in text
+        assert ("| TPOT | at most 30.0 ms | " if page == "plan.md" else "tpot limit, at most 30.0 ms: ") in text
         assert "A coin flip: " in text and "The best sure plan: gpus" in text

@@ -73,17 +73,55 @@ def test_no_number_is_cut_in_a_narrow_terminal(width: int) -> None:
     from search.base.paths import conf_dir
     from search.inputs.typed import typed
     from search.optimizer.run import run
-    from search.render.terminal import _front
+    from search.render.front_plot import front_plot
+    from search.render.front_table import front_table, lines, three_digits
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = typed(compose("config", ["+experiment=qwen3_235b", "strategy=exact"]))
     outcome = run(config)
     console = Console(width=width, file=io.StringIO(), force_terminal=True)
-    console.print(_front(outcome, HEAVY_HEAD, width))
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    text = "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines)
+    console.print(front_table(outcome, HEAVY_HEAD, width))
+    printed = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    text = "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line) for line in printed)
     assert "…" not in text
     assert max(len(line) for line in text.splitlines()) <= width
     assert outcome.choice is not None
-    assert f"{outcome.scores.output_tokens_per_s[outcome.choice.recommended]:,.0f}" in text
-    assert ("engines" in text) == (width >= 132)
+    best = outcome.choice.recommended
+    assert f"{outcome.scores.output_tokens_per_s[best]:,.0f}" in text
+    assert three_digits(outcome.scores.requests_per_s[best]) in text
+    assert "burst s" in text  # the limit is that of a burst
+    assert ("engines" in text) == (width >= 150)
+    # A row a layout: replicas and batches of it are one.
+    found = lines(outcome)
+    plans = [outcome.plans.row(line.row) for line in found]
+    layouts = {(p["gpus"] // p["dp"], *(p[a] for a in ("pp", "sp", "tp", "ep"))) for p in plans}
+    assert len(layouts) == len(found) < len(outcome.front)
+    assert any(line.replicas for line in found)
+    drawn = front_plot(outcome, width)
+    assert max(map(len, drawn)) <= width
+    assert sum(line.count("*") for line in drawn[:-1]) == 1
+    assert any("@" in line for line in drawn)  # 8 and 16 GPUs of one layout coincide
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (560.4, "560"), (5604.0, "5,604"), (0.2513, "0.251"), (29.44, "29.4"), (0.0, "0"), (9.995, "9.99"),
+        (99.96, "100"), (1e9, "1,000,000,000"), (float("inf"), "unstable"), (0.00001234, "0.000012"),
+    ],
+)  # fmt: skip
+def test_figures_have_three_digits_and_no_exponent(value: float, shown: str) -> None:
+    from search.render.front_table import three_digits
+
+    assert three_digits(value) == shown
+
+
+def test_what_misses_by_far_reads_as_a_factor() -> None:
+    from search.render.document.formats import by, signed_percent
+    from search.render.front_table import change
+
+    assert [by(v) for v in (0.018, 12.3, 1.2e8, float("inf"))] == [
+        "by 1.8 %", "by a factor of 13", "by a factor of 1,000,000 or more", "without end",
+    ]  # fmt: skip
+    assert [change(v) for v in (0.064, -0.5, 122.0)] == ["+6.4%", "-50.0%", "123 times"]
+    assert [signed_percent(v) for v in (-0.0001, 1.5, 122939501.2)] == ["0.0 %", "+150.0 %", "×122,939,502"]

@@ -16,13 +16,10 @@ def load_balance(v: View) -> str:
             f"{moe.n('top_k')} a "
             f"token. A decode step of {moe.n('tokens')} tokens in the stage is expected to hit {moe.n('hit')} of a "
             f"rank's {moe.n('local')}: {moe.n('local')} × (1 - (1 - {moe.n('top_k')}/{moe.n('experts')})^tokens). "
-            f"A rank computes {moe.n('rows')} rows on average, {moe.n('rows_each')} an expert."
+            f"A rank computes {moe.n('rows')} rows on average, {moe.n('rows_each')} an expert, the busiest "
+            f"{v.at('input.engine').n('expert_imbalance')} times as many (an input)."
         )
-    if lines:
-        factor = v.at("input.engine").n("expert_imbalance")
-        spread = "the busiest rank is taken to have" if r.number("ep") > 1 else "with one expert rank it has no effect:"
-        lines.append(f"Imbalance: {spread} {factor} times the mean rows (the engine's expert_imbalance).")
-    else:
+    if not lines:
         lines.append("No experts: every rank of a tensor-parallel group computes the same number of rows.")
     lines.append(
         f"Attention groups: {r.n('attn_dp')} a stage, with {span(r.n('group.fewest'), r.n('group.most'))} of the "

@@ -6,14 +6,18 @@ from search.render.document.engine_words import engine_words
 from search.render.document.formats import bullets, plural, span, table
 from search.render.document.view import View
 
+RANKS = {
+    "rank": "rank", "node": "node", "replica": "replica", "stage": "stage", "group": "attention group", "sp": "sp rank",
+    "tp": "tp rank", "ep": "ep rank", "moe_tp": "moe_tp rank",
+}  # fmt: skip
 SPLIT = {
     "embedding": "rows of the vocabulary over tp",
     "head": "columns of the vocabulary over tp",
-    "attention": "heads over tp, copied in each attention group",
-    "experts": "whole experts over ep, each expert's matrices over moe_tp",
-    "shared": "width over tp, copied in each attention group",
-    "dense": "width over tp, copied in each attention group",
-    "mamba": "heads over tp, copied in each attention group",
+    "attention": "heads over tp",
+    "experts": "experts over ep, their matrices over moe_tp",
+    "shared": "width over tp",
+    "dense": "width over tp",
+    "mamba": "heads over tp",
     "vision": "over tp",
 }
 
@@ -21,39 +25,34 @@ SPLIT = {
 def strategy(v: View) -> str:
     r = v.at("recommended")
     rows = [
-        ["dp", r.n("dp"), f"independent replicas of {r.n('replica_gpus')} GPUs, behind a load balancer"],
+        ["dp", r.n("dp"), f"replicas of {r.n('replica_gpus')} GPUs behind a load balancer"],
         ["pp", r.n("pp"), f"pipeline stages of {r.n('stage_width')} GPUs each"],
         ["tp", r.n("tp"), "ranks that share one attention group's matrices"],
         ["sp", r.n("sp"), "ranks that share one prompt's tokens"],
-        ["attn_dp", r.n("attn_dp"), "attention groups of a stage, each with its own sequences (stage / (tp·sp))"],
+        ["attn_dp", r.n("attn_dp"), "attention groups of a stage: stage / (tp·sp)"],
         ["ep", r.n("ep"), "ranks over which the experts are spread"],
-        ["moe_tp", r.n("moe_tp"), "ranks that share each expert's matrices (stage / ep)"],
+        ["moe_tp", r.n("moe_tp"), "ranks that share an expert: stage / ep"],
         ["batch", r.n("batch"), f"sequences in flight a replica, {r.n('group.most')} an attention group"],
     ]
     text = table(["degree", "value", "meaning"], rows, text=(0, 1, 2))
     words = [engine_words(engine, r) for engine in str(r.raw("engines")).split(", ")]
-    return (
-        text
-        + "\n\nEngines mean different things by tp and dp. The same plan in the words of those that take it:\n\n"
-        + (bullets(words))
-    )
+    return f"{text}\n\n{bullets(words)}"
 
 
 def resources(v: View) -> str:
     r = v.at("recommended")
-    moe = "rank.0.ep" in r
-    header = ["node", "rank", "replica", "stage", "attention group", "sp rank", "tp rank"]
-    header += ["ep rank", "moe_tp rank", "experts"] if moe else []
+    first = r.at("rank.0")
+    names = {key: title for key, title in RANKS.items() if key in first}
     rows = []
     for rank in r.each("rank"):
-        row = [rank.n(k) for k in ("node", "rank", "replica", "stage", "group", "sp", "tp")]
-        if moe:
-            row += [rank.n("ep"), rank.n("moe_tp"), span(rank.n("first_expert"), rank.n("last_expert"))]
+        row = [rank.n(k) for k in names]
+        if "first_expert" in first:
+            row.append(span(rank.n("first_expert"), rank.n("last_expert")))
         rows.append(row)
+    header = [*names.values(), *(["experts"] if "first_expert" in first else [])]
     intro = (
-        f"{plural(r.n('gpus'), 'GPU')} on {plural(r.n('nodes'), 'node')} of {r.n('node_size')}. Ranks are numbered "
-        "with tp innermost, then "
-        "sp, attention groups, stages and replicas."
+        f"{plural(r.n('gpus'), 'GPU')} on {plural(r.n('nodes'), 'node')} of {r.n('node_size')}. Ranks count "
+        "tp first, then sp, attention groups, stages, replicas."
     )
     left_out = f"\n\n{r.n('ranks_left_out')} more ranks follow in the same order." if "ranks_left_out" in r else ""
     kinds = [
@@ -64,22 +63,28 @@ def resources(v: View) -> str:
     if kinds:
         columns = ["messages", "ranks a group", "apart", "groups", "groups that leave their node", "nodes at most"]
         messages = table(columns, kinds)
-    return "\n\n".join([intro, table(header, rows, text=()) + left_out, "Which messages stay in a node:", messages])
+    return "\n\n".join([intro, table(header, rows, text=()) + left_out, messages])
 
 
 def modules(v: View) -> str:
     r = v.at("recommended")
     wide = v.at("input.engine").raw("dense_split") == "stage"
     rows = [_module(m, wide) for m in r.each("module")]
+    if "tiny_modules_bytes" in r:
+        rows.append(["the rest", "", "", "", size(r, "tiny_modules_bytes"), "", ""])
     header = ["module", "format", "layers", "one copy", "on a rank", "ways", "how it is split"]
-    stages = [[x.n("number"), span(x.n("first"), x.n("last")), x.n("layers")] for x in r.each("stage")]
+    stages = list(r.each("stage"))
+    placed = f"Layers {span(stages[0].n('first'), stages[0].n('last'))}, {stages[0].n('layers')} in all, are one stage."
+    if len(stages) > 1:
+        cells = [[x.n("number"), span(x.n("first"), x.n("last")), x.n("layers")] for x in stages]
+        placed = table(["stage", "layers", "number"], cells, text=())
     return "\n\n".join(
         [
             f"On a rank of stage {r.n('heaviest_stage')}, which holds the most; ways: ranks of a stage that share "
-            "one copy.",
+            "one copy. What is split over tp is copied in each attention group.",
             table(header, rows, text=(0, 1, 6)),
-            "The embedding is on the first stage, the head on the last. Layers, counted from 0:",
-            table(["stage", "layers", "number"], stages, text=()),
+            "The embedding is on the first stage, the head on the last.",
+            placed,
         ]
     )
 
@@ -87,7 +92,7 @@ def modules(v: View) -> str:
 def _module(m: View, wide: bool) -> list[str]:
     kind = str(m.raw("name")).split(".")[0]
     copied = m.number("ways") == 1.0
-    how = "copied on every rank" if copied else SPLIT.get(kind, "over tp, copied in each attention group")
+    how = "copied" if copied else SPLIT.get(kind, "over tp")
     if wide and kind in ("dense", "shared") and not copied:
         how = "width over all ranks of the stage"
     layers = m.n("layers") if m.number("layers") else "-"

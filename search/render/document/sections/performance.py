@@ -22,7 +22,6 @@ def performance(v: View) -> str:
     r, h = v.at("recommended"), v.at("hardware")
     rows = [
         ["output tokens/s", *_predicted(r, "output_tokens_per_s"), r.fig("limit_output_tokens_per_s")],
-        ["output tokens/s a GPU", *_predicted(r, "output_tokens_per_s_per_gpu"), ""],
         ["requests/s", *_predicted(r, "requests_per_s"), ""],
         ["time to first token, steady mean", *_predicted(r, "ttft_s"), r.s("limit_ttft_s")],
         ["time to first token, end of a burst", *_predicted(r, "burst_ttft_s"), r.s("limit_burst_ttft_s")],
@@ -33,12 +32,8 @@ def performance(v: View) -> str:
     achieved = formats.bytes_per_s(r.number("bandwidth_bytes_per_s"))
     text = [
         table(["figure", "predicted", "interval", "physical limit"], rows),
-        "Four of five measurements lie inside such an interval. They are those of the class "
-        f"*{r.text('coverage')}* (docs/fidelity.md).",
+        f"Four of five measurements lie inside the interval, of the class *{r.text('coverage')}* (docs/fidelity.md).",
         bullets([x.text("text") + "." for x in r.each("evidence")]),
-        f"The throughput is {r.pct('share_of_limit')} of its limit. The limit is the same work with perfect "
-        "overlap, no "
-        "messages and no overheads, at the best rates that the hardware achieves.",
         f"Decoding moves {achieved} a GPU, {r.pct('decode_bandwidth_utilization')} of the peak "
         f"{formats.bytes_per_s(h.number('memory_bytes_per_s'))}, at {r.pct('decode_mfu')} of the peak FLOP/s; prefill "
         f"runs at {r.pct('prefill_mfu')} of it.",
@@ -47,8 +42,8 @@ def performance(v: View) -> str:
     ]
     if costs:
         text.append(
-            "Money and energy are the GPUs' price and the limit of their power over the tokens that they put out when "
-            "they are always busy. The energy is a bound: they may draw less. Hosts, network and cooling are not in it."
+            "Money and energy are those of GPUs that are always busy; hosts, network and cooling are not in them, the "
+            "energy is a bound."
         )
     if "pass.comm_overlap" in r:
         text.append(f"The engine hides {r.pct('pass.comm_overlap')} of the messages behind computing.")
@@ -84,20 +79,8 @@ def _time(r: View) -> str:
     return table(header, rows)
 
 
-def headrooms(v: View) -> str:
-    """Every limit that is set, and how far the plan stays from it."""
-    limits = v.at("recommended.limit")
-    rows = []
-    for name in v.at("recommended").children("limit"):
-        x = limits.at(name)
-        column = str(x.raw("column"))
-        shown = [formats.figure(column, x.number(k)) for k in ("value", "allowed")]
-        rows.append([LIMIT_NAMES.get(name, name), x.text("column"), *shown, x.pct("headroom")])
-    return table(["limit", "figure", "predicted", "allowed", "headroom"], rows, text=(0, 1))
-
-
 def memory_check(v: View) -> str:
-    r, i, m = v.at("recommended"), v.at("input"), v.at("model")
+    r, i = v.at("recommended"), v.at("input")
     parts = " + ".join(f"{w.text('name')} {size(w, 'bytes')}" for w in r.each("weights"))
     c = r.at("cache")
     copies = f" Each KV head is held by {c.n('copies')} tp ranks." if "copies" in c else ""
@@ -106,15 +89,15 @@ def memory_check(v: View) -> str:
         [
             "KV cache",
             r.gb("kv_cache_bytes_per_gpu"),
-            f"{c.n('sequences')} sequences × {c.n('tokens')} tokens × {c.n('bytes_per_token')} bytes a token "
-            f"({m.n('kv_elements_per_token')} elements in the whole model); {c.gb('bytes_per_sequence')} a "
+            f"{c.n('sequences')} sequences × {c.n('tokens')} tokens × {c.n('bytes_per_token')} bytes a token; "
+            f"{c.gb('bytes_per_sequence')} a "
             f"sequence.{copies}",
         ],
         [
             "activations",
             r.gb("activation_bytes_per_gpu"),
-            f"a pass of {r.n('activation.tokens')} tokens: two residual streams "
-            f"{r.gb('activation.residual_bytes')}, the rest the greediest operation or the logits",
+            f"a pass of {r.n('activation.tokens')} tokens; two residual streams are "
+            f"{r.gb('activation.residual_bytes')}",
         ],
         ["reserve", r.gb("reserve_bytes_per_gpu"), "libraries, communication buffers, captured graphs"],
         [
@@ -140,11 +123,11 @@ def memory_check(v: View) -> str:
 def ttft_check(v: View) -> str:
     r, i = v.at("recommended"), v.at("input")
     terms = [
-        ["rest of the running step, which a long step is likelier to be", r.s("arrival_s")],
+        ["rest of the running step", r.s("arrival_s")],
         [f"waiting for a place in the prefill, {r.n('queue')} steps", r.s("queue_s")],
         [f"its own prefill, {plural(r.n('prefills'), 'pass')} with other requests' decodes", r.s("own_s")],
         ["host, once a request", r.s("request_s")],
-        ["waiting to be sent, tokens leaving one after the other", r.s("stream_s")],
+        ["waiting to be sent", r.s("stream_s")],
         [f"waiting for KV cache ({r.n('admitted')} of {r.n('sequences')} sequences a group fit)", r.s("outside_s")],
         ["**mean in the steady loop**", r.s("ttft_s")],
     ]
@@ -157,14 +140,7 @@ def ttft_check(v: View) -> str:
         f"stages - {r.s('burst_spared_s')} by which the last is shorter + host "
         f"{r.s('request_s')} = **{r.s('burst_ttft_s')}**. The physical limit is {r.s('limit_burst_ttft_s')}."
     )
-    check = "No limit is set on the time to first token."
-    if "limit.ttft.value" in r:
-        x = r.at("limit.ttft")
-        check = (
-            f"The limit bounds {x.text('column')}: {formats.seconds(x.number('value'))} of "
-            f"{formats.seconds(x.number('allowed'))}, {x.pct('headroom')} left."
-        )
-    return "\n\n".join([table(["term", "time"], terms), burst, check])
+    return "\n\n".join([table(["term", "time"], terms), burst])
 
 
 def throughput(v: View) -> str:
@@ -172,9 +148,7 @@ def throughput(v: View) -> str:
     g = r.at("reading")
     steps = (
         f"Time per output token is the mean step: {r.s('decode_s')} without prefill, {r.s('mixed_s')} with it, which a "
-        f"decoding request meets in {r.pct('mixed_share')} of its steps: {r.s('tpot_s')}. A request lives "
-        f"{r.n('life')} steps; "
-        f"{plural(r.n('micro'), 'micro-batch')} in the pipeline."
+        f"decoding request meets in {r.pct('mixed_share')} of its steps: {r.s('tpot_s')}."
     )
     formula = (
         f"dp × batch × osl / (ttft + (osl - 1) × tpot) = {r.n('dp')} × {r.n('batch')} × {i.n('osl')} / "
@@ -186,4 +160,4 @@ def throughput(v: View) -> str:
         f"{g.s('floor_s')} at {formats.bytes_per_s(v.at('hardware').number('achieved_bytes_per_s'))}, {g.s('peak_s')} "
         "at the peak bandwidth."
     )
-    return "\n\n".join([formula, steps, floor, "Headroom against every limit:", headrooms(v)])
+    return "\n\n".join([formula, steps, floor])

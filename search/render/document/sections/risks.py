@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from search.render.document import formats
-from search.render.document.formats import bullets, listed, plural, table
+from search.render.document.formats import bullets, plural
 from search.render.document.view import View
+from search.render.words import engine_list, figure_words
 
 TIGHT = 0.05  # headroom below which a limit is a risk
 MANY_MESSAGES = 0.1  # share of a pass
@@ -12,10 +13,7 @@ MANY_MESSAGES = 0.1  # share of a pass
 
 def risks(v: View) -> str:
     r, i = v.at("recommended"), v.at("input")
-    law = v.at("hardware").text("law")
-    lines = [
-        f"Accuracy: the figures follow from the inputs and efficiency law {law}; an engine may fall short of them."
-    ]
+    lines = [f"Accuracy: all figures are predictions (coverage: {r.text('coverage')})."]
     lines += _tight(r)
     if r.number("admitted_batch") < r.number("batch"):
         lines.append(
@@ -26,7 +24,7 @@ def risks(v: View) -> str:
     tokens = r.number("kv_capacity_tokens") / max(sequences, 1.0)
     lines.append(
         f"Lengths: with {r.n('cache.sequences')} sequences a group the cache holds {formats.count(tokens // 1)} tokens "
-        f"each on average, for {i.n('total')} needed; longer requests than that are preempted or wait."
+        f"each on average, for {i.n('total')} needed; longer ones are preempted or wait."
     )
     position = v.at("model")
     if "max_position" in position and position.number("max_position") < i.number("total"):
@@ -41,22 +39,16 @@ def risks(v: View) -> str:
     if share > MANY_MESSAGES:
         lines.append(
             f"Interconnect: messages take {r.pct('pass.decode_message_share')} of a decode step and "
-            f"{r.pct('pass.prefill_message_share')} of a prefill pass; link speeds that are assumed weigh that much."
+            f"{r.pct('pass.prefill_message_share')} of a prefill pass; assumed link speeds weigh that much."
         )
     if v.children("recommended.moe") and r.number("ep") > 1:
         lines.append(
-            f"Experts: the busiest of {r.n('ep')} ranks is taken to have "
-            f"{v.at('input.engine').n('expert_imbalance')} times the mean "
-            "rows; real routing may be more uneven."
+            f"Experts: routing may be more uneven than {v.at('input.engine').n('expert_imbalance')} times the mean on "
+            f"the busiest of {r.n('ep')} ranks."
         )
     engines = str(r.raw("engines")).split(", ")
     if len(engines) == 1:
-        lines.append(f"Engines: only {r.text('engines')} takes this layout.")
-    failing = [b.text("name") for b in v.each("baseline") if _fails(b)]
-    if failing:
-        lines.append(
-            f"Earlier plans: claims of {listed(failing)} do not follow from the inputs; do not size anything by them."
-        )
+        lines.append(f"Engines: only {engine_list(r.text('engines'))} takes this layout.")
     return bullets(lines)
 
 
@@ -67,34 +59,7 @@ def _tight(r: View) -> list[str]:
         if x.number("headroom") < TIGHT:
             column = str(x.raw("column"))
             lines.append(
-                f"Headroom: {x.text('column')} is {formats.figure(column, x.number('value'))} of "
-                f"{formats.figure(column, x.number('allowed'))}, {x.pct('headroom')} left. An error of the model "
-                "larger "
-                "than that breaks the limit."
+                f"Headroom: {figure_words(x.text('column'))} is {formats.figure(column, x.number('value'))} of "
+                f"{formats.figure(column, x.number('allowed'))}, {x.pct('headroom')} left; a larger error breaks it."
             )
     return lines
-
-
-def _fails(baseline: View) -> bool:
-    return any(x.raw("verdict") in ("fails", "contradicts") for x in baseline.each("verdict"))
-
-
-def assumptions(v: View) -> str:
-    stated = bullets([x.text("text") for x in v.each("assumption")])
-    rows = [[x.text("where"), x.text("text")] for x in v.each("assumed")]
-    inputs = "Inputs that the configuration marks as assumed:\n\n" + table(["input", "its source"], rows, text=(0, 1))
-    return "\n\n".join([stated] * bool(stated) + [inputs] * bool(rows)) or "No assumption was stated."
-
-
-SIGN_OFF = "\n".join(
-    [
-        "| role | name | date | signature |",
-        "| :-- | :-- | :-- | :-- |",
-        "| prepared by | | | |",
-        "| approved by | | | |",
-    ]
-)
-
-
-def sign_off(v: View) -> str:
-    return f"Plan {v.text('name')}.\n\n{SIGN_OFF}"

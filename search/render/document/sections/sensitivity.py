@@ -8,8 +8,9 @@ from typing import Any
 from search.base.escape import markdown
 from search.render.document import formats
 from search.render.document.formats import bullets, listed, table
-from search.render.document.sections.inputs import degrees
+from search.render.document.sections.first_page import degrees
 from search.render.document.view import View
+from search.render.words import figure_words
 
 FIGURES = ("output_tokens_per_s", "ttft_s", "burst_ttft_s", "tpot_s")
 HEADS = ("tokens/s", "TTFT", "burst", "TPOT")
@@ -20,24 +21,19 @@ def sensitivity(v: View) -> str:
     if not v.children("sensitivity"):
         return LEFT_OUT
     s = v.at("sensitivity")
-    ranked = f"all {s.n('scored')} scored plans" if s.number("ranked") == s.number("scored") else (
-        f"{s.n('ranked')} of {s.n('scored')} scored plans, those that come near the best at some end of the ranges"
-    )  # fmt: skip
     parts = []
     if s.children("range"):
         parts += [
-            "Each uncertain input at the low and the high end of its range (factors on its configured value), the "
-            "others as configured: relative changes of the recommended plan's figures, the limits that it then "
-            "misses, and the plan that would be recommended there.",
+            "Each uncertain input at the end of its range that costs most throughput: changes of the plan's figures, "
+            "and the limits that it then misses.",
             _ranges(s),
-            bullets([f"{x.text('name')}: {x.text('source')}." for x in s.each("range")]),
         ]
     parts += [
-        f"One unit more of each resource and limit. The last column is the gain in {s.text('column')} over the "
-        f"recommended plan as configured ({formats.figure(str(s.raw('column')), s.number('value'))}).",
+        f"One unit more of each resource and limit: what it gains in {figure_words(s.text('column'))} over the "
+        f"recommended plan's {formats.figure(str(s.raw('column')), s.number('value'))}.",
         _units(s),
         "![What moves the plan's figures](sensitivity.svg)",
-        f"Plans were ranked again in every situation: {ranked}.",
+        "Sources of the ranges: inputs.md; the plans recommended there: sensitivity.csv.",
     ]
     if s.children("draws"):
         parts += [_intro(s.at("draws")), _draws(s)]
@@ -45,14 +41,18 @@ def sensitivity(v: View) -> str:
 
 
 def _ranges(s: View) -> str:
-    rows = [row for x in s.each("range") for row in range_rows(x, _best)]
-    return table(["input", "at", *HEADS, "limits", "recommended there"], rows, text=(0, 6, 7))
+    rows = [_end(x, x.at("high" if x.raw("worse") == "high" else "low")) for x in s.each("range")]
+    return table(["input", "at", *HEADS, "limits"], rows, text=(0, 6))
 
 
 def range_rows(x: View, best: Callable[[Any], str]) -> list[list[str]]:
     """One input at the low and at the high end of its range; ``best`` says what would be recommended there."""
-    ends = [x.at(side) for side in ("low", "high")]
-    return [[x.text("name"), f"×{e.n('factor')}", *_changes(e), e.text("limits"), best(e)] for e in ends]
+    return [[*_end(x, e), best(e)] for e in (x.at(side) for side in ("low", "high"))]
+
+
+def _end(x: View, e: View) -> list[str]:
+    """An input at one end."""
+    return [x.text("name"), f"×{e.n('factor')}", *_changes(e), e.text("limits") if "limits" in e else ""]
 
 
 def _changes(x: View) -> list[str]:
@@ -68,16 +68,21 @@ def _best(x: View) -> str:
 
 
 def _units(s: View) -> str:
-    header = ["one more", "from → to", *HEADS, "recommended then", "gain"]
-    return table(header, [unit_row(x, _best) for x in s.each("unit")], text=(0, 6))
+    rows = [[x.text("name"), _step(x), x.change("gain") if "gain" in x else "nothing is feasible"]
+            for x in s.each("unit")]  # fmt: skip
+    return table(["one more", "from → to", "gain"], rows)
 
 
 def unit_row(x: View, best: Callable[[Any], str]) -> list[str]:
     """One unit more of a resource or a limit."""
-    unit = str(x.raw("unit"))
-    step = f"{_amount(x, 'before', unit)} → {_amount(x, 'after', unit)}"
+    step = _step(x)
     gain = x.change("gain") if "gain" in x else ""
     return [x.text("name"), step, *_changes(x), best(x), gain]
+
+
+def _step(x: View) -> str:
+    unit = str(x.raw("unit"))
+    return f"{_amount(x, 'before', unit)} → {_amount(x, 'after', unit)}"
 
 
 def _amount(x: View, key: str, unit: str) -> str:
@@ -94,10 +99,7 @@ def _amount(x: View, key: str, unit: str) -> str:
 
 
 def _intro(d: View) -> str:
-    return (
-        f"{d.n('count')} draws over all inputs at once (seed {d.n('seed')}; independent, half of each input's draws "
-        "below its configured value and half above, log-uniform to the end of its range):"
-    )
+    return f"{d.n('count')} draws over all inputs at once (seed {d.n('seed')}; docs/sensitivity.md):"
 
 
 def _draws(s: View) -> str:
@@ -109,16 +111,13 @@ def _draws(s: View) -> str:
         f"The plan stays feasible in **{d.pct('feasible')}** of the draws"
         + (f"; it misses {missed}." if missed else "."),
         f"It stays the best plan in **{d.pct('best')}**; in {d.pct('layout')} the best plan has its layout, with this "
-        "batch or another. Where it is feasible it lacks "
-        f"{d.pct('shortfall_median')} to the best plan of the draw in the median, {d.pct('shortfall_high')} at the "
-        "90th percentile.",
+        "batch or another.",
     ]
-    lines += [f"Another layout wins in {r.pct('share')}, most often as {degrees(r)}." for r in d.each("rival")]
     if "robust.gpus" in d:
         r = d.at("robust")
         lines.append(
             f"Of the plans that stay feasible in at least {d.pct('safe')} of the draws the best is {degrees(r)} "
-            f"({r.pct('share')}), {r.change('gain')} in {s.text('column')} as configured."
+            f"({r.pct('share')}), {r.change('gain')} in {figure_words(s.text('column'))} as configured."
         )
     else:
         lines.append(f"No ranked plan stays feasible in {d.pct('safe')} of the draws.")

@@ -6,7 +6,6 @@ from __future__ import annotations
 from costmodel.plans import READING_ORDER
 from search.render.document import formats
 from search.render.document.formats import bullets, table
-from search.render.document.sections.performance import headrooms
 from search.render.document.view import View
 
 STATISTICS = ("", "_p50", "_p90", "_p95", "_p99")
@@ -118,10 +117,9 @@ def _simulated(plans: list[View]) -> str:
     for p in plans:
         name = p.text("plan") + (" (recommended)" if p.raw("recommended") == "yes" else "")
         for figure, title in LATENCIES.items():
-            for statistic in ("", "_p99"):
-                both = [p.s(f"{figure}{statistic}.{way}") for way in ("analytic", "simulated")]
-                rows.append([name, f"{title}, {'p99' if statistic else 'mean'}", *both, p.text("kept")])
-                name = ""
+            both = [p.s(f"{figure}_p99.{way}") for way in ("analytic", "simulated")]
+            rows.append([name, f"{title}, p99", *both, p.text("kept")])
+            name = ""
         if "prefix_hit.simulated" in p:
             both = [p.pct(f"prefix_hit.{way}") for way in ("analytic", "simulated")]
             rows.append([name, "prompt tokens found in the cache", *both, p.text("kept")])
@@ -157,15 +155,8 @@ def ttft_at_rate(v: View) -> str:
         ["waiting to be sent", t.s("sent_s")],
         ["**mean at the rate**", r.s("ttft_s")],
     ]
-    check = "No limit is set on the time to first token."
-    if "limit.ttft.value" in r:
-        x = r.at("limit.ttft")
-        check = (
-            f"The limit bounds {x.text('column')}: {formats.seconds(x.number('value'))} of "
-            f"{formats.seconds(x.number('allowed'))}, {x.pct('headroom')} left."
-        )
     burst = f"Were all {r.n('batch')} seats of a replica taken at once, the last would wait {r.s('burst_ttft_s')}."
-    return "\n\n".join([table(["term", "time"], terms), burst, check])
+    return "\n\n".join([table(["term", "time"], terms), burst])
 
 
 def throughput_at_rate(v: View) -> str:
@@ -181,4 +172,4 @@ def throughput_at_rate(v: View) -> str:
         f"{rate.n('decodes')} sequences of a group decode at a time. A pass of decodes takes {rate.s('plain_s')}, "
         f"{rate.pct('prefilling')} of the passes hold prompts too, and a pass takes {rate.s('pass_s')} in the mean."
     )
-    return "\n\n".join([law, steps, "Headroom against every limit:", headrooms(v)])
+    return "\n\n".join([law, steps])

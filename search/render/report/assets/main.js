@@ -24,9 +24,12 @@ standings();
 say();
 drawTable(select);
 drawPlan();
+comparing();
+copying();
 const drawn = [drawScatter(), ...Object.keys(data.pictures).map(drawPicture)];
 Promise.all(drawn).then(() => {
   clicks(select);
   printable();
+  darkness.addEventListener("change", restyled);
   document.documentElement.dataset.ready = "yes";
 });

@@ -27,7 +27,7 @@ function drawTable(select) {
     button.addEventListener("click", () => select(i));
     const first = element("th", { scope: "row" }, button);
     if (mark) first.append(" ", element("span", { class: "badge " + mark.role }, mark.role));
-    const cells = visible.map((c) => element("td", { class: c.kind === "text" ? "t" : null }, c.kind === "text" ? shown(c, at(data.front, c.name, i)) : short(at(data.front, c.name, i))));
+    const cells = visible.map((c) => element("td", { class: c.kind === "text" ? "t" : null, "data-label": c.title }, c.kind === "text" ? shown(c, at(data.front, c.name, i)) : short(at(data.front, c.name, i))));
     return element("tr", { class: [mark ? mark.role : "", i === state.selected ? "selected" : ""].join(" ").trim() || null }, first, ...cells);
   });
   body.replaceChildren(...rows);

@@ -9,14 +9,23 @@ from search.render.report.columns import describe
 from search.render.report.pictures import Picture, axis, hatched, quote
 from search.render.report.view import PageView
 
-MOVED = ("output_tokens_per_s", "ttft_s", "tpot_s")
+KNOWN = ("output_tokens_per_s", "ttft_s", "burst_ttft_s", "tpot_s")  # figures that the sensitivity follows
 ENDS = {"low": (SKY, "/"), "high": (ORANGE, "")}
 
 
 def tornado_pictures(v: PageView) -> dict[str, Picture]:
     """One picture a figure; none where the run left the sensitivity out."""
     ranges = list(v.at("sensitivity").each("range"))
-    return {f"sensitivity-{name}": _picture(ranges, name) for name in MOVED} if ranges else {}
+    return {f"sensitivity-{name}": _picture(ranges, name) for name in moved(v)} if ranges else {}
+
+
+def moved(v: PageView) -> list[str]:
+    """The throughput and the figures that limits bound, of a percentile the figure itself; without such a limit both
+    latencies."""
+    bounded = {str(k.raw("figure")).rpartition("_p")[0] or str(k.raw("figure")) for k in v.each("kept")}
+    bounded |= {str(k.raw("figure")) for k in v.each("kept")}
+    limited = [name for name in KNOWN[1:] if name in bounded]
+    return [KNOWN[0], *(limited or ("ttft_s", "tpot_s"))]
 
 
 def _picture(ranges: list[PageView], name: str) -> Picture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from search.render.document import formats
 from search.render.palette import mark_of
 from search.render.report.columns import describe, is_bound, ordered
 from search.render.report.html import Html, details, join, tag
@@ -26,8 +27,12 @@ def scatter(v: PageView) -> Html:
         )
     else:
         others = f"and every other scored plan, {p.n('scored')} in all"
+    missed = [
+        f"{m.n('removed')} miss the {m.text('limit')} limit first" for m in v.each("missed") if m.number("removed")
+    ]
+    why = f" Of all {v.n('ledger.scored')} scored plans {formats.listed(missed)}." if missed else ""
     return join([
-        tag("p", f"The picture shows {shown} {others}. Bars are 80 % intervals."),
+        tag("p", f"The picture shows {shown} {others}. Bars are 80 % intervals; shapes tell the number of GPUs.{why}"),
         tag("div", id="controls", class_="controls js"),
         tag("p", id="count", class_="count", role="status", aria_live="polite"),
         tag("div", id="scatter", class_="picture tall-picture js", role="img",
@@ -43,7 +48,8 @@ def plans_table(v: PageView) -> Html:
             "pareto.csv, in this order.", class_="js"),
         details("Columns", tag("div", id="columns", class_="checks")),
         tag("div", tag("table", tag("caption", "Plans of the front"), tag("thead"), tag("tbody"), id="front-table"),
-            class_="scroll tall", tabindex="0", role="region", aria_label="Plans of the front"),
+            class_="scroll tall rows", tabindex="0", role="region", aria_label="Plans of the front"),
+        tag("div", id="compare", class_="controls js"),
     ])  # fmt: skip
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from search.base.escape import one_line
-from search.render.document import formats
-from search.render.document.view import Value
+from search.render.provenance import quantity
 from search.render.report.html import Html, join, tag
 from search.render.report.view import PageView
 
-SMALL_BYTES = 1e8  # below it hundredths of a GB say little: a message's size
 BADGES = {"assumption": "assumption", "source": "sourced", "choice": "asked for", "no source": "no source"}
 
 
@@ -18,8 +15,10 @@ def inputs(v: PageView) -> Html:
     for r in v.each("input_row"):
         standing = r.text("standing")
         badge = tag("span", BADGES[standing], class_=f"badge {standing.replace(' ', '-')}")
-        rows.append(tag("tr", tag("th", r.text("key"), scope="row"), tag("td", quantity(r.text("key"), r.raw("value"))),
-                        tag("td", badge, class_="t"), tag("td", r.text("source"), class_="t"),
+        rows.append(tag("tr", tag("th", r.text("key"), scope="row"),
+                        tag("td", quantity(r.text("key"), r.raw("value")), data_label="value"),
+                        tag("td", badge, class_="t", data_label="standing"),
+                        tag("td", r.text("source"), class_="t", data_label="source"),
                         data_standing=standing))  # fmt: skip
     head = tag("tr", *(tag("th", h, scope="col", class_=None if h == "value" else "t")
                        for h in ("key", "value", "standing", "source")))  # fmt: skip
@@ -29,20 +28,6 @@ def inputs(v: PageView) -> Html:
     control = tag("label", "Show ", tag("select", *options, id="standing"), class_="control js")
     caption = f"Inputs: {said}"
     inside = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows, id="input-rows"))
-    return join([control, tag("div", inside, class_="scroll tall", tabindex="0", role="region", aria_label=caption)])
-
-
-def quantity(key: str, value: Value) -> str:
-    """An input by the unit at the end of its name."""
-    if isinstance(value, str):
-        return one_line(value)
-    name = key.rsplit(".", 1)[-1]
-    if name.endswith("bytes_per_s"):
-        return formats.bytes_per_s(value)
-    if ".peak_flops." in key:
-        return formats.flops_per_s(value)
-    if name.endswith("_bytes"):
-        return formats.gb(value) if abs(value) >= SMALL_BYTES else f"{value / 1e6:.6g} MB"
-    if name.endswith("_s") and not name.endswith("_per_s"):
-        return formats.seconds(value)
-    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else f"{value:.6g}"
+    return join(
+        [control, tag("div", inside, class_="scroll tall rows", tabindex="0", role="region", aria_label=caption)]
+    )

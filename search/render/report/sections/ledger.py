@@ -23,10 +23,10 @@ def ledger(v: PageView) -> Html:
     rows.append(_row("plans on the front", "nothing beats them in every column", v.number("ledger.front"), space,
                      "kept"))  # fmt: skip
     head = tag("tr", *(tag("th", h, scope="col", class_="t" if i < 2 else None)
-                       for i, h in enumerate(("", "why", "plans", "of the space", ""))))  # fmt: skip
+                       for i, h in enumerate(("step", "why", "plans", "of the space", "share"))))  # fmt: skip
     caption = "Each point of the space once: kept, or under the first rule or limit that removes it"
     inside = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows), class_="ledger")
-    return join([tag("div", inside, class_="scroll", tabindex="0", role="region", aria_label=caption), _study(v)])
+    return join([tag("div", inside, class_="scroll rows", tabindex="0", role="region", aria_label=caption), _study(v)])
 
 
 def _row(name: str, why: str, n: float, of: float, kind: str, by: str = "") -> Html:
@@ -34,8 +34,10 @@ def _row(name: str, why: str, n: float, of: float, kind: str, by: str = "") -> H
     bar = tag("meter", min="0", max="1", value=f"{share:.6f}", class_=kind, aria_hidden="true")
     title = f"− {by} {name}" if by else name
     lines = [tag("span", part) for part in title.replace(" + ", "\n+ ").split("\n")]  # a rule of each engine
-    return tag("tr", tag("th", *lines, scope="row"), tag("td", why, class_="t"), tag("td", formats.count(n)),
-               tag("td", formats.percent(share)), tag("td", bar, class_="bar"), class_=kind)  # fmt: skip
+    return tag("tr", tag("th", *lines, scope="row"), tag("td", why, class_="t"),
+               tag("td", formats.count(n), data_label="plans"),
+               tag("td", formats.percent(share), data_label="of the space"),
+               tag("td", bar, class_="bar"), class_=kind)  # fmt: skip
 
 
 def _study(v: PageView) -> Html:

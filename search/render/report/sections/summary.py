@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from costmodel.plans import READING_ORDER
+from costmodel.scores import COSTS
 from search.render.document import formats
 from search.render.document.engines_compared import HEADER, engine_rows
 from search.render.document.sureness import kept_lines
 from search.render.report.columns import describe, is_bound, ordered
 from search.render.report.html import Html, bullets, details, join, table, tag
 from search.render.report.view import PageView
+from search.render.words import engine_list
 
-CARDS = ("output_tokens_per_s", "output_tokens_per_s_per_gpu", "ttft_s", "burst_ttft_s", "tpot_s")
+CARDS = (
+    "requests_per_s", "output_tokens_per_s", "output_tokens_per_s_per_gpu", "ttft_s", "burst_ttft_s", "tpot_s",
+)  # fmt: skip
 
 
 def heading(v: PageView) -> Html:
@@ -21,7 +25,9 @@ def heading(v: PageView) -> Html:
         f"engine {i.text('engine.name')}{' ' + i.text('engine.version') if 'engine.version' in i else ''}"
     )
     return join([tag("p", f"Deployment plan {v.text('name')}", class_="over"),
-                 tag("h1", v.text("model.name")), tag("p", asked, class_="asked")])  # fmt: skip
+                 tag("h1", v.text("model.name")), tag("p", asked, class_="asked"),
+                 tag("p", f"{v.text('run.date')}, run {v.text('run.id')}, servefront {v.text('run.version')}; SHA-256 "
+                     "of config.yaml ", tag("code", v.text("run.config")), class_="asked")])  # fmt: skip
 
 
 def layout(v: PageView) -> str:
@@ -35,10 +41,10 @@ def summary(v: PageView) -> Html:
     if best.text("role") != "recommended":
         return _none(v)
     chips = [tag("span", tag("b", v.n(f"chosen.{a}")), f" {describe(a).label}", class_="chip") for a in READING_ORDER]
-    cards = [_card(best, name) for name in CARDS] + [_memory(best, v)]
+    cards = [_card(best, name, v) for name in _cards(best, v)] + [_memory(best, v)]
     return join([
         tag("p", *chips, class_="chips"),
-        tag("p", f"Taken by {best.text('engines').replace('|', ', ')}. ",
+        tag("p", f"Taken by {engine_list(best.text('engines').replace('|', ', '))}. ",
             f"Intervals hold the measured value in 80 % of cases; coverage: {best.text('coverage')}."),
         tag("div", *cards, class_="cards"),
         bullets(_reasons(v)),
@@ -47,18 +53,40 @@ def summary(v: PageView) -> Html:
     ])  # fmt: skip
 
 
-def _card(best: PageView, name: str) -> Html:
-    low, high = best.shown(f"{name}_low"), best.shown(f"{name}_high")
-    unit = describe(name).unit
-    span = f"{low.removesuffix(' ' + unit)} to {high}"
+def _cards(best: PageView, v: PageView) -> list[str]:
+    """The figures that always have a card, those that a limit bounds, and what it costs."""
+    limited = [str(k.raw("figure")) for k in v.each("kept")]
+    names = [*CARDS, *(n for n in limited if n not in (*CARDS, "memory_bytes_per_gpu")), *COSTS]
+    return [name for name in names if name in best]
+
+
+def _card(best: PageView, name: str, v: PageView) -> Html:
+    span = ""
+    if f"{name}_low" in best:
+        low, high = best.shown(f"{name}_low"), best.shown(f"{name}_high")
+        span = f"{low.removesuffix(' ' + describe(name).unit)} to {high}"
+    limit = _limit(name, v)
     return tag("div", tag("span", describe(name).label, class_="label"), tag("b", best.shown(name)),
-               tag("span", span, class_="span"), class_="card")  # fmt: skip
+               tag("span", span, class_="span"), *limit, class_="card limited" if limit else "card")  # fmt: skip
+
+
+def _limit(name: str, v: PageView) -> list[Html]:
+    """What a limit on the figure says, where there is one: kept, kept by a coin flip."""
+    for k in v.each("kept"):
+        if k.raw("figure") == name:
+            allowed = f"limit: {k.text('bound')} {formats.figure(name, k.number('allowed'))}"
+            sure = "surely" not in k or k.raw("surely") == "keeps it"
+            said = "" if "surely" not in k else f"; worse end of the interval {k.text('surely')}"
+            share = f"; kept in {k.pct('share')} of draws" if "share" in k else ""
+            return [tag("span", allowed + said + share, class_="limit" if sure else "limit tight")]
+    return []
 
 
 def _memory(best: PageView, v: PageView) -> Html:
     used = f"{best.gb('memory_bytes_per_gpu')} of {v.gb('input.usable_bytes')} allowed"
     return tag("div", tag("span", describe("memory_utilization").label, class_="label"),
-               tag("b", best.shown("memory_utilization")), tag("span", used, class_="span"), class_="card")  # fmt: skip
+               tag("b", best.shown("memory_utilization")), tag("span", used, class_="span"),
+               *_limit("memory_bytes_per_gpu", v), class_="card limited")  # fmt: skip
 
 
 def _reasons(v: PageView) -> list[Html | str]:
@@ -113,7 +141,7 @@ def comparison(v: PageView) -> Html:
     marks = list(v.each("mark"))
     skip = ("role", "name", "misses")
     names = ordered(n for n in v.at("mark").children("0") if n not in skip and not is_bound(n))
-    header = ["", *(m.text("name") for m in marks)]
+    header = ["figure", *(m.text("name") for m in marks)]
     first = [["limits missed", *(m.text("misses") for m in marks)]]
     first += _lines(marks, [n for n in names if describe(n).shown])
     others = _lines(marks, [n for n in names if not describe(n).shown])

@@ -51,7 +51,8 @@ for _name in ("abs", "neg"):
 # Texts that a section decides by: which unit a figure has, which sentence is written. They stay as they are.
 CHOOSING = re.compile(
     r"(^deciding|\.limit\.\w+|\.verdict\.\d+)\.(column|figure)$|\.(exact|dense_split|verdict|ttft_statistic)$"
-    r"|^recommended\.(engines|module\.\d+\.name)$|^front\.\d+\.note$"
+    r"|^recommended\.(engines|module\.\d+\.name)$|^front\.\d+\.note$|^input_row\.\d+\.(standing|key)$"
+    r"|\.range\.\d+\.worse$|^input\.engine\.name$"
 )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -11,16 +13,19 @@ from document_cases import renamed, worked_case
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search import __version__
 from search.base.escape import markdown
+from search.inputs.saved_run import config_text
 from search.optimizer.outcome import Outcome
 from search.render.document import collect, render, render_plan
 from search.render.document.formats import bytes_per_s, count, figure, gb, percent, plural, seconds, signed_percent
-from search.render.document.render import OPTIONAL, SECTIONS
+from search.render.document.render import FIRST_PAGE, OPTIONAL, SECTIONS
 
 PARTS = (
+    *FIRST_PAGE,
     "Model", "Hardware", "Input", "Strategy", "Resource allocation", "Performance", "Module division", "Rationale",
     "Memory check", "TTFT check", "Throughput", "Load balance", "Comparison with earlier plans",
-    "Claims of earlier plans", "Risks", "Assumptions",
+    "Claims of earlier plans", "Assumptions and sources",
 )  # fmt: skip
 HOSTILE = "| a `b` <script>alert(1)</script> **c** [d](e)\n# f\n| - $x$ \\| \u202egpj ~~g~~ &lt; _h_ 1."
 
@@ -56,9 +61,10 @@ def test_no_part_is_missing(any_outcome: Outcome) -> None:
     [
         ("Model", ["235.09 billion", "96,256 elements", "128", "151,936"]),
         ("Memory check", ["experts 28.39 GB", "attention 1.68 GB", "30.79 GB", "24,064 bytes a token"]),
-        ("Comparison with earlier plans", ["12.62 GB", "27.7 ms", "12.30 s", "vllm, sglang"]),
+        ("Comparison with earlier plans", ["12.62 GB", "27.7 ms", "12.30 s", "vLLM, SGLang"]),
         ("Claims of earlier plans", ["107 %", "27.7 ms", "20.8 ms", "14.77 GB", "68.5 %", "69.7 %", "12.62 GB"]),
         ("Load balance", ["16 each", "1.20 times"]),
+        ("Against earlier plans", ["Claims of original: 1 of 4 hold", "Claims of refined: 1 of 11 hold", "(fails)"]),
         ("Rationale", ["Pinned by the ttft limit", "Runner-up"]),
     ],
 )
@@ -85,10 +91,33 @@ def test_front_joins_plans_that_differ_in_dp(worked: Outcome) -> None:
 
 
 def test_assumed_inputs_are_listed(worked: Outcome) -> None:
-    body = sections(render_plan(worked))["Assumptions"]
+    body = sections(render_plan(worked))["Assumptions and sources"]
     assert "the KV cache is FP8" in body
-    assert "| engine.reserve_bytes | assumption: context, communication buffers and captured graphs |" in body
-    assert "| cluster.node.bytes_per_s | assumption: 400 GB/s one way |" in body
+    assert "| engine.reserve_bytes | 2.00 GB | context, communication buffers and captured graphs |" in body
+    assert "| cluster.node.bytes_per_s | 400 GB/s | 400 GB/s one way |" in body
+    assert "| hardware.peak_flops.fp32, bf16, fp8, int8, fp4 | 400 TFLOP/s | " in body
+    assert "Inputs without a source: hardware.cluster, dependent_launch; " in body
+
+
+def test_it_is_short_enough_to_be_read(any_outcome: Outcome) -> None:
+    """Words and figures alike; the bars of tables are neither."""
+    text = render_plan(any_outcome)
+    assert len([word for word in text.split() if re.search(r"\w", word)]) < 3500
+    for name in ("Law", "FlatLaw", "MoeFfn", "GroupedQueryAttention", "tokens_per_s", "_utilization", "ttft_s"):
+        assert name not in text
+
+
+def test_it_says_which_run_it_is_about(worked: Outcome) -> None:
+    values = collect(replace(worked, command="servefront +experiment=qwen3_235b"))
+    config = config_text(worked.config).encode()
+    text = render(values)
+    assert f"| SHA-256 of config.yaml | {hashlib.sha256(config).hexdigest()} |" in text
+    assert f"| {date.today().isoformat()} |" in text or f"| {datetime.now(UTC).date().isoformat()} |" in text
+    assert f"| {values['run.id']}, servefront {__version__} |" in text
+    assert "| servefront +experiment=qwen3\\_235b |" in text or "| servefront +experiment=qwen3_235b |" in text
+    assert collect(worked)["run.id"] == values["run.id"]
+    other = replace(worked.config, strategy=replace(worked.config.strategy, seed=7))
+    assert collect(replace(worked, config=other))["run.id"] != values["run.id"]
 
 
 def test_ledger_adds_up(any_outcome: Outcome) -> None:
@@ -100,10 +129,13 @@ def test_ledger_adds_up(any_outcome: Outcome) -> None:
 
 
 def test_headroom_of_every_limit_that_is_set(any_outcome: Outcome) -> None:
-    body = sections(render_plan(any_outcome))["Throughput"]
+    """And what is left, the interval and the chance beside it, on the first page."""
+    body = sections(render_plan(any_outcome))["Summary"]
     limits = any_outcome.scenario.limits
-    assert ("requests_per_s | " in body) == (limits.min_requests_per_s is not None)
-    assert ("tpot_s" in body.split("Headroom")[1]) == (limits.tpot_s is not None)
+    rows = {line.split(" | ")[0].strip("| "): line for line in body.split("\n") if "| at " in line}
+    assert ("requests/s" in rows) == (limits.min_requests_per_s is not None)
+    assert ("TPOT" in rows) == (limits.tpot_s is not None)
+    assert all(line.count("%") >= 2 and ("worse end" in line or "counted" in line) for line in rows.values())
 
 
 def test_hostile_names_stay_names(worked: Outcome) -> None:

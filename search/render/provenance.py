@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+from search.base.escape import one_line
 from search.base.paths import conf_dir
 from search.inputs.catalog_yaml import data
 from search.optimizer.outcome import Outcome
-from search.render.document.values import plain
-from search.render.document.view import Value
-from search.render.report.view import ReportValues
+from search.render.document import formats
+from search.render.document.view import Value, Values, plain
 
 # In the order of the table: what is to be doubted first.
 STANDINGS = ASSUMPTION, MISSING, SOURCED, CHOSEN = "assumption", "no source", "source", "choice"
 # Groups that say what is asked, not what is so: their values need no source.
 ASKED = ("workload", "limits", "space", "objective", "strategy", "output", "report", "sensitivity")
 NOT_FIGURES = ("name", "vendor", "version", "law")
+SMALL_BYTES = 1e8  # below it hundredths of a GB say little: a message's size
+MOST_NAMED = 8  # keys without a source of one group
 SKIPPED = ("sources", "source", "aliases", "price_as_of")
 
 
@@ -33,15 +35,48 @@ class Entry:
     source: str
 
 
-def provenance_values(outcome: Outcome) -> ReportValues:
+def provenance_values(outcome: Outcome) -> Values:
     """Keys ``input_row.<n>.key``, ``value``, ``standing`` and ``source``; how many have each standing."""
-    values: ReportValues = {}
+    values: Values = {}
     entries = sorted([*_assumptions(outcome), *_entries(outcome)], key=lambda e: STANDINGS.index(e.standing))
     for i, entry in enumerate(entries):
         values |= {f"input_row.{i}.{key}": plain(value) for key, value in vars(entry).items()}
     for standing in STANDINGS:
         values[f"standing.{standing}"] = sum(e.standing == standing for e in entries)
     return values
+
+
+def doubtful_values(outcome: Outcome) -> Values:
+    """What plan.md names of them: keys ``assumed.<n>.`` (``where``, ``value``, ``text``), one a source; ``unsourced.<n>
+    .where``, one a group. What only the ranges of the sensitivity and the intervals rest on stands in the annex."""
+    entries = [e for e in _entries(outcome) if not e.key.startswith(("sensitivity.", "intervals"))]
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        parent = entry.key.rpartition(".")[0]
+        if entry.standing == ASSUMPTION:
+            groups.setdefault((parent, entry.source), []).append(entry)
+        elif entry.standing == MISSING:
+            groups.setdefault((parent, MISSING), []).append(entry)
+    values: Values = {}
+    numbers = {ASSUMPTION: 0, MISSING: 0}
+    for (parent, source), found in groups.items():
+        names, standing = [e.key.rpartition(".")[2] for e in found], found[0].standing
+        where = f"{parent}.{', '.join(names)}"
+        if standing == MISSING and len(names) > MOST_NAMED:
+            where = f"{parent} ({len(names)} keys, listed in inputs.md)"
+        name = "assumed" if standing == ASSUMPTION else "unsourced"
+        values[f"{name}.{numbers[standing]}.where"] = where
+        if standing == ASSUMPTION:
+            said = dict.fromkeys(quantity(e.key, e.value) for e in found)
+            values |= {f"assumed.{numbers[standing]}.value": ", ".join(said)}
+            values |= {f"assumed.{numbers[standing]}.text": _shortened(source)}
+        numbers[standing] += 1
+    return values
+
+
+def _shortened(source: str) -> str:
+    """A source without the word that its table's heading says."""
+    return source.removeprefix("assumption: ").removeprefix("assumption; ")
 
 
 def _entries(outcome: Outcome) -> Iterator[Entry]:
@@ -104,3 +139,19 @@ def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Value]]:
 @cache
 def _intervals() -> str:
     return str(data(conf_dir() / "intervals.yaml")["source"])
+
+
+def quantity(key: str, value: Value) -> str:
+    """An input by the unit at the end of its name."""
+    if isinstance(value, str):
+        return one_line(value)
+    name = key.rsplit(".", 1)[-1]
+    if name.endswith("bytes_per_s"):
+        return formats.bytes_per_s(value)
+    if ".peak_flops." in key:
+        return formats.flops_per_s(value)
+    if name.endswith("_bytes"):
+        return formats.gb(value) if abs(value) >= SMALL_BYTES else f"{value / 1e6:.6g} MB"
+    if name.endswith("_s") and not name.endswith("_per_s"):
+        return formats.seconds(value)
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else f"{value:.6g}"

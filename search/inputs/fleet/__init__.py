@@ -1,0 +1,1 @@
+"""Several models on one fleet: what the user wrote (``conf/fleet``), as records."""

@@ -1,0 +1,1 @@
+"""What a fleet's run leaves and prints, all from one ``FleetOutcome``."""
