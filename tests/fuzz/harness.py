@@ -9,7 +9,7 @@ A new command joins in five lines: a ``Target`` in ``targets.py`` with a name an
 
     Target("check", check)
 
-What is spoilt goes through ``mutations`` (``text``, ``tree``, ``cell``, ``words``) and is accepted as it was: a test
+What is spoilt goes through ``mutations`` (``text``, ``tree``, ``document``, ...) and is accepted as it was: a test
 holds that. ``of_a_run("explain")`` is a command on a run one of whose files is spoilt. A command that does not end by
 itself gives ``run``, which does its work up to there.
 """

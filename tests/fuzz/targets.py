@@ -23,6 +23,28 @@ from search.inputs.schema import Config
 
 QUICK = ("strategy=exact", "report=none", "sensitivity=none", "space.gpus=[8]", "space.batch=[16]")
 BASE = ("model=qwen3_8b", "hardware=h100_sxm", "engine=vllm", *QUICK)
+FORMS = (  # of a search
+    (),
+    ("space.serving=[aggregated,split]", "space.gpus=[4]"),
+    ("workload.requests_per_s=5", "workload.arrivals.kind=poisson"),
+    ("engine=compare",),
+)
+FLEET = """
+name: small
+objective: cost
+growth: 1.5
+spares: {count: 1, of: replica}
+limits: {usd_per_hour: 300.0, power_w: 30000.0}
+search: {engine: vllm, space.gpus: [1, 2], space.tp: [1, 2], space.pp: 1, space.batch: [8, 32]}
+pools:
+  old: {hardware: a100_80gb_sxm, count: 10}
+  new: {hardware: h100_sxm, count: 6, price_per_hour: 5.0}
+models:
+  chat:
+    requests_per_s: 2.0
+    weight: 2.0
+    search: {model: qwen3_8b, workload: in2048_out2048, limits: {ttft_s: 5.0, tpot_s: 0.05}}
+"""
 COMMANDS = (
     "vllm serve meta-llama/Llama-3.1-70B-Instruct -tp 4 --max-num-seqs 64 --max-model-len 8192",
     "docker run --gpus all vllm/vllm-openai:v0.11.0 --model Qwen/Qwen3-8B -tp 2 --kv-cache-dtype fp8",
@@ -54,10 +76,11 @@ def keys() -> tuple[str, ...]:
 
 
 def overrides(rng: random.Random, folder: Path) -> list[str]:
-    spoilt = [
-        f"{rng.choice(('', '', '+', '++'))}{rng.choice(keys())}={mutations.word(rng)}" for _ in range(rng.randint(1, 2))
-    ]
-    return [*BASE, *spoilt, f"hydra.run.dir={folder / 'r'}"]
+    spoilt = []
+    for _ in range(rng.randint(1, 2)):
+        value = rng.choice((mutations.word, mutations.number, mutations.number))(rng)
+        spoilt.append(f"{rng.choice(('', '', '', '+', '++'))}{rng.choice(keys())}={value}")
+    return [*BASE, *rng.choice(FORMS), *spoilt, f"hydra.run.dir={folder / 'r'}"]
 
 
 def launch_command(rng: random.Random, folder: Path) -> list[str]:
@@ -100,7 +123,8 @@ def whole_run(folder: Path) -> Path:
 def spoilt_run(rng: random.Random, folder: Path, names: Sequence[str]) -> Path:
     """A run one of whose files is spoilt."""
     path = whole_run(folder) / rng.choice(names)
-    path.write_text(mutations.text(rng, path.read_text()), errors="replace")
+    spoil = mutations.document if path.suffix == ".yaml" else mutations.text
+    path.write_text(spoil(rng, path.read_text()), errors="replace")
     return folder / "run"
 
 
@@ -129,13 +153,13 @@ def resumed(rng: random.Random, folder: Path) -> list[str]:
 def own_hardware(rng: random.Random, folder: Path) -> list[str]:
     good = (conf_dir() / "hardware" / "h100_sxm.yaml").read_text()
     (folder / "mine" / "hardware").mkdir(parents=True)
-    (folder / "mine" / "hardware" / "own.yaml").write_text(mutations.text(rng, good), errors="replace")
+    (folder / "mine" / "hardware" / "own.yaml").write_text(mutations.document(rng, good), errors="replace")
     where = [f"hydra.run.dir={folder / 'r'}", f"hydra.searchpath=[{folder / 'mine'}]"]
     return [*BASE, "hardware=own", *where]
 
 
 def plan_file(rng: random.Random, folder: Path) -> list[str]:
-    (folder / "plan.yaml").write_text(mutations.text(rng, saved()["plan.yaml"].decode()), errors="replace")
+    (folder / "plan.yaml").write_text(mutations.document(rng, saved()["plan.yaml"].decode()), errors="replace")
     return ["audit", str(folder / "plan.yaml")]
 
 
@@ -148,6 +172,13 @@ def storage(rng: random.Random, folder: Path) -> list[str]:
     study(rng, folder)
     words = ("strategy=random", "strategy.n_trials=5", f"strategy.storage={folder / 'study.journal'}")
     return [*BASE, *words, f"hydra.run.dir={folder / 'r'}"]
+
+
+def fleet(rng: random.Random, folder: Path) -> list[str]:
+    (folder / "mine" / "fleet").mkdir(parents=True)
+    (folder / "mine" / "fleet" / "small.yaml").write_text(mutations.document(rng, FLEET), errors="replace")
+    where = ["--config-dir", str(folder / "mine"), f"hydra.run.dir={folder / 'r'}"]
+    return ["fleet", "+fleet=small", "strategy=exact", *where]
 
 
 @cache
@@ -188,6 +219,7 @@ TARGETS = (
     Target("hardware file", own_hardware, echoes=True),
     Target("manifest", manifest, echoes=True),
     Target("plan.yaml", plan_file),
+    Target("fleet", fleet, echoes=True),
     Target("storage", storage, echoes=True),
     *MEASURED,
     *((Target("dashboard", study, run=opened),) if find_spec("optuna_dashboard") else ()),

@@ -28,6 +28,6 @@ def test_contract(target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("target", OF_FILES, ids=lambda target: target.name)
 def test_what_is_spoilt_was_good(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Input that is refused before it is spoilt would try the first check alone."""
-    for name in ("text", "tree", "cell", "words"):
+    for name in ("text", "tree", "cell", "words", "document"):
         monkeypatch.setattr(mutations, name, lambda rng, good: good)
     assert target.run(target.arguments(random.Random(1), tmp_path)) in (0, 1)
