@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from search.inputs.typed import explain, typed
 
 # What Hydra's and YAML's parsers raise besides their own exceptions, for a value of a kind that they did not expect.
 PARSERS = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
+LISTED = {"model": "models", "hardware": "hardware", "cluster": "clusters"}  # groups, and the commands that list them
+MANY = 30  # options: more are no line to read
 
 
 def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
@@ -60,10 +63,13 @@ def composed_beside(key: str | None, overrides: Sequence[str], folder: Path | No
 
 
 def missing_option(error: MissingConfigException) -> str:
-    """Which option of which group does not exist, and those that do."""
-    wanted = error.missing_cfg_file or ""
-    options = f"; available: {', '.join(sorted(error.options))}" if error.options else ""
-    group, _, name = str(wanted).rpartition("/")
+    """Which option of which group does not exist, and those that do; of many, those of like names."""
+    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    known = sorted(error.options or ())
+    options = f"; available: {', '.join(known)}" if known else ""
+    if group in LISTED and len(known) > MANY:
+        near = get_close_matches(name, known, n=6, cutoff=0.4)
+        options = f"; near: {', '.join(near) or 'none'}; servefront {LISTED[group]} lists them"
     return f"{group or 'config'}: there is no {name!r}{options}"
 
 
