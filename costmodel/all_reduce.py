@@ -43,6 +43,12 @@ def kernel_of(engine: Engine, cluster: Cluster) -> AllReduceKernel:
     return KERNELS[engine.all_reduce] if _has_kernels(cluster) else CUSTOM
 
 
+def one_pass_of(engine: Engine, cluster: Cluster) -> int:
+    """``one_pass_tokens`` where the engine's kernel runs: without NVLink TensorRT-LLM leaves all of it to NCCL, which
+    goes by size (ifFallbackToNCCL in cpp/tensorrt_llm/thop/allreduceOp.cpp, 1.2)."""
+    return engine.one_pass_tokens if _has_kernels(cluster) else 0
+
+
 def does_norms(engine: Engine, cluster: Cluster, experts: bool) -> bool:
     """True if the engine lets the all-reduce do the norm after it, in a model with or without ``experts``."""
     wanted = engine.all_reduce_norm == "fused" or (engine.all_reduce_norm == "experts" and experts)
