@@ -70,7 +70,7 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
     own_mean = np.sum(share * own_s, axis=0)
 
     chance_queue, queue_s = _queue(load, now, rate / server.groups)
-    found = _seats(server, load, now, own_mean)
+    found = _seats(server, load, now, collapsed(share, own))
     host = np.array([request_seconds(engine, float(t)) for t in mix.prompt_of_new])[:, None]
     sent = now.decodes * server.groups * engine.stream_token_s / engine.stream_interval / 2.0
     shift = Part(host + sent)
@@ -141,18 +141,19 @@ def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
     return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
 
 
-def _seats(server: Server, load: Load, now: Steps, own_s: Any) -> Seats:
+def _seats(server: Server, load: Load, now: Steps, own: Part) -> Seats:
+    """``own`` passes of a request: with its steps, which are many or few, they are what a stay varies by."""
     mix, all_seats = load.mix, server.seats + 0.0 * load.rate
     last = steps(server, load, all_seats, full=True, near=now.turns, rounds=2)
     most = steps(server, load, all_seats) if server.apart else last
     some = steps(server, load, np.minimum(now.decodes, 0.7 * server.seats)) if server.apart else now
 
     def stay(at: Steps) -> Any:
-        return own_s + mix["decodes"] * at.step_s + at.extra_s
+        return own.mean + mix["decodes"] * at.step_s + at.extra_s
 
     stays = stay(now)
-    answers = mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0
-    work = np.maximum(answers, 0.0) * (mix["decodes"] * now.step_s / stays) ** 2
+    answers = max(mix["decodes2"] - mix["decodes"] ** 2, 0.0)
+    work = (own.variance + answers * now.step_s**2) / stays**2
     inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
     return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work)
 
