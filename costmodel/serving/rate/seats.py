@@ -56,6 +56,7 @@ def seats(
     last_stay_s: Any,
     rest: float,
     work: Any,
+    shared: Any = 0.0,
 ) -> Seats:
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
@@ -66,7 +67,7 @@ def seats(
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
-    peaked = np.maximum(peakedness(gap, rest), 0.05)
+    peaked = np.maximum(peakedness(gap, rest) + rate * shared / stay_s, 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked
