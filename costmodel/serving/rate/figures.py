@@ -117,7 +117,8 @@ def goodput(found: Latencies, limits: Limits) -> Array:
     share = np.ones_like(found.own_s)
     mixtures = _mixtures(found)
     for name, _, bound in bounded(limits):
-        share = share * mixtures[name].below(bound)
+        if mixtures[name].anyone:
+            share = share * mixtures[name].below(bound)
     return share
 
 
@@ -153,6 +154,8 @@ class _Missed:
         mixtures, limits = _mixtures(found), self.limits
         worst = np.full_like(rate, -np.inf)
         for name, statistic, bound in bounded(limits):
+            if not mixtures[name].anyone:
+                continue
             if statistic == "mean":
                 missed = np.log(mixtures[name].mean / bound)
             else:
