@@ -86,9 +86,7 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
         (found.chance, exponential(found.wait_s) + whole),
     )
     tpot, e2e = (
-        (ttft, ttft)
-        if not later
-        else _later(server, load, now, found, noises, busy, collapsed(ttft.chance, ttft.part))
+        (ttft, ttft) if not later else _later(server, load, now, found, noises, busy, collapsed(ttft.chance, ttft.part))
     )
     free = 1.0 - found.chance
     return Latencies(
@@ -159,7 +157,9 @@ def _seats(server: Server, load: Load, now: Steps, own: Part, shared: Any) -> Se
     answers = max(mix["decodes2"] - mix["decodes"] ** 2, 0.0)
     work = (own.variance + answers * now.step_s**2 + shared) / stays**2
     inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
-    return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work, shared)
+    return seats(
+        load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work, shared
+    )
 
 
 def _noises(load: Load, now: Steps, added: Any) -> tuple[Any, Any]:

@@ -50,8 +50,7 @@ def capacity_with_preemptions(server: Server, load: Load, carried: Array, full: 
     asked = np.flatnonzero((full > RARELY) & (carried > 0.0))
     if not len(asked):
         return found
-    layouts = server.tables.plain.shape[1]
-    alike = np.where(full[asked] < 1.0, -1.0 - asked, server.tables.of[asked] + layouts * server.seats[asked])
+    alike = np.where(full[asked] < 1.0, -1.0 - asked, server.kinds[asked])
     _, first, which = np.unique(alike, return_index=True, return_inverse=True)
     rows = asked[first]
     some, part, times = server.take(rows), load.take(rows), 1.0 + sent_back(load.mix, full[rows])

@@ -60,7 +60,9 @@ def seats(
 ) -> Seats:
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
-    stay's squared coefficient of variation."""
+    stay's squared coefficient of variation; ``shared``: the variance of it that all inside have in common. Given that,
+    their number is Poisson, and so it varies by L^2 ``shared`` more (a mixed Poisson variable: Feller, An Introduction
+    to Probability Theory I, 1968, ch. XII)."""
     from scipy.special import betainc, gammaln
 
     gap, rate = load.gap, load.rate
