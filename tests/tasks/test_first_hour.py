@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from search.cli import main as servefront
+from search.commands.dashboard import served
 
 QUICK = ("strategy=exact", "report=none", "sensitivity=none")
 
@@ -141,3 +142,32 @@ def test_calibrate_from_three_runs(run: Any) -> None:
     out = run("calibrate", "runs.jsonl", "--out", "mine/engine/ours.yaml", *flags)
     assert "3 runs; mean absolute error" in out and "launch_share" in out
     assert "3 rows, 3 predicted" in run("validate", "runs.jsonl", *flags)
+
+
+def test_a_sweep_with_its_page(run: Any) -> None:
+    out = run(
+        "-m", "model=qwen3_8b", "hardware=h100", "engine=vllm", "space.gpus=[1,2]", "limits.tpot_s=0.01,0.03",
+        "strategy=exact", "sensitivity=none", "hydra.sweep.dir=s",
+    )  # fmt: skip
+    best = [row for row in rows("s/sweep.csv") if row["recommended"] == "true"]
+    assert [float(row["limits.tpot_s"]) for row in best] == [0.01, 0.03]
+    assert all(float(row["tpot_s"]) <= float(row["limits.tpot_s"]) for row in best)
+    page = Path("s/sweep.html").read_text()
+    assert "s/sweep.html" in out and "limits.tpot_s" in page and "Cost at the wanted traffic" in page
+
+
+def test_report_document_and_dashboard_of_a_run(run: Any) -> None:
+    run(
+        "model=qwen3_8b", "hardware=h100", "engine=vllm", "space.gpus=[1,2]", "limits.tpot_s=0.03", "hydra.run.dir=r",
+        "strategy.n_trials=30",
+    )  # fmt: skip
+    plan = recommended("r")
+    report = Path("r/report.html").read_text()
+    assert len(report.encode()) < 4_000_000 and f"{float(plan['output_tokens_per_s']):,.0f}" in report
+    assert "Written to page.html" in run("document", "r", "--html", "page.html")
+    page = Path("page.html").read_text()
+    for said in ("at most 30.0 ms", "approve, change or reject", "SHA-256 of config.yaml"):
+        assert said in page, said
+    pytest.importorskip("optuna_dashboard")
+    with served(Path("r"), 0) as server:  # listens; test_dashboard.py asks it for the study
+        assert server.server_address[0] == "127.0.0.1"

@@ -100,7 +100,7 @@ def figure(name: str, value: float) -> str:
         return usd(value)
     if name.startswith("joules_"):
         return f"{value:,.3g} J"
-    return count(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else count(value)
 
 
 def usd(value: float) -> str:

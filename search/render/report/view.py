@@ -43,7 +43,9 @@ class PageView(View):
 
 
 def short(number: float) -> str:
-    """Three digits that count, above that whole numbers: as assets/format.js writes them."""
+    """Three digits that count, above that whole numbers, 0 for next to nothing: as assets/format.js has it."""
+    if abs(number) < 1e-6:
+        return "0"
     if float(number).is_integer() or abs(number) >= 999.5:
         return f"{number:,.0f}"
     return f"{number:.3g}"

@@ -1,8 +1,9 @@
 // Numbers, elements, and text that Plotly cannot take for tags.
 
-// As search/report/view.py `short`: three digits that count, above that whole numbers.
+// As search/render/report/view.py `short`: three digits that count, above that whole numbers.
 function short(number) {
   if (typeof number !== "number") return String(number);
+  if (Math.abs(number) < 1e-6) return "0";
   if (Number.isInteger(number) || Math.abs(number) >= 999.5) {
     return number.toLocaleString("en-US", { maximumFractionDigits: 0 });
   }
