@@ -36,11 +36,18 @@ NORM_KERNEL = KERNELS["trtllm"]
 # FI_ALLREDUCE_FUSION_MAX_SIZE_MB (vllm/compilation/passes/fusion/allreduce_rms_fusion.py, 0.16): never above. Below,
 # its limits by ranks are where the fused kernel stopped being the faster one; here the times themselves decide.
 LARGEST_WITH_NORM = 64 * 2**20
+PCIE = 64e9  # bytes/s of sixteen lanes of its fifth generation, in one direction: what is faster is NVLink
 
 
 def kernel_of(engine: Engine, cluster: Cluster) -> AllReduceKernel:
     """The engine's kernel where it runs; elsewhere barriers are assumed."""
     return KERNELS[engine.all_reduce] if _has_kernels(cluster) else CUSTOM
+
+
+def one_pass_of(engine: Engine, cluster: Cluster) -> int:
+    """``one_pass_tokens`` where the engine's kernel runs: without NVLink TensorRT-LLM leaves all of it to NCCL, which
+    goes by size (ifFallbackToNCCL in cpp/tensorrt_llm/thop/allreduceOp.cpp, 1.2)."""
+    return engine.one_pass_tokens if cluster.tiers[0].bytes_per_s > PCIE else 0
 
 
 def does_norms(engine: Engine, cluster: Cluster, experts: bool) -> bool:

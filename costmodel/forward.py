@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.all_reduce import does_norms, kernel_of, with_norm_s
+from costmodel.all_reduce import does_norms, kernel_of, one_pass_of, with_norm_s
 from costmodel.architecture import Layer, Setting
 from costmodel.blocks.decode_context import dealt
 from costmodel.collectives import message_seconds
@@ -137,12 +137,11 @@ def collective_seconds(op: Collective, step: Step, scenario: Scenario) -> tuple[
     """Seconds of a message, and 1 where the norm after it is done in them, else 0."""
     engine, cluster, gpus = scenario.engine, scenario.cluster, step.layout.gpus
     message = op.message(step)
-    seconds = message_seconds(
-        message, cluster, gpus, kernel_of(engine, cluster), engine.one_pass_tokens, step.layout.runs
-    )
+    one_pass = one_pass_of(engine, cluster)
+    seconds = message_seconds(message, cluster, gpus, kernel_of(engine, cluster), one_pass, step.layout.runs)
     if not (op.before_norm and does_norms(engine, cluster, scenario.model.has_experts)):
         return seconds, 0.0
-    with_norm = with_norm_s(message, cluster, gpus, engine.one_pass_tokens, step.layout.runs)
+    with_norm = with_norm_s(message, cluster, gpus, one_pass, step.layout.runs)
     normed = with_norm <= seconds
     return np.where(normed, with_norm, seconds), normed
 

@@ -75,17 +75,17 @@ def main(arguments: list[str] | None = None) -> int:
     if name not in COMMANDS:
         return _said(f"servefront: unknown command {name!r}; known: {', '.join(COMMANDS)}", 2)
     collect_rarely()
-    module = importlib.import_module(COMMANDS[name][0])
     if name in ("models", "hardware", "clusters"):
         rest = [name, *rest]
-    return guarded(lambda: int(module.main(rest)))
+    return guarded(lambda: int(importlib.import_module(COMMANDS[name][0]).main(rest)))
 
 
 def guarded(command: Callable[[], int]) -> int:
     """The exit code of a command, whatever it meets: what a command itself has no line for gets one here. With
     ``SERVEFRONT_TRACEBACK`` set, its traceback is shown instead."""
-    if sys.stdout is None:  # closed (`>&-`)
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed (`>&-`)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     try:
         code = command()
         sys.stdout.flush()

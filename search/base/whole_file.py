@@ -24,6 +24,10 @@ def put(path: Path, write: Callable[[Path], T]) -> T:
         partial.unlink(missing_ok=True)  # of a run that was killed, or a link that somebody laid there
         result = write(partial)
         partial.replace(path)
+    except OSError as error:
+        if error.filename is None:  # a full disk, a limit: the system does not say of which file
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
     return result

@@ -12,8 +12,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from search.base.arguments import Parser
 from search.base.errors import InputError
+from search.inputs.bounded_file import read_bounded
 
 HOST = "127.0.0.1"
+MAX_BYTES = 1_000_000_000  # of a study's journal: some two million trials
 
 
 def main(argv: list[str]) -> int:
@@ -61,7 +63,11 @@ def application(journal: Path) -> Callable[..., Any]:
 
     # optuna-dashboard 0.21 takes the best of all trials, those that miss a limit too.
     _app.get_pareto_front_trials = feasible_front
-    return wsgi(JournalStorage(JournalFileBackend(str(journal))))
+    read_bounded(journal, MAX_BYTES, "a study's journal")
+    try:
+        return wsgi(JournalStorage(JournalFileBackend(str(journal))))
+    except Exception as error:  # whatever Optuna meets in somebody's file
+        raise InputError(f"RUN: {journal} is no study's journal: {type(error).__name__}: {error}") from error
 
 
 def feasible_front(trials: Sequence[Any], directions: Sequence[Any]) -> list[Any]:

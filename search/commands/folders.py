@@ -149,6 +149,13 @@ def forget(folder: Path) -> None:
             _remove_empty(path)
 
 
+def forget_claimed() -> None:
+    """``forget`` what Hydra began to write into a folder that was claimed, before any search ran there."""
+    for folder in list(_held):
+        if not (folder / SUMMARY).exists():
+            forget(folder)
+
+
 def release(only: Path | None = None) -> None:
     """Give up a claim, or every one; a folder that was made for the claim and stayed empty goes."""
     for folder in list(_held) if only is None else [only.absolute()]:

@@ -23,6 +23,7 @@ from search.base.workers.remembered import forget as forget_progress
 from search.commands.folders import clear_partial, forget, kept, release
 from search.commands.sweep import BROKEN, write_status
 from search.inputs import run_name
+from search.inputs.costs import dated
 from search.inputs.own_model import own_model
 from search.inputs.typed import typed
 
@@ -75,6 +76,11 @@ def job(config: DictConfig) -> None:
         if not _here():
             raise
         unexpected.append(error)
+        with suppress(OSError):
+            if many:
+                write_status(folder, BROKEN, f"{type(error).__name__}: {error}")
+            else:
+                forget(folder)
     finally:
         if many:
             release(folder)
@@ -94,7 +100,7 @@ def _failed(message: str, code: int) -> None:
 def search_once(config: DictConfig, folder: Path, model: str | None, overrides: Sequence[str]) -> None:
     """Search, write the run, print it; raises ``InputError``, ``NoFeasiblePlan`` or ``EndedEarly``. ``model``:
     the chosen option of that group."""
-    settings = own_model(typed(config), model, overrides)
+    settings = dated(own_model(typed(config), model, overrides), overrides)
     from search.optimizer.run import run
     from search.render.run_folder import write_run
     from search.render.terminal import infeasible_message, print_outcome, print_written
@@ -118,6 +124,6 @@ def search_once(config: DictConfig, folder: Path, model: str | None, overrides: 
         raise EndedEarly
 
 
-def system_line(error: OSError) -> str:
-    """What the system refused, and of which file."""
-    return f"{error.filename or 'file'}: {error.strerror or error}"
+def system_line(error: OSError, nameless: str = "standard output") -> str:
+    """What the system refused, and of which file. ``nameless``: what it can only be where the system names none."""
+    return f"{error.filename or nameless}: {error.strerror or error}"

@@ -17,7 +17,7 @@ from search.inputs.models import ConfigError, find_model
 FOLDER_FLAGS = ("--config-dir", "-cd")
 NAMED = re.compile(r"^(hardware|model)=(?P<names>[\w./() -]+(?:,[\w./() -]+)*)$", re.ASCII)
 UNNAMED = re.compile(
-    r"^\+?(?P<group>\w+)=(?P<value>[\d.]+|true|false|[\[{].*)$", re.IGNORECASE
+    r"^\+?(?P<group>\w+)=(?P<value>[\d.]+|true|false|\[.*)$", re.IGNORECASE
 )  # no option has such a name
 SEARCH_PATH = re.compile(r"(?:file://)?([^'\",\[\]\s]+)")
 

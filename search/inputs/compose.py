@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from search.base.errors import InputError
 from search.base.paths import conf_dir
 from search.inputs import config_source, own_cluster
 from search.inputs.aliases import by_file_name
+from search.inputs.costs import dated
 from search.inputs.own_model import own_model
 from search.inputs.schema import Config
 from search.inputs.typed import explain, typed
 
 # What Hydra's and YAML's parsers raise besides their own exceptions, for a value of a kind that they did not expect.
 PARSERS = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError, YAMLError)
+LISTED = {"model": "models", "hardware": "hardware", "cluster": "clusters"}  # groups, and the commands that list them
+MANY = 30  # options: more are no line to read
 
 
 def composed(overrides: Sequence[str], folder: Path | None = None) -> Config:
@@ -47,7 +51,7 @@ def composed_beside(key: str | None, overrides: Sequence[str], folder: Path | No
                 beside = found.pop(key, None) if key is not None else None
             if isinstance(beside, DictConfig | ListConfig):
                 beside = OmegaConf.to_container(beside, resolve=True)
-            return own_model(typed(found), option, overrides), beside
+            return dated(own_model(typed(found), option, overrides), overrides), beside
     except MissingConfigException as error:
         raise InputError(missing_option(error)) from error
     except OmegaConfBaseException as error:
@@ -59,10 +63,13 @@ def composed_beside(key: str | None, overrides: Sequence[str], folder: Path | No
 
 
 def missing_option(error: MissingConfigException) -> str:
-    """Which option of which group does not exist, and those that do."""
-    wanted = error.missing_cfg_file or ""
-    options = f"; available: {', '.join(sorted(error.options))}" if error.options else ""
-    group, _, name = str(wanted).rpartition("/")
+    """Which option of which group does not exist, and those that do; of many, those of like names."""
+    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    known = sorted(error.options or ())
+    options = f"; available: {', '.join(known)}" if known else ""
+    if group in LISTED and len(known) > MANY:
+        near = get_close_matches(name, known, n=6, cutoff=0.4)
+        options = f"; near: {', '.join(near) or 'none'}; servefront {LISTED[group]} lists them"
     return f"{group or 'config'}: there is no {name!r}{options}"
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from costmodel.hardware import Accelerator
 from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, PREFIXES, TRAFFIC
 from search.base.errors import InputError
+from search.inputs.schema import Config
 
-UNITS = {"price_per_hour": "USD", "power_w": "WATTS"}
+UNITS = {"price_per_hour": "USD and hardware.price_as_of=TEXT", "power_w": "WATTS"}
+
+
+def dated(config: Config, overrides: Sequence[str]) -> Config:
+    """``config``; ``InputError`` where its price has no date, or that of the price which ``overrides`` replaced."""
+    price, date = "hardware.price_per_hour", "hardware.price_as_of"
+    if config.hardware.price_per_hour is None:
+        return config
+    given = {word.lstrip("+").split("=", 1)[0] for word in overrides}
+    if not config.hardware.price_as_of or (price in given and date not in given):
+        raise InputError(
+            f"{price}: {config.hardware.price_per_hour:g} has no date and place; give them, as {date}='our contract'"
+        )
+    return config
 
 
 def check_traffic(key: str, figures: Iterable[str], scenario: Scenario) -> None:

@@ -55,7 +55,8 @@ class Legal:
             return np.zeros(0, dtype=np.int64)
         index = self.space.index(np.array(found))
         place = np.searchsorted(self.index, index)
-        return place[np.isin(index, self.index)]
+        place = place[place < len(self.index)]
+        return place[self.index[place] == index]
 
     def layout(self, places: Any = slice(None)) -> IntArray:
         """The number of the layout (all axes but the batch, which is the fastest) of the plans at ``places``."""

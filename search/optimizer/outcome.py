@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 
-from costmodel.evaluate import LIMIT_NAMES
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -42,12 +41,14 @@ class StudyReport:
 class Tally:
     """Every plan that was scored, counted once: ``feasible``, or under the first limit that it misses (``missed``, in
     the order of the scores' limits). ``spared``: of them, plans that a bound settled without scoring: more of a
-    layout's sequences never take less memory (``search.optimizer.stream.fitting``)."""
+    layout's sequences never take less memory (``search.optimizer.stream.fitting``); ``late``: those that the floor of
+    the time to first token did (``search.optimizer.settled``)."""
 
     scored: int
     feasible: int
     missed: tuple[int, ...]
     spared: int = 0
+    late: int = 0
 
     @classmethod
     def of(cls, scores: Scores) -> Tally:
@@ -57,23 +58,22 @@ class Tally:
     @property
     def counts(self) -> IntArray:
         """As an array, which other processes send."""
-        return np.array([self.scored, self.feasible, self.spared, *self.missed])
+        return np.array([self.scored, self.feasible, self.spared, self.late, *self.missed])
 
     @classmethod
     def counted(cls, counts: IntArray) -> Tally:
-        scored, feasible, spared, *missed = (int(n) for n in counts)
-        return cls(scored, feasible, tuple(missed), spared)
-
-    @classmethod
-    def beyond(cls, plans: int) -> Tally:
-        """So many that do not fit in the memory."""
-        missed = tuple(plans if limit == "memory" else 0 for limit in LIMIT_NAMES)
-        return cls(plans, 0, missed, plans)
+        scored, feasible, spared, late, *missed = (int(n) for n in counts)
+        return cls(scored, feasible, tuple(missed), spared, late)
 
     def __add__(self, other: Tally) -> Tally:
         missed = tuple(a + b for a, b in zip(self.missed, other.missed, strict=True))
-        scored, feasible = self.scored + other.scored, self.feasible + other.feasible
-        return Tally(scored, feasible, missed, self.spared + other.spared)
+        return Tally(
+            self.scored + other.scored,
+            self.feasible + other.feasible,
+            missed,
+            self.spared + other.spared,
+            self.late + other.late,
+        )
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,9 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
             scores = score_all(scenario, legal.plans, workers)
             plans, engines = legal.plans.take(slice(len(scores))), legal.engines[:, : len(scores)]
         else:
-            wanted = Wanted(scenario, objectives, policy, config.sensitivity.most_ranked, _most_bytes(scenario, ranges))
+            bounds = not (sure or apart or drafters or degrees)  # these look at plans that miss a limit
+            drawn, room = config.sensitivity.most_ranked, _most_bytes(scenario, ranges)
+            wanted = Wanted(scenario, objectives, policy, drawn, room, bounds)
             places, sample, tally = _streamed(wanted, legal, config, baselines, workers)
             plans, engines = legal.at(places), legal.engines[:, places]
             scores = _scored(scenario, plans)

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.columns import column
-from costmodel.evaluate import LIMIT_NAMES, evaluate
+from costmodel.evaluate import LIMIT_NAMES, TRAFFIC_LIMITS, evaluate
+from costmodel.memory.device import usable_bytes
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -26,11 +27,15 @@ from search.base import interrupt
 from search.base.workers import LOCAL, Workers
 from search.evidence.measured.intervals import CLASSES, coverage_of
 from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.full.replicas import first_without
+from search.optimizer.full.search import Ranges
 from search.optimizer.hardened import hardened, likely
 from search.optimizer.held import held_bytes
 from search.optimizer.legal import Legal
 from search.optimizer.outcome import Tally
 from search.optimizer.recommend import NEAR, Policy, keeping
+from search.optimizer.settled import Settled, settled
+from search.optimizer.settled import places as places_of
 from search.optimizer.space import Space
 
 PIECE = 1 << 16  # plans of a piece, and a layout's more
@@ -40,13 +45,21 @@ MOST_NEAR = 100_000  # as the sensitivity's corners take them
 @dataclass(frozen=True)
 class Wanted:
     """What the run asks of its plans; ``drawn``: how many may be the best sure one; ``most_bytes`` of an accelerator
-    beyond which a plan fits in nothing that is asked."""
+    beyond which a plan fits in nothing that is asked; ``bounds``: whether plans that surely miss a limit may be left
+    out."""
 
     scenario: Scenario
     objectives: Objectives
     policy: Policy
     drawn: int
     most_bytes: float = np.inf
+    bounds: bool = False
+
+    def spared(self, beyond: int, late: int) -> Tally:
+        """So many plans that do not fit in the memory, and that are late."""
+        names = LIMIT_NAMES if self.scenario.demand is None else TRAFFIC_LIMITS
+        by_limit = {"memory": beyond, "ttft": late}
+        return Tally(beyond + late, 0, tuple(by_limit.get(name, 0) for name in names), beyond, late)
 
 
 class Piece(NamedTuple):
@@ -75,32 +88,34 @@ def stream(wanted: Wanted, legal: Legal, workers: Workers = LOCAL) -> tuple[IntA
     if (
         tally.feasible == 0 and tally.spared and not interrupt.asked()
     ):  # the nearest misses may be among those that were not scored
-        places, tally = _stream(replace(wanted, most_bytes=np.inf), legal, workers)
+        places, tally = _stream(replace(wanted, most_bytes=np.inf, bounds=False), legal, workers)
     return places, tally
 
 
 def _stream(wanted: Wanted, legal: Legal, workers: Workers) -> tuple[IntArray, Tally]:
     front, near, kept = _Front(), _Nearest(), [np.zeros(0, dtype=np.int64)]
-    tally = Tally(0, 0, (0,) * len(LIMIT_NAMES))
-    stops, edges = fitting(wanted, legal), pieces(legal)
-    under_way: deque[tuple[int, IntArray]] = deque()  # of pieces that were handed out: plans that were spared, places
+    tally = wanted.spared(0, 0)
+    never, found = _settled(wanted, legal)
+    edges = pieces(found.left, len(legal.starts))
+    under_way: deque[tuple[Tally, IntArray]] = deque()  # of pieces that were handed out: what was spared, places
 
     def handed_out() -> Iterator[Piece]:
-        for start, stop in edges:
-            places = np.arange(start, stop)
-            places = places[places < stops[np.searchsorted(legal.starts, places, side="right") - 1]]
-            under_way.append((stop - start - len(places), places))
+        for first, last in edges:  # layouts
+            own = slice(*np.searchsorted(found.left.rows, [first, last]))
+            places = places_of(legal, found.left.take(np.arange(len(found.left))[own]))
+            beyond, memory, ttft = (int(each[first:last].sum()) for each in (never, found.memory, found.ttft))
+            under_way.append((wanted.spared(beyond + memory, ttft), places))
             yield Piece(legal.index[places], near.most)
 
-    for found in workers.kept(Scoring(wanted, legal.space), handed_out(), len(edges), "exact front"):
-        one = Kept(*found)
+    for result in workers.kept(Scoring(wanted, legal.space), handed_out(), len(edges), "exact front"):
+        one = Kept(*result)
         spared, places = under_way.popleft()
-        tally += Tally.beyond(spared) + Tally.counted(one.counts)
+        tally += spared + Tally.counted(one.counts)
         front.add(places[one.front], one.front_costs)
         near.add(places[one.near], one.near_costs)
         kept.append(places[one.rows])
         interrupt.worthwhile()
-    if tally.scored == tally.spared:
+    if tally.scored == tally.spared + tally.late and interrupt.asked():
         raise interrupt.Nothing
     return np.unique(np.concatenate([*kept, front.places, near.places])), tally
 
@@ -117,7 +132,7 @@ class Scoring:
         if len(index) == 0:
             none = np.zeros(0, dtype=np.int64)
             no_costs = np.zeros((0, len(wanted.objectives.names)))
-            return Kept(Tally(0, 0, (0,) * len(LIMIT_NAMES)).counts, none, none, no_costs, none, np.zeros(0))
+            return Kept(wanted.spared(0, 0).counts, none, none, no_costs, none, np.zeros(0))
         plans = self.space.plans(index)
         scores = evaluate(wanted.scenario, plans)
         known = coverage_of(wanted.scenario, plans, scores)
@@ -133,27 +148,39 @@ class Scoring:
         return Kept(Tally.of(scores).counts, np.unique(np.concatenate(rows)), front, costs[front], near, cost[near])
 
 
-def fitting(wanted: Wanted, legal: Legal) -> IntArray:
-    """For each layout the place after its last plan within ``most_bytes``: bytes never fall with the batch (weights
-    stay, the cache, the pass and its graphs grow), so bisection finds it."""
-    stops = np.append(legal.starts[1:], len(legal))
-    if not np.isfinite(wanted.most_bytes):
-        return stops
-    low, high = legal.starts.copy(), stops.copy()  # the answer lies between
-    while np.any(open_ := low < high):
-        middle = (low[open_] + high[open_]) // 2
-        fits = held_bytes(wanted.scenario, legal.at(middle)) <= wanted.most_bytes
-        low[open_] = np.where(fits, middle + 1, low[open_])
-        high[open_] = np.where(fits, high[open_], middle)
-    return low
+def fitting(wanted: Wanted, legal: Legal, most: float) -> IntArray:
+    """For each layout how many of its plans, from the first on, hold ``most`` bytes or less: bytes never fall with the
+    batch (weights stay, the cache, the pass and its graphs grow), so bisection finds it."""
+    counts = np.diff(legal.starts, append=len(legal))
+    if not np.isfinite(most):
+        return counts
+
+    def fits(rows: IntArray, places: IntArray) -> NDArray[np.bool_]:
+        # As the limit is judged: relative to it.
+        return held_bytes(wanted.scenario, legal.at(legal.starts[rows] + places)) / most - 1.0 <= 0.0
+
+    return first_without(fits, counts)
 
 
-def pieces(legal: Legal) -> list[tuple[int, int]]:
-    """Runs of whole layouts of ``PIECE`` plans and more."""
-    starts, edges = legal.starts, [0]
-    while edges[-1] < len(legal):
-        following = int(np.searchsorted(starts, edges[-1] + PIECE))
-        edges.append(int(starts[following]) if following < len(starts) else len(legal))
+def _settled(wanted: Wanted, legal: Legal) -> tuple[IntArray, Settled]:
+    """By layout, plans beyond ``most_bytes``; and of the others those that a bound settles, and those that are left."""
+    scenario, counts = wanted.scenario, np.diff(legal.starts, append=len(legal))
+    stops = fitting(wanted, legal, wanted.most_bytes)
+    if not wanted.bounds:
+        rows = np.flatnonzero(stops)
+        none = np.zeros_like(stops)
+        return counts - stops, Settled(Ranges(rows, np.zeros_like(rows), stops[rows]), none, none)
+    fit = fitting(wanted, legal, scenario.limits.memory_fraction * usable_bytes(scenario.accelerator))
+    return counts - stops, settled(scenario, wanted.policy, MOST_NEAR, legal, stops, fit)
+
+
+def pieces(left: Ranges, layouts: int) -> list[tuple[int, int]]:
+    """Runs of whole layouts with ``PIECE`` plans and more that are left; each layout stands in one."""
+    ends = np.cumsum(np.bincount(left.rows, weights=left.sizes, minlength=layouts).astype(np.int64))
+    edges = [0]
+    while edges[-1] < layouts:
+        before = ends[edges[-1] - 1] if edges[-1] else 0
+        edges.append(min(int(np.searchsorted(ends, before + PIECE)) + 1, layouts))
     return list(pairwise(edges))
 
 

@@ -160,7 +160,11 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         "exact": all(one.exact for one in outcome.each),
         "removed_by_rule": outcome.legal.removed,
         "removed_by_limit": {name: n for name, n in limits.items() if n},
-        **({"spared": {"memory_grows_with_batch": counted.spared}} if outcome.tally else {}),
+        **(
+            {"spared": {"memory_grows_with_batch": counted.spared, "floors_miss_a_limit": counted.late}}
+            if outcome.tally
+            else {}
+        ),
         "candidates_written": candidates,
         "candidates_are_a_sample": sampled,
         "sampler": outcome.config.strategy.sampler,

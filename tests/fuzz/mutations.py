@@ -7,11 +7,17 @@ import json
 import random
 from typing import Any
 
+import yaml
+
 VALUES: tuple[Any, ...] = (
     0, -1, 1, 2, 3, 7, 2**31, 2**64, 10**400, -(10**18), 0.5, 1e-320, 1e-30, 1e30, 1e200, float("nan"), float("inf"),
     -float("inf"), True, False, None, "", " ", "x", "1e5", "0x10", "1_000", "\u00b2", "\u202e", "a" * 3000, "null",
     "../../etc/passwd", "=1+1", "<script>", "${oc.env:HOME}", "${a", "???", [], [0], ["x"], [[1]], {}, {"a": 1},
     {"_target_": "os.getcwd"},
+)  # fmt: skip
+
+NUMBERS = (
+    0, 1e-320, 1e-30, 1e-6, 0.001, 0.5, 1, 1.5, 2, 3, 8, 64, 1000, 4097, 10**6, 1e12, 1e30, 1e200, 2**31, -1,
 )  # fmt: skip
 
 
@@ -37,6 +43,37 @@ def tree(rng: random.Random, good: Any) -> Any:
     for _ in range(rng.randint(1, 3)):
         spoilt = _spoil(rng, spoilt)
     return spoilt
+
+
+def cell(rng: random.Random, row: dict[str, Any]) -> dict[str, Any]:
+    """One value of a table's row spoilt."""
+    return row | {rng.choice(list(row)): str(value(rng))}
+
+
+def words(rng: random.Random, good: list[str]) -> list[str]:
+    """One or two words of a command line spoilt."""
+    spoilt = list(good)
+    for _ in range(rng.randint(1, 2)):
+        spoilt[rng.randrange(len(spoilt))] = rng.choice((word(rng), text(rng, rng.choice(spoilt))))
+    return spoilt
+
+
+def word(rng: random.Random) -> str:
+    """A value as it stands on a command line."""
+    found = value(rng)
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def number(rng: random.Random) -> str:
+    return str(rng.choice(NUMBERS))
+
+
+def document(rng: random.Random, good: str) -> str:
+    """A YAML file, spoilt as a text or, more deeply, as data."""
+    if rng.random() < 0.4:
+        return text(rng, good)
+    spoilt = tree(rng, yaml.safe_load(good))
+    return yaml.safe_dump(spoilt, sort_keys=False, allow_unicode=True)
 
 
 def _spoil(rng: random.Random, node: Any) -> Any:

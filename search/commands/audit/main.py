@@ -27,7 +27,7 @@ MOST = 10_000_000
 
 def main(argv: list[str]) -> int:
     """Read, judge, print; returns the exit code."""
-    from search.commands.search import fail
+    from search.commands.search import fail, system_line
 
     options = _parser().parse_intermixed_args(argv)
     try:
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     except InputError as error:
         return fail(str(error), InputError.exit_code)
     except OSError as error:
-        return fail(f"{error.filename or 'file'}: {error.strerror or error}", InputError.exit_code)
+        return fail(system_line(error), InputError.exit_code)
     return 0 if all(audit.passed for audit in audits) else 1
 
 

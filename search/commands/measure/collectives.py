@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -57,7 +58,10 @@ def measure(kind: str, ranks: int, quick: bool) -> list[Timing]:
             command = [sys.executable, "-m", __name__, kind, str(int(quick)), f"file://{folder}/store", str(out)]
             environment = os.environ | base | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
             with open(Path(folder) / f"errors{rank}", "wb") as errors:
-                processes.append(subprocess.Popen(command, env=environment, stdout=errors, stderr=errors))
+                # Its input is a pipe that this process alone holds: it ends when this process does, however that ends.
+                processes.append(
+                    subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=errors, stderr=errors)
+                )
         _wait(processes, Path(folder))
         return [Timing(**row) for row in json.loads(out.read_text())]
 
@@ -81,6 +85,8 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
     for rank, process in enumerate(processes):
         if failed is None and process.returncode:
             failed = f"rank {rank} failed with exit code {process.returncode}"
@@ -190,8 +196,20 @@ def fit(rows: Sequence[Timing]) -> dict[str, dict[str, float]]:
     return found
 
 
+def end_with_parent() -> None:
+    """End this process once the one that started it has ended and so closed this one's standard input."""
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _rank(arguments: list[str]) -> int:
     kind, quick, init, out = arguments
+    end_with_parent()
     rows = take_part(kind, quick == "1", init)
     if os.environ["RANK"] == "0":
         Path(out).write_text(json.dumps([asdict(row) for row in rows]))

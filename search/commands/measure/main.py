@@ -92,6 +92,9 @@ def check_ranks(device: Device, ranks: int) -> None:
         raise InputError(f"--ranks {ranks}: this torch was built without torch.distributed")
     if device.module is not None and ranks > device.module.device_count():
         raise InputError(f"--ranks: {ranks} is not allowed; {device.module.device_count()} devices are here")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if device.module is None and ranks > max(2, cores):
+        raise InputError(f"--ranks: {ranks} is not allowed; the CPU's ranks take a core each, and {cores} are here")
 
 
 def measure_kernels(device: Device, dtypes: tuple[str, ...], quick: bool) -> tuple[list[Timing], Mapping[str, int]]:

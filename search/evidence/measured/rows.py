@@ -105,6 +105,8 @@ def read_rows(path: Path) -> list[Measurement]:
         raise InputError(f"{path}: cannot be read as CSV: {error}") from error
     if len(rows) > MOST_ROWS:
         raise InputError(f"{path}: {len(rows)} rows; at most {MOST_ROWS} are allowed")
+    if not rows:
+        raise InputError(f"{path}: holds no row")
     header = set(names)
     if len(header) < len(names):
         double = next(name for name in names if names.count(name) > 1)

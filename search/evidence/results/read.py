@@ -75,7 +75,7 @@ def read_results(path: Path) -> list[Result]:
 def _flat(name: str, run: Any) -> Result:
     if not isinstance(run, dict):
         raise InputError(f"{name}: must be an object, not {type(run).__name__}")
-    completed = _number(name, run, "completed", MOST_REQUESTS)
+    completed = _count(name, run, "completed")
     failed = run.get("failed") or 0
     if isinstance(failed, bool) or not isinstance(failed, int | float) or not 0 <= failed <= FAILED * completed:
         raise InputError(f"{name}: failed = {str(failed)[:40]!r} of {completed:g}; its figures are not of this load")
@@ -93,10 +93,10 @@ def _flat(name: str, run: Any) -> Result:
     limited = isinstance(rate, int | float) and not isinstance(rate, bool) and math.isfinite(rate)
     return Result(
         name,
-        int(completed),
+        completed,
         _number(name, run, "total_input_tokens") / completed,
         _number(name, run, "total_output_tokens") / completed,
-        None if limited else round(_number(name, run, "max_concurrency", MOST_REQUESTS)) if most else int(completed),
+        None if limited else round(_number(name, run, "max_concurrency", MOST_REQUESTS)) if most else completed,
         _number(name, run, "request_rate", 1e6) if limited else None,
         _number(name, run, "burstiness", 1e6) if run.get("burstiness") is not None else 1.0,
         _some(name, figures),
@@ -108,7 +108,7 @@ def _nested(name: str, run: Any) -> Result:
     if not isinstance(metrics, dict):
         raise InputError(f"{name}: lacks 'metrics'; reports of guidellm have it")
     totals = _object(name, metrics, "request_totals")
-    completed = _number(name, totals, "successful", MOST_REQUESTS)
+    completed = _count(name, totals, "successful")
     figures: dict[str, float] = {}
     for figure, (key, unit) in NESTED.items():
         if isinstance(metrics.get(key), dict):
@@ -132,7 +132,7 @@ def _nested(name: str, run: Any) -> Result:
     inside = streams if isinstance(streams, int) and not isinstance(streams, bool) else mean("request_concurrency")
     return Result(
         name,
-        int(completed),
+        completed,
         mean("prompt_token_count"),
         mean("output_token_count"),
         None if rate else max(round(_checked(name, "concurrency", inside)), 1),
@@ -170,6 +170,13 @@ def _number(name: str, run: Mapping[str, Any], key: str, most: float = 1e15) -> 
     if key not in run:
         raise InputError(f"{name}: lacks {key!r}; results of vllm bench serve, SGLang and GuideLLM have it")
     return _checked(name, key, run[key], most)
+
+
+def _count(name: str, run: Mapping[str, Any], key: str) -> int:
+    count = _number(name, run, key, MOST_REQUESTS)
+    if count % 1:
+        raise InputError(f"{name}: {key} = {count:g} is not allowed; give a whole number")
+    return int(count)
 
 
 def _checked(name: str, key: str, value: Any, most: float = 1e15) -> float:

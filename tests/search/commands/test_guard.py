@@ -2,6 +2,8 @@
 
 import csv
 import os
+import resource
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,9 +41,10 @@ OVERRIDES = {
     "engine.expert_imbalance=1e200": "engine.expert_imbalance",
     "hardware.peak_flops.bf16=[0]": "hardware.peak_flops.bf16",
     "limits.ttft_s=???": "limits.ttft_s: must be given",
-    "engine=0": "int",
+    "engine=0": "engine: '0' is not allowed; give the name of an option",
     "cluster.tiers.x=1": "'x'",
     "limits.ttft_s=" + "x" * 5000: "limits.ttft_s",
+    "model=qwen3_8:b": "near: qwen3_8b",
     "space={gpus: '1:99999:1', tp: '1:99999:1', batch: '1:99999:1'}": "points",
 }
 
@@ -104,6 +107,43 @@ def test_an_output_takes_the_place_of_a_file_alone(in_folder, tmp_path, kind):
     assert (code, len(err.splitlines())) == (2, 1), err
     assert kind in err
     assert not Path("else").exists()
+
+
+def test_too_little_memory_leaves_nothing(search, tmp_path, monkeypatch):
+    def too_much(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("search.optimizer.run.run", too_much)
+    with pytest.raises(MemoryError):  # the program's door has the line
+        search(*SMALL, "hydra.run.dir=r")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_output_is_no_error(tmp_path, monkeypatch, closed):
+    monkeypatch.setattr(sys, closed, None)
+    assert main([*SMALL, f"hydra.run.dir={tmp_path / 'r'}"]) == 0
+    getattr(sys, closed).close()
+    assert (tmp_path / "r" / "summary.json").exists()
+
+
+def test_a_disk_that_fills_up_before_the_search_leaves_nothing(search, tmp_path):
+    """Hydra's own files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        code, _, err = search(*SMALL, "hydra.run.dir=r")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "hydra.run.dir: File too large" in err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_table_without_rows_is_refused(in_folder, tmp_path):
+    (tmp_path / "r.csv").write_text("row,mode,model,system,engine,precision,isl,osl,gpus,ttft_ms,tpot_ms,concurrency\n")
+    code, _, err = in_folder(main)("validate", "r.csv")
+    assert (code, err) == (2, "error: r.csv: holds no row\n")
 
 
 def test_a_pipe_is_no_input(in_folder, tmp_path):

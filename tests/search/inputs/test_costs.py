@@ -21,6 +21,7 @@ from search.render.front_table import three_digits
 from search.render.terminal import print_outcome
 
 PRICED = "hardware.price_per_hour=2.5"
+DATED = "hardware.price_as_of=a quote"
 POWERED = "hardware.power_w=550"
 WORKED = ("+experiment=qwen3_235b", "strategy=exact")
 
@@ -41,7 +42,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_columns_hold_price_and_power_over_throughput(search, tmp_path):
-    code, out, err = search(*WORKED, PRICED, POWERED, "hydra.run.dir=r")
+    code, out, err = search(*WORKED, PRICED, DATED, POWERED, "hydra.run.dir=r")
     assert code == 0, err
     for name in ("pareto.csv", "candidates.csv.gz"):
         for row in rows(tmp_path / "r" / name):
@@ -56,7 +57,7 @@ def test_columns_hold_price_and_power_over_throughput(search, tmp_path):
 
 
 def test_unknown_figures_are_empty_cells_and_said_nowhere(search, tmp_path):
-    code, out, err = search(*WORKED, PRICED, "hydra.run.dir=r")
+    code, out, err = search(*WORKED, PRICED, DATED, "hydra.run.dir=r")
     assert code == 0, err
     for name in ("pareto.csv", "candidates.csv.gz"):
         found = rows(tmp_path / "r" / name)
@@ -89,6 +90,14 @@ def test_a_figure_without_its_price_is_refused_in_one_line(search, tmp_path, ask
     assert err.count("\n") == 1
     assert not out
     assert not list(tmp_path.rglob("pareto.csv"))
+
+
+@pytest.mark.parametrize("hardware", ["hardware=h100_sxm", "hardware=gh200"])  # with a price in the catalog; without
+def test_a_price_has_a_date_of_its_own(search, tmp_path, hardware):
+    code, _, err = search("model=qwen3_8b", hardware, PRICED, "hydra.run.dir=r")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("error: hardware.price_per_hour: 2.5 has no date and place")
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("text", ["-1", "0", "nan", "inf"])

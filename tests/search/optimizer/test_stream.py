@@ -46,7 +46,7 @@ def test_the_same_front_and_choice(experiment, monkeypatch, tmp_path):
     held = held_bytes(few.scenario, whole.plans)
     assert np.all(np.diff(held)[np.diff(whole.legal.layout()) == 0] >= 0.0)
     assert whole.tally is None
-    assert replace(few.tally, spared=0) == whole.counted
+    assert replace(few.tally, spared=0, late=0) == whole.counted
     for axis in AXES:
         assert np.array_equal(getattr(whole.plans, axis)[whole.front], getattr(few.plans, axis)[few.front])
     a, b = whole.choice, few.choice
@@ -69,6 +69,6 @@ def test_the_nearest_plans_where_none_is_feasible(monkeypatch):
     whole, few = both(monkeypatch, NONE)
     assert whole.choice is None
     assert few.choice is None
-    assert replace(few.tally, spared=0) == whole.counted
+    assert replace(few.tally, spared=0, late=0) == whole.counted
     found = [[plan(outcome, row) for row in nearest(outcome.plans, outcome.scores)] for outcome in (whole, few)]
     assert found[0] == found[1]

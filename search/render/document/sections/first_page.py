@@ -56,7 +56,8 @@ def _identity(v: View) -> str:
         ["SHA-256 of config.yaml", v.text("run.config")],
     ]
     if "run.command" in v:
-        words = str(v.raw("run.command")).split()
+        # Who computes is not what was asked: the same document wherever a run was made.
+        words = [w for w in str(v.raw("run.command")).split() if not w.lstrip("+").startswith(("compute", "resume="))]
         rows.append(["asked", " ".join(map(markdown, words))])  # whole, however long
     return table(["", v.text("name")], rows, text=(0, 1))
 

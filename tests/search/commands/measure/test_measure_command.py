@@ -6,6 +6,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -16,7 +18,7 @@ from costmodel.laws import ShapedLaw
 from search.base.errors import InputError
 from search.base.paths import conf_dir
 from search.commands.measure import device, fit, options, write
-from search.commands.measure.main import class_default, main
+from search.commands.measure.main import check_ranks, class_default, main
 from search.commands.measure.records import Timing
 from search.inputs.compose import composed
 from search.inputs.config import read_cluster, read_hardware, read_model, read_scenario
@@ -69,6 +71,26 @@ def test_what_could_not_be_written_is_refused_before_measuring(
     assert code == 2 and "cannot be written" in said and said.count("\n") == 1
     code, said = run(capsys, f"--law-out {tmp_path / 'wall'}")
     assert code == 2 and "is not a folder" in said and said.count("\n") == 1
+
+
+def test_a_rank_ends_with_what_started_it() -> None:
+    waits = (
+        "from search.commands.measure import collectives as c; c.end_with_parent(); print(flush=True); c.time.sleep(60)"
+    )
+    rank = subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert rank.stdin is not None and rank.stdout is not None
+    rank.stdout.readline()
+    assert rank.poll() is None
+    rank.stdin.close()  # as the system does where the parent is killed
+    assert rank.wait(timeout=20) == 1
+    rank.stdout.close()
+
+
+def test_ranks_on_the_processor_take_a_core_each() -> None:
+    on_cpu = SimpleNamespace(module=None, torch=SimpleNamespace(distributed=SimpleNamespace(is_available=lambda: True)))
+    check_ranks(cast("Any", on_cpu), 2)
+    with pytest.raises(InputError, match=r"--ranks: 10000 is not allowed; the CPU's ranks take a core each"):
+        check_ranks(cast("Any", on_cpu), 10_000)
 
 
 def test_without_torch_one_line_says_what_to_install(
