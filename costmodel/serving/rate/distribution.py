@@ -79,6 +79,11 @@ class Mixture:
     close: bool = False
 
     @property
+    def anyone(self) -> bool:
+        """Whether a request has it: answers of one token have no time per output token."""
+        return bool(np.any(self.chance))
+
+    @property
     def mean(self) -> Array:
         return np.sum(self.chance * self.part.mean, axis=0)
 

@@ -33,7 +33,7 @@ class AtRate:
     """Arrays of shape (plans,). ``figures`` by the names of ``costmodel.scores.TRAFFIC``, and the means ``ttft_s`` and
     ``tpot_s``: infinite where the plan is ``unstable``. ``capacity``: requests a second of the deployment beyond which
     it is; ``inside``: requests of a group that have a seat, in the mean. ``steps`` and ``latencies`` of the stable
-    plans, whose rows are ``rows``."""
+    plans, one of those that are the same server, whose rows are ``rows``."""
 
     figures: dict[str, Array]
     requests_per_s: float
@@ -61,25 +61,27 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         full = full_at_capacity(server, wanted, held.kv_capacity_tokens)
         carried = capacity_with_preemptions(server, load, carried, full)
     unstable = rate >= carried
-    rows = np.flatnonzero(~unstable)
+    stable = np.flatnonzero(~unstable)
+    _, first, which = np.unique(server.kinds[stable], return_index=True, return_inverse=True)
+    rows = stable[first]
     some, part = server.take(rows), load.take(rows)
     now = decoding(some, part, _unlimited(server, load)[some.tables.of])
     found = latencies(some, part, now)
     figures = {name: np.full(len(plans), np.inf) for name in _names()}
     for name, mixture in _mixtures(found).items():
-        figures[name][rows] = mixture.mean
+        figures[name][stable] = mixture.mean[which]
         for percent, values in mixture.percentiles().items():
-            figures[f"{name}_p{percent}"][rows] = values
+            figures[f"{name}_p{percent}"][stable] = values[which]
     inside = np.where(unstable, server.seats, 0.0)
-    inside[rows] = np.minimum(part.rate * now.stay_s(mix) / some.groups, some.seats)
+    inside[stable] = np.minimum(part.rate * now.stay_s(mix) / some.groups, some.seats)[which]
     spread = np.ones(len(plans))
-    spread[rows] = found.seats.spread
+    spread[stable] = found.seats.spread[which]
     in_flight = np.full(len(plans), np.inf)
-    in_flight[rows] = part.rate * found.stay_s * plans.dp[rows]
+    in_flight[stable] = (part.rate * found.stay_s * plans.dp[rows])[which]
     figures |= {
-        "goodput": _at(rows, len(plans), 0.0, goodput(found, scenario.limits)),
+        "goodput": _at(stable, len(plans), 0.0, goodput(found, scenario.limits)[which]),
         "requests_in_flight": in_flight,
-        "seat_wait_chance": _at(rows, len(plans), 1.0, found.seats.chance),
+        "seat_wait_chance": _at(stable, len(plans), 1.0, found.seats.chance[which]),
         "capacity_requests_per_s": carried * plans.dp,
         "max_requests_per_s": np.full(len(plans), np.nan),
         "rate_headroom": np.full(len(plans), np.nan),
@@ -92,7 +94,10 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     if demand.headroom:
         limits = scenario.limits
         free = not bounded(limits) and limits.goodput is None
-        best = carried if free else most(carried, _Missed(server, load, limits))
+        best = carried
+        if not free:
+            _, one, of = np.unique(server.kinds + 1j * carried, return_index=True, return_inverse=True)
+            best = most(carried[one], _Missed(server.take(one), load.take(one), limits))[of]
         figures["max_requests_per_s"] = best * plans.dp
         figures["rate_headroom"] = best / rate - 1.0
     return AtRate(
@@ -117,7 +122,8 @@ def goodput(found: Latencies, limits: Limits) -> Array:
     share = np.ones_like(found.own_s)
     mixtures = _mixtures(found)
     for name, _, bound in bounded(limits):
-        share = share * mixtures[name].below(bound)
+        if mixtures[name].anyone:
+            share = share * mixtures[name].below(bound)
     return share
 
 
@@ -153,6 +159,8 @@ class _Missed:
         mixtures, limits = _mixtures(found), self.limits
         worst = np.full_like(rate, -np.inf)
         for name, statistic, bound in bounded(limits):
+            if not mixtures[name].anyone:
+                continue
             if statistic == "mean":
                 missed = np.log(mixtures[name].mean / bound)
             else:

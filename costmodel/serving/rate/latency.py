@@ -20,7 +20,7 @@ from costmodel.serving.rate.distribution import Mixture, Part, collapsed, expone
 from costmodel.serving.rate.knots import power
 from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.seats import Seats, seats
-from costmodel.serving.rate.steps import Server, Steps, steps
+from costmodel.serving.rate.steps import Server, Steps, all_taken, others_share, steps
 from costmodel.serving.simulation.deployment import request_seconds
 
 MOST_BUSY = 0.99
@@ -63,6 +63,8 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
 
     # Prompts that came into the same pass are prefilled in the same ones.
     joining = np.minimum(rate * met * load.bunching(rate * met / 2.0), now.room * server.groups / mix["new"])
+    # None joins that waits for its seat: of a single one nobody does.
+    joining = joining * others_share(all_taken(now.decodes * server.groups, server.pooled), server.pooled)
     own_s = passes * alone_s + joining * now.more_s
     token_s = own_s / mix.new.tokens[:, None]  # what one more token of a class adds, nearly
     varied = joining * now.more_s**2 * (mix["new2"] / mix["new"] ** 2) + token_s**2 * mix.new.variance[:, None]
@@ -70,7 +72,9 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
     own_mean = np.sum(share * own_s, axis=0)
 
     chance_queue, queue_s = _queue(load, now, rate / server.groups)
-    found = _seats(server, load, now, own_mean)
+    noises = _noises(load, now, passes * (alone_s - (0.0 if server.apart else now.plain_s)))
+    shared = mix["decodes"] * noises[0] * _run(server, mix["decodes"], busy)
+    found = _seats(server, load, now, collapsed(share, own), shared)
     host = np.array([request_seconds(engine, float(t)) for t in mix.prompt_of_new])[:, None]
     sent = now.decodes * server.groups * engine.stream_token_s / engine.stream_interval / 2.0
     shift = Part(host + sent)
@@ -81,11 +85,8 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
         ((1.0 - found.chance) * chance_queue, until + exponential(queue_s) + whole),
         (found.chance, exponential(found.wait_s) + whole),
     )
-    base = 0.0 if server.apart else now.plain_s
     tpot, e2e = (
-        (ttft, ttft)
-        if not later
-        else _later(server, load, now, found, passes * (alone_s - base), busy, collapsed(ttft.chance, ttft.part))
+        (ttft, ttft) if not later else _later(server, load, now, found, noises, busy, collapsed(ttft.chance, ttft.part))
     )
     free = 1.0 - found.chance
     return Latencies(
@@ -141,35 +142,56 @@ def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
     return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
 
 
-def _seats(server: Server, load: Load, now: Steps, own_s: Any) -> Seats:
+def _seats(server: Server, load: Load, now: Steps, own: Part, shared: Any) -> Seats:
+    """``own`` passes of a request: with its steps, which are many or few, they are what a stay varies by.
+    ``shared``: the variance of one that all inside have in common."""
     mix, all_seats = load.mix, server.seats + 0.0 * load.rate
     last = steps(server, load, all_seats, full=True, near=now.turns, rounds=2)
     most = steps(server, load, all_seats) if server.apart else last
     some = steps(server, load, np.minimum(now.decodes, 0.7 * server.seats)) if server.apart else now
 
     def stay(at: Steps) -> Any:
-        return own_s + mix["decodes"] * at.step_s + at.extra_s
+        return own.mean + mix["decodes"] * at.step_s + at.extra_s
 
     stays = stay(now)
-    answers = mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0
-    work = np.maximum(answers, 0.0) * (mix["decodes"] * now.step_s / stays) ** 2
+    answers = max(mix["decodes2"] - mix["decodes"] ** 2, 0.0)
+    work = (own.variance + answers * now.step_s**2 + shared) / stays**2
     inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
-    return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work)
+    return seats(
+        load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work, shared
+    )
 
 
-def _later(
-    server: Server, load: Load, now: Steps, found: Seats, added: Any, busy: Any, ttft: Part
-) -> tuple[Mixture, Mixture]:
-    """TPOT and end-to-end time, by class of answer. A step's variance is that of prompts that are prefilled in it; long
-    answers see all of the number that decode, which changes no faster than requests come and go."""
-    mix, rate, share = load.mix, load.rate, load.mix.new.share[:, None]
+def _noises(load: Load, now: Steps, added: Any) -> tuple[Any, Any]:
+    """Second and third cumulant of a step: of the prompts that are prefilled in it, each of which adds ``added``."""
+    rate, share = load.rate, load.mix.new.share[:, None]
     added = added * (np.maximum(now.step_s - now.plain_s, 0.0) / np.maximum(rate * now.step_s * now.alone_s, 1e-30))
     often = rate * now.step_s
     weight = share * added
     weight *= added
     noise = often * weight.sum(axis=0)
     weight *= added
-    noise3 = often * weight.sum(axis=0)
+    return noise, often * weight.sum(axis=0)
+
+
+def _run(server: Server, turns: Any, busy: Any) -> Any:
+    """Of steps one after the other, an autoregression of coefficient ``busy``, over as many that are independent."""
+    long = np.maximum(turns / (1.0 + server.engine.steps_ahead), 1.0)
+    run = power(busy, long) - 1.0
+    run *= 2.0 * busy / (1.0 - busy) ** 2
+    run /= long
+    run += (1.0 + busy) / (1.0 - busy)
+    run /= 1.0 - busy**2
+    return run
+
+
+def _later(
+    server: Server, load: Load, now: Steps, found: Seats, noises: tuple[Any, Any], busy: Any, ttft: Part
+) -> tuple[Mixture, Mixture]:
+    """TPOT and end-to-end time, by class of answer. A step's variance is that of prompts that are prefilled in it; long
+    answers see all of the number that decode, which changes no faster than requests come and go."""
+    mix = load.mix
+    noise, noise3 = noises
     d = now.decodes
     up = np.minimum(1.1 * d + 1.0, np.maximum(server.seats, d + 1e-6))
     slope = server.tables.plain_s(up * server.groups) - server.tables.plain_s(d * server.groups)
@@ -180,13 +202,7 @@ def _later(
 
     turns, classes = mix.decodes.tokens[:, None], mix.decodes.share[:, None]
     steady = np.maximum(turns, 1.0)
-    # Of steps one after the other, an autoregression of coefficient ``busy``, over as many that are independent.
-    long = np.maximum(turns / (1.0 + server.engine.steps_ahead), 1.0)
-    run = power(busy, long) - 1.0
-    run *= 2.0 * busy / (1.0 - busy) ** 2
-    run /= long
-    run += (1.0 + busy) / (1.0 - busy)
-    run /= 1.0 - busy**2
+    run = _run(server, turns, busy)
     variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run * np.sqrt(run)
     mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s
     apart = mix.decodes.variance[:, None] * now.step_s**2

@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import Array
+from costmodel.plans import Array, IntArray
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.overflow import overflow_risk
+from costmodel.serving.rate.roots import root
 from costmodel.serving.rate.steps import Server, steps
 
 RARELY = 1e-3  # a chance of a full cache below which the capacity is as it was
-ROUNDS = 3  # of regula falsi
+ROUNDS, CLOSE = 8, 1e-4  # of regula falsi for the capacity of a full cache, at most
 
 
 def sent_back(mix: Mix, full: Any) -> Any:
@@ -35,33 +36,32 @@ def sent_back(mix: Mix, full: Any) -> Any:
 def full_at_capacity(server: Server, wanted: Any, tokens: Any) -> Array:
     """Chance that the cache of ``tokens`` a group is full when a plan has all seats taken: always, where it holds fewer
     than the ``wanted`` ones."""
-    some = overflow_risk(server.mix, wanted, 1.0, wanted, tokens, reserved=False)
-    return np.where(server.seats < wanted, 1.0, some)
+    full = np.ones(len(wanted))
+    rows = np.flatnonzero(server.seats >= wanted)
+    most = wanted[rows]
+    full[rows] = overflow_risk(server.mix, most, 1.0, most, tokens[rows], reserved=False)
+    return full
 
 
 def capacity_with_preemptions(server: Server, load: Load, carried: Array, full: Array) -> Array:
-    """Requests a second of a replica, shape (plans,), ``carried`` without any."""
+    """Requests a second of a replica, shape (plans,), ``carried`` without any. Batches of a layout that its memory cuts
+    down to the same seats are the same server, worked out once."""
     found = carried.copy()
-    rows = np.flatnonzero((full > RARELY) & (carried > 0.0))
-    if not len(rows):
+    asked = np.flatnonzero((full > RARELY) & (carried > 0.0))
+    if not len(asked):
         return found
+    alike = np.where(full[asked] < 1.0, -1.0 - asked, server.kinds[asked])
+    _, first, which = np.unique(alike, return_index=True, return_inverse=True)
+    rows = asked[first]
     some, part, times = server.take(rows), load.take(rows), 1.0 + sent_back(load.mix, full[rows])
 
-    def room(gap_s: Array) -> Array:
-        now = steps(some, part.at(times / gap_s), some.seats, full=True)
-        return some.pooled * gap_s / now.stay_s(load.mix) - 1.0
+    def room(gap_s: Array, at: IntArray) -> Array:
+        one = some.take(at)
+        now = steps(one, part.take(at).at(times[at] / gap_s), one.seats, full=True)
+        return one.pooled * gap_s / now.stay_s(load.mix) - 1.0
 
     # Nearly a straight line in the seconds between requests, of which ``times`` as many are enough.
-    low, high = 1.0 / carried[rows], times / carried[rows]
-    f_low, f_high, last = room(low), room(high), np.zeros_like(low)
-    for _ in range(ROUNDS):
-        at = np.clip(low - f_low * (high - low) / np.maximum(f_high - f_low, 1e-12), low, high)
-        f_at = room(at)
-        up = f_at < 0.0
-        f_low, f_high = (
-            np.where(up, f_at, np.where(last < 0, f_low / 2.0, f_low)),
-            np.where(up, np.where(last > 0, f_high / 2.0, f_high), f_at),
-        )
-        low, high, last = np.where(up, at, low), np.where(up, high, at), np.where(up, 1.0, -1.0)
-    found[rows] = 2.0 / (low + high)
-    return np.minimum(found, carried)
+    low, high, every = 1.0 / carried[rows], times / carried[rows], np.arange(len(rows))
+    gap_s = root(room, low, high, room(low, every), room(high, every), ROUNDS, CLOSE)
+    found[asked] = np.minimum(1.0 / gap_s, carried[rows])[which]
+    return found

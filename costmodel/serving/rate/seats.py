@@ -56,17 +56,20 @@ def seats(
     last_stay_s: Any,
     rest: float,
     work: Any,
+    shared: Any = 0.0,
 ) -> Seats:
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
-    stay's squared coefficient of variation."""
+    stay's squared coefficient of variation; ``shared``: the variance of it that all inside have in common. Given that,
+    their number is Poisson, and so it varies by L^2 ``shared`` more (a mixed Poisson variable: Feller, An Introduction
+    to Probability Theory I, 1968, ch. XII)."""
     from scipy.special import betainc, gammaln
 
     gap, rate = load.gap, load.rate
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
-    peaked = np.maximum(peakedness(gap, rest), 0.05)
+    peaked = np.maximum(peakedness(gap, rest) + rate * shared / stay_s, 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked

@@ -59,6 +59,11 @@ class Server:
         """Seats of a replica."""
         return np.maximum(self.seats * self.groups, 1.0)
 
+    @cached_property
+    def kinds(self) -> Array:
+        """A number for each layout with so many seats: batches that memory cuts down to the same are one server."""
+        return self.tables.of + self.tables.plain.shape[1] * self.seats
+
     def room(self, decodes: Any) -> Any:
         """New tokens of prompts that a pass takes beside ``decodes``."""
         budget = float(self.engine.max_batched_tokens)

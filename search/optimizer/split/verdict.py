@@ -148,8 +148,7 @@ def with_turns(
         lengths = scenario.lengths.times(prompt=factor)
         there = replace(scenario, lengths=lengths)
         longer = replace(facts, total_tokens=int(lengths.total))
-        with np.errstate(invalid="ignore", divide="ignore"):  # plans that cannot follow have no percentiles
-            scores = evaluate(there, again)
+        scores = evaluate(there, again)
         known = coverage_of(there, again, scores)
         row = best_feasible(again, scores, policy, known) if scores.feasible.any() else None
         found = search_split(there, longer, space, asked, objectives, policy)
@@ -170,8 +169,7 @@ def with_rates(
     for factor in RATES:
         rate = scenario.demand.requests_per_s * factor
         there = replace(scenario, demand=replace(scenario.demand, requests_per_s=rate))
-        with np.errstate(invalid="ignore", divide="ignore"):  # plans that cannot follow have no percentiles
-            scores = evaluate(there, again)
+        scores = evaluate(there, again)
         known = coverage_of(there, again, scores)
         row = best_feasible(again, scores, policy, known) if scores.feasible.any() else None
         asked_there = verdict_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,11 @@ import pytest
 from worked_case import qwen3, worked_case
 
 sys.path.append(str(Path(__file__).parents[1]))
-from traffic_cases import Case, errors, random_case, serve
+from traffic_cases import ENGINES, Case, errors, random_case, serve
+
+from costmodel.lengths import FixedLengths
+from costmodel.plans import Plans
+from costmodel.serving.traffic import Length
 
 CASES = 10
 SMALL = 32  # seats of a replica at most: their simulation is quick
@@ -37,3 +42,13 @@ def test_medians_are_close() -> None:
     assert median("ttft_s") < 0.12 and median("tpot_s") < 0.06 and median("e2e_s") < 0.08
     assert median("ttft_s_p99") < 0.25 and median("capacity") < 0.06
     assert median("throughput") == pytest.approx(0.0, abs=0.06)
+
+
+def test_one_seat_and_prompts_that_vary_much() -> None:
+    """A queue with one server, whose service is mostly prefill: nobody shares its passes."""
+    prompt, answer = Length("lognormal", 4000, 200, 32000, 1.1), Length("lognormal", 50, 2, 400, 0.5)
+    scenario = worked_case(model=qwen3(layers=24), engine=ENGINES["vllm"], lengths=FixedLengths(4000, 50))
+    one = Case(scenario, Plans.of(tp=4, ep=4, gpus=4, batch=1), prompt, answer, "poisson", 1.0, 0.7, 1)
+    for case in (one, replace(one, prompt=Length("fixed", 4000))):
+        found = errors(serve(case, 8000))
+        assert abs(found["ttft_s"]) < 0.12 and abs(found["e2e_s"]) < 0.12

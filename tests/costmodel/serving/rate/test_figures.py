@@ -76,6 +76,15 @@ def test_most_requests_within_the_limits() -> None:
         assert np.any(above.violations[1:] > 0.0), i
 
 
+def test_answers_of_one_token_have_no_time_per_output_token_to_limit() -> None:
+    """However tight that limit is, all that breaks is the one on the first token."""
+    one, first = FixedLengths(512, 1), Limits(ttft_s=0.4, goodput=0.9)
+    free = evaluate(at(5.0, lengths=one, limits=first), PLANS)
+    tight = evaluate(at(5.0, lengths=one, limits=replace(first, tpot_s=1e-6)), PLANS)
+    assert np.array_equal(tight.max_requests_per_s, free.max_requests_per_s)
+    assert np.array_equal(tight.goodput, free.goodput) and np.all(tight.goodput > 0.9)
+
+
 def test_a_row_depends_on_its_own_plan_alone() -> None:
     whole = evaluate(at(20.0), PLANS)
     for index in ([3], [4, 3]):
