@@ -168,6 +168,13 @@ def release(only: Path | None = None) -> None:
         _written.clear()
 
 
+def clear_claim(key: str, folder: Path) -> None:
+    """Remove the claim of a search that is no more; ``InputError`` where it still writes."""
+    if (folder / LOCK).exists():
+        _lock(key, folder)
+        release(folder)
+
+
 def _remove_empty(folder: Path) -> None:
     try:
         folder.rmdir()

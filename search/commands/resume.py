@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from search.base.errors import InputError
-from search.commands.folders import HYDRAS, SUMMARY, goes_on, is_partial
+from search.commands.folders import HYDRAS, SUMMARY, clear_claim, goes_on, is_partial
 from search.inputs.bounded_file import read_bounded
 from search.inputs.config_source import RESOLVER
 
@@ -45,6 +45,7 @@ def resumed(arguments: Sequence[str]) -> list[str]:
     if not many and "MULTIRUN" in str(found.get("mode")):
         raise InputError(f"resume: {folder} is a job of a sweep; give the sweep's own folder")
     if not many and (folder / SUMMARY).exists() and not is_partial(folder):
+        clear_claim("resume", folder)  # of one that was killed after its last file
         raise NothingToDo(f"{folder} is whole: nothing is left to do")
     words = _words(folder, found)
     _go_to(folder, found)

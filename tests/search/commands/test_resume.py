@@ -91,6 +91,14 @@ def test_killed_at_a_random_moment_and_resumed(kind, words, where, seed, whole, 
         assert "is whole: nothing is left to do" in search("resume=it")[1]
 
 
+def test_a_claim_that_outlived_its_search_goes(search, tmp_path):
+    code, _, err = search(*CASES[0][1], "hydra.run.dir=it")
+    assert (code, err) == (0, "")
+    (tmp_path / "it" / ".lock").touch()
+    assert "is whole: nothing is left to do" in search("resume=it")[1]
+    assert not (tmp_path / "it" / ".lock").exists()
+
+
 class _Struck:
     """Calls something, and sends this process SIGINT at a call."""
 
