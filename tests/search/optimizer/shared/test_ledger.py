@@ -77,8 +77,8 @@ def test_three_together_score_each_trial_once(journal, alone, monkeypatch):
     monkeypatch.setattr(ledger, "PATIENCE_S", 60.0)
     found, told = together(journal, 3)
     assert all(same(found[i], alone) for i in range(3))
+    # One of them may be fast enough to score them all: who does is up to the machine.
     assert sorted(slot for _, slot in told) == list(range(36))
-    assert len({worker for worker, _ in told}) > 1
     assert [t.system_attrs[SLOT] for t in stored(journal)] == list(range(36))
 
 
