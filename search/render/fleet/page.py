@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from search import __version__
 from search.optimizer.fleet.outcome import FleetOutcome
 from search.render.fleet.content import Part, parts
 from search.render.fleet.pictures import front_svg, pools_svg
 from search.render.fleet.words import kw, taken_words, usd
 from search.render.report.html import Html, bullets, details, join, table, tag
+from search.render.report.shell import whole
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 MORE = """
 .picture svg { max-width: 100%; height: auto; }
 .page td { white-space: normal; }
@@ -22,28 +20,17 @@ LONG = ("Replicas",)  # opened on demand
 
 def fleet_html(o: FleetOutcome) -> str:
     """The page."""
-    style = (files("search.render.report") / "assets" / "report.css").read_text(encoding="utf-8")
     found = parts(o)
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"Fleet {o.fleet.name}: servefront"),
-        tag("style", Html(style + MORE)),
-    )
     links = (tag("li", tag("a", part.title, href=f"#{_identity(part)}")) for part in found)
     contents = tag("nav", tag("ul", *links), aria_label="Parts of the page")
     title = (tag("p", "Fleet plan", class_="over"), tag("h1", o.fleet.name))
-    body = tag(
-        "body",
+    body = [
         tag("a", "Skip to the plan", href="#summary", class_="skip"),
         tag("header", *title, contents),
         tag("main", *(_section(o, part) for part in found), class_="page"),
         tag("footer", f"servefront {__version__}. Figures are predictions of an analytic model, not measurements."),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+    ]
+    return whole(f"Fleet {o.fleet.name}", body, style=MORE)
 
 
 def _identity(part: Part) -> str:

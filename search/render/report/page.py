@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from search.render.report.html import Html, json_script, tag
@@ -36,6 +32,7 @@ from search.render.report.sections.legends import (
 from search.render.report.sections.rates import knee, queue, regimes
 from search.render.report.sections.sensitivity import sensitivity
 from search.render.report.sections.summary import heading, layout, summary
+from search.render.report.shell import resource, whole, wrapped
 from search.render.report.view import PageView
 
 SCRIPTS = (
@@ -104,33 +101,15 @@ def render(values: Mapping[str, Any]) -> str:
     present = [part for part in parts if part.body or part.pictures]
     pictures = {key: picture for part in present for key, picture in part.pictures.items()}
     data = json_script("data", {**front_data(v), "pictures": pictures})
-    own = page_script()
-    policy = (
-        "default-src 'none'; "
-        f"{script_policy(own)}; "
-        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{v.text('model.name')} on {v.text('hardware.name')}: servefront"),
-        tag("style", Html(resource("report.css"))),
-    )
-    body = tag(
-        "body",
+    body = [
         tag("a", "Skip to the plan", href="#summary", class_="skip"),
         tag("header", heading(v), _contents(present)),
         tag("main", *(_section(part, v) for part in present)),
         tag("footer", f"servefront {v.text('version')}. Figures are predictions of an analytic model, not "
             "measurements. GB is 1e9 bytes."),
         data,
-        scripts_of(own),
-    )  # fmt: skip
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+    ]  # fmt: skip
+    return whole(f"{v.text('model.name')} on {v.text('hardware.name')}", body, page_script())
 
 
 def _contents(parts: Sequence[Part]) -> Html:
@@ -163,39 +142,6 @@ def _place(key: str, picture: Picture, title: str) -> Html:
 
 
 @cache
-def plotly_source() -> str:
-    """plotly.js as its Python package carries it."""
-    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-
-
-def scripts_of(own: str) -> Html:
-    """A page's scripts: plotly.js, which is 4.8 MB and travels compressed (``unpack.js``), and its ``own``."""
-    packed = base64.b64encode(gzip.compress(plotly_source().encode(), 3, mtime=0)).decode()
-    return Html(f'<script type="text/plain" id="plotly">{packed}</script><script>{own}</script>')
-
-
-def script_policy(own: str) -> str:
-    """The part of a content security policy by which these scripts may run and no other."""
-    return f"script-src {script_hash(plotly_source())} {script_hash(own)}"
-
-
-def wrapped(parts: Sequence[str]) -> str:
-    """A page's own script of its parts."""
-    body = "\n".join(parts)
-    return f'(async function () {{\n"use strict";\n{body}}})();\n'
-
-
-@cache
 def page_script() -> str:
     """The page's own script."""
     return wrapped([resource(name) for name in SCRIPTS])
-
-
-def resource(name: str) -> str:
-    return (files("search.render.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-@cache
-def script_hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

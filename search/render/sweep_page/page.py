@@ -13,7 +13,7 @@ from search.render.document import formats
 from search.render.identity import today
 from search.render.report.columns import describe, is_bound
 from search.render.report.html import Html, json_script, tag
-from search.render.report.page import resource, script_policy, scripts_of, wrapped
+from search.render.report.shell import resource, whole, wrapped
 from search.render.report.view import short
 from search.render.sweeps import PLAN, Job, Sweep
 from search.render.words import figure_words
@@ -31,21 +31,6 @@ SHOWN = ("output_tokens_per_s", "output_tokens_per_s_per_gpu", "requests_per_s",
 
 def render(sweep: Sweep, command: str) -> str:
     """The page as HTML; ``command`` what was typed."""
-    own = sweep_script()
-    policy = (
-        f"default-src 'none'; {script_policy(own)}; "
-        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", "Sweep: servefront"),
-        tag("style", Html(resource("report.css"))),
-    )
     planned = sum(job.best is not None for job in sweep.jobs)
     said = f"{formats.plural(str(len(sweep.jobs)), 'job')}, {planned} with a plan; {today()}, servefront {__version__}"
     main = [
@@ -53,17 +38,15 @@ def render(sweep: Sweep, command: str) -> str:
         tag("section", tag("h2", "Recommended plans"), _recommended(sweep), id="recommended"),
         tag("section", tag("h2", "Cost at the wanted traffic"), *_traffic(), id="traffic", class_="js"),
     ]
-    body = tag(
-        "body",
+    body = [
         tag("a", "Skip to the fronts", href="#fronts", class_="skip"),
         tag("header", tag("p", "Sweep", class_="over"), tag("h1", ", ".join(map(one_line, sweep.keys)) or "one job"),
             tag("p", said, class_="asked"), tag("p", tag("code", command), class_="asked")),
         tag("main", *main),
         tag("footer", "Figures are predictions of an analytic model, not measurements."),
         json_script("data", _data(sweep)),
-        scripts_of(own),
-    )  # fmt: skip
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+    ]  # fmt: skip
+    return whole("Sweep", body, sweep_script())
 
 
 def _about() -> Html:

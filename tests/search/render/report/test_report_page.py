@@ -20,7 +20,8 @@ from search.optimizer.outcome import Outcome
 from search.render.palette import BOUNDS, PARTS, ROLES, mark_of
 from search.render.report import collect, render
 from search.render.report.html import Html, json_script, tag
-from search.render.report.page import page_script, plotly_source
+from search.render.report.page import page_script
+from search.render.report.shell import plotly_source
 from search.render.report.view import PageView
 
 MOST_BYTES = 4_000_000
