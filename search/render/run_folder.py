@@ -6,8 +6,9 @@ import importlib.metadata
 import json
 import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from search import __version__
 from search.base.errors import InputError
@@ -28,6 +29,7 @@ from search.render.split import split_csv, split_summary
 from search.render.tables import write_candidates, write_front, write_table
 from search.render.tornado import tornado
 
+T = TypeVar("T")
 SUMMARY = "summary.json"
 LAUNCH = "launch"
 STAGE = ".partial"  # holds a run until it is whole
@@ -37,20 +39,31 @@ PACKAGES = ("numpy", "scipy", "optuna", "hydra-core", "moocore")
 
 def write_run(folder: Path, outcome: Outcome) -> dict[str, Any]:
     """Write the run into a folder that holds none yet; returns the summary. Without a feasible plan there is no
-    ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows. Nothing stands under its name before everything
-    is written, and ``summary.json``, which makes a folder a run, comes last."""
+    ``plan.yaml`` and no ``plan.md``, and ``pareto.csv`` has no rows."""
+    return staged(folder, lambda stage: _write(stage, outcome))
+
+
+def staged(folder: Path, write: Callable[[Path], T]) -> T:
+    """``write`` into a folder that holds no run yet. Nothing stands under its name before everything is written, and
+    ``summary.json``, which makes a folder a run, comes last."""
     claim_folder(folder)
     stage = folder / STAGE
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     try:
-        summary = _write(stage, outcome)
+        result = write(stage)
         for path in sorted(stage.iterdir(), key=lambda p: p.name == SUMMARY):
             refuse_taken(folder / path.name)
             path.replace(folder / path.name)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    return summary
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Of the program, and of what its results depend on."""
+    found = {"servefront": __version__, "python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def refuse_taken(path: Path) -> None:
@@ -194,9 +207,5 @@ def summarise(outcome: Outcome, candidates: int, sampled: bool) -> dict[str, Any
         **full_summary(outcome.full),
         "compute": {"kind": outcome.workers[0], "workers": outcome.workers[1]},
         "seconds": {stage: round(s, 4) for stage, s in outcome.seconds.items()},
-        "versions": {
-            "servefront": __version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
+        "versions": versions(),
     }

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
-import shutil
 from pathlib import Path
 from typing import Any
 
 from search import __version__
-from search.base.whole_file import put, put_text, refuse_special
+from search.base.whole_file import put, put_text
 from search.optimizer.fleet.outcome import FleetOutcome
 from search.optimizer.journal import export_study
 from search.render.fleet.document import fleet_md
 from search.render.fleet.page import fleet_html
 from search.render.fleet.pictures import front_svg, pools_svg
 from search.render.fleet.tables import fleet_csv, fleet_yaml, front_csv, replicas_csv
-from search.render.run_folder import PACKAGES, STAGE, SUMMARY, claim_folder
+from search.render.run_folder import SUMMARY, staged, versions
 
 
 def write_fleet(folder: Path, o: FleetOutcome) -> None:
     """Into a folder that holds no run yet. Without a fleet that serves what was asked there is no ``fleet.*``, no
     ``plan.md`` and no page."""
-    claim_folder(folder)
-    stage = folder / STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
-    try:
-        _write(stage, o)
-        for path in sorted(stage.iterdir(), key=lambda p: p.name == SUMMARY):
-            refuse_special(str(folder / path.name), folder / path.name)
-            path.replace(folder / path.name)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+    staged(folder, lambda stage: _write(stage, o))
 
 
 def _write(folder: Path, o: FleetOutcome) -> None:
@@ -94,9 +81,5 @@ def summarise(o: FleetOutcome) -> dict[str, Any]:
         "repeats": study.repeats if study else 0,
         "hypervolume_share": study.share if study else None,
         "seconds": {stage: round(s, 4) for stage, s in o.seconds.items()},
-        "versions": {
-            "servefront": __version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
+        "versions": versions(),
     }
