@@ -8,7 +8,7 @@ import yaml
 
 from costmodel.hardware import maybe_nvidia
 from search.render.launch import mpi
-from search.render.launch.containers import OPTIONS_FOLDER, PORT, Shell, checkpoint, image, line, words
+from search.render.launch.containers import CACHE_FOLDER, OPTIONS_FOLDER, PORT, Shell, checkpoint, image, line, words
 from search.render.launch.engines import LAUNCHED
 from search.render.launch.nodes import MEETING_PORT, interface_names
 from search.render.launch.server import Server
@@ -93,9 +93,14 @@ def _values(server: Server, engine: str) -> dict[str, str | Shell | None]:
 
 
 def _service(server: Server, engine: str, devices: list[str]) -> dict[str, Any]:
-    volumes = ["${HF_HOME:-~/.cache/huggingface}:/root/.cache/huggingface"]
-    if engine == "trtllm":
-        volumes.append(f"./trtllm.yaml:{OPTIONS_FOLDER}/trtllm.yaml:ro")
+    return container(server, engine, "trtllm.yaml" if engine == "trtllm" else None, PORT, devices)
+
+
+def container(server: Server, engine: str, options: str | None, port: int, devices: list[str]) -> dict[str, Any]:
+    """What every server in docker compose has, but for its words; ``options``: TensorRT-LLM's file beside this one."""
+    volumes = [f"${{HF_HOME:-~/.cache/huggingface}}:{CACHE_FOLDER}"]
+    if options is not None:
+        volumes.append(f"./{options}:{OPTIONS_FOLDER}/trtllm.yaml:ro")
     found: dict[str, Any] = {
         "image": image(server, engine) or "${IMAGE:?image with the engine for these accelerators}",
         "environment": {"HF_TOKEN": "${HF_TOKEN:-}"},
@@ -103,7 +108,7 @@ def _service(server: Server, engine: str, devices: list[str]) -> dict[str, Any]:
         "ipc": "host",
         "stop_grace_period": "60s",
         "healthcheck": {
-            "test": ["CMD-SHELL", f"curl -fsS http://127.0.0.1:{PORT}/health || exit 1"],
+            "test": ["CMD-SHELL", f"curl -fsS http://127.0.0.1:{port}/health || exit 1"],
             "interval": "10s", "timeout": "5s", "retries": 6, "start_period": "1h",
         },
     }  # fmt: skip

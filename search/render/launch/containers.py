@@ -14,6 +14,7 @@ from search.render.launch.trtllm import yaml_text
 
 PORT = 8000
 OPTIONS_FOLDER = "/options"
+CACHE_FOLDER = "/root/.cache/huggingface"  # of the engines' images, whose user is root
 # Images that the engines' makers publish for NVIDIA's accelerators, by name and version; others are for the user.
 IMAGES = {"vllm": "vllm/vllm-openai:v0.33.0", "sglang": "lmsysorg/sglang:v0.5.23"}
 # Resources of the vendors' Kubernetes device plugins.

@@ -13,6 +13,7 @@ import yaml
 
 from search.render.launch import mpi
 from search.render.launch.containers import (
+    CACHE_FOLDER,
     OPTIONS_FOLDER,
     PORT,
     RESOURCES,
@@ -196,7 +197,7 @@ def environment(part: Part) -> list[dict[str, Any]]:
 
 def _container(server: Server, engine: str, part: Part, gpus: int) -> dict[str, Any]:
     resource = RESOURCES.get(server.vendor, "nvidia.com/gpu")
-    mounts = [{"name": "shm", "mountPath": "/dev/shm"}, {"name": "cache", "mountPath": "/root/.cache/huggingface"}]
+    mounts = [{"name": "shm", "mountPath": "/dev/shm"}, {"name": "cache", "mountPath": CACHE_FOLDER}]
     if engine == "trtllm":
         mounts.append({"name": "options", "mountPath": OPTIONS_FOLDER})
     token = {"name": "hf-token", "key": "token", "optional": True}

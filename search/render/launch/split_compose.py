@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from costmodel.hardware import maybe_nvidia
 from search.render.document.formats import plural
+from search.render.launch.compose import container
 from search.render.launch.containers import OPTIONS_FOLDER, checkpoint, image, words
 from search.render.launch.shell import comment
 from search.render.launch.split_flags import PORTS, SIDE_PORTS
@@ -55,35 +55,19 @@ def _server(engine: str, pool: PoolServers, local: int, first: int) -> dict[str,
     if bootstrap:
         found[bootstrap] = str(int(found[bootstrap]) + local)
     program = len(command.program)
-    told = {"HF_TOKEN": "${HF_TOKEN:-}"}
+    told = {}
     if engine == "vllm":
         side = SIDE_PORTS[pool.name] + max(server.attn_dp, 1) * local
-        told |= {
+        told = {
             "VLLM_NIXL_SIDE_CHANNEL_HOST": "${NODE_IP:-127.0.0.1}", "VLLM_NIXL_SIDE_CHANNEL_PORT": str(side),
         }  # fmt: skip
-    volumes = ["${HF_HOME:-~/.cache/huggingface}:/root/.cache/huggingface"]
-    if pool.part.options is not None:
-        volumes.append(f"./split.{pool.name}.yaml:{OPTIONS_FOLDER}/trtllm.yaml:ro")
-    service: dict[str, Any] = {
-        "image": image(server, engine) or "${IMAGE:?image with the engine for these accelerators}",
-        "profiles": [pool.name],
-        "entrypoint": found[:program],
-        "command": found[program:],
-        "environment": told,
-        "volumes": volumes,
-        "network_mode": "host",
-        "ipc": "host",
-        "stop_grace_period": "60s",
-        "healthcheck": {
-            "test": ["CMD-SHELL", f"curl -fsS http://127.0.0.1:{port}/health || exit 1"],
-            "interval": "10s", "timeout": "5s", "retries": 6, "start_period": "1h",
-        },
+    options = None if pool.part.options is None else f"split.{pool.name}.yaml"
+    devices = [str(first + server.gpus_each * local + g) for g in range(server.gpus_each)]
+    service = container(server, engine, options, port, devices)
+    service["environment"] |= told
+    return service | {
+        "profiles": [pool.name], "entrypoint": found[:program], "command": found[program:], "network_mode": "host",
     }  # fmt: skip
-    if maybe_nvidia(server.vendor):
-        devices = [str(first + server.gpus_each * local + g) for g in range(server.gpus_each)]
-        reserved = [{"driver": "nvidia", "device_ids": devices, "capabilities": ["gpu"]}]
-        service["deploy"] = {"resources": {"reservations": {"devices": reserved}}}
-    return service
 
 
 def _router(engine: str, pools: list[PoolServers]) -> dict[str, Any]:
