@@ -21,13 +21,11 @@ from costmodel.serving.floors import Floors, floors, has_floors
 from search.evidence.measured.intervals import CLASSES, coverage_of
 from search.optimizer.front import Objectives
 from search.optimizer.full.bounds import best_costs, bounded
-from search.optimizer.full.search import SHORT, Ranges
+from search.optimizer.full.search import PIECE, SHORT, Ranges, probes
 from search.optimizer.legal import Legal
 from search.optimizer.recommend import NEAR, Policy
 
-PROBES = 6  # batches of each layout that are scored first
 FACTORS = (2.0, 1.2)  # of the last batch of a range over its first, each time round
-PIECE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,8 @@ def settled(
 
 def places(legal: Legal, ranges: Ranges) -> IntArray:
     """In ``legal``, of all plans of the ranges."""
-    sizes = ranges.sizes
-    inside = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.repeat(legal.starts[ranges.rows] + ranges.first, sizes) + inside
+    rows, inside = ranges.each()
+    return legal.starts[rows] + inside
 
 
 @dataclass(frozen=True)
@@ -93,9 +90,8 @@ class _Search:
     def most(self, ranges: Ranges, stops: IntArray, most_near: int) -> float:
         """A deciding cost beyond which nothing is asked of a plan that misses a limit; infinite where none is known."""
         rows = np.flatnonzero(stops)
-        shares = np.linspace(0.0, 1.0, PROBES)
-        probes = np.round(stops[rows, None].astype(float) ** shares[None, :] - 1.0).astype(np.int64)
-        feasible = self._costs(np.unique((self.legal.starts[rows, None] + probes).ravel()), feasible=True)
+        first = self.legal.starts[rows, None]
+        feasible = self._costs(np.unique((first + probes(stops[rows])).ravel()), feasible=True)
         coarse = ranges.cut(FACTORS[0])
         order = np.argsort(self.bounds(coarse)[1], kind="stable")
         enough = np.searchsorted(np.cumsum(coarse.sizes[order]), 2 * most_near) + 1

@@ -30,7 +30,7 @@ from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.full.replicas import first_without
 from search.optimizer.full.search import Ranges
 from search.optimizer.hardened import hardened, likely
-from search.optimizer.held import held_bytes
+from search.optimizer.held import fit_in
 from search.optimizer.legal import Legal
 from search.optimizer.outcome import Tally
 from search.optimizer.recommend import NEAR, Policy, keeping
@@ -156,8 +156,7 @@ def fitting(wanted: Wanted, legal: Legal, most: float) -> IntArray:
         return counts
 
     def fits(rows: IntArray, places: IntArray) -> NDArray[np.bool_]:
-        # As the limit is judged: relative to it.
-        return held_bytes(wanted.scenario, legal.at(legal.starts[rows] + places)) / most - 1.0 <= 0.0
+        return fit_in(wanted.scenario, legal.at(legal.starts[rows] + places), most)
 
     return first_without(fits, counts)
 

@@ -19,7 +19,7 @@ from search.optimizer.full.bounds import best_costs, bounded, misses, multiplied
 from search.optimizer.full.front import Front
 from search.optimizer.full.replicas import Replicas, first_without
 from search.optimizer.full.variants import Variant
-from search.optimizer.held import held_bytes
+from search.optimizer.held import fit_in
 
 MEMORY, ALIKE, MISSED, DOMINATED = (
     "memory_grows_with_batch",
@@ -62,6 +62,12 @@ class Ranges:
     def sizes(self) -> IntArray:
         return self.stop - self.first
 
+    def each(self) -> tuple[IntArray, IntArray]:
+        """Row and place of every batch, range by range."""
+        sizes = self.sizes
+        inside = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return np.repeat(self.rows, sizes), np.repeat(self.first, sizes) + inside
+
     def cut(self, factor: float) -> Ranges:
         """The same batches in ranges that grow by ``factor`` from a replica's first batch on."""
         edges = [0, 1]
@@ -79,6 +85,13 @@ class Ranges:
         return Ranges(self.rows[which], first, stop)
 
 
+def probes(stops: IntArray) -> IntArray:
+    """Places before each of ``stops`` that are scored first, from the first batch to the last, denser at the low end,
+    shape (n, ``PROBES``)."""
+    shares = np.linspace(0.0, 1.0, PROBES)
+    return np.round(stops[:, None].astype(float) ** shares[None, :] - 1.0).astype(np.int64)
+
+
 def search_variant(number: int, variant: Variant, replicas: Replicas, batches: IntArray, front: Front) -> Count:
     """Look at all plans of one variant, and add to the front what belongs there."""
     count = Count(legal=replicas.legal)
@@ -91,9 +104,7 @@ def search_variant(number: int, variant: Variant, replicas: Replicas, batches: I
         _probe(number, variant, replicas, batches, front, ranges)
         for factor in FACTORS:
             ranges = _left(variant, replicas, batches, front, ranges.cut(factor), count)
-    places = np.repeat(ranges.first, ranges.sizes)
-    inside = np.arange(len(places)) - np.repeat(np.cumsum(ranges.sizes) - ranges.sizes, ranges.sizes)
-    places, each = places + inside, np.repeat(ranges.rows, ranges.sizes)
+    each, places = ranges.each()
     for start in range(0, len(each), PIECE):
         those = each[start : start + PIECE]
         plans = replicas.at(those, batches[places[start : start + PIECE]])
@@ -112,8 +123,7 @@ def _fitting(variant: Variant, replicas: Replicas, batches: IntArray) -> IntArra
     most = scenario.limits.memory_fraction * usable_bytes(scenario.accelerator)
 
     def fits(rows: IntArray, places: IntArray) -> np.ndarray:
-        # As the limit is judged: relative to it.
-        return held_bytes(scenario, replicas.at(rows, batches[places])) / most - 1.0 <= 0.0
+        return fit_in(scenario, replicas.at(rows, batches[places]), most)
 
     return first_without(fits, replicas.batches)
 
@@ -122,16 +132,7 @@ def _probe(number: int, variant: Variant, replicas: Replicas, batches: IntArray,
     """Score a few batches of every replica that the front does not settle already."""
     if len(ranges) == 0:
         return
-    shares = np.linspace(0.0, 1.0, PROBES)
-    places = np.unique(
-        np.stack(
-            [
-                np.repeat(ranges.rows, PROBES),
-                np.round((ranges.stop[:, None].astype(float)) ** shares[None, :] - 1.0).astype(np.int64).ravel(),
-            ]
-        ),
-        axis=1,
-    )
+    places = np.unique(np.stack([np.repeat(ranges.rows, PROBES), probes(ranges.stop).ravel()]), axis=1)
     plans = replicas.at(places[0], batches[places[1]])
     for start in range(0, len(plans), PIECE):
         part = slice(start, start + PIECE)

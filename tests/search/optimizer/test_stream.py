@@ -10,8 +10,8 @@ from costmodel.plans import AXES
 from search.inputs.compose import composed
 from search.optimizer import run as module
 from search.optimizer import stream as streaming
+from search.optimizer.held import held_bytes
 from search.optimizer.recommend import nearest
-from search.optimizer.stream import held_bytes
 from search.render.run_folder import summarise, write_run
 from search.render.tables import candidate_rows
 
