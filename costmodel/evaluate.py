@@ -73,8 +73,7 @@ def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Serve
     stages = Stages.of(scenario.model, plans.pp)
     wanted = np.ceil(plans.batch / plans.attn_dp)
     held = held or memory(scenario, layout, stages, wanted)
-    # A plan whose cache holds not even one sequence does not run; it is timed as if it did and fails on memory.
-    admitted = np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
+    admitted = held.admitted(wanted)
     inside, batch = admitted, plans.batch.astype(float)
     traffic = None
     if scenario.demand is not None:

@@ -40,6 +40,11 @@ class Memory:
     def total_bytes(self) -> Any:
         return self.weights_bytes + self.kv_cache_bytes + self.activation_bytes + self.reserve_bytes
 
+    def admitted(self, wanted: Any) -> Any:
+        """Of the sequences that are ``wanted`` in a group those that have a seat. A plan whose cache holds not even one
+        does not run; it is timed as if it did and fails on memory."""
+        return np.where(self.seats >= 1.0, np.minimum(wanted, self.seats), wanted)
+
 
 def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -> Memory:
     """Memory when every attention group holds ``sequences`` sequences of full length."""

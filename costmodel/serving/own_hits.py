@@ -129,7 +129,7 @@ def _memory(scenario: Scenario, plans: Plans) -> tuple[Memory, Array]:
     """And sequences of a group that are admitted."""
     wanted = np.ceil(plans.batch / plans.attn_dp)
     held = memory(scenario, scenario.layout(plans), Stages.of(scenario.model, plans.pp), wanted)
-    return held, np.where(held.seats >= 1.0, np.minimum(wanted, held.seats), wanted)
+    return held, held.admitted(wanted)
 
 
 def _lengths(scenario: Scenario) -> MixedLengths:

@@ -20,7 +20,7 @@ from costmodel.scenario import Limits, Scenario
 from costmodel.scores import Scores
 from costmodel.serving.own_hits import curves
 from costmodel.serving.rate.curves import Curves
-from costmodel.serving.rate.figures import bounded
+from costmodel.serving.rate.figures import at_statistic, bounded
 from search.optimizer.recommend import LAYOUT
 
 RATES, BOUNDS = 15, 13
@@ -57,7 +57,7 @@ def regimes(scenario: Scenario, plans: Plans, scores: Scores, row: int) -> Regim
     if scenario.demand is None or scores.max_requests_per_s is None or not np.isfinite(scores.ttft_s[row]):
         return None
     name, statistic, own = _tightest(scenario.limits, scores, row)
-    figure = name if statistic == "mean" else f"{name}_{statistic}"
+    figure = at_statistic(name, statistic)
     rows = _candidates(plans, scores, row)
     carried = float(np.max(scores.capacity_requests_per_s[rows]))  # type: ignore[index]
     wanted = scenario.demand.requests_per_s
@@ -80,7 +80,7 @@ def _tightest(limits: Limits, scores: Scores, row: int) -> tuple[str, str, float
     nearest: tuple[str, str, float | None] = ("ttft_s", "p99", None)
     share = -1.0
     for name, statistic, bound in bounded(limits):
-        value = float(getattr(scores, name if statistic == "mean" else f"{name}_{statistic}")[row])
+        value = float(getattr(scores, at_statistic(name, statistic))[row])
         if value / bound > share:
             nearest, share = (name, statistic, bound), value / bound
     return nearest

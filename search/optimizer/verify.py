@@ -15,7 +15,7 @@ from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from costmodel.serving.rate.distribution import PERCENTILES
-from costmodel.serving.rate.figures import bounded
+from costmodel.serving.rate.figures import at_statistic, bounded
 from costmodel.serving.simulation.deployment import Deployment
 from costmodel.serving.simulation.requests import Requests
 from search.inputs.checks import number
@@ -128,7 +128,7 @@ def _simulated(
     values = {"ttft_s": ttft, "tpot_s": np.nan_to_num(tpot), "e2e_s": e2e}
     for name, statistic, bound in bounded(scenario.limits):
         kept &= values[name] <= bound
-        missed = max(missed, figures[name if statistic == "mean" else f"{name}_{statistic}"] / bound - 1.0)
+        missed = max(missed, figures[at_statistic(name, statistic)] / bound - 1.0)
     figures["goodput"] = float(kept.mean())
     if scenario.limits.goodput is not None:
         missed = max(missed, 1.0 - figures["goodput"] / scenario.limits.goodput)

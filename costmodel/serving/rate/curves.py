@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from costmodel.memory import Memory
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
-from costmodel.serving.rate.distribution import PERCENTILES
-from costmodel.serving.rate.figures import AtRate, bounded, goodput
+from costmodel.serving.rate.figures import AtRate, excess, goodput
 from costmodel.serving.rate.latency import latencies
 from costmodel.serving.rate.overflow import overflow_risk
 from costmodel.serving.rate.steps import decoding
@@ -51,10 +50,7 @@ class Curves:
         stable = np.flatnonzero(requests_per_s < self.found.capacity[rows])
         figures, limits = self._figures(rows[stable], rate[stable]), self.scenario.limits
         whole = {name: _spread(stable, len(rows), np.inf, values) for name, values in figures.items()}
-        missed = {"stable": _spread(stable, len(rows), 1.0, -1.0)}
-        for name, statistic, bound in bounded(limits):
-            figure = whole[name if statistic == "mean" else f"{name}_{statistic}"]
-            missed[name.removesuffix("_s")] = figure / bound - 1.0
+        missed = {"stable": _spread(stable, len(rows), 1.0, -1.0)} | excess(whole, limits)
         if limits.goodput is not None:
             whole["goodput"][whole["goodput"] == np.inf] = 0.0
             missed["goodput"] = 1.0 - whole["goodput"] / limits.goodput
@@ -70,7 +66,7 @@ class Curves:
         figures = {}
         for name, mixture in (("ttft_s", found.ttft), ("tpot_s", found.tpot), ("e2e_s", found.e2e)):
             figures[name] = mixture.mean
-            figures |= {f"{name}_p{p}": values for p, values in mixture.percentiles().items() if p in PERCENTILES}
+            figures |= {f"{name}_p{p}": values for p, values in mixture.percentiles().items()}
         inside = np.minimum(rate * now.stay_s(load.mix) / server.groups, server.seats)
         tokens = np.broadcast_to(self.held.kv_capacity_tokens, self.plans.dp.shape)[rows]
         figures["overflow_risk"] = overflow_risk(

@@ -67,7 +67,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     some, part = server.take(rows), load.take(rows)
     now = decoding(some, part, _unlimited(server, load)[some.tables.of])
     found = latencies(some, part, now)
-    figures = {name: np.full(len(plans), np.inf) for name in _names()}
+    figures = {name: np.full(len(plans), np.inf) for name in latency_names()}
     for name, mixture in _mixtures(found).items():
         figures[name][stable] = mixture.mean[which]
         for percent, values in mixture.percentiles().items():
@@ -116,11 +116,14 @@ def _unlimited(server: Server, load: Load) -> Array:
 
 
 def goodput(found: Latencies, limits: Limits) -> Array:
-    """Share of the requests that keep every limit on a latency. Each of them rises with what comes, so that the chances
-    are positively associated and their product is a lower bound (Esary, Proschan, Walkup, Annals of Mathematical
-    Statistics 38, 1967)."""
-    share = np.ones_like(found.own_s)
-    mixtures = _mixtures(found)
+    """Share of the requests that keep every limit on a latency."""
+    return kept_chance(_mixtures(found), limits, np.ones_like(found.own_s))
+
+
+def kept_chance(mixtures: Mapping[str, Mixture], limits: Limits, share: Array) -> Array:
+    """Of ``share`` of the requests the part that keeps every limit on a latency. Each of them rises with what comes, so
+    that the chances are positively associated and their product is a lower bound (Esary, Proschan, Walkup, Annals of
+    Mathematical Statistics 38, 1967)."""
     for name, _, bound in bounded(limits):
         if mixtures[name].anyone:
             share = share * mixtures[name].below(bound)
@@ -131,8 +134,13 @@ def excess(figures: Mapping[str, Array], limits: Limits) -> dict[str, Array]:
     """By limit on a latency that is set: how far the figure is beyond it, relative to it."""
     found = {}
     for name, statistic, bound in bounded(limits):
-        found[name.removesuffix("_s")] = figures[name if statistic == "mean" else f"{name}_{statistic}"] / bound - 1.0
+        found[name.removesuffix("_s")] = figures[at_statistic(name, statistic)] / bound - 1.0
     return found
+
+
+def at_statistic(name: str, statistic: str) -> str:
+    """The figure of a latency's statistic: the mean has the latency's own name."""
+    return name if statistic == "mean" else f"{name}_{statistic}"
 
 
 def bounded(limits: Limits) -> list[tuple[str, str, float]]:
@@ -181,7 +189,8 @@ def _mixtures(found: Latencies) -> dict[str, Mixture]:
     return {"ttft_s": found.ttft, "tpot_s": found.tpot, "e2e_s": found.e2e}
 
 
-def _names() -> list[str]:
+def latency_names() -> list[str]:
+    """Figures of all latencies: means and percentiles."""
     return [name + end for name in BOUNDED for end in ("", *(f"_p{percent}" for percent in PERCENTILES))]
 
 

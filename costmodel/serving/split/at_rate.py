@@ -11,8 +11,8 @@ import numpy as np
 from costmodel.plans import Array, IntArray
 from costmodel.scenario import Demand, Limits, Scenario
 from costmodel.serving.rate.capacity import most
-from costmodel.serving.rate.distribution import PERCENTILES, Mixture, Part
-from costmodel.serving.rate.figures import bounded
+from costmodel.serving.rate.distribution import Mixture, Part
+from costmodel.serving.rate.figures import bounded, kept_chance, latency_names
 from costmodel.serving.split.journey import Cargo, Link, journey
 from costmodel.serving.split.rate import MOST_USED, DecodeRate, Decoding, PrefillRate
 
@@ -91,13 +91,14 @@ class Distributions:
             self.first.third + 0.0 * turns,
         )  # fmt: skip
         return {
-            "ttft_s": _single(self.first),
-            "tpot_s": _single(Part(held.tpot_s, held.swing, none)),
+            "ttft_s": single(self.first),
+            "tpot_s": single(Part(held.tpot_s, held.swing, none)),
             "e2e_s": Mixture(share, e2e),
         }
 
 
-def _single(part: Part) -> Mixture:
+def single(part: Part) -> Mixture:
+    """Of one kind of request, whatever the shape of its moments."""
     return Mixture(np.ones((1, 1)), Part(*(np.atleast_2d(getattr(part, n)) for n in ("mean", "variance", "third"))))
 
 
@@ -107,8 +108,7 @@ def figures(pair: Pair, demand: Demand, limits: Limits) -> dict[str, Array]:
     rate, n = demand.requests_per_s, len(pair.x)
     capacity = pair.capacity_per_s
     rows = np.flatnonzero(rate < MOST_USED * capacity)
-    names = [f"{m}{end}" for m in ("ttft_s", "tpot_s", "e2e_s") for end in ("", *(f"_p{p}" for p in PERCENTILES))]
-    found = {name: np.full(n, np.inf) for name in names}
+    found = {name: np.full(n, np.inf) for name in latency_names()}
     some = pair.take(rows)
     now = some.at(rate, demand.gap_cv)
     good = np.zeros(n)
@@ -118,7 +118,7 @@ def figures(pair: Pair, demand: Demand, limits: Limits) -> dict[str, Array]:
             found[name][rows] = mixture.mean
             for percent, values in mixture.percentiles().items():
                 found[f"{name}_p{percent}"][rows] = values
-        good[rows] = _goodput(mixtures, limits)
+        good[rows] = kept_chance(mixtures, limits, np.ones(len(rows)))
     found["goodput"] = good
     found["capacity_requests_per_s"] = capacity
     found["requests_in_flight"] = rate * found["e2e_s"]
@@ -134,14 +134,6 @@ def figures(pair: Pair, demand: Demand, limits: Limits) -> dict[str, Array]:
     return found
 
 
-def _goodput(mixtures: dict[str, Mixture], limits: Limits) -> Array:
-    """A lower bound: the chances to keep each limit are positively associated."""
-    share = np.ones_like(mixtures["ttft_s"].mean)
-    for name, _, bound in bounded(limits):
-        share = share * mixtures[name].below(bound)
-    return share
-
-
 def _worst(pair: Pair, cv: float, limits: Limits, rate: Array, rows: IntArray) -> Array:
     """How far the worst limit on latency is missed by ``rows`` at ``rate``: at most 0 where all are kept."""
     now = pair.take(rows).at(rate, cv)
@@ -154,5 +146,5 @@ def _worst(pair: Pair, cv: float, limits: Limits, rate: Array, rows: IntArray) -
             missed = float(statistic[1:]) / 100.0 - mixtures[name].below(bound)
         worst = np.maximum(worst, missed)
     if limits.goodput is not None:
-        worst = np.maximum(worst, limits.goodput - _goodput(mixtures, limits))
+        worst = np.maximum(worst, limits.goodput - kept_chance(mixtures, limits, np.ones(len(rows))))
     return np.where(now.late | np.isnan(worst), 1.0, np.clip(worst, -1.0, 1.0))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from costmodel.evaluate import evaluate
 from costmodel.scores import Scores
+from costmodel.serving.rate.figures import at_statistic
 from search.optimizer.fleet.choices import Deployment
 
 
@@ -62,6 +63,5 @@ def _scores(d: Deployment, rate: float) -> Scores:
 
 
 def _latency(scores: Scores, ttft: str, tpot: str) -> Latency:
-    first = {"mean": "ttft_s", "burst": "burst_ttft_s"}.get(ttft, f"ttft_s_{ttft}")
-    each = "tpot_s" if tpot == "mean" else f"tpot_s_{tpot}"
-    return Latency(float(getattr(scores, first)[0]), float(getattr(scores, each)[0]))
+    first = "burst_ttft_s" if ttft == "burst" else at_statistic("ttft_s", ttft)
+    return Latency(float(getattr(scores, first)[0]), float(getattr(scores, at_statistic("tpot_s", tpot))[0]))

@@ -19,9 +19,9 @@ import numpy as np
 
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Demand, Limits, Scenario
-from costmodel.serving.rate.distribution import Mixture, Part
+from costmodel.serving.rate.distribution import Part
 from costmodel.serving.rate.figures import bounded
-from costmodel.serving.split.at_rate import Pair, figures
+from costmodel.serving.split.at_rate import Pair, figures, single
 from costmodel.serving.split.decode import decode
 from costmodel.serving.split.joint import DecodePoint, Joint, joint, prefill_point
 from costmodel.serving.split.journey import cargo, link_of
@@ -192,8 +192,7 @@ def _may_keep(part: Part, limits: Limits, figure: str) -> IntArray:
         if statistic == "mean":
             kept &= part.mean <= bound
         else:
-            single = Mixture(np.ones((1, 1)), Part(*(np.atleast_2d(v) for v in (part.mean, part.variance, part.third))))
-            kept &= single.below(bound) >= float(statistic[1:]) / 100.0 - 0.01
+            kept &= single(part).below(bound) >= float(statistic[1:]) / 100.0 - 0.01
     return np.flatnonzero(kept)
 
 
