@@ -12,6 +12,7 @@ from costmodel.blocks.gqa import GroupedQueryAttention
 from costmodel.blocks.mla import LatentAttention
 from costmodel.blocks.parallel import parts
 from costmodel.columns import column
+from costmodel.evaluate import evaluate
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
@@ -20,7 +21,6 @@ from search.evidence.measured.intervals import coverage_of
 from search.inputs.schema import Config
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.space import axis_values
-from search.optimizer.speculation.search import scored
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def search_decode_context(
         own = plans.take(kept)
         best = None
         if len(kept):
-            dealt = scored(there, own)
+            dealt = evaluate(there, own)
             if dealt.feasible.any():
                 best = best_feasible(own, dealt, policy, coverage_of(there, own, dealt))
         if best is None:

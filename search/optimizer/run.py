@@ -43,7 +43,7 @@ from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
 from search.optimizer.regimes import regimes
 from search.optimizer.rules.facts import facts_of
-from search.optimizer.sampler import SAMPLERS
+from search.optimizer.sampler import check_sampler
 from search.optimizer.sensitivity.inputs import read_ranges
 from search.optimizer.sensitivity.records import Range
 from search.optimizer.sensitivity.study import sensitivity
@@ -144,10 +144,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         drafters = drafters_of(config, scenario.model)
         degrees = ranks_of(config, scenario)
         ranges = read_ranges(config.sensitivity, scenario)
-        if config.strategy.sampler not in SAMPLERS:
-            raise InputError(
-                f"strategy.sampler: {config.strategy.sampler!r} is not allowed; give one of {', '.join(SAMPLERS)}"
-            )
+        check_sampler(config.strategy.sampler)
     with watch.stage("legality"):
         enough = config.strategy.exact_limit if config.strategy.sampler == "exact" else None
         legal = legal_plans(space, facts, config.engine.name, enough)
@@ -179,7 +176,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
             wanted = Wanted(scenario, objectives, policy, drawn, room, bounds)
             places, sample, tally = _streamed(wanted, legal, config, baselines, workers)
             plans, engines = legal.at(places), legal.engines[:, places]
-            scores = _scored(scenario, plans)
+            scores = evaluate(scenario, plans)
         if exact and _reach(tally, scores) < len(legal):
             exact = False
             watch.cut.append("exact")
@@ -279,12 +276,6 @@ def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL) -> Sco
     if not parts:
         raise interrupt.Nothing
     return join_scores(parts)
-
-
-def _scored(scenario: Scenario, plans: Plans) -> Scores:
-    """All of them, whoever asks to end."""
-    starts = range(0, len(plans), EXACT_CHUNK)
-    return join_scores([evaluate(scenario, plans.take(slice(i, i + EXACT_CHUNK))) for i in starts])
 
 
 def _reach(tally: Tally | None, scores: Scores) -> int:

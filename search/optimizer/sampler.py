@@ -218,4 +218,14 @@ def base_sampler(name: str, seed: int, population: int) -> BaseSampler | None:
         return optuna.samplers.TPESampler(multivariate=True, seed=seed, n_startup_trials=population)
     if name == "random":
         return None
-    raise InputError(f"strategy.sampler: {name!r} is not allowed; give one of {', '.join(SAMPLERS)}")
+    raise _unknown(name)
+
+
+def check_sampler(name: str) -> None:
+    """``InputError`` unless there is such a sampler."""
+    if name not in SAMPLERS:
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> InputError:
+    return InputError(f"strategy.sampler: {name!r} is not allowed; give one of {', '.join(SAMPLERS)}")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 LEAD = ("job", "status")
-PLAN = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from search.optimizer.fleet.outcome import FleetOutcome
 from search.optimizer.fleet.problem import Budget, Problem, complete
 from search.optimizer.fleet.replicas import Found, replicas
 from search.optimizer.fleet.study import EXACT, run_study
-from search.optimizer.sampler import SAMPLERS
+from search.optimizer.sampler import check_sampler
 from search.optimizer.stopwatch import Stopwatch
 
 FIGURES = {"usd_per_hour": "price_per_hour", "power_w": "power_w"}  # and the pool's field
@@ -27,10 +27,7 @@ def run_fleet(fleet: Fleet) -> FleetOutcome:
     """Search; ``InputError`` for what cannot be used. ``chosen`` is ``None`` where not everybody can be served whole
     and the objective asks for it."""
     watch = Stopwatch()
-    if fleet.strategy.sampler not in SAMPLERS:
-        raise InputError(
-            f"strategy.sampler: {fleet.strategy.sampler!r} is not allowed; give one of {', '.join(SAMPLERS)}"
-        )
+    check_sampler(fleet.strategy.sampler)
     cost, charges, budgets = _priced(fleet)
     with watch.stage("searches"):
         found = _searched(fleet)
@@ -74,7 +71,7 @@ def run_fleet(fleet: Fleet) -> FleetOutcome:
 
 
 def _searched(fleet: Fleet) -> dict[tuple[int, int], Found]:
-    """Each model on each kind of accelerator that it may use, once for kinds that are alike."""
+    """Each model on each kind of accelerator that it may use."""
     low = fleet.settings.capacity == "low"
     pairs = [
         (m, k)

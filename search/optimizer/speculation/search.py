@@ -13,12 +13,10 @@ from costmodel.evaluate import evaluate
 from costmodel.plans import IntArray, Plans, concatenate
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
-from costmodel.scores import concatenate as join_scores
 from search.evidence.measured.intervals import coverage_of
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.speculation.asked import RANGE, drafting, scaled
 
-CHUNK = 1 << 16
 BATCHES = tuple(1 << i for i in range(11))  # at which the gain is told
 
 
@@ -70,7 +68,7 @@ def search_speculation(
 def _option(scenario: Scenario, drafter: Drafter, plans: Plans, policy: Policy, without: float | None) -> Option:
     kept = plans.take(drafting(drafter, plans, scenario.model, scenario.engine.name))
     there = with_drafter(scenario, drafter)
-    scores = scored(there, kept) if len(kept) else None
+    scores = evaluate(there, kept) if len(kept) else None
     row = None
     if scores is not None and scores.feasible.any():
         row = best_feasible(kept, scores, policy, coverage_of(there, kept, scores))
@@ -87,11 +85,6 @@ def _option(scenario: Scenario, drafter: Drafter, plans: Plans, policy: Policy, 
         drafter, plan, scores.take(at), value, min(*ends, value), max(*ends, value),
         None if without is None else value / without,
     )  # fmt: skip
-
-
-def scored(scenario: Scenario, plans: Plans) -> Scores:
-    """In chunks."""
-    return join_scores([evaluate(scenario, plans.take(slice(i, i + CHUNK))) for i in range(0, len(plans), CHUNK)])
 
 
 def gains_by_batch(scenario: Scenario, drafter: Drafter, layout: Plans) -> tuple[tuple[int, float], ...]:

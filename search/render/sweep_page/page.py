@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from costmodel.plans import READING_ORDER
 from search import __version__
 from search.base.escape import one_line
 from search.render.document import formats
@@ -15,7 +16,7 @@ from search.render.report.columns import describe, is_bound
 from search.render.report.html import Html, json_script, tag
 from search.render.report.shell import resource, whole, wrapped
 from search.render.report.view import short
-from search.render.sweeps import PLAN, Job, Sweep
+from search.render.sweeps import Job, Sweep
 from search.render.words import figure_words
 
 SHARED = ("unpack.js", "format.js", "theme.js", "pictures.js")
@@ -109,7 +110,7 @@ def _row(job: Job, keys: Sequence[str], engines: bool, names: Sequence[str], hea
     else:
         plan = job.front[job.best]
         cells += [one_line(plan.get("engine", ""))] if engines else []
-        cells += [" ".join(f"{axis} {plan[axis]}" for axis in PLAN)]
+        cells += [" ".join(f"{axis} {plan[axis]}" for axis in READING_ORDER)]
         cells += [_spanned(plan, n) for n in names]
         cells.append(", ".join(_kept(limit) for limit in job.limits.values()))
     labelled = [tag("td", c, data_label=one_line(h)) for c, h in zip(cells, head[1:], strict=True)]
@@ -145,7 +146,7 @@ def _data(sweep: Sweep) -> dict[str, Any]:
         {
             "name": job.name, "keys": {k: one_line(job.keys[k]) for k in sweep.keys}, "best": job.best,
             "engine": [row.get("engine", "") for row in job.front],
-            "plans": {axis: [int(row[axis]) for row in job.front] for axis in PLAN},
+            "plans": {axis: [int(row[axis]) for row in job.front] for axis in READING_ORDER},
             "figures": {n: [_number(row.get(n, ""), n) for row in job.front] for n in [*names, *bounds]},
         }
         for job in sweep.jobs if job.best is not None
