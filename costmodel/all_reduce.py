@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
-from costmodel.layout import EACH, Runs
 from costmodel.operations import Message
 
 
@@ -71,10 +69,10 @@ def passes_s(tier: Tier, ways: Any, data: Any, rows: Any, kernel: AllReduceKerne
     return np.where(rows <= one_pass_tokens, one, fastest) if one_pass_tokens else fastest
 
 
-def with_norm_s(message: Message, cluster: Cluster, gpus: Any, one_pass_tokens: int, runs: Runs = EACH) -> Any:
+def with_norm_s(message: Message, cluster: Cluster, gpus: Any, one_pass_tokens: int) -> Any:
     """Seconds of an all-reduce and the norm after it in one kernel; infinite where there is none for it."""
     ways = np.asarray(message.size, dtype=float)
-    inside = runs.once(partial(cluster.members, 0), ways, message.stride, gpus) >= ways
+    inside = cluster.members(0, ways, message.stride, gpus) >= ways
     possible = inside & (ways > 1) & (message.bytes > 0) & (message.bytes <= LARGEST_WITH_NORM)
     seconds = passes_s(cluster.tiers[0], ways, message.bytes, message.rows, NORM_KERNEL, one_pass_tokens)
     return np.where(possible, seconds, np.inf)

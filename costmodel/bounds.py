@@ -21,13 +21,14 @@ from costmodel.step import Step
 
 @dataclass(frozen=True)
 class Bounds:
-    """No plan with these GPUs, replicas and batch can do better. ``compute_tokens_per_s`` is the limit of computing
+    """No plan with these GPUs, replicas and batch can do better. ``round_s``: a replica's requests from the first to
+    the last token, on one of its GPUs (``most_tokens_per_s``). ``compute_tokens_per_s`` is the limit of computing
     alone, which needs no batch."""
 
     ttft_s: Any
     burst_ttft_s: Any
     tpot_s: Any
-    output_tokens_per_s: Any
+    round_s: Any
     compute_tokens_per_s: Any
 
 
@@ -65,7 +66,8 @@ def _ideal(scenario: Scenario, decodes: Any, prompts: Any) -> _Seconds:
 def _passes(scenario: Scenario, batch: Any, decoding: Any) -> tuple[_Seconds, ...]:
     """A step and a prefill of ``batch``, a prompt, a token, and a step of ``decoding``. Plans share few batches: each
     is worked out once."""
-    batches, which = distinct(batch)
+    shape, decoding = batch.shape, decoding.ravel()
+    batches, which = distinct(batch.ravel())
     zeros, n = np.zeros_like(batches), len(batches)
     decodes = np.concatenate([batches, zeros, [0.0, 1.0], decoding])
     prompts = np.concatenate([zeros, batches, [1.0, 0.0], np.zeros_like(decoding)])
@@ -74,7 +76,8 @@ def _passes(scenario: Scenario, batch: Any, decoding: Any) -> tuple[_Seconds, ..
     def at(place: Any) -> _Seconds:
         return _Seconds(ideal.compute[place], ideal.memory[place])
 
-    return at(which), at(n + which), at(2 * n), at(2 * n + 1), at(slice(2 * n + 2, None))
+    which = which.reshape(shape)
+    return at(which), at(n + which), at(2 * n), at(2 * n + 1), at(2 * n + 2 + np.arange(which.size).reshape(shape))
 
 
 def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
@@ -95,6 +98,11 @@ def bounds(scenario: Scenario, plans: Plans, decoding: Any = None) -> Bounds:
         ttft_s=np.maximum(prompt.compute, prompt.memory) / gpus,
         burst_ttft_s=np.maximum(burst.compute, burst.memory) / gpus,
         tpot_s=np.maximum(step.compute, step.memory) / gpus / gained,
-        output_tokens_per_s=plans.dp * batch * answer * gpus / np.maximum(cycle_compute, cycle_memory),
+        round_s=np.maximum(cycle_compute, cycle_memory),
         compute_tokens_per_s=plans.gpus * answer / (prompt.compute + turns * token.compute),
     )
+
+
+def most_tokens_per_s(scenario: Scenario, plans: Plans, round_s: Any) -> Any:
+    """Output tokens a second at most, of plans with ``Bounds.round_s``."""
+    return plans.dp * plans.batch.astype(float) * float(scenario.lengths.osl) * (plans.gpus / plans.dp) / round_s

@@ -8,14 +8,12 @@ one rank of each domain with its peers in the others, each carrying 1/m of the d
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from costmodel.all_reduce import CUSTOM, AllReduceKernel, passes_s
 from costmodel.cluster import Cluster, Tier
-from costmodel.layout import EACH, Runs
 from costmodel.library_reduce import library_all_reduce_s
 from costmodel.operations import Message
 
@@ -33,7 +31,6 @@ def message_seconds(
     gpus: Any,
     kernel: AllReduceKernel = CUSTOM,
     one_pass_tokens: int = 0,
-    runs: Runs = EACH,
 ) -> Any:
     """Seconds of one collective for the slowest group. Zero for groups of one rank and for empty messages.
 
@@ -51,7 +48,7 @@ def message_seconds(
     """
     size = np.asarray(message.size, dtype=float)
     if message.kind == "send":
-        return _send(message, cluster, gpus, runs)
+        return _send(message, cluster, gpus)
     if np.all(size <= 1):
         return np.zeros(np.broadcast_shapes(np.shape(message.bytes), size.shape))
     seconds: Any = 0.0
@@ -60,7 +57,7 @@ def message_seconds(
     for t, tier in enumerate(cluster.tiers):
         if tier.switch_latency_s and message.kind in OTHER_KERNELS:
             tier = _with_kernel(tier, *OTHER_KERNELS[message.kind])
-        reached = runs.once(partial(cluster.members, t), size, message.stride, gpus)
+        reached = cluster.members(t, size, message.stride, gpus)
         ways = reached / inner  # ranks, or domains of the tier below, that talk over this tier
         active = ways > 1
         if message.kind == "all_to_all":
@@ -78,23 +75,23 @@ def message_seconds(
         seconds = seconds + np.where(active, part, 0.0)
         inner = reached
     if message.kind == "all_reduce":
-        leaves = runs.once(partial(cluster.members, 0), size, message.stride, gpus) < size
+        leaves = cluster.members(0, size, message.stride, gpus) < size
         if np.any(leaves):
-            seconds = _across(seconds, message, cluster, gpus, leaves, runs)
+            seconds = _across(seconds, message, cluster, gpus, leaves)
     return np.where(message.bytes > 0, seconds, 0.0)
 
 
-def _across(seconds: Any, message: Message, cluster: Cluster, gpus: Any, leaves: Any, runs: Runs) -> Any:
+def _across(seconds: Any, message: Message, cluster: Cluster, gpus: Any, leaves: Any) -> Any:
     """``seconds``, with the library's all-reduce where a group ``leaves`` its node; worked out for those alone where
     they are few."""
     count = np.shape(seconds)[-1] if np.ndim(seconds) else 1
     there = np.flatnonzero(np.broadcast_to(leaves, count)) if np.ndim(leaves) < 2 else np.arange(count)
     if 2 * len(there) > count or np.shape(message.bytes) != np.shape(seconds):
-        across = library_all_reduce_s(cluster, message.size, message.stride, message.bytes, gpus, runs)
+        across = library_all_reduce_s(cluster, message.size, message.stride, message.bytes, gpus)
         return np.where(leaves, across, seconds)
     size, stride, gpus = (np.broadcast_to(x, count)[there] for x in (message.size, message.stride, gpus))
     data = message.bytes[..., there]
-    seconds[..., there] = library_all_reduce_s(cluster, size, stride, data, gpus, runs.some(leaves))
+    seconds[..., there] = library_all_reduce_s(cluster, size, stride, data, gpus)
     return seconds
 
 
@@ -102,13 +99,13 @@ def _with_kernel(tier: Tier, latency: float, share: float) -> Tier:
     return replace(tier, latency_s=tier.latency_s * latency, efficiency=tier.efficiency * share)
 
 
-def _send(message: Message, cluster: Cluster, gpus: Any, runs: Runs) -> Any:
+def _send(message: Message, cluster: Cluster, gpus: Any) -> Any:
     """A hop between neighbouring stages, ``size`` of them ``stride`` ranks apart: over the innermost tier that holds
     the whole pipeline, since otherwise some hop leaves it, and the slowest counts."""
     seconds: Any = 0.0
     settled: Any = np.asarray(message.size) <= 1
     for t, tier in enumerate(cluster.tiers):
-        inside = runs.once(partial(cluster.members, t), message.size, message.stride, gpus) >= message.size
+        inside = cluster.members(t, message.size, message.stride, gpus) >= message.size
         last = t == len(cluster.tiers) - 1
         here = ~settled & (inside | last)
         seconds = np.where(here, tier.latency_s + message.bytes / tier.rate, seconds)

@@ -138,10 +138,10 @@ def collective_seconds(op: Collective, step: Step, scenario: Scenario) -> tuple[
     engine, cluster, gpus = scenario.engine, scenario.cluster, step.layout.gpus
     message = op.message(step)
     one_pass = one_pass_of(engine, cluster)
-    seconds = message_seconds(message, cluster, gpus, kernel_of(engine, cluster), one_pass, step.layout.runs)
+    seconds = message_seconds(message, cluster, gpus, kernel_of(engine, cluster), one_pass)
     if not (op.before_norm and does_norms(engine, cluster, scenario.model.has_experts)):
         return seconds, 0.0
-    with_norm = with_norm_s(message, cluster, gpus, one_pass, step.layout.runs)
+    with_norm = with_norm_s(message, cluster, gpus, one_pass)
     normed = with_norm <= seconds
     return np.where(normed, with_norm, seconds), normed
 
@@ -162,7 +162,7 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     layout = step.layout
     rows = step.tokens * (scenario.model.hidden * ACTIVATION_BYTES / layout.tp)
     return message_seconds(
-        Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus, runs=layout.runs
+        Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.plans import IntArray, Plans, distinct
 
@@ -19,8 +19,6 @@ EVEN_BELOW = 0.01  # a skew that is none: even choice is within half a per cent 
 # domains (Qwen3: arXiv:2501.11873). The ratio is that of the power laws by which AIConfigurator 0.12 draws their loads,
 # alpha 1.2 for Qwen3 and 1.01 for DeepSeek-V3 between 1 and 0.8 of the tokens, at 2048 tokens: 5.1 / 2.8.
 UNCORRECTED = 1.8
-WORTH = 4  # plans of a run, in the mean, from which on it pays to work out what they share once
-KEPT = ("routing", "runs")  # fields of a layout that are no arrays
 
 
 @dataclass(frozen=True)
@@ -66,59 +64,13 @@ class Routing:
 
 
 @dataclass(frozen=True)
-class Runs:
-    """Plans of one layout that stand side by side: what does not depend on the batch is worked out once for them.
-
-    ``starts`` and lengths (``counts``) of runs of equal layouts, over the last axis of arrays; ``None`` where each
-    plan stands for itself."""
-
-    starts: IntArray | None = None
-    counts: IntArray | None = None
-
-    @classmethod
-    def of(cls, columns: Sequence[IntArray]) -> Runs:
-        """Of arrays of shape (n,) that are equal within a run."""
-        if len(columns[0]) < WORTH:
-            return EACH
-        new = np.zeros(len(columns[0]), dtype=bool)
-        new[0] = True
-        for column in columns:
-            new[1:] |= column[1:] != column[:-1]
-        starts = np.flatnonzero(new)
-        return EACH if len(starts) * WORTH > len(new) else cls(starts, np.diff(starts, append=len(new)))
-
-    def first(self, values: Any) -> Any:
-        """The values of each run's first plan; what is no array over plans stays."""
-        return values if self.starts is None or np.ndim(values) == 0 else values[..., self.starts]
-
-    def spread(self, values: Any) -> Any:
-        """The inverse."""
-        return values if self.counts is None or np.ndim(values) == 0 else np.repeat(values, self.counts, axis=-1)
-
-    def some(self, which: Any) -> Runs:
-        """The runs that are left of the plans for which ``which``, alike within a run, is true."""
-        if self.starts is None or self.counts is None:
-            return EACH
-        counts = self.counts[self.first(which)]
-        return Runs(np.cumsum(counts) - counts, counts)
-
-    def once(self, function: Callable[..., Any], *values: Any) -> Any:
-        """``function`` of values that are equal within a run."""
-        return self.spread(function(*map(self.first, values)))
-
-
-EACH = Runs()
-
-
-@dataclass(frozen=True)
 class Layout:
     """Degrees as arrays of shape (n,) (or scalars), and the places of the ranks.
 
     Ranks are numbered with ``tp`` innermost, then ``sp``, ``attn_dp``, ``pp``, ``dp`` (the order of
     vllm/distributed/parallel_state.py, vLLM 0.33, and of Megatron). So the members of a tp group are neighbours, those
     of an sp group stand ``tp`` apart, of an attention-DP group ``tp * sp``, of a pipeline ``width``.
-    ``dense_tp`` says how many ways dense FFNs and shared experts are split, ``routing`` is the engine's; ``runs`` of
-    plans that differ in nothing here.
+    ``dense_tp`` says how many ways dense FFNs and shared experts are split, ``routing`` is the engine's.
     """
 
     tp: Any
@@ -130,18 +82,18 @@ class Layout:
     gpus: Any
     dense_tp: Any
     routing: Routing = Routing()
-    runs: Runs = EACH
 
-    @property
-    def firsts(self) -> Layout:
-        """The layout of each run of ``runs``."""
-        arrays = {f.name: self.runs.first(getattr(self, f.name)) for f in fields(self) if f.name not in KEPT}
+    def of_plans(self, places: IntArray) -> Layout:
+        """The layouts of the plans at ``places``."""
+        arrays = {f.name: getattr(self, f.name)[places] for f in fields(self) if f.name != "routing"}
         return Layout(**arrays, routing=self.routing)
 
-    def of_plans(self, places: IntArray, runs: Runs) -> Layout:
-        """The layouts of the plans at ``places``, in ``runs``."""
-        arrays = {f.name: getattr(self, f.name)[places] for f in fields(self) if f.name not in KEPT}
-        return Layout(**arrays, routing=self.routing, runs=runs)
+    @property
+    def numbered(self) -> NDArray[np.uint64]:
+        """A number for each, the same for neighbours that are equal."""
+        arrays = [getattr(self, f.name) for f in fields(self) if f.name != "routing"]
+        changes = np.any([np.diff(values, prepend=values[:1]) != 0 for values in arrays], axis=0)
+        return np.cumsum(changes).astype(np.uint64)
 
     @property
     def width(self) -> Any:
@@ -198,5 +150,4 @@ class Layout:
             gpus=plans.gpus.astype(float),
             dense_tp=dense_tp.astype(float),
             routing=routing,
-            runs=Runs.of([plans.tp, plans.sp, plans.ep, plans.dp, plans.pp, plans.gpus]),
         )

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from costmodel.cluster import Cluster
-from costmodel.layout import EACH, Runs
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,15 @@ class _Ways:
     together: Any
 
 
-def library_all_reduce_s(cluster: Cluster, size: Any, stride: Any, data: Any, gpus: Any, runs: Runs = EACH) -> Any:
+def library_all_reduce_s(cluster: Cluster, size: Any, stride: Any, data: Any, gpus: Any) -> Any:
     """Seconds of an all-reduce of ``data`` bytes among ``size`` ranks ``stride`` apart that leave the innermost domain;
-    the fastest protocol. Bytes of ``SIMPLE`` go over the tiers in turn, there and back. ``runs`` of plans that differ
-    in ``data`` alone."""
-    ways = _ways(cluster, *map(runs.first, (size, stride, gpus)))
+    the fastest protocol. Bytes of ``SIMPLE`` go over the tiers in turn, there and back."""
+    ways = _ways(cluster, size, stride, gpus)
     carried: Any = 0.0
     for share, inner, rate in ways.shares:
-        carried = carried + runs.spread(share) * (data / runs.spread(inner)) / rate
-    fixed = [runs.spread(seconds) for seconds in ways.fixed_s]
-    fastest = np.minimum(fixed[0] + data / LL_BYTES_PER_S, fixed[1] + data / runs.spread(ways.together))
+        carried = carried + share * (data / inner) / rate
+    fixed = ways.fixed_s
+    fastest = np.minimum(fixed[0] + data / LL_BYTES_PER_S, fixed[1] + data / ways.together)
     return np.minimum(fastest, fixed[2] + carried)
 
 

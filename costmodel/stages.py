@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Architecture
-from costmodel.layout import Runs
 from costmodel.plans import IntArray, distinct
 
 FEW = 3  # stages that are gone through as they are
@@ -66,11 +65,6 @@ class Stages:
             totals=np.bincount(sequence, minlength=kinds).astype(float),
             pp=pp,
         )
-
-    def firsts(self, runs: Runs) -> Stages:
-        """Those of each run's first plan."""
-        counts, first, last, pp = map(runs.first, (self.counts, self.first, self.last, self.pp))
-        return Stages(counts, first, last, self.totals, pp)
 
     def of_plans(self, places: IntArray) -> Stages:
         """Those of the plans at ``places``."""

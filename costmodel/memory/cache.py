@@ -9,7 +9,6 @@ import numpy as np
 
 from costmodel.architecture import Mixer, Setting
 from costmodel.blocks.compressed import CompressedAttention
-from costmodel.layout import Runs
 from costmodel.memory.compressed import pages_of, token_bytes
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
@@ -27,10 +26,6 @@ class Request:
 
     bytes: Any
     block_bytes: Any
-
-    def spread(self, runs: Runs) -> Request:
-        """From one entry a run to one a plan."""
-        return Request(runs.spread(self.bytes), runs.spread(self.block_bytes))
 
 
 def request(

@@ -48,13 +48,12 @@ class Memory:
 
 def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -> Memory:
     """Memory when every attention group holds ``sequences`` sequences of full length."""
-    setting, runs = scenario.setting(layout), layout.runs
-    few, their_stages = scenario.setting(layout.firsts), stages.firsts(runs)
+    setting = scenario.setting(layout)
     server = Server.of(scenario, sequences)
-    weights = runs.spread(loaded_bytes(scenario, few, their_stages)) + drafter_bytes(scenario, layout)
+    weights = loaded_bytes(scenario, setting, stages) + drafter_bytes(scenario, layout)
     needs = working(scenario, layout, setting, server)
     length = blocks(server.length, scenario.engine.block_tokens)
-    one = request(scenario, few, their_stages, length, server.tokens).spread(runs)
+    one = request(scenario, setting, stages, length, server.tokens)
     if scenario.drafter is not None or scenario.decode_ranks > 1:
         one = replace(one, bytes=one.bytes * cache_share(scenario, layout) / scenario.decode_ranks)
     available = available_bytes(scenario, server, weights, needs)
@@ -65,7 +64,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
         # Sequences of all ages share the cache: on average an answer is half written, or as far as is reserved.
         lengths = scenario.lengths
         occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
-        held = request(scenario, few, their_stages, occupied).spread(runs).bytes * cache_share(scenario, layout)
+        held = request(scenario, setting, stages, occupied).bytes * cache_share(scenario, layout)
         seats = free / np.maximum(held / scenario.decode_ranks, 1.0)
     block = scenario.engine.block_tokens
 

@@ -68,14 +68,11 @@ def peak_activations(scenario: Scenario, layout: Layout, setting: Setting, serve
     outputs of the greediest operation, and the sampler's tensors of every sequence. The engine profiles exactly this
     pass at start (vllm/v1/worker/gpu_worker.py determine_available_memory, vLLM 0.33) with ``server.tokens`` tokens and
     ``server.sequences`` sequences."""
-    constants, model, runs = scenario.engine.memory, scenario.model, layout.runs
-    if runs.starts is not None and np.ndim(server.sequences) and np.all(server.sequences <= server.tokens):
-        # The pass is as large whatever the sequences: once for each layout.
-        few = replace(server, sequences=runs.first(server.sequences))
-        rows = _greediest(scenario, layout.firsts, scenario.setting(layout.firsts), few)
-        greediest, experts, others, tokens = map(runs.spread, rows)
-    else:
-        greediest, experts, others, tokens = _greediest(scenario, layout, setting, server)
+    constants, model = scenario.engine.memory, scenario.model
+    few = server
+    if np.ndim(server.sequences) > 1 and np.all(server.sequences <= server.tokens):
+        few = replace(server, sequences=server.sequences[:1])  # the pass is as large whatever the sequences
+    greediest, experts, others, tokens = _greediest(scenario, layout, setting, few)
     for kind in model.kinds:
         if isinstance(kind.mixer, LatentAttention) and kind.mixer.indexer is None:
             greediest = greediest + _expanded(kind.mixer, layout, constants.latent_tokens)

@@ -1,0 +1,105 @@
+"""Plans as the servers that they run, laid out so that what a layout decides is worked out once for all its batches.
+
+Replicas do not know of each other. In the closed loop plans that differ in ``dp`` alone run the same server, as long as
+equally many tiers of the cluster hold the whole deployment (``Cluster.members``): it is timed once. At a rate each
+replica gets its share of the requests, so that ``dp`` counts. Servers of one layout stand below each other in a column,
+a batch a row: arrays over layouts meet arrays over (rows, columns) by broadcasting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from costmodel.plans import IntArray, Plans
+from costmodel.scenario import Scenario
+
+CELLS = 8192  # plans timed together: their arrays stay in the second-level cache
+ROWS = (32, 16, 8, 4, 2)  # of a column, the most that pay
+FILLED = 0.85  # the least share of cells that are no repetition of their column's last batch
+MOST = 1 << 62
+
+
+@dataclass(frozen=True)
+class Servers:
+    """``first``: a plan of each cell, shape (rows, columns), whose columns have one layout each; ``of``: the cell of
+    each plan, counted through ``parts`` of the columns one after the other."""
+
+    plans: Plans
+    first: IntArray
+    of: IntArray
+
+    @classmethod
+    def of_plans(cls, scenario: Scenario, plans: Plans) -> Servers:
+        layouts = packed(_layout(scenario, plans))
+        first, which = grouped(packed([layouts, plans.batch]))
+        starts = np.flatnonzero(np.diff(layouts[first], prepend=-1))
+        counts = np.diff(starts, append=len(first))
+        rows = next((n for n in ROWS if n * np.sum(-(-counts // n)) * FILLED <= len(first)), 1)
+        columns = -(-counts // rows)
+        run = np.repeat(np.arange(len(counts)), columns)
+        before = np.cumsum(columns) - columns
+        top = starts[run] + rows * (np.arange(len(run)) - before[run])
+        cells = np.minimum(top + np.arange(rows)[:, None], (starts + counts - 1)[run])
+        place = np.arange(len(first)) - np.repeat(starts, counts)
+        column = np.repeat(before, counts) + place // rows
+        width = _width(rows)
+        piece = column // width
+        wide = np.minimum(width, len(run) - piece * width)
+        of = piece * (width * rows) + place % rows * wide + column % width
+        return cls(plans, first[cells], of[which])
+
+    def parts(self) -> Iterator[Plans]:
+        """Plans whose degrees have shape (columns,) and whose batch has (rows, columns)."""
+        rows, columns = self.first.shape
+        width = _width(rows)
+        for start in range(0, max(columns, 1), width):
+            some = self.first[:, start : start + width]
+            yield replace(self.plans.take(some[0]), batch=self.plans.batch[some])
+
+
+def _width(rows: int) -> int:
+    return CELLS // rows
+
+
+def _layout(scenario: Scenario, plans: Plans) -> list[IntArray]:
+    """Numbers that are equal where a replica's layout and what surrounds it are."""
+    degrees = [plans.tp, plans.ep, plans.pp, plans.sp]
+    if scenario.demand is not None:
+        return [*degrees, plans.dp, plans.gpus]
+    inside = np.searchsorted([tier.size for tier in scenario.cluster.tiers], plans.gpus)
+    return [*degrees, plans.gpus // plans.dp, inside]
+
+
+def packed(columns: list[IntArray]) -> IntArray:
+    """One number for each row of numbers from 0 on, in their order."""
+    key, size = np.zeros_like(columns[0]), 1
+    for column in columns:
+        radix = int(column.max(initial=0)) + 1
+        if size * radix > MOST:
+            key = np.unique(key, return_inverse=True)[1].reshape(-1)
+            size = len(key)
+        key, size = key * radix + column, size * radix
+    return key
+
+
+def grouped(keys: Any) -> tuple[IntArray, IntArray]:
+    """A place of each different key, in their order, and which of them each one is."""
+    if np.all(keys[1:] > keys[:-1]):
+        every = np.arange(len(keys))
+        return every, every
+    order = np.argsort(keys)
+    found = keys[order]
+    new = np.concatenate([[True], found[1:] != found[:-1]])
+    which = np.empty_like(order)
+    which[order] = np.cumsum(new) - 1
+    return order[new], which
+
+
+def flat(plans: Any, shape: tuple[int, ...]) -> Any:
+    """A dataclass of arrays over (rows, columns) or columns as one of arrays over cells."""
+    columns = {f.name: np.broadcast_to(getattr(plans, f.name), shape).ravel() for f in fields(plans)}
+    return replace(plans, **columns)
