@@ -47,6 +47,9 @@ class Quantization:
         return replace(self, modules={**self.modules, **dict(formats)})
 
 
+Formats = tuple[tuple[str, WeightFormat], ...]  # of modules that a checkpoint stores otherwise
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a block is told when it lists its operations: the model's width, the layout, formats, lengths, the
@@ -66,6 +69,18 @@ class Setting:
     def single(cls, architecture: Architecture, lengths: FixedLengths = FixedLengths(1, 2)) -> Setting:
         """Everything on one accelerator, with two bytes for an element of the cache."""
         return cls(architecture.hidden, Layout.single(), architecture.quantization, ACTIVATION_BYTES, "bf16", lengths)
+
+    @cached_property
+    def _listed(self) -> dict[tuple[Block, Formats], list[Operation]]:
+        return {}
+
+    def operations(self, block: Block, formats: Formats) -> list[Operation]:
+        """A block's operations, listed once for all layers that have it."""
+        found = self._listed.get((block, formats))
+        if found is None:
+            own = replace(self, quantization=self.quantization.changed(formats)) if formats else self
+            found = self._listed[block, formats] = list(block.operations(own))
+        return found
 
 
 class Block(Protocol):
@@ -103,7 +118,7 @@ class Layer:
     norms: int = 2
     extra_parameters: int = 0
     norm_weights: bool = True
-    formats: tuple[tuple[str, WeightFormat], ...] = ()
+    formats: Formats = ()
     residual: Block | None = None
 
     @property
@@ -112,19 +127,15 @@ class Layer:
         return hasattr(self.ffn, "experts")
 
     def operations(self, setting: Setting) -> Iterator[Operation]:
-        if self.formats:
-            setting = replace(setting, quantization=setting.quantization.changed(self.formats))
-        if self.mixer is not None:
-            yield from self.mixer.operations(setting)
-        if self.ffn is not None:
-            yield from self.ffn.operations(setting)
-        if self.residual is not None:
-            yield from self.residual.operations(setting)
+        for block in (self.mixer, self.ffn, self.residual):
+            if block is not None:
+                yield from setting.operations(block, self.formats)
         # A fused residual add and norm reads and writes both streams (vllm csrc/layernorm_kernels.cu, 0.33).
         moved = 4.0 * setting.hidden * ACTIVATION_BYTES
+        quantization = setting.quantization.changed(self.formats) if self.formats else setting.quantization
         for n in range(self.norms):
             weights = self.norm_weights * setting.hidden + (0 if n else self.extra_parameters)
-            yield Elementwise("norm", setting.quantization.of("norm"), moved, weights, after_reduce=True)
+            yield Elementwise("norm", quantization.of("norm"), moved, weights, after_reduce=True)
 
     def host_launches(self, setting: Setting) -> int:
         """What the host launches where no graph does: the operations, and those that a mixer does not list because

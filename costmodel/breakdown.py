@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from costmodel.evaluate import serve
-from costmodel.forward import OperationTime, host_seconds, tally
+from costmodel.forward import Clock, OperationTime, host_seconds, tally
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
@@ -52,7 +52,8 @@ def breakdown(scenario: Scenario, plan: Plans) -> list[Part]:
     groups = [(1, model.embedding(setting))]
     groups += [(int(n), k.operations(setting)) for n, k in zip(stages.totals, model.kinds, strict=True)]
     groups += [(1, model.head(setting))]
-    tallies = [(calls, tally(ops, step, scenario, detail=True)) for calls, ops in groups]
+    clock = Clock(step, scenario)
+    tallies = [(calls, tally(ops, clock, detail=True)) for calls, ops in groups]
     parts: list[Part] = []
     for phase, passes in PHASES.items():
         rows = (MIXED, DECODE) if passes == MIXED and scenario.unmixed else (passes,)

@@ -15,7 +15,7 @@ from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
 from costmodel.engine import Engine
 from costmodel.host import eager_seconds
-from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work, WorkOperation
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -85,17 +85,40 @@ def hidden_s(one: _Stream, other: _Stream) -> Any:
     return np.maximum(one.seconds + other.seconds - together, 0.0)
 
 
-def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, detail: bool = False) -> Tally:
+@dataclass(frozen=True)
+class Clock:
+    """Times operations of a step, those that several kinds of layers share once, and messages that are alike."""
+
+    step: Step
+    scenario: Scenario
+    _works: dict[int, tuple[WorkOperation, Work, Times]] = field(default_factory=dict)
+    _messages: dict[tuple[Any, ...], tuple[Collective, tuple[Any, Any]]] = field(default_factory=dict)
+
+    def work(self, op: WorkOperation) -> tuple[Work, Times]:
+        found = self._works.get(id(op))
+        if found is None:
+            work = op.work(self.step)
+            times = self.scenario.law.times(_as_read(work, self.scenario), self.scenario.accelerator)
+            found = self._works[id(op)] = op, work, times  # which keeps the operation, and so its id
+        return found[1:]
+
+    def message(self, op: Collective) -> tuple[Any, Any]:
+        """As ``collective_seconds``."""
+        key = op.alike
+        if key not in self._messages:
+            self._messages[key] = op, collective_seconds(op, self.step, self.scenario)
+        return self._messages[key][1]
+
+
+def tally(operations: Iterable[Operation], clock: Clock, *, detail: bool = False) -> Tally:
     """Add up operations, each once; with ``detail`` each is also kept by itself."""
-    total = Tally()
+    total, step, scenario = Tally(), clock.step, clock.scenario
     reduced: Any = 0.0  # norms that the all-reduces before them have done
-    last: Collective | None = None  # the two all-reduces of a layer are alike, and so are its norms: timed once
-    norm: tuple[Elementwise, Work, Times] | None = None
+    norm: tuple[Elementwise, Work, Times] | None = None  # a layer's are alike
     routed, shared = _Stream(), _Stream()
     for op in operations:
         if isinstance(op, Collective):
-            if not op.repeats(last):
-                last, (seconds, normed) = op, collective_seconds(op, step, scenario)
+            seconds, normed = clock.message(op)
             reduced = reduced + normed
             total.comm_s = total.comm_s + seconds
             if detail:
@@ -103,15 +126,13 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
             continue
         if isinstance(op, Elementwise) and op.after_reduce:
             if norm is None or op != norm[0]:
-                work = op.work(step)
-                norm = op, work, scenario.law.times(work, scenario.accelerator)
+                norm = op, *clock.work(op)
             _, work, times = norm
             done = np.minimum(reduced, 1.0)
             reduced = reduced - done
             times = times._replace(seconds=times.seconds * (1.0 - done))
         else:
-            work = op.work(step)
-            times = scenario.law.times(_as_read(work, scenario), scenario.accelerator)
+            work, times = clock.work(op)
         if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = total.compute_s + times.seconds
@@ -193,10 +214,11 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     setting = scenario.setting(step.layout)
     engine = scenario.engine
     overlap = engine.comm_overlap
-    tallies = [tally(_of_layer(kind, setting, scenario), step, scenario) for kind in scenario.model.kinds]
+    clock = Clock(step, scenario)
+    tallies = [tally(_of_layer(kind, setting, scenario), clock) for kind in scenario.model.kinds]
     per_layer = [t.seconds(overlap) + engine.layer_overhead_s for t in tallies]
-    first = tally(scenario.model.embedding(setting), step, scenario)
-    last = tally(scenario.model.head(setting), step, scenario)
+    first = tally(scenario.model.embedding(setting), clock)
+    last = tally(scenario.model.head(setting), clock)
     first_s, last_s = first.seconds(overlap), last.seconds(overlap)
     # The scheduler and sampler run once a pass, on the host, before the next one can start.
     host = host_seconds(engine, step)

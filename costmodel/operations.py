@@ -10,7 +10,9 @@ FLOPs count a multiply-add as two. Activations travel in bf16 (``ACTIVATION_BYTE
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from costmodel.formats import WeightFormat
@@ -31,7 +33,8 @@ class Work:
     traffic. ``groups`` is the number of separate matrices of a grouped product, ``tile_rows`` the rows that its kernel
     pads each of them to, where that is more than the law's own tile. ``written_by``: the operation before a product,
     if engines have kernels of it that write the input in the product's format; ``blocks``: the weights' scales are
-    of blocks; ``token_bytes``: of experts, the tokens that this rank has, each once, whichever experts they take."""
+    of blocks; ``token_bytes``: of experts, the tokens that this rank has, each once, whichever experts they take.
+    ``known``: what was worked out of rows, shared by the work of a step."""
 
     kind: WorkKind
     dtype: str
@@ -47,10 +50,18 @@ class Work:
     written_by: Writer | None = None
     blocks: bool = False
     token_bytes: Any = 0.0
+    known: dict[Any, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def bytes(self) -> Any:
         return self.weight_bytes + self.kv_bytes + self.io_bytes
+
+    def of_rows(self, function: Callable[[Any], Any]) -> Any:
+        """``function`` of ``m``, worked out once for all work in ``known`` that has the same rows."""
+        key = function, id(self.m)
+        if key not in self.known:
+            self.known[key] = self.m, function(self.m)  # which also keeps the rows, and so their id
+        return self.known[key][1]
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ class Gemm:
             self.n,
             self.k,
             written_by=self.after if self.format.fusable else None,
+            known=step.known,
         )
 
 
@@ -259,19 +271,16 @@ class Collective:
     def row_bytes(self) -> Any:
         return 0.0
 
-    def repeats(self, other: Collective | None) -> bool:
-        """True where ``other`` was the same message before another norm, as a layer's two all-reduces are."""
-        return (
-            other is not None
-            and self.before_norm
-            and other.before_norm
-            and self.size is other.size
-            and (self.bytes_per_row, self.stride, self.rows) == (other.bytes_per_row, other.stride, other.rows)
-        )
+    @property
+    def alike(self) -> tuple[Any, ...]:
+        """The same for messages that take as long; arrays are compared by identity."""
+        numbers = [x if isinstance(x, int | float) else id(x) for x in (self.bytes_per_row, self.size, self.stride)]
+        return self.kind, self.rows, self.before_norm, *numbers
 
     def message(self, step: Step) -> Message:
         rows = rows_of(step, self.rows)
         return Message(self.kind, rows * self.bytes_per_row, self.size, self.stride, rows)
 
 
-Operation = Gemm | GroupedGemm | Elementwise | Core | Collective
+WorkOperation = Gemm | GroupedGemm | Elementwise | Core
+Operation = WorkOperation | Collective

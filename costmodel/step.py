@@ -48,6 +48,11 @@ class Step:
         return np.where(self.layout.dense_tp > self.layout.tp, self.stage_tokens, self.tokens)
 
     @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What operations have worked out of rows (``Work.of_rows``)."""
+        return {}
+
+    @cached_property
     def _routed(self) -> dict[tuple[int, float, bool], tuple[Any, Any]]:
         return {}
 

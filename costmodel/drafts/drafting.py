@@ -10,7 +10,7 @@ import numpy as np
 
 from costmodel.architecture import Setting
 from costmodel.drafts.drafter import EAGLE3_VOCABULARY, Drafter
-from costmodel.forward import tally
+from costmodel.forward import Clock, tally
 from costmodel.layout import Layout
 from costmodel.operations import Gemm, Operation
 from costmodel.scenario import Scenario
@@ -42,7 +42,7 @@ def drafting_seconds(scenario: Scenario, step: Step) -> Any:
         return 0.0 * step.decodes
     setting = _setting(scenario, step.layout, drafter)
     each = replace(step, samples=step.decodes, verified=1.0)
-    one = tally(operations(scenario, setting, drafter), each, scenario).seconds(scenario.engine.comm_overlap)
+    one = tally(operations(scenario, setting, drafter), Clock(each, scenario)).seconds(scenario.engine.comm_overlap)
     layers = 0.0 if drafter.layer(scenario.model) is None else scenario.engine.layer_overhead_s
     return drafter.tokens * (one + layers)
 

@@ -61,25 +61,25 @@ class GemmLaw:
         bandwidth = rates.bytes_per_s(accelerator)
         rate = rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
         compute = self._flops(work, accelerator) / rate
-        memory = work.bytes / bandwidth
+        memory, there = work.bytes / bandwidth, work.of_rows(any_rows)
         fixed = self.launch_s + work.k * self.k_step_s
         seconds = overlap(compute, memory)
         # Seconds of one weight in a tile; they cannot rule where the smallest weight, 0.56 bytes, takes longer to come.
         tile_s = 2.0 * TILE_ROWS / rate
         if tile_s * bandwidth > 0.5625:
-            seconds = np.maximum(seconds, work.n * work.k * tile_s * (work.m > 0))
+            seconds = np.maximum(seconds, work.n * work.k * tile_s * there)
         halvings = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0)
         if halvings and (work.written_by, work.dtype) not in self.fused:
             call, step, moved = self._quantising(halvings)
             fixed = fixed + call + work.k * step
             seconds = seconds + work.m * work.k * (moved / bandwidth)
-        return Times(seconds + fixed * (work.m > 0), compute, memory)
+        return Times(seconds + fixed * there, compute, memory)
 
     def _flops(self, work: Work, accelerator: Accelerator) -> Any:
         tiled = accelerator.hopper and accelerator.compute_dtype(work.dtype) == "fp8"
         if not tiled or (work.written_by, work.dtype) in self.even:
             return work.flops
-        return 2.0 * work.n * work.k * whole_tiles(work.m)
+        return 2.0 * work.n * work.k * work.of_rows(whole_tiles)
 
     def _quantising(self, halvings: int) -> tuple[float, float, float]:
         """Seconds a call and an element of k, and bytes an element, of the kernel that quantises the input."""
@@ -135,6 +135,10 @@ class ExpertsLaw:
             seconds = seconds * self.kernels.unpacked
         seconds = seconds + launch * (work.m > 0)
         return Times(seconds, compute, weights + moved)
+
+
+def any_rows(rows: Any) -> Any:
+    return rows > 0
 
 
 def whole_tiles(rows: Any) -> Any:
