@@ -182,9 +182,7 @@ def handover_seconds(scenario: Scenario, step: Step) -> Any:
     (vLLM 0.33 sends 1/tp from each tp rank and gathers inside the stage, which is a neighbour's link and faster)."""
     layout = step.layout
     rows = step.tokens * (scenario.model.hidden * ACTIVATION_BYTES / layout.tp)
-    return message_seconds(
-        Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus
-    )
+    return message_seconds(Message("send", rows, layout.pp, layout.width), scenario.cluster, layout.gpus)
 
 
 # Share of the host's work for a sequence that goes over all that run, those of a pipeline's other micro-batches too:

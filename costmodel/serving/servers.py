@@ -62,7 +62,7 @@ class Servers:
 
 
 def _width(rows: int) -> int:
-    return CELLS // rows
+    return max(CELLS // rows, 1)
 
 
 def _layout(scenario: Scenario, plans: Plans) -> list[IntArray]:

@@ -86,11 +86,17 @@ def test_a_norm_done_in_passing_saves_its_own_time() -> None:
     assert step_s == pytest.approx(2 * layers * (float(kernel_s) + norm_s), rel=1e-9)
 
 
-def test_a_message_is_repeated_only_by_its_like() -> None:
-    """What ``tally`` times once: the same bytes among the same ranks, before a norm."""
+def test_messages_are_alike_only_if_they_take_as_long() -> None:
+    """What is timed once: the same bytes among the same ranks, before a norm or not."""
     size = np.array([4.0, 8.0])
     first = Collective("attention.all_reduce", "all_reduce", 8192.0, size, 1, before_norm=True)
-    assert replace(first, name="experts.all_reduce").repeats(first)
-    for change in ({"bytes_per_row": 4096.0}, {"size": size / 2}, {"rows": "samples"}, {"before_norm": False}):
-        assert not replace(first, **change).repeats(first)
-    assert not first.repeats(None)
+    assert replace(first, name="experts.all_reduce").alike == first.alike
+    changes = (
+        {"bytes_per_row": 4096.0},
+        {"size": size / 2},
+        {"stride": 2},
+        {"rows": "samples"},
+        {"before_norm": False},
+    )
+    for change in (*changes, {"kind": "all_gather"}):
+        assert replace(first, **change).alike != first.alike

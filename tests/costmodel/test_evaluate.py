@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scalar_reference import Case, Reference
 from worked_case import accelerator, cluster, original, refined, worked_case
 
-from costmodel import evaluate as module
 from costmodel.all_reduce import KERNELS, NORM_KERNEL
 from costmodel.cluster import Cluster
 from costmodel.engine import Engine
@@ -21,6 +20,7 @@ from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans, concatenate
 from costmodel.scenario import Limits
 from costmodel.scores import FIGURES
+from costmodel.serving import servers
 
 HOST = {
     "step_overhead_s": 1e-3,
@@ -179,7 +179,7 @@ def test_order_and_chunks_change_no_bit(drawn: tuple, random, chunk: int) -> Non
     random.shuffle(order)
     same(evaluate(scenario, plans.take(order)), whole, order)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK", chunk)
+        patch.setattr(servers, "CELLS", chunk)
         same(evaluate(scenario, plans), whole, slice(None))
 
 
@@ -187,5 +187,5 @@ def test_chunks_change_no_bit_with_a_host(monkeypatch: pytest.MonkeyPatch) -> No
     scenario = worked_case(engine=Engine("host", **HOST))
     plans = Plans.of(gpus=16, tp=4, ep=4, dp=2, pp=[1, 2] * 64, batch=range(8, 520, 4))
     whole = evaluate(scenario, plans)
-    monkeypatch.setattr(module, "CHUNK", 1)
+    monkeypatch.setattr(servers, "CELLS", 1)
     same(evaluate(scenario, plans), whole, slice(None))
