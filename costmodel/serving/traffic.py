@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 from costmodel.plans import Array, IntArray
+from costmodel.serving.brent import root
 
 ARRIVALS = ("closed", "constant", "poisson", "gamma", "replay")
 LENGTHS = ("fixed", "uniform", "lognormal", "histogram", "trace")
@@ -76,8 +78,9 @@ class Length:
         tokens = np.exp(location + self.spread * sign * ndtri(first + chance * (last - first)))
         return np.maximum(tokens.round(), 1).astype(np.int64)
 
+    @lru_cache(maxsize=64)  # noqa: B019 - lengths are values, and few
     def location(self) -> float:
-        """The logarithm's mean, before the bounds cut it."""
+        """The logarithm's mean, before the bounds cut it. Looked for once: a search reads its workload many times."""
 
         def excess(location: float) -> float:
             low, high = self._edges(location)
@@ -88,9 +91,7 @@ class Length:
             return math.exp(location + self.spread**2 / 2.0) * moved / inside - self.mean
 
         middle, reach = math.log(self.mean), 6.0 * self.spread + self.spread**2
-        from scipy.optimize import brentq  # a third of a second as well
-
-        return float(brentq(excess, middle - reach, middle + reach, xtol=1e-10))
+        return root(excess, middle - reach, middle + reach, 1e-10)
 
     def _edges(self, location: float) -> tuple[float, float]:
         """The bounds in standard deviations from ``location``."""

@@ -21,6 +21,7 @@ from search.optimizer.sensitivity.table import summary as sensitivity_summary
 from search.optimizer.sure import Kept, is_sure, kept_limits
 from search.render.document import collect, render_annex
 from search.render.document import render as render_document
+from search.render.document.view import Values
 from search.render.full import FULL, full_summary, full_table
 from search.render.launch.split import split_files
 from search.render.launch.write import launch_files
@@ -82,6 +83,7 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
     if (found := outcome.full) is not None:
         put(folder / FULL, lambda path: write_table(path, *full_table(found)))
     written = put(folder / "candidates.csv.gz", lambda path: write_candidates(outcome, path))
+    values = None
     if outcome.choice is not None:
         plan = plan_mapping(outcome, outcome.choice.recommended, "recommended")
         comment = f"servefront {__version__}: {outcome.scenario.model.name} on {outcome.scenario.accelerator.name}"
@@ -91,7 +93,7 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
         put_text(folder / "inputs.md", render_annex(values))
         _put_launch(folder / LAUNCH, launch_files(outcome) | split_files(outcome))
     if outcome.config.report.kind == "html":
-        _put_report(folder, outcome)
+        _put_report(folder, outcome, values)
     if outcome.sensitivity is not None:
         put_text(folder / "sensitivity.csv", csv_text(outcome.sensitivity))
         put_text(folder / "sensitivity.svg", tornado(outcome))
@@ -103,11 +105,11 @@ def _write(folder: Path, outcome: Outcome) -> dict[str, Any]:
     return summary
 
 
-def _put_report(folder: Path, outcome: Outcome) -> None:
-    """The page and the still picture, from the same values."""
+def _put_report(folder: Path, outcome: Outcome, document: Values | None) -> None:
+    """The page and the still picture, from the same values, those of the ``document`` among them."""
     from search.render import report  # with the page's assets, which a run without a report does not need
 
-    values = report.collect(outcome)
+    values = report.collect(outcome, document)
     put_text(folder / "report.html", report.render(values))
     put_text(folder / "pareto.svg", report.pareto_svg(values))
 

@@ -58,6 +58,14 @@ class Curves:
             missed["overflow"] = whole["overflow_risk"] / limits.overflow_risk - 1.0
         return Point(whole, missed)
 
+    def e2e_s(self, requests_per_s: float, rows: Any) -> Array:
+        """Of ``at`` the mean alone, infinite beyond the capacity."""
+        rows = np.asarray(rows, dtype=np.int64)
+        stable = np.flatnonzero(requests_per_s < self.found.capacity[rows])
+        some = rows[stable]
+        server, load = self.found.server.take(some), self.found.load.take(some).at(requests_per_s / self.plans.dp[some])
+        return _spread(stable, len(rows), np.inf, latencies(server, load, decoding(server, load)).e2e.mean)
+
     def _figures(self, rows: IntArray, rate: Array) -> dict[str, Array]:
         server, plans = self.found.server.take(rows), self.plans.take(rows)
         load = self.found.load.take(rows).at(rate)

@@ -88,12 +88,13 @@ def _full_values(scenario: Scenario, plan: Plans, held: Memory) -> Values:
     values: Values = {"rate.full_overflow": scalar(chance), "rate.full_requests": stated}
     for _ in range(HALVINGS):
         middle = (low + high) / 2.0
-        figures = curve.at(middle, [0]).figures
-        if middle * scalar(figures["e2e_s"]) <= stated:
+        if middle * scalar(curve.e2e_s(middle, [0])) <= stated:
             low = middle
-            values |= {f"rate.full_{name}": scalar(figures[name]) for name in ("ttft_s_p99", "tpot_s_p99")}
         else:
             high = middle
+    if low > 0.0:
+        figures = curve.at(low, [0]).figures
+        values |= {f"rate.full_{name}": scalar(figures[name]) for name in ("ttft_s_p99", "tpot_s_p99")}
     values["rate.full_requests_per_s"] = low
     return values
 

@@ -26,10 +26,11 @@ from search.render.report.view import ReportValues
 LATENCIES = ("tpot_s", "ttft_s", "burst_ttft_s")
 
 
-def collect(outcome: Outcome) -> ReportValues:
-    """The document's values (those that do not need a recommended plan, where there is none) and the report's own."""
+def collect(outcome: Outcome, document: Values | None = None) -> ReportValues:
+    """The ``document``'s values (those that do not need a recommended plan, where there is none) and the report's own.
+    """
     values: ReportValues = {"version": __version__, "name": outcome.config.name}
-    values |= _search(outcome)
+    values |= _search(outcome) if document is None else document
     values |= _rule_texts(values)
     values |= point_values(outcome)
     row = outcome.choice.recommended if outcome.choice is not None else nearest(outcome.plans, outcome.scores)[0]
