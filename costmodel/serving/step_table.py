@@ -223,6 +223,6 @@ def _whole(counts: list[int], values: Array) -> list[list[float]]:
 
 def _line(xs: Sequence[float], values: list[float], x: float) -> float:
     """Between two entries of a table; beyond its last in a straight line."""
-    i = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
-    low, at = values[i], xs[i]
-    return low + (x - at) / (xs[i + 1] - at) * (values[i + 1] - low)
+    i = bisect_right(xs, x, 1, len(xs) - 1)
+    low, at = values[i - 1], xs[i - 1]
+    return low + (x - at) / (xs[i] - at) * (values[i] - low)

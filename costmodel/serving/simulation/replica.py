@@ -35,8 +35,15 @@ class History:
 
 def slowest(table: StepTable, passes: Sequence[Pass]) -> float:
     """Seconds of a pass of all groups: as long as the busiest one's, experts working for all."""
-    total = sum([p.decodes + p.tokens for p in passes])
-    return max([table.seconds(*p, stage_rows=total) for p in set(passes)])
+    total = 0
+    for p in passes:
+        total += p.decodes + p.tokens
+    first, *others = passes
+    longest = table.seconds(*first, total)
+    for p in others:
+        if p != first:
+            longest = max(longest, table.seconds(*p, total))
+    return longest
 
 
 class Replica:
@@ -100,7 +107,7 @@ class Replica:
         else:
             self._skip()
         composed, begun, prompts = self._compose(self.groups)
-        passes, seconds = (1, self._seconds(composed)) if prompts else self._jump(until)
+        passes, seconds = (1, self._seconds(composed)) if prompts else self._jump(composed, until)
         self.clock += seconds
         self.passes += passes
         sent = self.clock + self._send(sum([p.samples for p in composed]), passes, seconds)
@@ -181,8 +188,8 @@ class Replica:
         """Of a pass of all groups."""
         return self.table.seconds(*passes[0]) if len(passes) == 1 else slowest(self.table, passes)
 
-    def _jump(self, until: float) -> tuple[int, float]:
-        """Passes without prompts until an answer ends, a block is lacking, one ends after ``until`` or a waiting
+    def _jump(self, now: list[Pass], until: float) -> tuple[int, float]:
+        """Passes without prompts, ``now`` the first, until an answer ends, a block is lacking, one ends after ``until`` or a waiting
         request may be prefilled; and their seconds. Contexts grow by one a pass, and so, in a straight line, do its
         seconds."""
         most, step = NEVER, self.passes
@@ -191,7 +198,7 @@ class Replica:
                 most = min(most, group.next_end(), group.room())
             if group.waiting and group.waiting[0].ready > step:
                 most = min(most, group.waiting[0].ready - step)
-        first = self._seconds(self._decoding(0))
+        first = self._seconds(now)
         if most == 1:
             return 1, first
         slope = (self._seconds(self._decoding(most)) - first) / most
