@@ -15,6 +15,7 @@ AXES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
 READING_ORDER = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")  # in which people read a plan
 
 
+PACKED = 1 << 62  # numbers that one number of 64 bits can hold
 TABLED = 1 << 16  # numbers below it are told apart by a table, others by sorting
 
 
@@ -26,6 +27,31 @@ def distinct(numbers: Any) -> tuple[Any, IntArray]:
     there = np.zeros(int(whole.max()) + 1, dtype=bool)
     there[whole] = True
     return np.flatnonzero(there).astype(numbers.dtype), (np.cumsum(there) - 1)[whole]
+
+
+def packed(columns: list[IntArray]) -> IntArray:
+    """One number for each row of numbers from 0 on, in their order."""
+    key, size = np.zeros_like(columns[0]), 1
+    for column in columns:
+        radix = int(column.max(initial=0)) + 1
+        if size * radix > PACKED:
+            key = np.unique(key, return_inverse=True)[1].reshape(-1)
+            size = len(key)
+        key, size = key * radix + column, size * radix
+    return key
+
+
+def grouped(keys: Any) -> tuple[IntArray, IntArray]:
+    """A place of each different key, in their order, and which of them each one is."""
+    if np.all(keys[1:] > keys[:-1]):
+        every = np.arange(len(keys))
+        return every, every
+    order = np.argsort(keys)
+    found = keys[order]
+    new = np.concatenate([[True], found[1:] != found[:-1]])
+    which = np.empty_like(order)
+    which[order] = np.cumsum(new) - 1
+    return order[new], which
 
 
 @dataclass(frozen=True)

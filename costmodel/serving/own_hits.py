@@ -17,7 +17,7 @@ import numpy as np
 
 from costmodel.engine import Engine
 from costmodel.memory import Memory, memory
-from costmodel.plans import Array, IntArray, Plans
+from costmodel.plans import Array, IntArray, Plans, grouped, packed
 from costmodel.scenario import Scenario
 from costmodel.serving.mix import MixedLengths
 from costmodel.serving.rate.curves import Curves
@@ -68,9 +68,11 @@ class OwnHits:
 
     def each(self) -> Iterator[tuple[IntArray, Scenario]]:
         """Rows of plans that are scored together, and the scenario with the lengths that they serve."""
-        keys, of = np.unique(np.stack([self.caches, self.blocks]), axis=1, return_inverse=True)
-        for i, (caches, blocks) in enumerate(keys.T.tolist()):
-            yield np.flatnonzero(of.reshape(-1) == i), self._served(caches, blocks)
+        first, of = grouped(packed([self.caches, self.blocks]))
+        for i, (caches, blocks) in enumerate(
+            zip(self.caches[first].tolist(), self.blocks[first].tolist(), strict=True)
+        ):
+            yield np.flatnonzero(of == i), self._served(caches, blocks)
 
     def roughly(self) -> Iterator[tuple[IntArray, Scenario]]:
         """As ``each``, in few parts: as if one cache found as much."""

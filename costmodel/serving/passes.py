@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from costmodel.forward import PassTime, forward
-from costmodel.plans import Array, IntArray
+from costmodel.plans import Array, IntArray, grouped
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, REST
-from costmodel.serving.servers import grouped
 from costmodel.stages import Stages
 from costmodel.step import Step
 

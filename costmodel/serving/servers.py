@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import IntArray, Plans
+from costmodel.plans import IntArray, Plans, grouped, packed
 from costmodel.scenario import Scenario
 
 CELLS = 32768  # plans timed together: fewer calls of NumPy, and arrays that stay in the cache
 ROWS = (64, 32, 16, 8, 4, 2)  # of a column, the most that pay
 FILLED = 0.85  # the least share of cells that are no repetition of their column's last batch
-MOST = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -72,31 +71,6 @@ def _layout(scenario: Scenario, plans: Plans) -> list[IntArray]:
         return [*degrees, plans.dp, plans.gpus]
     inside = np.searchsorted([tier.size for tier in scenario.cluster.tiers], plans.gpus)
     return [*degrees, plans.gpus // plans.dp, inside]
-
-
-def packed(columns: list[IntArray]) -> IntArray:
-    """One number for each row of numbers from 0 on, in their order."""
-    key, size = np.zeros_like(columns[0]), 1
-    for column in columns:
-        radix = int(column.max(initial=0)) + 1
-        if size * radix > MOST:
-            key = np.unique(key, return_inverse=True)[1].reshape(-1)
-            size = len(key)
-        key, size = key * radix + column, size * radix
-    return key
-
-
-def grouped(keys: Any) -> tuple[IntArray, IntArray]:
-    """A place of each different key, in their order, and which of them each one is."""
-    if np.all(keys[1:] > keys[:-1]):
-        every = np.arange(len(keys))
-        return every, every
-    order = np.argsort(keys)
-    found = keys[order]
-    new = np.concatenate([[True], found[1:] != found[:-1]])
-    which = np.empty_like(order)
-    which[order] = np.cumsum(new) - 1
-    return order[new], which
 
 
 def flat(plans: Any, shape: tuple[int, ...]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from costmodel.plans import Array, IntArray
+from costmodel.plans import Array, IntArray, grouped
 from costmodel.serving.rate.knots import Knots, Lines
 from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.roots import Rising, root
@@ -24,7 +24,7 @@ def capacity(server: Server, load: Load) -> Array:
     seats. Worked out at some numbers of seats a layout, between which the stay is a straight line. A replica sends its
     answers' tokens one after the other, which is a limit of its own."""
     tables, size = server.tables, len(SEATS.at)
-    _, first = np.unique(tables.of, return_index=True)
+    first, _ = grouped(tables.of)
     cell = tables.of * size + SEATS.place(server.seats)[0]
     used = np.zeros(tables.plain.shape[1] * size, dtype=bool)
     used[cell] = used[cell + 1] = True  # knots between which some plan lies

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.memory import Memory
-from costmodel.plans import Array, IntArray, Plans
+from costmodel.plans import Array, IntArray, Plans, grouped
 from costmodel.scenario import Demand, Limits, Scenario
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.capacity import capacity, most
@@ -62,7 +62,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         carried = capacity_with_preemptions(server, load, carried, full)
     unstable = rate >= carried
     stable = np.flatnonzero(~unstable)
-    _, first, which = np.unique(server.kinds[stable], return_index=True, return_inverse=True)
+    first, which = grouped(server.kinds[stable])
     rows = stable[first]
     some, part = server.take(rows), load.take(rows)
     now = decoding(some, part, _unlimited(server, load)[some.tables.of])
@@ -96,7 +96,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         free = not bounded(limits) and limits.goodput is None
         best = carried
         if not free:
-            _, one, of = np.unique(server.kinds + 1j * carried, return_index=True, return_inverse=True)
+            one, of = grouped(server.kinds + 1j * carried)
             best = most(carried[one], _Missed(server.take(one), load.take(one), limits))[of]
         figures["max_requests_per_s"] = best * plans.dp
         figures["rate_headroom"] = best / rate - 1.0
@@ -108,7 +108,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
 def _unlimited(server: Server, load: Load) -> Array:
     """Sequences of a group that would decode if seats were no matter, by layout: those of a layout have one rate."""
     layouts = server.tables.plain.shape[1]
-    _, first = np.unique(server.tables.of, return_index=True)
+    first, _ = grouped(server.tables.of)
     every = server.tables.of_layouts(np.arange(layouts))
     return decoding(
         server.of_layouts(every, server.tables.groups, np.full(layouts, MANY)), load.take(first), close=NEARLY

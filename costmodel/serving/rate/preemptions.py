@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import Array, IntArray
+from costmodel.plans import Array, IntArray, grouped
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.overflow import overflow_risk
@@ -51,7 +51,7 @@ def capacity_with_preemptions(server: Server, load: Load, carried: Array, full: 
     if not len(asked):
         return found
     alike = np.where(full[asked] < 1.0, -1.0 - asked, server.kinds[asked])
-    _, first, which = np.unique(alike, return_index=True, return_inverse=True)
+    first, which = grouped(alike)
     rows = asked[first]
     some, part, times = server.take(rows), load.take(rows), 1.0 + sent_back(load.mix, full[rows])
 

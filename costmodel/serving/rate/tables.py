@@ -15,7 +15,7 @@ import numpy as np
 from costmodel.forward import forward
 from costmodel.layout import Layout
 from costmodel.lengths import PassLengths
-from costmodel.plans import Array, IntArray, Plans
+from costmodel.plans import Array, IntArray, Plans, grouped, packed
 from costmodel.scenario import Scenario
 from costmodel.serving.mix import Mix
 from costmodel.serving.rate.knots import Knots, Lines
@@ -141,12 +141,8 @@ class PassTables:
 
 
 def _layouts(plans: Plans) -> tuple[IntArray, IntArray]:
-    """A plan of each layout, and which layout each plan has. Plans of one mostly follow each other."""
-    axes = np.stack([plans.tp, plans.ep, plans.dp, plans.pp, plans.sp, plans.gpus])
-    changes = np.any(axes[:, 1:] != axes[:, :-1], axis=0)
-    heads = np.concatenate([[0], np.flatnonzero(changes) + 1])[: len(plans)]
-    _, first, of = np.unique(axes[:, heads], axis=1, return_index=True, return_inverse=True)
-    return heads[first], of.reshape(-1)[np.cumsum(np.concatenate([[0], changes]))[: len(plans)]]
+    """A plan of each layout, and which layout each plan has."""
+    return grouped(packed([plans.tp, plans.ep, plans.dp, plans.pp, plans.sp, plans.gpus]))
 
 
 @dataclass(frozen=True)

@@ -189,9 +189,9 @@ class Replica:
         return self.table.seconds(*passes[0]) if len(passes) == 1 else slowest(self.table, passes)
 
     def _jump(self, now: list[Pass], until: float) -> tuple[int, float]:
-        """Passes without prompts, ``now`` the first, until an answer ends, a block is lacking, one ends after ``until`` or a waiting
-        request may be prefilled; and their seconds. Contexts grow by one a pass, and so, in a straight line, do its
-        seconds."""
+        """Passes without prompts, ``now`` the first, until an answer ends, a block is lacking, one ends after ``until``
+        or a waiting request may be prefilled; and their seconds. Contexts grow by one a pass, and so, in a straight
+        line, do its seconds."""
         most, step = NEVER, self.passes
         for group in self.groups:
             if group.decoding:

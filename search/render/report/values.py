@@ -27,8 +27,7 @@ LATENCIES = ("tpot_s", "ttft_s", "burst_ttft_s")
 
 
 def collect(outcome: Outcome, document: Values | None = None) -> ReportValues:
-    """The ``document``'s values (those that do not need a recommended plan, where there is none) and the report's own.
-    """
+    """The ``document``'s values, where there is one (or those that need no recommended plan), and the report's own."""
     values: ReportValues = {"version": __version__, "name": outcome.config.name}
     values |= _search(outcome) if document is None else document
     values |= _rule_texts(values)

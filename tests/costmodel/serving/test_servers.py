@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.evaluate import evaluate
-from costmodel.plans import AXES, Plans
+from costmodel.plans import AXES, Plans, grouped, packed
 from costmodel.plans import concatenate as join_plans
 from costmodel.scenario import Demand
 from costmodel.scores import FIGURES
 from costmodel.serving import passes
-from costmodel.serving.servers import Servers, grouped, packed
+from costmodel.serving.servers import Servers
 from search.inputs.compose import composed
 from search.inputs.config import read_model, read_scenario
 
