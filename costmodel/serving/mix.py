@@ -6,7 +6,7 @@ the quantiles of a distribution (``stratified``), so that every mean that a form
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ from costmodel.serving.prefix_hits import PrefixTrace
 from costmodel.serving.traffic import Length
 
 SAMPLE = 4096
+MOST_KEPT = 256  # of what caches leave of a trace's requests
 # Edges of the classes in which percentiles are computed: finer where the long requests are, of which few decide much.
 EDGES = np.array([0.0, 0.2, 0.45, 0.68, 0.84, 0.93, 0.975, 0.992, 1.0])
 
@@ -73,6 +74,31 @@ class MixedLengths(FixedLengths):
     @property
     def prefixes(self) -> PrefixTrace | None:
         return self.trace
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To another process goes what it is, not what was worked out of it."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @cached_property
+    def _left(self) -> dict[tuple[int, int], MixedLengths]:
+        return {}
+
+    def left_by(self, caches: int, blocks: int) -> MixedLengths:
+        """What is left of the trace's requests by ``caches`` that share it, each with so many ``blocks``; kept, since
+        a search asks for few, again and again."""
+        known, trace = self._left, self.trace
+        assert trace is not None
+        if (caches, blocks) not in known:
+            if len(known) >= MOST_KEPT:
+                known.clear()
+            found = np.round(trace.of(caches)[0].found(blocks) * trace.longer)
+            known[caches, blocks] = self.found_by(np.minimum(found, self.prompts - 1.0))
+        return known[caches, blocks]
+
+    @cached_property
+    def mix(self) -> Mix:
+        """As ``Mix.of``."""
+        return Mix.of_sample(self, np.asarray(self.prompts, float), self.new_tokens, np.asarray(self.answers, float))
 
     def found_by(self, found: Array) -> MixedLengths:
         """The same requests, of whose prompts so many tokens each are found, shape (sample,)."""
@@ -176,11 +202,13 @@ class Mix:
     @classmethod
     def of(cls, lengths: FixedLengths) -> Mix:
         if isinstance(lengths, MixedLengths):
-            prompts, answers = np.asarray(lengths.prompts, float), np.asarray(lengths.answers, float)
-            new = lengths.new_tokens
-        else:
-            prompts, answers = np.array([float(lengths.isl)]), np.array([float(lengths.osl)])
-            new = prompts - np.floor(prompts * lengths.prefix_hit)
+            return lengths.mix
+        prompts, answers = np.array([float(lengths.isl)]), np.array([float(lengths.osl)])
+        return cls.of_sample(lengths, prompts, prompts - np.floor(prompts * lengths.prefix_hit), answers)
+
+    @classmethod
+    def of_sample(cls, lengths: FixedLengths, prompts: Array, new: Array, answers: Array) -> Mix:
+        """Of equally likely requests, ``new`` tokens of the prompts to prefill."""
         decodes = np.maximum(answers - 1.0, 0.0)
         return cls(lengths, Classes.of(new), Classes.of(decodes), _moments(prompts, new, answers, decodes))
 

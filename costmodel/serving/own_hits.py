@@ -21,7 +21,7 @@ from costmodel.plans import Array, IntArray, Plans, grouped, packed
 from costmodel.scenario import Scenario
 from costmodel.serving.mix import MixedLengths
 from costmodel.serving.rate.curves import Curves
-from costmodel.serving.rate.figures import at_rate
+from costmodel.serving.rate.figures import at_rate, requests_inside
 from costmodel.stages import Stages
 
 STEP = 0.02  # of the logarithm of what is left to prefill, between two levels
@@ -84,10 +84,7 @@ class OwnHits:
             yield np.flatnonzero(of == i), self._served(1, blocks)
 
     def _served(self, caches: int, blocks: int) -> Scenario:
-        lengths = _lengths(self.scenario)
-        assert lengths.prefixes is not None
-        found = lengths.prefixes.of(caches)[0].found(blocks) * lengths.prefixes.longer
-        return replace(self.scenario, lengths=lengths.found_by(np.minimum(np.round(found), lengths.prompts - 1.0)))
+        return replace(self.scenario, lengths=_lengths(self.scenario).left_by(caches, blocks))
 
 
 def own_hits(scenario: Scenario, plans: Plans) -> OwnHits:
@@ -101,7 +98,7 @@ def own_hits(scenario: Scenario, plans: Plans) -> OwnHits:
     demand = replace(scenario.demand, headroom=False)
     for rows, own in first.roughly():
         some = plans.take(rows)
-        inside[rows] = at_rate(own, some, _memory(own, some)[0], demand).inside
+        inside[rows] = requests_inside(own, some, _memory(own, some)[0], demand)
     return OwnHits.of(scenario, plans, held, np.minimum(inside, seats))
 
 

@@ -47,8 +47,39 @@ class AtRate:
     latencies: Latencies
 
 
-def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> AtRate:
-    """Serve plans at the demand. Those beyond their capacity are timed at it for their passes and have no latency."""
+@dataclass(frozen=True)
+class _Served:
+    """``stable`` plans, of which ``which`` of the different servers each is, whose ``rows`` are in ``some`` at the load
+    ``part`` with the steps ``now``; ``full`` the chance of a full cache at the capacity."""
+
+    server: Server
+    load: Load
+    wanted: Array
+    carried: Array
+    full: Array
+    unstable: NDArray[np.bool_]
+    stable: IntArray
+    which: IntArray
+    rows: IntArray
+    some: Server
+    part: Load
+    now: Steps
+
+    @property
+    def inside(self) -> Array:
+        """Requests of a group that have a seat, in the mean."""
+        found = np.where(self.unstable, self.server.seats, 0.0)
+        stay, some = self.now.stay_s(self.load.mix), self.some
+        found[self.stable] = np.minimum(self.part.rate * stay / some.groups, some.seats)[self.which]
+        return found
+
+
+def requests_inside(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> Array:
+    """``AtRate.inside`` alone."""
+    return _served(scenario, plans, held, demand).inside
+
+
+def _served(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> _Served:
     mix, engine = Mix.of(scenario.lengths), scenario.engine
     groups, wanted = plans.attn_dp.astype(float), np.ceil(plans.batch / plans.attn_dp)
     reserved = engine.output_reserved >= 1.0
@@ -66,14 +97,24 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     rows = stable[first]
     some, part = server.take(rows), load.take(rows)
     now = decoding(some, part, _unlimited(server, load)[some.tables.of])
+    return _Served(server, load, wanted, carried, full, unstable, stable, which, rows, some, part, now)
+
+
+def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> AtRate:
+    """Serve plans at the demand. Those beyond their capacity are timed at it for their passes and have no latency."""
+    served = _served(scenario, plans, held, demand)
+    server, load, carried, unstable = served.server, served.load, served.carried, served.unstable
+    stable, which, rows, some, part, now = (
+        served.stable, served.which, served.rows, served.some, served.part, served.now,
+    )  # fmt: skip
+    mix, rate, reserved = load.mix, load.rate, scenario.engine.output_reserved >= 1.0
     found = latencies(some, part, now)
     figures = {name: np.full(len(plans), np.inf) for name in latency_names()}
     for name, mixture in _mixtures(found).items():
         figures[name][stable] = mixture.mean[which]
         for percent, values in mixture.percentiles().items():
             figures[f"{name}_p{percent}"][stable] = values[which]
-    inside = np.where(unstable, server.seats, 0.0)
-    inside[stable] = np.minimum(part.rate * now.stay_s(mix) / some.groups, some.seats)[which]
+    inside = served.inside
     spread = np.ones(len(plans))
     spread[stable] = found.seats.spread[which]
     in_flight = np.full(len(plans), np.inf)
@@ -85,9 +126,11 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         "capacity_requests_per_s": carried * plans.dp,
         "max_requests_per_s": np.full(len(plans), np.nan),
         "rate_headroom": np.full(len(plans), np.nan),
-        "overflow_risk": overflow_risk(mix, inside, spread, wanted, held.kv_capacity_tokens, reserved=reserved),
+        "overflow_risk": overflow_risk(mix, inside, spread, served.wanted, held.kv_capacity_tokens, reserved=reserved),
     }
-    back = np.zeros(len(plans)) if reserved else sent_back(mix, np.where(unstable, full, figures["overflow_risk"]))
+    back = (
+        np.zeros(len(plans)) if reserved else sent_back(mix, np.where(unstable, served.full, figures["overflow_risk"]))
+    )
     figures |= {
         "preemptions_per_s": np.minimum(rate, carried) * plans.dp * back, "prefill_again": back / (1.0 + back),
     }  # fmt: skip
