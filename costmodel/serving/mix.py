@@ -19,6 +19,7 @@ from costmodel.serving.prefix_hits import PrefixTrace
 from costmodel.serving.traffic import Length
 
 SAMPLE = 4096
+SHORT = 1 << 16  # tokens that 16 bits hold
 MOST_KEPT = 256  # of what caches leave of a trace's requests
 # Edges of the classes in which percentiles are computed: finer where the long requests are, of which few decide much.
 EDGES = np.array([0.0, 0.2, 0.45, 0.68, 0.84, 0.93, 0.975, 0.992, 1.0])
@@ -34,11 +35,10 @@ class Classes:
     share: Array
 
     @classmethod
-    def of(cls, sample: Array) -> Classes:
-        """Of equally likely values; one class where all are alike."""
-        if np.ptp(sample) == 0.0:
-            return cls(sample[:1].astype(float), np.zeros(1), np.ones(1))
-        ranked = np.sort(sample.astype(float))
+    def of_ranked(cls, ranked: Array) -> Classes:
+        """Of equally likely values in their order."""
+        if ranked[0] == ranked[-1]:
+            return cls(ranked[:1], np.zeros(1), np.ones(1))
         at = _class_edges(len(ranked))
         parts = [ranked[a:b] for a, b in pairwise(at.tolist())]
         return cls(
@@ -47,12 +47,12 @@ class Classes:
         )  # fmt: skip
 
     @staticmethod
-    def means(sample: Array, values: Array) -> Array:
-        """Of ``values`` that stand beside a sample, in each of its classes, shape (classes,)."""
+    def means(sample: Array, order: IntArray, values: Array) -> Array:
+        """Of ``values`` that stand beside a sample, in each of its classes, shape (classes,); ``order``: its own."""
         if np.ptp(sample) == 0.0:
             return np.array([values.mean()])
         at = _class_edges(len(sample))
-        ranked = values.astype(float)[np.argsort(sample, kind="stable")]
+        ranked = values.astype(float)[order]
         return np.array([ranked[a:b].mean() for a, b in pairwise(at.tolist())])
 
 
@@ -92,13 +92,15 @@ class MixedLengths(FixedLengths):
             if len(known) >= MOST_KEPT:
                 known.clear()
             found = np.round(trace.of(caches)[0].found(blocks) * trace.longer)
-            known[caches, blocks] = self.found_by(np.minimum(found, self.prompts - 1.0))
+            left = known[caches, blocks] = self.found_by(np.minimum(found, self.prompts - 1.0))
+            left.__dict__["_ranked_decodes"] = self._ranked_decodes  # the answers are the same
         return known[caches, blocks]
 
     @cached_property
     def mix(self) -> Mix:
         """As ``Mix.of``."""
-        return Mix.of_sample(self, np.asarray(self.prompts, float), self.new_tokens, np.asarray(self.answers, float))
+        prompts, answers, new = np.asarray(self.prompts, float), np.asarray(self.answers, float), self.new_tokens
+        return Mix.of_sample(self, prompts, new, new[self.new_order], answers, self._ranked_decodes)
 
     def found_by(self, found: Array) -> MixedLengths:
         """The same requests, of whose prompts so many tokens each are found, shape (sample,)."""
@@ -114,8 +116,20 @@ class MixedLengths(FixedLengths):
         return self.prompts - self._cached
 
     @cached_property
+    def new_order(self) -> IntArray:
+        """The order of ``new_tokens``, of equal ones that in which they stand."""
+        new = self.new_tokens
+        if new.min() >= 0.0 and new.max() < SHORT and np.array_equal(new, np.floor(new)):
+            new = new.astype(np.uint16)  # which are sorted by their digits
+        return np.argsort(new, kind="stable")
+
+    @cached_property
     def _decodes(self) -> Array:
         return np.maximum(self.answers - 1.0, 0.0)
+
+    @cached_property
+    def _ranked_decodes(self) -> Array:
+        return np.sort(self._decodes)
 
     @property
     def new_spread(self) -> float:
@@ -186,7 +200,7 @@ class Mix:
     def prompt_of_new(self) -> Array:
         """Tokens of a prompt, found ones included, by class of ``new``, shape (classes,)."""
         if isinstance(self.lengths, MixedLengths) and self.lengths.found is not None:
-            return Classes.means(self.lengths.new_tokens, self.lengths.prompts)
+            return Classes.means(self.lengths.new_tokens, self.lengths.new_order, self.lengths.prompts)
         return self.new.tokens / (1.0 - self.lengths.prefix_hit)
 
     @cached_property
@@ -194,7 +208,8 @@ class Mix:
         """Pairs of tokens in the attention of a prompt, by class of ``new``, shape (classes,)."""
         new, hit = self.new.tokens, self.lengths.prefix_hit
         if isinstance(self.lengths, MixedLengths) and self.lengths.found is not None:
-            seen = Classes.means(self.lengths.new_tokens, self.lengths.new_tokens * self.lengths.found)
+            new_tokens, order = self.lengths.new_tokens, self.lengths.new_order
+            seen = Classes.means(new_tokens, order, new_tokens * self.lengths.found)
         else:
             seen = new * (new * hit / (1.0 - hit))
         return seen + new * (new + 1.0) / 2.0
@@ -204,19 +219,23 @@ class Mix:
         if isinstance(lengths, MixedLengths):
             return lengths.mix
         prompts, answers = np.array([float(lengths.isl)]), np.array([float(lengths.osl)])
-        return cls.of_sample(lengths, prompts, prompts - np.floor(prompts * lengths.prefix_hit), answers)
+        new = prompts - np.floor(prompts * lengths.prefix_hit)
+        return cls.of_sample(lengths, prompts, new, new, answers, np.maximum(answers - 1.0, 0.0))
 
     @classmethod
-    def of_sample(cls, lengths: FixedLengths, prompts: Array, new: Array, answers: Array) -> Mix:
-        """Of equally likely requests, ``new`` tokens of the prompts to prefill."""
-        decodes = np.maximum(answers - 1.0, 0.0)
-        return cls(lengths, Classes.of(new), Classes.of(decodes), _moments(prompts, new, answers, decodes))
+    def of_sample(
+        cls, lengths: FixedLengths, prompts: Array, new: Array, ranked: Array, answers: Array, decodes: Array
+    ) -> Mix:
+        """Of equally likely requests, ``new`` tokens of the prompts to prefill (``ranked`` in their order), and
+        ``decodes`` of the answers in theirs."""
+        moments = _moments(prompts, new, answers, decodes)
+        return cls(lengths, Classes.of_ranked(ranked), Classes.of_ranked(decodes), moments)
 
     def __getitem__(self, name: str) -> float:
         return self.moments[name]
 
 
-def _moments(prompts: Array, new: Array, answers: Array, decodes: Array) -> dict[str, float]:
+def _moments(prompts: Array, new: Array, answers: Array, ranked: Array) -> dict[str, float]:
     """Means: ``new``, ``new2``, ``decodes``, ``answers``; ``seen`` by a new token; ``held`` tokens of a request in
     flight and their square (``held2``), ``kept`` and ``kept2`` where the answer's are reserved; ``rest``: the share
     of a mean answer that the shorter of two has (for the peakedness of arrivals that are not at random)."""
@@ -224,12 +243,12 @@ def _moments(prompts: Array, new: Array, answers: Array, decodes: Array) -> dict
     def mean(values: Any) -> float:
         return float(np.mean(values))
 
+    decodes = np.maximum(answers - 1.0, 0.0)
     cached = prompts - new
     steps = np.maximum(decodes, 1.0)
     weight = mean(steps)
-    ranked = np.sort(steps)
     size = len(ranked)
-    shorter = float(np.sum(ranked * (2.0 * (size - np.arange(size)) - 1.0)) / size**2)
+    shorter = float(np.sum(np.maximum(ranked, 1.0) * (2.0 * (size - np.arange(size)) - 1.0)) / size**2)
     mean_steps, mean_new = mean(decodes), mean(new)
     return {
         "prompt": mean(prompts), "new": mean_new, "new2": mean(new**2), "answers": mean(answers),

@@ -10,6 +10,7 @@ capacity's business: it is what is left for blocks of prompts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,11 +94,19 @@ class Uses:
             places.append(np.repeat(np.array(rows, dtype=np.int64), sizes))
         return cls(requests, np.concatenate(needed), np.concatenate(tokens), np.concatenate(places), replicas)
 
+    @cached_property
+    def _found(self) -> dict[int, Array]:
+        return {}
+
     def found(self, blocks: int) -> Array:
-        """Tokens of each request that a cache of so many blocks finds, shape (n,)."""
-        here = self.least <= blocks
-        found = np.bincount(self.of_request[here], self.tokens[here], minlength=len(self.requests))
-        return found.astype(np.float64)
+        """Tokens of each request that a cache of so many blocks finds, shape (n,); kept, for other lengths too."""
+        if blocks not in self._found:
+            if len(self._found) >= MOST_KEPT:
+                self._found.clear()
+            here = self.least <= blocks
+            found = np.bincount(self.of_request[here], self.tokens[here], minlength=len(self.requests))
+            self._found[blocks] = found.astype(np.float64)
+        return self._found[blocks]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +134,7 @@ class PrefixTrace:
         return self.known[caches]
 
 
+MOST_KEPT = 256  # sizes of cache for which what each request finds is kept
 NEVER = 1 << 60  # blocks that would find a block that was never seen before
 
 
