@@ -55,11 +55,14 @@ def message_seconds(
     inner: Any = np.ones_like(size)
     data = message.bytes
     for t, tier in enumerate(cluster.tiers):
-        if tier.switch_latency_s and message.kind in OTHER_KERNELS:
-            tier = _with_kernel(tier, *OTHER_KERNELS[message.kind])
         reached = cluster.members(t, size, message.stride, gpus)
         ways = reached / inner  # ranks, or domains of the tier below, that talk over this tier
         active = ways > 1
+        if not np.any(active):
+            inner = reached
+            continue
+        if tier.switch_latency_s and message.kind in OTHER_KERNELS:
+            tier = _with_kernel(tier, *OTHER_KERNELS[message.kind])
         if message.kind == "all_to_all":
             leaving = data * (reached - inner) / size
             part = tier.latency_s + leaving / tier.rate

@@ -71,9 +71,17 @@ class _Stream:
     memory_s: Any = 0.0
 
     def add(self, times: Times) -> None:
-        self.seconds = self.seconds + times.seconds
-        self.compute_s = self.compute_s + times.compute_s
-        self.memory_s = self.memory_s + times.memory_s
+        self.seconds = plus(self.seconds, times.seconds)
+        self.compute_s = plus(self.compute_s, times.compute_s)
+        self.memory_s = plus(self.memory_s, times.memory_s)
+
+
+def plus(total: Any, value: Any) -> Any:
+    """``total + value``, in the memory of ``total`` where it has room: a sum from 0.0 on that is nobody else's."""
+    if isinstance(total, np.ndarray) and total.shape == np.shape(value):
+        total += value
+        return total
+    return total + value
 
 
 def hidden_s(one: _Stream, other: _Stream) -> Any:
@@ -120,7 +128,7 @@ def tally(operations: Iterable[Operation], clock: Clock, *, detail: bool = False
         if isinstance(op, Collective):
             seconds, normed = clock.message(op)
             reduced = reduced + normed
-            total.comm_s = total.comm_s + seconds
+            total.comm_s = plus(total.comm_s, seconds)
             if detail:
                 total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
             continue
@@ -135,14 +143,14 @@ def tally(operations: Iterable[Operation], clock: Clock, *, detail: bool = False
             work, times = clock.work(op)
         if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
-        total.compute_s = total.compute_s + times.seconds
+        total.compute_s = plus(total.compute_s, times.seconds)
         if work.kind == "experts":
             routed.add(times)
         elif op.name.startswith("shared."):
             shared.add(times)
-        total.flops = total.flops + work.flops
+        total.flops = plus(total.flops, work.flops)
         moved = work.bytes
-        total.bytes = total.bytes + moved
+        total.bytes = plus(total.bytes, moved)
         if detail:
             total.operations.append(
                 OperationTime(op.name, work.kind, times.seconds, times.compute_s, times.memory_s, work.flops, moved)

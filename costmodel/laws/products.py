@@ -72,8 +72,9 @@ class GemmLaw:
         if halvings and (work.written_by, work.dtype) not in self.fused:
             call, step, moved = self._quantising(halvings)
             fixed = fixed + call + work.k * step
-            seconds = seconds + work.m * work.k * (moved / bandwidth)
-        return Times(seconds + fixed * there, compute, memory)
+            seconds += work.m * work.k * (moved / bandwidth)
+        seconds += fixed * there
+        return Times(seconds, compute, memory)
 
     def _flops(self, work: Work, accelerator: Accelerator) -> Any:
         tiled = accelerator.hopper and accelerator.compute_dtype(work.dtype) == "fp8"

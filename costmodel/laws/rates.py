@@ -44,4 +44,5 @@ def overlap(compute_s: Any, memory_s: Any) -> Any:
 
     Waves of tiles load and multiply by turns, so a product near the ridge reaches neither ceiling. Smooth, increasing
     in both, never below either. On the GEMM tables it beats the maximum and the sum (docs/laws.md)."""
-    return np.sqrt(compute_s * compute_s + memory_s * memory_s)
+    squares = compute_s * compute_s + memory_s * memory_s
+    return np.sqrt(squares, out=squares) if isinstance(squares, np.ndarray) else np.sqrt(squares)

@@ -24,6 +24,6 @@ class StreamLaw:
         memory = work.bytes / rates.bytes_per_s(accelerator)
         launch = self.launch_s * (work.m > 0)
         if isinstance(work.flops, float) and work.flops == 0.0:
-            return Times(memory + launch, 0.0 * memory, memory)
+            return Times(memory + launch, 0.0, memory)
         compute = work.flops / (accelerator.peak(work.dtype) * self.peak_share)
         return Times(overlap(compute, memory) + launch, compute, memory)

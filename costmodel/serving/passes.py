@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.forward import PassTime, forward
-from costmodel.plans import Array, IntArray, grouped
+from costmodel.plans import Array, IntArray
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, REST
 from costmodel.stages import Stages
@@ -16,6 +16,7 @@ from costmodel.step import Step
 
 PROMPTS = slice(BURST, REST + 1)  # passes of prompts alone: as many as the budget takes, or few, whatever the batch
 WORTH = 3  # cells of ``PROMPTS`` to a different one, in the mean, from which on it pays to time those alone
+TABLE_BITS = 20
 ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)  # odd constants that mix bits (xxHash's primes)
 
 
@@ -63,23 +64,29 @@ def _forward_once(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
 
 
 def _different(step: Step) -> _Different | None:
-    """``None`` where it does not pay, or there are no rows of batches. Cells are told apart by a hash of their layout
-    and numbers; two that share one by chance are found, and then nothing is."""
+    """``None`` where it does not pay, or there are no rows of batches. Cells look for one like them in the place of a
+    table that a hash of their layout and numbers names; where another one stands there, a cell stays by itself."""
     if np.ndim(step.decodes) < 3:
         return None
     prompts, stage = step.prompts[PROMPTS], step.stage_prompts[PROMPTS]
     layout = np.broadcast_to(step.layout.numbered, prompts.shape)
     mixed = prompts.view(np.uint64) * np.uint64(ODD[0])
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(ODD[1]) + stage.view(np.uint64)
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(ODD[2]) + layout
-    cells, which = grouped(mixed.ravel())
-    if WORTH * len(cells) > mixed.size:
-        return None
+    mixed = ((mixed ^ (mixed >> np.uint64(32))) + layout) * np.uint64(ODD[2])
+    place = (mixed >> np.uint64(64 - TABLE_BITS)).astype(np.int64).ravel()
+    every = np.arange(mixed.size)
+    table = np.empty(1 << TABLE_BITS, dtype=np.int64)
+    table[place] = every
+    like = table[place]
     for values in (prompts, stage, layout):
         flat = values.ravel()
-        if not np.array_equal(flat[cells][which], flat):
-            return None
-    return _Different(cells, which)
+        like = np.where(flat[like] == flat, like, every)
+    there = np.zeros(mixed.size, dtype=bool)
+    there[like] = True
+    cells = np.flatnonzero(there)
+    if WORTH * len(cells) > mixed.size:
+        return None
+    return _Different(cells, (np.cumsum(there) - 1)[like])
 
 
 def _cells(step: Step, cells: IntArray, columns: IntArray) -> Step:
