@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,10 +96,12 @@ def hidden_s(one: _Stream, other: _Stream) -> Any:
 
 @dataclass(frozen=True)
 class Clock:
-    """Times operations of a step, those that several kinds of layers share once, and messages that are alike."""
+    """Times operations of a step: those that are ``shared`` by several kinds of layers (by identity) once, and messages
+    that are alike. Nothing else is kept, so that its memory is used again while it is in the cache."""
 
     step: Step
     scenario: Scenario
+    shared: frozenset[int] = frozenset()
     _works: dict[int, tuple[WorkOperation, Work, Times]] = field(default_factory=dict)
     _messages: dict[tuple[Any, ...], tuple[Collective, tuple[Any, Any]]] = field(default_factory=dict)
 
@@ -107,7 +110,9 @@ class Clock:
         if found is None:
             work = op.work(self.step)
             times = self.scenario.law.times(_as_read(work, self.scenario), self.scenario.accelerator)
-            found = self._works[id(op)] = op, work, times  # which keeps the operation, and so its id
+            found = op, work, times
+            if id(op) in self.shared:
+                self._works[id(op)] = found
         return found[1:]
 
     def message(self, op: Collective) -> tuple[Any, Any]:
@@ -220,8 +225,10 @@ def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     setting = scenario.setting(step.layout)
     engine = scenario.engine
     overlap = engine.comm_overlap
-    clock = Clock(step, scenario)
-    tallies = [tally(_of_layer(kind, setting, scenario), clock) for kind in scenario.model.kinds]
+    layers = [list(_of_layer(kind, setting, scenario)) for kind in scenario.model.kinds]
+    times = Counter(id(op) for operations in layers for op in operations)
+    clock = Clock(step, scenario, frozenset(op for op, count in times.items() if count > 1))
+    tallies = [tally(operations, clock) for operations in layers]
     per_layer = [t.seconds(overlap) + engine.layer_overhead_s for t in tallies]
     first = tally(scenario.model.embedding(setting), clock)
     last = tally(scenario.model.head(setting), clock)
