@@ -96,7 +96,7 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
 def _split(m: Measurement, models: Path | None) -> Prediction:
     """A closed loop over two pools."""
     split = split_case_of(m, models)
-    loop = split_loop(split.prefill, split.decode, split.link, np.array([split.in_flight]))
+    loop = split_loop(split.prefill, split.decode, split.link, np.array([split.in_flight]), split.seats)
     speed = loop.requests_per_s[0] * split.case.scenario.lengths.osl / split.gpus
     found = _figures((loop.ttft_s[0], loop.tpot_s[0], speed), np.array([CLASSES.index("split")]))
     return Prediction(m, *found, "split", "split", assumptions=split.assumptions)

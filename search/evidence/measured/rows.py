@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search.base.errors import InputError
+from search.evidence.measured.split_launches import with_launches
 from search.evidence.measured.split_pools import PoolsOfRow, pools_of, with_counts
 from search.inputs.bounded_file import read_bounded
 
@@ -88,6 +89,13 @@ class Measurement:
         power = self.concurrency is not None and math.log2(max(self.concurrency, 1.0)) % 1.0 == 0.0
         return not self.printed and not self.varied and power and self.isl % 128 == 0
 
+    def with_pools(self, pools: PoolsOfRow) -> Measurement:
+        """The row with the pools that made it, and the throughput of all their accelerators."""
+        speed = None
+        if self.concurrency and pools.gpus and self.ttft_s is not None and self.tpot_s is not None:
+            speed = self.concurrency * self.osl / (self.ttft_s + (self.osl - 1) * self.tpot_s) / pools.gpus
+        return replace(self, pools=pools, gpus=pools.gpus, tokens_per_s_per_gpu=speed, note=pools.inferred)
+
     @property
     def setting(self) -> tuple[object, ...]:
         """What layouts are compared within."""
@@ -116,7 +124,8 @@ def read_rows(path: Path) -> list[Measurement]:
             missing = sorted({*NEEDED[key]} - header)
             if missing:
                 raise InputError(f"{path}: column {missing[0]!r} is missing")
-            return with_counts([_read(path, number, row, read) for number, row in enumerate(rows, 2)])
+            read_of = [_read(path, number, row, read) for number, row in enumerate(rows, 2)]
+            return with_counts(with_launches(with_counts(read_of)))
     raise InputError(
         f"{path}: neither the columns of silicon_dev.csv (row, mode, ...) nor of published_dev.csv (id, ...)"
     )
