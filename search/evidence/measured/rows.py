@@ -29,6 +29,7 @@ RANGES = dict.fromkeys(
     (*COUNTS, "ttft", "tpot", "itl", "output_tok_s_total", "output_tok_s_per_gpu"), (0.0, 1000000000.0)
 )
 REALISED = 0.9  # of nominal lengths: InferenceX draws them uniformly between 0.8 and 1.0 of the nominal
+SPREAD = 0.2 / REALISED  # of such lengths: the longest less the shortest, over the mean
 
 
 @dataclass(frozen=True)

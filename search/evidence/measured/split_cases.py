@@ -73,7 +73,9 @@ def split_case_of(m: Measurement, models: Path | None = None) -> SplitCase:
             "disaggregated: neither instances nor attention groups are stated, no row that states them lists the same "
             "run or a repeat of it, and not exactly one launch script of the benchmark fits: drafts or none"
         )
-    if m.concurrency is None or m.concurrency < 1:
+    if m.concurrency is None:
+        raise InputError("disaggregated: requests in flight are not stated; batches of its pools may be only planned")
+    if m.concurrency < 1:
         raise InputError(f"concurrency {m.concurrency} is not a number from 1")
     first, second = (_case(m, pool, models) for pool in (m.pools.prefill, m.pools.decode))
     prefill = _pool(first, m, m.pools.prefill, prefills=True)
@@ -100,10 +102,10 @@ def _case(m: Measurement, pool: PoolOfRow, models: Path | None) -> Case:
 
 
 def _pool(case: Case, m: Measurement, pool: PoolOfRow, *, prefills: bool) -> Pool:
-    """With what the scripts set. TensorRT-LLM's take its generated kernels for experts (moe_config.backend TRTLLM)
-    except for four bits with attention data parallelism, as those of aggregated servers do (``recipes``); between
-    attention groups in one NVLink domain of several boards tokens go to their experts alone
-    (tensorrt_llm/_torch/modules/fused_moe, MnnvlMoe, 1.2)."""
+    """With what the scripts set. TensorRT-LLM's on Blackwell take its generated kernels for experts (moe_config.backend
+    TRTLLM, in the recipes of GB200) and DeepGEMM for eight bits with attention data parallelism (those of GB300;
+    ``cutlass`` has its constants, ``costmodel.launches``); between attention groups in one NVLink domain of several
+    boards tokens go to their experts alone (tensorrt_llm/_torch/modules/fused_moe, MnnvlMoe, 1.2)."""
     scenario, script = case.scenario, SCRIPTS.get(m.engine)
     if script is None or not m.drawn:
         return Pool(scenario, case.plan, pool.workers or 1)
@@ -126,7 +128,7 @@ def _pool(case: Case, m: Measurement, pool: PoolOfRow, *, prefills: bool) -> Poo
         grouped = pool.attn_dp > 1
         engine = replace(
             engine,
-            expert_kernels="cutlass" if grouped and m.precision == "fp4" else "generated",
+            expert_kernels="cutlass" if grouped and m.precision == "fp8" else "generated",
             exchange="alltoall" if grouped and case.hardware in RACKS else engine.exchange,
         )
     law = read_law(load_hardware(case.hardware).efficiency)

@@ -27,7 +27,7 @@ MODELS = {"deepseek": ("deepseekr1", "deepseekv3"), "kimi": ("kimik2",), "gptoss
 
 @dataclass(frozen=True)
 class Launch:
-    """One script. ``pools`` with the seats, drafts and tokens that it sets; ``in_flight`` numbers that it was run at."""
+    """One script. ``pools`` with the seats, drafts and tokens that it sets, run at the numbers ``in_flight``."""
 
     model: str
     engine: str
