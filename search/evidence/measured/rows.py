@@ -39,7 +39,7 @@ class Measurement:
     figures are ``None`` where there are none. ``printed``: from somebody's table, not from a log. ``drawn`` is True
     for lengths drawn at random, as the InferenceX benchmark does; ``date`` of the run; ``requests`` in all, where
     known, and ``waves`` of them over the concurrency; ``problem`` that keeps it from being predicted; ``pools`` of a
-    disaggregated run, and its ``decode_pool``: workers, tp, pp, attn_dp, moe_tp and ep."""
+    disaggregated run."""
 
     id: str
     model: str
@@ -70,7 +70,6 @@ class Measurement:
     date: str = ""
     problem: str = ""
     pools: PoolsOfRow | None = None
-    decode_pool: tuple[int, ...] | None = None
 
     @property
     def family(self) -> tuple[str, str, str]:
@@ -209,14 +208,8 @@ def _silicon(row: dict[str, str]) -> Measurement:
         isl=isl * factor, osl=osl * factor, nominal=(int(isl), int(osl)), drawn=drawn, concurrency=concurrency,
         gpus=gpus, tp=tp, pp=pp, attn_dp=attn_dp, ep=ep, moe_tp=moe_tp,
         ttft_s=ttft, tpot_s=tpot, tokens_per_s_per_gpu=speed, note=note,
-        date=row.get("measured_on") or "", pools=pools, decode_pool=_decode_pool(row),
+        date=row.get("measured_on") or "", pools=pools,
     )  # fmt: skip
-
-
-def _decode_pool(row: dict[str, str]) -> tuple[int, ...] | None:
-    """Of a disaggregated run that states it whole."""
-    found = [_int(row, f"decode_{name}") for name in ("workers", "tp", "pp", "attn_dp", "moe_tp", "ep")]
-    return None if None in found else tuple(n for n in found if n is not None)
 
 
 def _published(row: dict[str, str]) -> Measurement:

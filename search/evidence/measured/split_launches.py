@@ -156,4 +156,5 @@ def _by(m: Measurement, script: Launch) -> Measurement:
     """The row as the script launched it."""
     drafted = f", {script.pools.drafts} drafts" if script.pools.drafts else ""
     note = f"instances, layouts and seats are those of a launch script of the benchmark{drafted}"
-    return m.with_pools(replace(script.pools, inferred=note))
+    copied = m.pools is not None and m.pools.copied
+    return m.with_pools(replace(script.pools, inferred=note, copied=copied))

@@ -36,7 +36,7 @@ class PoolOfRow:
 @dataclass(frozen=True)
 class PoolsOfRow:
     """Both. Of its launch script, where it is known: ``seats``, sequences that an instance decodes at most; ``drafts``
-    of a sequence and step; ``tokens`` of an attention group's pass of prompts."""
+    of a sequence and step; ``tokens`` of an attention group's pass of prompts. ``copied`` from another row."""
 
     prefill: PoolOfRow
     decode: PoolOfRow
@@ -44,6 +44,7 @@ class PoolsOfRow:
     seats: int | None = None
     drafts: int = 0
     tokens: int | None = None
+    copied: bool = False
 
     @property
     def counted(self) -> bool:
@@ -107,5 +108,5 @@ def _counted(m: Measurement, others: Sequence[Measurement]) -> Measurement:
         if max(tpot, ttft) <= SAME_RUN or tpot <= REPEATED:
             how = "which lists the same run" if ttft <= SAME_RUN else "of which it is a repeat"
             known = f"instances and layouts are those of row {other.id}, {how}"
-            return m.with_pools(replace(other.pools, inferred=known))
+            return m.with_pools(replace(other.pools, inferred=known, copied=True))
     return m
