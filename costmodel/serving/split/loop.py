@@ -106,16 +106,17 @@ def split_loop(
 
 def _bunched(pool: Prefill, p: Pool, total: Array, rate: Array, apart_s: Array, seen: Array, alone: Array) -> Array:
     """Seconds that the waves after the first add to the mean over ``alone``, what an even stream takes. Requests that
-    begin together end within ``apart_s`` of each other, and the next ones after them: n waves later they come within
-    sqrt(n) of it (lengths are independent) and of the time that the first burst took. At that rate they queue, no
-    longer than if all came at once."""
-    later = np.arange(1.0, max(round(p.scenario.waves), 2))
-    burst = total / p.workers / pool.capacity_per_s
-    within = np.sqrt(burst**2 + later[:, None] * apart_s**2)
-    local = np.maximum(total / within, rate) / p.workers
-    wait = np.minimum(pool.wait_s(local, seen), burst / 2.0)
+    begin together end within ``apart_s`` of each other, and the next ones after them, n waves later within sqrt(n) of
+    it (lengths are independent). At that rate they queue, no longer than behind n that come at random places of a window
+    that they just fill (a Brownian bridge's mean maximum, sqrt(pi / 8) of sqrt(n) prompts). A window that is too short
+    for them is not theirs: the first burst has spaced them as they were prefilled."""
+    later = np.arange(1.0, max(round(p.scenario.waves), 2))[:, None]
+    window, each = np.sqrt(later) * apart_s, total / p.workers
+    local = np.maximum(each / np.maximum(window, 1e-12), rate / p.workers)
+    wait = np.minimum(pool.wait_s(local, seen), np.sqrt(math.pi / 8.0 * each) / pool.capacity_per_s)
     taken = wait + pool.own_s(local) + pool.beside_s(local, seen)
-    return np.sum(np.maximum(taken - alone, 0.0), axis=0) / p.scenario.waves
+    longer = np.where(window > each / pool.capacity_per_s, np.maximum(taken - alone, 0.0), 0.0)
+    return np.sum(longer, axis=0) / p.scenario.waves
 
 
 def _seats(d: Pool, total: float) -> float:

@@ -74,7 +74,9 @@ def split_case_of(m: Measurement, models: Path | None = None) -> SplitCase:
             "run or a repeat of it, and not exactly one launch script of the benchmark fits: drafts or none"
         )
     if m.concurrency is None:
-        raise InputError("disaggregated: requests in flight are not stated; batches of its pools may be only planned")
+        raise InputError(
+            "disaggregated: no concurrency is stated, and the batches of its pools may only have been planned"
+        )
     if m.concurrency < 1:
         raise InputError(f"concurrency {m.concurrency} is not a number from 1")
     first, second = (_case(m, pool, models) for pool in (m.pools.prefill, m.pools.decode))

@@ -116,21 +116,21 @@ def _counted(m: Measurement) -> bool:
 
 
 def _stated(m: Measurement, scripts: Sequence[Launch]) -> Launch | None:
-    """The script without drafts with the row's counts and widths, and of several the one that splits most like it."""
+    """The script without drafts with the row's instances, and of several the one that splits prompts most like it:
+    rows of one script name either split of its prefill pool on different days."""
     if m.pools is None or not m.pools.counted:
         return None
-    pools = m.pools
-
-    def alike(script: Launch) -> int:
-        sides = ((pools.prefill, script.pools.prefill), (pools.decode, script.pools.decode))
-        return sum((a.attn_dp == b.attn_dp) + (a.ep == b.ep) for a, b in sides)
-
-    fits = [s for s in scripts if not s.pools.drafts and _counts(s.pools) == _counts(pools)]
-    return max(fits, key=alike, default=None)
-
-
-def _counts(pools: PoolsOfRow) -> tuple[object, ...]:
-    return tuple((pool.workers, pool.gpus) for pool in (pools.prefill, pools.decode))
+    first, second = m.pools.prefill, replace(m.pools.decode, batch=None)
+    fits = [
+        s
+        for s in scripts
+        if not s.pools.drafts
+        and s.pools.decode == second
+        and (s.pools.prefill.workers, s.pools.prefill.gpus) == (first.workers, first.gpus)
+    ]
+    return max(
+        fits, key=lambda s: (s.pools.prefill.attn_dp == first.attn_dp) + (s.pools.prefill.ep == first.ep), default=None
+    )
 
 
 def _shared(rows: Sequence[tuple[int, Measurement]], scripts: Sequence[Launch]) -> dict[int, Launch]:
@@ -154,7 +154,8 @@ def _shared(rows: Sequence[tuple[int, Measurement]], scripts: Sequence[Launch]) 
 
 def _by(m: Measurement, script: Launch) -> Measurement:
     """The row as the script launched it."""
-    drafted = f", {script.pools.drafts} drafts" if script.pools.drafts else ""
-    note = f"instances, layouts and seats are those of a launch script of the benchmark{drafted}"
     copied = m.pools is not None and m.pools.copied
+    drafted = f", {script.pools.drafts} drafts" if script.pools.drafts else ""
+    known = f"{m.pools.inferred}; " if m.pools is not None and copied else ""
+    note = f"{known}instances, layouts and seats are those of a launch script of the benchmark{drafted}"
     return m.with_pools(replace(script.pools, inferred=note, copied=copied))
