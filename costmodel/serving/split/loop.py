@@ -107,7 +107,7 @@ def split_loop(
 def _bunched(pool: Prefill, p: Pool, total: Array, rate: Array, apart_s: Array, seen: Array, alone: Array) -> Array:
     """Seconds that the waves after the first add to the mean over ``alone``, what an even stream takes. Requests that
     begin together end within ``apart_s`` of each other, and the next ones after them, n waves later within sqrt(n) of
-    it (lengths are independent). At that rate they queue, no longer than behind n that come at random places of a window
+    it (lengths are independent). At that rate they queue, no longer than behind n at random places of a window
     that they just fill (a Brownian bridge's mean maximum, sqrt(pi / 8) of sqrt(n) prompts). A window that is too short
     for them is not theirs: the first burst has spaced them as they were prefilled."""
     later = np.arange(1.0, max(round(p.scenario.waves), 2))[:, None]
