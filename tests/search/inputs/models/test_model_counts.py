@@ -158,6 +158,14 @@ def test_multi_token_prediction_is_apart() -> None:
     assert model.mtp_parameters == mla + experts + 2 * 7168 + 2 * 7168**2 + 3 * 7168
 
 
+def test_qwen3_next_has_the_module_that_its_config_does_not_name() -> None:
+    model = _model("qwen3_coder_next")
+    attention = 2048 * (2 * 16 + 2 * 2) * 256 + 16 * 256 * 2048 + 2 * 256
+    experts = 513 * 3 * 2048 * 512 + 512 * 2048 + 2048
+    assert model.mtp_modules == 1
+    assert model.mtp_parameters == attention + experts + 2 * 2048 + 2 * 2048**2 + 3 * 2048
+
+
 def test_weight_bytes_by_format() -> None:
     # Kimi-K2.5: routed experts alone are int4 in groups of 32 (half a byte and a bf16 scale a group).
     experts = 60 * 384 * 3 * 7168 * 2048
