@@ -122,8 +122,9 @@ _QUANTISED = re.compile(
     r"|gptq|w4a16)|(?P<int8>(?:gptq[-_])?int8|w8a8)|(?P<nvfp4>nvfp4|fp4)|(?P<mxfp4>mxfp4))$",
     re.IGNORECASE,
 )
-# Makers whose own FP8 checkpoints have a scale for each block of 128 x 128 (their config.json: weight_block_size).
-_IN_BLOCKS = ("qwen", "deepseek-ai", "zai-org", "minimaxai", "xiaomimimo", "stepfun-ai")
+# Makers whose own FP8 checkpoints have a scale for each block of 128 x 128 (their config.json: weight_block_size); those of
+# GLM-4 have one for each channel (HabanaAI/vllm-hpu-extension, pull request 350).
+_IN_BLOCKS = re.compile(r"(qwen|deepseek-ai|zai-org(?!/glm-4)|minimaxai|xiaomimimo|stepfun-ai)/", re.IGNORECASE)
 
 
 def _spellings(name: str) -> list[tuple[str, str | None]]:
@@ -131,6 +132,6 @@ def _spellings(name: str) -> list[tuple[str, str | None]]:
     if found is None:
         return [(name, None)]
     cast = next(kind for kind, text in found.groupdict().items() if text)
-    if cast == "fp8" and (name.partition("/")[0].lower() in _IN_BLOCKS or "block" in found[0].lower()):
+    if cast == "fp8" and (_IN_BLOCKS.match(name) or "block" in found[0].lower()):
         cast = "fp8_block"
     return [(name, None), (name[: found.start()], cast)]
