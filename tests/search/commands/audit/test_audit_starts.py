@@ -172,6 +172,7 @@ def test_folders_name_their_model(path: str, names: list[str]) -> None:
         ("someone/Qwen3-8B-GPTQ-Int8", "Qwen3-8B", "int8"),
         ("Qwen/Qwen3.5-9B-FP8", "Qwen3.5-9B", "fp8_block"),
         ("zai-org/GLM-4.6-FP8", "GLM-4.6", "fp8"),
+        ("someone/QwQ-32B-Preview-0524-AWQ", "Qwen2.5-32B", "int4"),
         ("/models/SmolLM3-3B-NVFP4/", "SmolLM3-3B", "nvfp4"),
     ],
 )
