@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -115,3 +116,20 @@ def test_longer_prompts_need_more_cache_for_the_same_share() -> None:
     longer = replace(SCENARIO, lengths=SCENARIO.lengths.times(prompt=2.0))
     found = own_hits(longer, PLANS).share
     assert np.all(found <= own_hits(SCENARIO, PLANS).share + 1e-9) and found[0] < own_hits(SCENARIO, PLANS).share[0]
+
+
+def test_what_caches_leave_is_kept_here_and_not_sent() -> None:
+    scenario = scenario_of(REQUESTS)
+    lengths = scenario.lengths
+    assert isinstance(lengths, MixedLengths) and lengths.trace is not None
+    left = lengths.left_by(2, 400)
+    assert lengths.left_by(2, 400) is left and left.mix is left.mix
+    found = np.minimum(lengths.trace.of(2)[0].found(400), lengths.prompts - 1.0)
+    anew = replace(lengths, trace=None, found=found, prefix_hit=float(found.sum() / lengths.prompts.sum()))
+    assert found.any() and left.mix.moments == anew.mix.moments
+    order = np.argsort(lengths.prompts - found, kind="stable")
+    assert np.array_equal(left.new_order, order) and np.array_equal(
+        anew.times(1.5).new_tokens.argsort(kind="stable"), anew.times(1.5).new_order
+    )
+    sent = pickle.loads(pickle.dumps(lengths))
+    assert set(vars(sent)) == {"isl", "osl", "prefix_hit", "prompts", "answers", "trace", "found"}

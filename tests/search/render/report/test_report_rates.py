@@ -63,6 +63,7 @@ def test_curves_are_the_figures_at_that_rate(served: Outcome, rate: float) -> No
     for name in ("ttft_s", "ttft_s_p99", "tpot_s_p50", "e2e_s_p95", "overflow_risk"):
         one, other = point.figures[name][stable], getattr(scores, name)[stable]
         assert one == pytest.approx(other, rel=0.04, abs=1e-6), name  # another root finder, of few steps
+    assert np.array_equal(curve.e2e_s(rate, rows), point.figures["e2e_s"])
     static = [scores.limits.index(limit) for limit in ("memory", "requests")]
     assert (scores.violations[static] <= 0.0).all()
     assert np.mean(point.kept() == scores.feasible) > 0.97
