@@ -201,9 +201,7 @@ def test_prompts_and_decodes_in_one_call_of_attention_pay_once():
     lengths = FixedLengths(1024, 256)
 
     def seconds(engine: str, prompts: float, decodes: float, chip=CHIP) -> float:
-        scenario = replace(
-            worked_case(model=model, lengths=lengths, engine=Engine(engine)), accelerator=chip, law=base
-        )
+        scenario = replace(worked_case(model=model, lengths=lengths, engine=Engine(engine)), accelerator=chip, law=base)
         step = Step(decodes, prompts, decodes, prompts, decodes, lengths, scenario.layout(original()), 1.0)
         operations = list(model.kinds[0].operations(scenario.setting(step.layout)))
         attention = [op for op in operations if op.name in ("attention.prefill", "attention.decode")]
