@@ -25,7 +25,7 @@ PROMPTS_APART = ("sglang",)
 # What a request and a token of its prompt cost the host, as shares of the closed form's constants
 # (``Engine.request_s``): 4.3 ms and 3.0 us. The closed form's 10 ms are no measurement of the host: whatever the fit is
 # told of a request, closed-loop runs with few in flight leave as much for it, simulated request by request, since what
-# passes with prompts cost takes up the rest (``scripts/host_of_requests.py``: 9.7 ms where it holds 10, 4.3 ms and
+# passes with prompts cost takes up the rest (``scripts/host_of_requests.py``: 9.6 ms where it holds 10, 4.3 ms and
 # 3.0 us a token where it holds 5). One request at a time tells: NVIDIA NIM 1.8 publishes 10.3 ms for 200 tokens of 8B
 # on one H100 and 31.2 for 70B on two, of which the passes take 6.1 and 25.9. Of the other engines, whose prompts are
 # held back and balanced, nothing is known.
