@@ -16,12 +16,8 @@ from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
 from costmodel.engine import Engine
 from costmodel.host import eager_seconds
-<<<<<<< HEAD
-from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work, WorkOperation
-=======
 from costmodel.launches import attends_at_once, spared_s
-from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
->>>>>>> main
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work, WorkOperation
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -151,17 +147,12 @@ def tally(operations: Iterable[Operation], clock: Clock, *, detail: bool = False
             reduced = reduced - done
             times = times._replace(seconds=times.seconds * (1.0 - done))
         else:
-<<<<<<< HEAD
             work, times = clock.work(op)
-=======
-            work = op.work(step)
-            times = scenario.law.times(_as_read(work, scenario), scenario.accelerator)
             if at_once and op.name == "attention.prefill" and work.kind == "prefill_attention":
                 prompts = work
             elif prompts is not None and op.name == "attention.decode":
                 spared = spared_s(scenario.law, prompts, work, scenario.accelerator)
                 times, prompts = times._replace(seconds=times.seconds - spared), None
->>>>>>> main
         if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = plus(total.compute_s, times.seconds)
