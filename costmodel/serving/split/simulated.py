@@ -10,6 +10,8 @@ its last token.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from math import ceil
 
 import numpy as np
 
@@ -34,28 +36,59 @@ class Deployment:
     decoding: Scenario  # with the drafter of the instances that decode
 
 
-def simulate(d: Deployment, arrival_s: Array, new: IntArray, answers: IntArray) -> tuple[Array, Array, Array]:
-    """TTFT, TPOT and end-to-end seconds of requests with so many ``new`` prompt tokens and answers, by arrival."""
+@dataclass(frozen=True)
+class SplitServed:
+    """What became of each request, arrays of shape (n,) by arrival: when its prompt was through, its cache had
+    travelled, its first and last token were there (infinite where nobody takes it), and which instances had it."""
+
+    arrival_s: Array
+    answers: IntArray
+    prefilled_s: Array
+    arrived_s: Array
+    first_s: Array
+    last_s: Array
+    prefill: IntArray
+    decode: IntArray
+
+    @property
+    def ttft_s(self) -> Array:
+        return self.first_s - self.arrival_s
+
+    @property
+    def tpot_s(self) -> Array:
+        """Seconds a token after the first; not a number for answers of one token."""
+        with np.errstate(invalid="ignore"):
+            tokens = (self.last_s - self.first_s) / np.maximum(self.answers - 1, 1)
+        return np.where(self.answers > 1, tokens, np.nan)
+
+    @property
+    def e2e_s(self) -> Array:
+        return self.last_s - self.arrival_s
+
+
+def simulate(d: Deployment, arrival_s: Array, new: IntArray, answers: IntArray) -> SplitServed:
+    """Requests with so many ``new`` prompt tokens and answers, in the order of arrival."""
     n = len(arrival_s)
+    places = np.arange(n) % d.x
     pool = prefill(d.scenario, d.prefill)
     ready = np.empty(n)
     for k in range(d.x):
-        mine = np.arange(k, n, d.x)
+        mine = np.flatnonzero(places == k)
         ready[mine] = _prefilled(pool, float(d.scenario.lengths.new), arrival_s[mine], new[mine])
     order = np.argsort(ready, kind="stable")
     arrived = np.empty(n)
-    first, last = np.empty(n), np.empty(n)
+    first, last, decoders = np.empty(n), np.empty(n), np.empty(n, dtype=np.int64)
     own = pool.own_s(np.zeros(1))
     trip = journey(
-        d.scenario, d.link, cargo(d.scenario, d.prefill), cargo(d.scenario, d.decode), 0.0, 0.0, pool.passes, own
+        d.scenario, d.link, cargo(d.scenario, d.prefill), cargo(d.decoding, d.decode), 0.0, 0.0, pool.passes, own
     )
     travel, busy = float(trip.travel_s[0]), _carried_s(d)
     for k in range(d.y):
         mine = order[k :: d.y]
         arrived[mine] = _travelled(ready[mine], travel, busy, int(d.decode.attn_dp[0]))
         first[mine], last[mine] = _decoded(d, arrived[mine], answers[mine])
-    tpot = (last - first) / np.maximum(answers - 1, 1)
-    return first - arrival_s, np.where(answers > 1, tpot, np.nan), last - arrival_s
+        decoders[mine] = k
+    return SplitServed(arrival_s, answers, ready, arrived, first, last, places, decoders)
 
 
 def _prefilled(pool: Prefill, mean: float, arrival: Array, new: IntArray) -> Array:
@@ -89,7 +122,7 @@ def _prefilled(pool: Prefill, mean: float, arrival: Array, new: IntArray) -> Arr
 
 def _carried_s(d: Deployment) -> float:
     """Seconds that a cache keeps the link of the busier end's rank."""
-    sent, got = cargo(d.scenario, d.prefill), cargo(d.scenario, d.decode)
+    sent, got = cargo(d.scenario, d.prefill), cargo(d.decoding, d.decode)
     outgoing = got.copies * sent.total_bytes / sent.ranks
     return float(np.maximum(outgoing, got.bytes)[0]) / d.link.bytes_per_s
 
@@ -116,7 +149,7 @@ def _decoded(d: Deployment, arrived: Array, answers: IntArray) -> tuple[Array, A
     order = np.argsort(arrived, kind="stable")
     first, last = np.empty(len(arrived)), np.empty(len(arrived))
     queue, came = order.tolist(), arrived[order].tolist()
-    ends: list[tuple[float, int]] = []  # steps at whose end a sequence leaves
+    ends: list[tuple[float, int]] = []  # a heap: steps at whose end a sequence leaves
     clock, steps, at = 0.0, 0.0, 0
     while at < len(queue) or ends:
         if not ends and at < len(queue):
@@ -126,17 +159,14 @@ def _decoded(d: Deployment, arrived: Array, answers: IntArray) -> tuple[Array, A
             wait = ahead if ends else 0.0
             begun = clock + (wait + late) * step_s[len(ends)]
             first[i] = begun + engine.request_overhead_s
-            ends.append((steps + wait + late + max(int(answers[i]) - 1, 0) / gained, i))
+            heappush(ends, (steps + wait + late + max(int(answers[i]) - 1, 0) / gained, i))
             at += 1
         seconds = step_s[len(ends)]
-        soonest = min(e for e, _ in ends) - steps
-        whole = max(int(np.ceil(soonest - 1e-9)), 1)
+        whole = max(ceil(ends[0][0] - steps - 1e-9), 1)
         if at < len(queue) and len(ends) < seats:  # somebody may join before
-            whole = min(whole, max(int(np.ceil((came[at] - clock) / seconds - 1e-9)), 1))
+            whole = min(whole, max(ceil((came[at] - clock) / seconds - 1e-9), 1))
         clock += whole * seconds
         steps += whole
-        for end, i in ends:
-            if end <= steps + 1e-9:
-                last[i] = clock + engine.request_overhead_s
-        ends = [e for e in ends if e[0] > steps + 1e-9]
+        while ends and ends[0][0] <= steps + 1e-9:
+            last[heappop(ends)[1]] = clock + engine.request_overhead_s
     return first, np.maximum(last, first)

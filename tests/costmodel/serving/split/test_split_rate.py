@@ -27,10 +27,11 @@ def scenario(lengths, engine="any", link_bytes=5e10):
     return found, Link(link_bytes, 1e-5)
 
 
-def pair_of(asked, link):
+def pair_of(asked, link, decoding=None):
+    decoding = decoding or asked
     return Pair(
         asked, link, PrefillRate.of(asked, P), np.array([float(X)]), cargo(asked, P), np.array([1.0]),
-        DecodeRate.of_plans(asked, D), np.array([float(Y)]), cargo(asked, D),
+        DecodeRate.of_plans(decoding, D), np.array([float(Y)]), cargo(decoding, D),
     )  # fmt: skip
 
 
@@ -46,7 +47,8 @@ def simulated(asked, link, rate, cv, prompt=None, answer=None):
     answers = np.full(REQUESTS, lengths.osl) if answer is None else answer.draw(REQUESTS, rng)
     at = arrivals("poisson" if cv == 1.0 else "gamma", rate, cv, REQUESTS, rng)
     ends = slice(REQUESTS // 10, -REQUESTS // 10)
-    return [v[ends] for v in simulate(Deployment(asked, link, P, X, D, Y, asked), at, new, answers)]
+    found = simulate(Deployment(asked, link, P, X, D, Y, asked), at, new, answers)
+    return [v[ends] for v in (found.ttft_s, found.tpot_s, found.e2e_s)]
 
 
 @pytest.mark.parametrize(
@@ -66,13 +68,16 @@ def test_against_simulation(engine, share, cv, varied):
         assert told[f"{name}_p99"][0] == pytest.approx(np.percentile(values, 99), rel=tail)
 
 
-def test_an_idle_deployment_is_the_sum_of_its_parts():
-    asked, link = scenario(FixedLengths(2048, 256))
-    pair = pair_of(asked, link)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_an_idle_deployment_is_the_sum_of_its_parts(ranks):
+    asked, link = scenario(FixedLengths(2048, 256), link_bytes=1e9)
+    decoding = replace(asked, decode_ranks=ranks)
+    pair = pair_of(asked, link, decoding)
     told = figures(pair, Demand(1e-6, 1.0, headroom=False), asked.limits)
-    ((ttft, *_), (tpot, *_), _) = simulate(
-        Deployment(asked, link, P, X, D, Y, asked), np.arange(6) * 1e4, np.full(6, 2048), np.full(6, 256)
+    alone = simulate(
+        Deployment(asked, link, P, X, D, Y, decoding), np.arange(6) * 1e4, np.full(6, 2048), np.full(6, 256)
     )
+    ttft, tpot = alone.ttft_s[0], alone.tpot_s[0]
     assert told["tpot_s"][0] == pytest.approx(tpot, rel=1e-2)
     assert told["ttft_s"][0] == pytest.approx(ttft, rel=1e-2)
 
