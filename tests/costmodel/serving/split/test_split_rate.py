@@ -27,10 +27,10 @@ def scenario(lengths, engine="any", link_bytes=5e10):
     return found, Link(link_bytes, 1e-5)
 
 
-def pair_of(asked, link, decoding=None):
+def pair_of(asked, link, decoding=None, first=P):
     decoding = decoding or asked
     return Pair(
-        asked, link, PrefillRate.of(asked, P), np.array([float(X)]), cargo(asked, P), np.array([1.0]),
+        asked, link, PrefillRate.of(asked, first), np.array([float(X)]), cargo(asked, first), np.array([1.0]),
         DecodeRate.of_plans(decoding, D), np.array([float(Y)]), cargo(decoding, D),
     )  # fmt: skip
 
@@ -40,28 +40,31 @@ def mixed():
     return MixedLengths(2048, 256, 0.0, *stratified(prompt, answer)), prompt, answer
 
 
-def simulated(asked, link, rate, cv, prompt=None, answer=None):
+def simulated(asked, link, rate, cv, prompt=None, answer=None, first=P):
     rng = np.random.default_rng(3)
     lengths = asked.lengths
     new = np.full(REQUESTS, lengths.isl) if prompt is None else prompt.draw(REQUESTS, rng)
     answers = np.full(REQUESTS, lengths.osl) if answer is None else answer.draw(REQUESTS, rng)
     at = arrivals("poisson" if cv == 1.0 else "gamma", rate, cv, REQUESTS, rng)
     ends = slice(REQUESTS // 10, -REQUESTS // 10)
-    found = simulate(Deployment(asked, link, P, X, D, Y, asked), at, new, answers)
+    found = simulate(Deployment(asked, link, first, X, D, Y, asked), at, new, answers)
     return [v[ends] for v in (found.ttft_s, found.tpot_s, found.e2e_s)]
 
 
 @pytest.mark.parametrize(
-    ("engine", "share", "cv", "varied"),
-    [("vllm", 0.3, 1.0, False), ("sglang", 0.7, 1.0, True), ("vllm", 0.6, 2.0, False)],
-)
-def test_against_simulation(engine, share, cv, varied):
+    ("engine", "share", "cv", "varied", "first"),
+    [
+        ("vllm", 0.3, 1.0, False, P), ("sglang", 0.7, 1.0, True, P), ("vllm", 0.6, 2.0, False, P),
+        ("vllm", 0.7, 1.0, False, Plans.of(gpus=8, tp=4, ep=4, pp=2, batch=1)),
+    ],
+)  # fmt: skip
+def test_against_simulation(engine, share, cv, varied, first):
     lengths, prompt, answer = mixed() if varied else (FixedLengths(2048, 256), None, None)
     asked, link = scenario(lengths, engine)
-    pair = pair_of(asked, link)
+    pair = pair_of(asked, link, first=first)
     rate = share * float(pair.capacity_per_s[0])
     told = figures(pair, Demand(rate, cv, headroom=False), asked.limits)
-    found = simulated(asked, link, rate, cv, prompt, answer)
+    found = simulated(asked, link, rate, cv, prompt, answer, first)
     for values, name, mean, tail in zip(found, ("ttft_s", "tpot_s", "e2e_s"), (0.2, 0.06, 0.06), (0.25, 0.2, 0.2),
                                         strict=True):  # fmt: skip
         assert told[name][0] == pytest.approx(values.mean(), rel=mean)
