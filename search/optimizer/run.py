@@ -216,7 +216,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
     if drafters and not watch.skips("speculation"):
         with watch.stage("speculation"):
             row = choice.recommended if choice is not None else None
-            drafted = search_speculation(scenario, drafters, plans, policy, row, scores)
+            drafted = search_speculation(scenario, drafters, plans, policy, row, scores, degrees)
             outcome = replace(outcome, speculation=drafted)
     if apart is not None and not watch.skips("split"):
         with watch.stage("split"):

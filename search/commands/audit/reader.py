@@ -19,6 +19,7 @@ from search.commands.audit.passed import BYTES, CACHE, TIMES
 from search.inputs.config import read_hardware
 from search.inputs.models.positions import longest_context
 from search.inputs.schema import Config
+from search.optimizer.speculation.rules import beside_dealt
 
 FP8_CACHE = ("fp8", "fp8_e4m3", "fp8_e5m2")
 # Weight formats that an engine makes of a checkpoint that has none.
@@ -105,8 +106,11 @@ class Reader(ABC):
             self._open(flag, reason, figures)
         ranks = self.told.shared_over
         if ranks > 1 and drafts.drafter is not None:
-            self._open(self.command.flag("decode_cp"), "not modelled together with drafts", [*TIMES, *CACHE])
-            ranks = 1
+            kind, engine = drafts.drafter.kind, self.command.engine
+            apart = beside_dealt(kind, engine, pools=False)
+            if apart is not None:
+                self._open(self.command.flag("decode_cp"), apart, [*TIMES, *CACHE])
+                ranks = 1
         return Launched(
             self.config, layout, batch, tuple(self.settings), tuple(self.unmodelled), tuple(self.findings), self.told,
             self.open_figures, tuple(self.refused), drafts.drafter, ranks if self.deals else 1,

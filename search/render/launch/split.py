@@ -61,7 +61,7 @@ def split_files(outcome: Outcome) -> dict[str, str]:
         pool = _pool(server, engine, name, drafters[name], dealt[name])
         files[f"split.{name}.sh"] = pool_script(server, engine, pool)
         if engine == "trtllm":
-            files[pool.options] = options(server, name, drafters[name])
+            files[pool.options] = options(server, name, drafters[name], dealt[name])
     words = plan_in_words(best)
     files |= _router(servers, engine, words)
     told = [words, *_predicted(servers["decode"])]

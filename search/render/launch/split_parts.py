@@ -33,7 +33,7 @@ def pool_servers(
             "VLLM_NIXL_SIDE_CHANNEL_HOST": None,
             "VLLM_NIXL_SIDE_CHANNEL_PORT": str(SIDE_PORTS[name]),
         }
-    told = options(server, name, drafter) if engine == "trtllm" else None
+    told = options(server, name, drafter, ranks) if engine == "trtllm" else None
     return PoolServers(name, server, drafter, Part(tuple(flags), environment, told, port))
 
 
