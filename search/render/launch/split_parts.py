@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from costmodel.drafts.drafter import Drafter
@@ -35,6 +36,11 @@ def pool_servers(
         }
     told = options(server, name, drafter, ranks) if engine == "trtllm" else None
     return PoolServers(name, server, drafter, Part(tuple(flags), environment, told, port))
+
+
+def together(servers: Sequence[Server]) -> bool:
+    """Whether one node holds the servers of both pools."""
+    return sum(server.gpus for server in servers) <= servers[0].node_size
 
 
 def asked(engine: str, pools: list[PoolServers]) -> list[str]:
