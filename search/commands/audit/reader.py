@@ -89,8 +89,7 @@ class Reader(ABC):
         """``replicas`` servers of the command."""
 
     def __init__(self, command: Command, config: Config, model: Architecture, pool: str | None = None) -> None:
-        self.asked = pool
-        self.command, self.config, self.model = command, config, model
+        self.command, self.config, self.model, self.asked = command, config, model, pool
         self.accelerator = read_hardware(config.hardware)
         self.settings: list[str] = []
         self.unmodelled = list(command.unmodelled)
