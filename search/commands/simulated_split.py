@@ -31,9 +31,6 @@ def split_simulated(run: SavedRun, traffic: Traffic, requests: Requests, text: s
         raise InputError(
             f"--balancer: {balancer} is not allowed with a split plan; its requests go in turn, round_robin"
         )
-    if requests.blocks is not None:
-        raise InputError("workload.lengths.hashes: true is not allowed with a split plan, which knows the share "
-                         "workload.prefix_hit alone; give workload.lengths.hashes=false")  # fmt: skip
     most = capacity_per_s(deployment)
     if traffic.process == "closed":
         raise InputError(
@@ -65,7 +62,8 @@ def _served(d: Deployment, requests: Requests) -> SplitServed:
     rows = np.flatnonzero(requests.prompt_tokens + requests.answer_tokens <= longest)
     sent = rows_of(requests, rows)
     cached = 0 if sent.cached_tokens is None else sent.cached_tokens
-    found = simulate(d, sent.arrival_s, np.maximum(sent.prompt_tokens - cached, 1), sent.answer_tokens)
+    new = np.maximum(sent.prompt_tokens - cached, 1)
+    found = simulate(d, sent.arrival_s, new, sent.answer_tokens, sent.blocks, sent.block_tokens)
 
     def spread(values: Any, nobody: float) -> Any:
         whole = np.full(len(requests), nobody, dtype=values.dtype)
@@ -75,7 +73,7 @@ def _served(d: Deployment, requests: Requests) -> SplitServed:
     return SplitServed(
         requests.arrival_s, requests.answer_tokens, spread(found.prefilled_s, np.inf), spread(found.arrived_s, np.inf),
         spread(found.first_s, np.inf), spread(found.last_s, np.inf), spread(found.prefill, -1),
-        spread(found.decode, -1),
+        spread(found.decode, -1), spread(found.hits + cached, 0),
     )  # fmt: skip
 
 

@@ -45,7 +45,6 @@ def summary(requests: Requests, served: SplitServed) -> dict[str, Any]:
     """What ``--json`` prints."""
     done = np.isfinite(served.e2e_s)
     end = float(served.last_s[done].max(initial=0.0))
-    hits = 0 if requests.cached_tokens is None else int(requests.cached_tokens.sum())
     return {
         "requests": len(requests),
         "never_served": int((~done).sum()),
@@ -53,7 +52,7 @@ def summary(requests: Requests, served: SplitServed) -> dict[str, Any]:
         "requests_per_s": float(done.sum()) / end if end else 0.0,
         "output_tokens_per_s": int(requests.answer_tokens[done].sum()) / end if end else 0.0,
         **figures(served),
-        "prefix_hit": hits / max(int(requests.prompt_tokens.sum()), 1),
+        "prefix_hit": float(served.hits.sum() / max(requests.prompt_tokens.sum(), 1)),
     }
 
 
@@ -70,10 +69,9 @@ def text(found: dict[str, Any]) -> str:
 def csv_text(requests: Requests, served: SplitServed) -> str:
     """``requests.csv``: a line a request, in the order of arrival."""
     seconds = [getattr(served, name) for name in FIGURES] + list(_parts(served).values())
-    hits = np.zeros(len(requests), dtype=np.int64) if requests.cached_tokens is None else requests.cached_tokens
     columns: list[Sequence[object]] = [
         np.round(requests.arrival_s, 6).tolist(), requests.prompt_tokens.tolist(), requests.answer_tokens.tolist(),
-        *(np.round(values, 6).tolist() for values in seconds), hits.tolist(), served.prefill.tolist(),
+        *(np.round(values, 6).tolist() for values in seconds), served.hits.tolist(), served.prefill.tolist(),
         served.decode.tolist(),
     ]  # fmt: skip
     return csv_of(COLUMNS, columns)

@@ -1,26 +1,33 @@
 """A split deployment request by request: the reference that its percentiles at a rate are held against.
 
 Requests go to the instances of each pool in turn, so one pool can be run after the other. An instance that prefills
-takes prompts in the order in which they came, up to the budget of all groups a pass; the time of a pass is a straight
-line in its tokens. A cache travels over the link of one group of the instance that decodes, first come first served.
-There it waits for a seat, in order, joins at the end of the step that runs (and those scheduled ahead) and leaves with
-its last token.
+takes prompts in the order in which they came, up to the budget of all groups a pass; the time of a pass is that of its
+new tokens (``_Passes``). A cache travels over the link of one group of the instance that decodes, first come first
+served. There it waits for a seat, in order, joins at the end of the step that runs (and those scheduled ahead) and
+leaves with its last token.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import ceil
 
 import numpy as np
 
+from costmodel.lengths import FixedLengths
+from costmodel.memory import memory
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
+from costmodel.serving.simulation.prefix_cache import PrefixCache
 from costmodel.serving.split.decode import FIRST_STEPS, decode
 from costmodel.serving.split.journey import Link, cargo, journey
-from costmodel.serving.split.prefill import Prefill, prefill
+from costmodel.serving.split.prefill import prefill, prefill_only
 from costmodel.serving.split.rate import KNOTS
+from costmodel.stages import Stages
+
+SHORT = tuple(16 * 4**i for i in range(8))  # tokens of prompts that are timed alone
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Deployment:
 @dataclass(frozen=True)
 class SplitServed:
     """What became of each request, arrays of shape (n,) by arrival: when its prompt was through, its cache had
-    travelled, its first and last token were there (infinite where nobody takes it), and which instances had it."""
+    travelled, its first and last token were there (infinite where nobody takes it), which instances had it, and prompt
+    tokens found in the cache of the one that prefilled."""
 
     arrival_s: Array
     answers: IntArray
@@ -49,6 +57,7 @@ class SplitServed:
     last_s: Array
     prefill: IntArray
     decode: IntArray
+    hits: IntArray
 
     @property
     def ttft_s(self) -> Array:
@@ -66,15 +75,22 @@ class SplitServed:
         return self.last_s - self.arrival_s
 
 
-def simulate(d: Deployment, arrival_s: Array, new: IntArray, answers: IntArray) -> SplitServed:
-    """Requests with so many ``new`` prompt tokens and answers, in the order of arrival."""
+def simulate(
+    d: Deployment, arrival_s: Array, new: IntArray, answers: IntArray,
+    blocks: Sequence[Sequence[int]] | None = None, block_tokens: int = 16,
+) -> SplitServed:  # fmt: skip
+    """Requests with so many ``new`` prompt tokens and answers, in the order of arrival. ``blocks``: hashes of each
+    prompt's whole blocks, of which the groups' own caches find some."""
     n = len(arrival_s)
+    hits = np.zeros(n, dtype=np.int64)
     places = np.arange(n) % d.x
-    pool = prefill(d.scenario, d.prefill)
+    pool, passes = prefill(d.scenario, d.prefill), _Passes.of(d.scenario, d.prefill)
     ready = np.empty(n)
     for k in range(d.x):
         mine = np.flatnonzero(places == k)
-        ready[mine] = _prefilled(pool, float(d.scenario.lengths.new), arrival_s[mine], new[mine])
+        own_blocks = None if blocks is None else [blocks[i] for i in mine.tolist()]
+        caches = None if own_blocks is None else _Caches.of(d, own_blocks, block_tokens)
+        ready[mine], hits[mine] = _prefilled(passes, arrival_s[mine], new[mine], caches)
     order = np.argsort(ready, kind="stable")
     arrived = np.empty(n)
     first, last, decoders = np.empty(n), np.empty(n), np.empty(n, dtype=np.int64)
@@ -88,23 +104,80 @@ def simulate(d: Deployment, arrival_s: Array, new: IntArray, answers: IntArray) 
         arrived[mine] = _travelled(ready[mine], travel, busy, int(d.decode.attn_dp[0]))
         first[mine], last[mine] = _decoded(d, arrived[mine], answers[mine])
         decoders[mine] = k
-    return SplitServed(arrival_s, answers, ready, arrived, first, last, places, decoders)
+    return SplitServed(arrival_s, answers, ready, arrived, first, last, places, decoders, hits)
 
 
-def _prefilled(pool: Prefill, mean: float, arrival: Array, new: IntArray) -> Array:
-    """When each prompt of one instance is through."""
-    most, least = float(pool.prompts[0]) * mean, float(pool.least[0]) * mean
-    one, full = float(pool.one_s[0]), float(pool.full_s[0])
-    slope = (full - one) / max(most - least, 1e-9)
-    one_next, full_next = float(pool.one_slowest_s[0]), float(pool.slowest_s[0])
-    slope_next = (full_next - one_next) / max(most - least, 1e-9)
-    done = np.empty(len(arrival))
+@dataclass(frozen=True)
+class _Passes:
+    """Seconds of a pass by its new tokens, and until the next one begins: of prompts shorter than the mean one, each
+    alone; from the mean one to all groups full a straight line."""
+
+    tokens: Array
+    latency_s: Array
+    next_s: Array
+    most: float
+    request_s: float
+
+    @classmethod
+    def of(cls, scenario: Scenario, plan: Plans) -> _Passes:
+        pool, mean = prefill(scenario, plan), float(scenario.lengths.new)
+        ends = [float(pool.least[0]) * mean, float(pool.prompts[0]) * mean]
+        short = [n for n in SHORT if n < 0.9 * ends[0]]
+        alone = [prefill(replace(scenario, lengths=FixedLengths(n, 1)), plan) for n in short]
+        ends[1] = max(ends[1], ends[0] + 1e-6)
+
+        def column(name: str, whole: str) -> Array:
+            return np.array([float(p[0]) for p in (*(getattr(a, name) for a in alone), getattr(pool, name),
+                                                   getattr(pool, whole))])  # fmt: skip
+
+        return cls(
+            np.array([*map(float, short), *ends]), column("one_s", "full_s"), column("one_slowest_s", "slowest_s"),
+            ends[1], pool.request_s,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Caches:
+    """Of one instance that prefills: its groups' prefix caches, which take its requests in turn; ``blocks`` by request
+    and how many a group has room for. Instances that decode keep none (SGLang: pd_disaggregation_hook.py, 0.5.23)."""
+
+    groups: tuple[PrefixCache, ...]
+    blocks: Sequence[Sequence[int]]
+    room: int
+
+    @classmethod
+    def of(cls, d: Deployment, blocks: Sequence[Sequence[int]], block_tokens: int) -> _Caches:
+        plan, asked = d.prefill, replace(d.scenario, lengths=prefill_only(d.scenario.lengths))
+        held = memory(asked, asked.layout(plan), Stages.of(asked.model, plan.pp), np.ones(1))
+        count = int(plan.attn_dp[0])
+        caches = tuple(PrefixCache(block_tokens) for _ in range(count))
+        return cls(caches, blocks, int(held.kv_capacity_tokens[0]) // block_tokens)
+
+    def begin(self, i: int, tokens: int) -> int:
+        """Of the ``tokens`` of request ``i``, of which one at least is computed, those that are found."""
+        cache, taken = self.groups[i % len(self.groups)], tuple(self.blocks[i])
+        found = min(cache.found(taken) * cache.block_tokens, tokens - 1)
+        cache.pin(taken)
+        return found
+
+    def end(self, i: int) -> None:
+        cache = self.groups[i % len(self.groups)]
+        cache.release(tuple(self.blocks[i]))
+        cache.shrink(self.room - len(cache.pinned))
+
+
+def _prefilled(passes: _Passes, arrival: Array, new: IntArray, caches: _Caches | None) -> tuple[Array, IntArray]:
+    """When each prompt of one instance is through, and what the cache had of it."""
+    done, hits = np.empty(len(arrival)), np.zeros(len(arrival), dtype=np.int64)
     left = new.astype(float)
     clock, at = 0.0, 0
     while at < len(arrival):
         clock = max(clock, float(arrival[at]))
-        room, here, through = most, at, []
+        room, here, through = passes.most, at, []
         while here < len(arrival) and arrival[here] <= clock and room > 0.0:
+            if caches is not None and left[here] == new[here]:
+                hits[here] = caches.begin(here, int(new[here]))
+                left[here] -= hits[here]
             taken = min(float(left[here]), room)
             left[here] -= taken
             room -= taken
@@ -112,12 +185,14 @@ def _prefilled(pool: Prefill, mean: float, arrival: Array, new: IntArray) -> Arr
                 break
             through.append(here)
             here += 1
-        tokens = most - room
-        seconds = one + slope * max(tokens - least, 0.0)
-        done[through] = clock + seconds + pool.request_s
-        clock += one_next + slope_next * max(tokens - least, 0.0)
+        if caches is not None:
+            for i in through:
+                caches.end(i)
+        tokens = passes.most - room
+        done[through] = clock + np.interp(tokens, passes.tokens, passes.latency_s) + passes.request_s
+        clock += float(np.interp(tokens, passes.tokens, passes.next_s))
         at = here
-    return done
+    return done, hits
 
 
 def _carried_s(d: Deployment) -> float:
