@@ -63,7 +63,8 @@ def _served(d: Deployment, requests: Requests) -> SplitServed:
     sent = rows_of(requests, rows)
     cached = 0 if sent.cached_tokens is None else sent.cached_tokens
     new = np.maximum(sent.prompt_tokens - cached, 1)
-    found = simulate(d, sent.arrival_s, new, sent.answer_tokens, sent.blocks, sent.block_tokens)
+    whole = (sent.prompt_tokens, sent.blocks, sent.block_tokens)
+    found = simulate(d, sent.arrival_s, new, sent.answer_tokens, *whole)
 
     def spread(values: Any, nobody: float) -> Any:
         whole = np.full(len(requests), nobody, dtype=values.dtype)

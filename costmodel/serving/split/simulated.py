@@ -77,11 +77,13 @@ class SplitServed:
 
 def simulate(
     d: Deployment, arrival_s: Array, new: IntArray, answers: IntArray,
-    blocks: Sequence[Sequence[int]] | None = None, block_tokens: int = 16,
+    prompts: IntArray | None = None, blocks: Sequence[Sequence[int]] | None = None, block_tokens: int = 16,
 ) -> SplitServed:  # fmt: skip
-    """Requests with so many ``new`` prompt tokens and answers, in the order of arrival. ``blocks``: hashes of each
-    prompt's whole blocks, of which the groups' own caches find some."""
+    """Requests with so many ``new`` prompt tokens and answers, in the order of arrival. ``prompts``: all of their
+    tokens, whose cache travels, where some are not new. ``blocks``: hashes of each prompt's whole blocks, of which the
+    groups' own caches find some."""
     n = len(arrival_s)
+    lengths = (new if prompts is None else prompts) / float(d.scenario.lengths.isl)  # over the mean one
     hits = np.zeros(n, dtype=np.int64)
     places = np.arange(n) % d.x
     pool, passes = prefill(d.scenario, d.prefill), _Passes.of(d.scenario, d.prefill)
@@ -98,10 +100,11 @@ def simulate(
     trip = journey(
         d.scenario, d.link, cargo(d.scenario, d.prefill), cargo(d.decoding, d.decode), 0.0, 0.0, pool.passes, own
     )
-    travel, busy = float(trip.travel_s[0]), _carried_s(d)
+    latency = d.link.latency_s * d.scenario.model.layer_count
+    travel, busy = latency + (float(trip.travel_s[0]) - latency) * lengths, _carried_s(d) * lengths
     for k in range(d.y):
         mine = order[k :: d.y]
-        arrived[mine] = _travelled(ready[mine], travel, busy, int(d.decode.attn_dp[0]))
+        arrived[mine] = _travelled(ready[mine], travel[mine], busy[mine], int(d.decode.attn_dp[0]))
         first[mine], last[mine] = _decoded(d, arrived[mine], answers[mine])
         decoders[mine] = k
     return SplitServed(arrival_s, answers, ready, arrived, first, last, places, decoders, hits)
@@ -196,20 +199,20 @@ def _prefilled(passes: _Passes, arrival: Array, new: IntArray, caches: _Caches |
 
 
 def _carried_s(d: Deployment) -> float:
-    """Seconds that a cache keeps the link of the busier end's rank."""
+    """Seconds that the cache of a mean prompt keeps the link of the busier end's rank."""
     sent, got = cargo(d.scenario, d.prefill), cargo(d.decoding, d.decode)
     outgoing = got.copies * sent.total_bytes / sent.ranks
     return float(np.maximum(outgoing, got.bytes)[0]) / d.link.bytes_per_s
 
 
-def _travelled(ready: Array, travel: float, busy: float, groups: int) -> Array:
+def _travelled(ready: Array, travel: Array, busy: Array, groups: int) -> Array:
     """Arrival at one instance, whose groups take requests in turn over a link each."""
     arrived = np.empty(len(ready))
     free = np.zeros(groups)
     for i, at in enumerate(ready.tolist()):
         start = max(at, free[i % groups])
-        free[i % groups] = start + busy
-        arrived[i] = start + travel
+        free[i % groups] = start + busy[i]
+        arrived[i] = start + travel[i]
     return arrived
 
 

@@ -45,7 +45,7 @@ def with_simulated(found: SplitFound, config: Config, asked: Asked) -> SplitFoun
         new = np.maximum(np.round(sent.prompt_tokens * (1.0 - best.scenario.lengths.prefix_hit)), 1).astype(np.int64)
         first = min(around, len(sent) // 3)
         late = slice(first, max(len(sent) - around, first + 1))
-        served = simulate(deployment, sent.arrival_s, new, sent.answer_tokens)
+        served = simulate(deployment, sent.arrival_s, new, sent.answer_tokens, sent.prompt_tokens)
         for part, values in zip(parts, (served.ttft_s, served.tpot_s, served.e2e_s), strict=True):
             part.append(values[late])
     told: dict[str, float] = {}

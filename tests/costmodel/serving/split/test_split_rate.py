@@ -78,6 +78,10 @@ def test_a_prompt_alone_takes_what_its_own_length_does(tokens):
     asked, link = scenario(FixedLengths(2048, 256))
     alone = simulate(Deployment(asked, link, P, X, D, Y, asked), np.zeros(1), np.array([tokens]), np.array([2]))
     own = prefill(replace(asked, lengths=FixedLengths(tokens, 1)), P)
+    mean = simulate(Deployment(asked, link, P, X, D, Y, asked), np.zeros(1), np.array([2048]), np.array([2]))
+    latency = link.latency_s * asked.model.layer_count
+    journeys = [float(one.arrived_s[0] - one.prefilled_s[0]) - latency for one in (alone, mean)]
+    assert journeys[0] == pytest.approx(journeys[1] * tokens / 2048)
     assert alone.prefilled_s[0] == pytest.approx(own.one_s[0] + asked.engine.request_overhead_s, rel=0.1)
 
 
@@ -130,11 +134,11 @@ def test_prefix_caches_of_the_prefill_pool_find_what_came_before():
     blocks = [tuple(range(c * 1000, c * 1000 + t * 512 // block)) for c in range(12) for t in range(1, turns + 1)]
     deployment = Deployment(asked, link, P, X, D, Y, asked)
     sent = (np.arange(len(tokens)) * 100.0, tokens, np.full(len(tokens), 8))
-    found, nothing = simulate(deployment, *sent, blocks, block), simulate(deployment, *sent)
+    found, nothing = simulate(deployment, *sent, None, blocks, block), simulate(deployment, *sent)
     expected = np.tile([0, 0, 512, 1024], 12)
     np.testing.assert_array_equal(found.hits, expected)
     assert (nothing.hits == 0).all()
     assert (found.ttft_s[expected > 0] < nothing.ttft_s[expected > 0]).all()
     np.testing.assert_allclose(found.ttft_s[expected == 0], nothing.ttft_s[expected == 0])
     full = replace(asked, limits=replace(asked.limits, memory_fraction=0.01))  # no room beside the weights
-    assert (simulate(replace(deployment, scenario=full), *sent, blocks, block).hits == 0).all()
+    assert (simulate(replace(deployment, scenario=full), *sent, None, blocks, block).hits == 0).all()
