@@ -11,16 +11,16 @@ import pytest
 from search.cli import main as servefront
 
 RATE = 6.0
+POISSON = ("workload.arrivals.kind=poisson", f"workload.requests_per_s={RATE}")
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("split") / "run"
     words = (
-        "model=qwen3_8b hardware=h100_sxm engine=sglang space.gpus=[4] space.tp=[1,2] space.dp=[1,2] "
-        f"space.batch=[64,128] space.serving=[aggregated,split] workload.requests_per_s={RATE} "
-        "workload.arrivals.kind=poisson workload.isl=1024 workload.osl=256 limits.ttft_s=1 limits.ttft_statistic=p99 "
-        "strategy=exact report=none sensitivity=none verify.top=0"
+        "model=qwen3_8b hardware=h100_sxm engine=sglang space.gpus=[4] space.tp=[1,2] space.dp=[2,4] space.batch=[64] "
+        "space.serving=[aggregated,split] workload.isl=1024 workload.osl=256 limits.ttft_s=1 strategy=exact "
+        "report=none sensitivity=none"
     )
     assert servefront([*words.split(), f"hydra.run.dir={folder}"]) == 0
     return folder
@@ -34,22 +34,14 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def written(run_folder: Path) -> Path:
     folder = run_folder.parent / "simulated"
-    words = ["simulate", str(run_folder), "--plan", "split", "--requests", "3000", "--knee", "3", "--out", str(folder)]
-    assert servefront(words) == 0
+    words = ["simulate", str(run_folder), "--plan", "split", *POISSON, "--requests", "2000", "--knee", "3"]
+    assert servefront([*words, "--out", str(folder)]) == 0
     return folder
-
-
-def test_it_is_what_the_search_said(run_folder: Path, written: Path) -> None:
-    told, found = rows_of(run_folder / "split.csv")[0], json.loads((written / "simulation.json").read_text())
-    for name, off in (("ttft_s", 0.15), ("tpot_s", 0.05), ("e2e_s", 0.05)):
-        assert found[name]["mean"] == pytest.approx(float(told[name]), rel=off)
-    assert found["never_served"] == 0
-    assert found["requests_per_s"] == pytest.approx(RATE, rel=0.1)
 
 
 def test_parts_add_up_and_every_instance_works(run_folder: Path, written: Path) -> None:
     told, rows = rows_of(run_folder / "split.csv")[0], rows_of(written / "requests.csv")
-    assert len(rows) == 3000
+    assert len(rows) == 2000
     for row in rows:
         parts = [float(row[name]) for name in ("prefill_s", "journey_s", "join_s")]
         assert min(parts) > 0.0
@@ -58,20 +50,22 @@ def test_parts_add_up_and_every_instance_works(run_folder: Path, written: Path) 
         assert {row[pool] for row in rows} == {str(i) for i in range(int(told[f"{pool}_instances"]))}
 
 
-def test_the_knee_is_at_the_capacity(run_folder: Path, written: Path) -> None:
-    capacity = float(rows_of(run_folder / "split.csv")[0]["capacity_requests_per_s"])
+def test_the_knee_goes_beyond_what_it_can_do(run_folder: Path, written: Path) -> None:
     points = rows_of(written / "knee.csv")
     rates = [float(p["requests_per_s"]) for p in points]
     assert rates == sorted(rates)
-    assert rates[-1] == pytest.approx(1.2 * capacity, rel=1e-4)
+    assert min(abs(rate / RATE - 1.0) for rate in rates) < 0.1  # what the drawn arrivals come to
     waits = [float(p["ttft_s_mean"]) for p in points]
     assert waits == sorted(waits)
-    assert (written / "knee.svg").read_text().count("limit on p99") == 1
+    closed = float(rows_of(run_folder / "split.csv")[0]["requests_per_s"])  # with less than every seat taken
+    assert rates[-1] > closed
+    assert "limit on mean" in (written / "knee.svg").read_text()
 
 
 def test_requests_beyond_the_context_are_refused(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    words = ["workload.isl=40000", "workload.osl=1000", "workload.lengths.kind=uniform", "--requests", "200"]
+    words = ["workload.isl=40000", "workload.osl=1000", "workload.lengths.kind=uniform", "--requests", "200",
+             "workload.arrivals.kind=poisson"]  # fmt: skip
     words += ["workload.lengths.prompt.low=38000", "workload.lengths.prompt.high=42000"]
     words += ["workload.lengths.answer.low=500", "workload.lengths.answer.high=1500", "workload.requests_per_s=0.2"]
     assert servefront(["simulate", str(run_folder), "--plan", "split", *words, "--json"]) == 0
@@ -84,8 +78,8 @@ def test_requests_beyond_the_context_are_refused(run_folder: Path, capsys: pytes
     ("words", "said"),
     [
         (("--plan", "split:0"), "is not a row of split.csv"),
-        (("--plan", "split", "--balancer", "least_loaded"), "round_robin"),
-        (("--plan", "split", "workload.arrivals.kind=closed", "workload.requests_per_s=null"), "arrive at a rate"),
+        (("--plan", "split", *POISSON, "--balancer", "least_loaded"), "round_robin"),
+        (("--plan", "split"), "arrive at a rate"),
     ],
 )
 def test_what_is_not_simulated(

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from costmodel.evaluate import evaluate
+from search.cli import main as servefront
 from search.inputs.compose import composed
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.recommend import Policy
@@ -23,6 +25,7 @@ from search.render.report import collect
 from search.render.report.pictures.rates import regime_pictures
 from search.render.report.sections.rates import regimes
 from search.render.report.view import PageView
+from search.render.run_folder import write_run
 from search.render.split import header, split_csv, split_summary
 
 BASE = (
@@ -120,3 +123,18 @@ def test_split_plans_win_somewhere_on_the_map_and_are_told(outcome):
     page = PageView(collect(o))
     assert "split: " in str(regimes(page))
     assert "GPUs, split: " in str(regime_pictures(page))
+
+
+def test_a_plan_of_the_run_is_simulated_as_the_search_said(outcome, tmp_path):
+    """``servefront simulate --plan split:2``, a plan that the search itself did not simulate."""
+    write_run(tmp_path / "run", outcome)
+    told = list(csv.DictReader(io.StringIO(split_csv(outcome))))[1]
+    words = ["simulate", str(tmp_path / "run"), "--plan", "split:2", "--requests", "2000", "--knee", "1"]
+    assert servefront([*words, "--out", str(tmp_path / "s")]) == 0
+    found = json.loads((tmp_path / "s" / "simulation.json").read_text())
+    for name, off in (("ttft_s", 0.15), ("tpot_s", 0.05), ("e2e_s", 0.05)):
+        assert found[name]["mean"] == pytest.approx(float(told[name]), rel=off)
+    knee = csv.DictReader(io.StringIO((tmp_path / "s" / "knee.csv").read_text()))
+    assert min(float(row["requests_per_s"]) for row in knee) == pytest.approx(
+        0.2 * float(told["capacity_requests_per_s"]), rel=1e-4
+    )

@@ -29,12 +29,15 @@ CASES = {
 
 @pytest.fixture(scope="module", params=CASES)
 def written(request, tmp_path_factory):
+    """The folder, which case it is, how many servers of each pool, the job's result and what it called."""
     outcome = outcome_of(*CASES[request.param])
     folder = tmp_path_factory.mktemp("slurm")
     for name, text in split_files(outcome).items():
         (folder / name).write_text(text)
     best = outcome.split.best
-    return folder, request.param, int(best.x[0]), int(best.y[0])
+    nodes = asked_for((folder / "split.slurm").read_text(), "nodes")
+    job = run_on(folder, tmp_path_factory.mktemp("job"), nodes, HOST="0.0.0.0")
+    return folder, request.param, int(best.x[0]), int(best.y[0]), job
 
 
 def run_on(folder, tmp_path, nodes, **environment):
@@ -59,7 +62,7 @@ def asked_for(text, option):
 
 
 def test_it_is_a_job_that_sbatch_reads(written):
-    folder, case, _, _ = written
+    folder, case, *_ = written
     script = folder / "split.slurm"
     subprocess.run(["bash", "-n", script], check=True)
     lines = [line.split()[1] for line in script.read_text().splitlines() if line.startswith("#SBATCH")]
@@ -70,9 +73,7 @@ def test_it_is_a_job_that_sbatch_reads(written):
 
 
 def test_every_server_is_started_as_its_script_does(written, tmp_path):
-    folder, case, x, y = written
-    nodes = asked_for((folder / "split.slurm").read_text(), "nodes")
-    result, calls = run_on(folder, tmp_path, nodes, HOST="0.0.0.0")
+    folder, case, x, y, (result, calls) = written
     assert result.returncode == 0, result.stderr
     started = sorted([c for c in calls if c[0] != "node" and "router" not in str(c) and "disaggregated" not in c[1]])
     expected = []
@@ -92,10 +93,8 @@ def test_every_server_is_started_as_its_script_does(written, tmp_path):
         assert sorted(devices) == [str(i) for i in range(6)]
 
 
-def test_the_router_finds_every_server(written, tmp_path):
-    folder, case, x, y = written
-    nodes = asked_for((folder / "split.slurm").read_text(), "nodes")
-    _, calls = run_on(folder, tmp_path, nodes, HOST="0.0.0.0")
+def test_the_router_finds_every_server(written):
+    folder, case, x, y, (_, calls) = written
     if case == "trtllm":
         found = re.findall(r"(\S+:8[12]\d\d)", (folder / "split.router.yaml").read_text().replace("'", " "))
     else:
@@ -109,7 +108,7 @@ def test_the_router_finds_every_server(written, tmp_path):
 
 
 def test_nodes_reach_each_other_only_where_somebody_says_so(written, tmp_path):
-    folder, case, _, _ = written
+    folder, case, *_ = written
     if case != "one node":
         result, calls = run_on(folder, tmp_path, 2)
         assert (result.returncode, calls) == (1, [])
