@@ -21,6 +21,7 @@ from search.evidence.measured.intervals import coverage_of
 from search.inputs.schema import Config
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.space import axis_values
+from search.optimizer.split.asked import serving_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def ranks_of(config: Config, scenario: Scenario) -> tuple[int, ...]:
         return ()
     if 1 not in values:
         raise InputError(f"space.decode_cp: {list(values)} is not allowed; name 1 too: it is what others stand beside")
-    engine, split = config.engine.name, "split" in str(config.space.serving)
+    engine, split = config.engine.name, "split" in serving_of(config.space.serving)
     if engine not in ("vllm", "sglang", "trtllm"):
         raise InputError(f"space.decode_cp: engine {engine} is not allowed; give vllm, sglang or trtllm")
     if engine == "trtllm" and not (split and scenario.accelerator.blackwell):
