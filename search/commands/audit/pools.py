@@ -49,7 +49,7 @@ class Pool:
     refused: tuple[tuple[str, str], ...] = ()
 
 
-def pool_of(command: Command, asked: str | None, tp: int, ranks: int, model: Architecture) -> Pool | None:
+def pool_of(command: Command, asked: str | None, tp: int, pp: int, ranks: int, model: Architecture) -> Pool | None:
     """``asked``: what ``--pool`` says; ``ranks`` over which a cache is dealt. ``None`` for a server that does both."""
     found = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm}[command.engine](command, tp, ranks, model)
     if found is None:
@@ -60,7 +60,10 @@ def pool_of(command: Command, asked: str | None, tp: int, ranks: int, model: Arc
         return None
     if asked is not None and found.name not in (None, asked):
         raise InputError(f"--pool: {asked} is not allowed; {found.flag} says {found.name}")
-    return replace(found, name=asked or found.name)
+    refused = found.refused
+    if command.engine == "vllm" and pp > 1 and "decode" in (asked, found.name):
+        refused = (*refused, ("vllm.decodes_in_one_stage", f"{command.flag('pp')} {pp} where caches are received"))
+    return replace(found, name=asked or found.name, refused=refused)
 
 
 def _vllm(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None:

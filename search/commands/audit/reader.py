@@ -101,7 +101,7 @@ class Reader(ABC):
 
     def launched(self, layout: dict[str, int], batch: int) -> Launched:
         """Everything that was collected."""
-        pool = self._pool(layout["tp"])
+        pool = self._pool(layout["tp"], layout["pp"])
         drafts = drafting_of(self.command, self.config, self.model, layout)
         self.settings += drafts.settings
         self.refused += drafts.refused
@@ -120,9 +120,9 @@ class Reader(ABC):
             pool.name if pool is not None else None,
         )  # fmt: skip
 
-    def _pool(self, tp: int) -> Pool | None:
+    def _pool(self, tp: int, pp: int) -> Pool | None:
         """A server of a split plan: its times are those of both pools together, and prompts need no answers' cache."""
-        pool = pool_of(self.command, self.asked, tp, self.told.shared_over, self.model)
+        pool = pool_of(self.command, self.asked, tp, pp, self.told.shared_over, self.model)
         if pool is None:
             if "transfer" in self.command.given and self.command.engine == "vllm":
                 self._open(self.command.flag("transfer"), "cache that moves", TIMES)

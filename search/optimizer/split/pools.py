@@ -30,6 +30,7 @@ from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafting
 from search.optimizer.speculation.rules import beside_dealt
 from search.optimizer.split.asked import Asked
+from search.optimizer.split.transfer import receives, sends
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,24 @@ class DecodePool:
         )
 
 
-def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> PrefillPool:
-    """Every legal instance that fits, at every utilisation and token budget."""
+def prefilling(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> Plans:
+    """Instances that may prefill, one of each layout."""
     axes = dict(space.axes) | {"gpus": asked.prefill_sizes, "dp": (1,), "batch": (1,)}
     plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    return plans.take(sends(scenario, plans))
+
+
+def decoding(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> Plans:
+    """Instances that may decode. Prompts are not split in it: ``sp`` is 1. No more groups than sequences: the others
+    would stand idle."""
+    axes = dict(space.axes) | {"gpus": asked.decode_sizes, "dp": (1,), "sp": (1,)}
+    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    return plans.take((plans.batch >= plans.attn_dp) & receives(scenario.engine.name, plans))
+
+
+def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> PrefillPool:
+    """Every legal instance that fits, at every utilisation and token budget."""
+    plans = prefilling(scenario, facts, space, asked)
     found = []
     for tokens in asked.tokens:
         engine = replace(scenario.engine, max_batched_tokens=tokens)
@@ -107,11 +122,8 @@ def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -
 
 
 def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> DecodePool:
-    """Every legal instance whose sequences fit. Prompts are not split in it: ``sp`` is 1."""
-    axes = dict(space.axes) | {"gpus": asked.decode_sizes, "dp": (1,), "sp": (1,)}
-    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
-    # No more groups than sequences: the others would stand idle.
-    plans = plans.take(plans.batch >= plans.attn_dp)
+    """Every legal instance whose sequences fit."""
+    plans = decoding(scenario, facts, space, asked)
     found = []
     for place, ranks, there, able in variants(scenario, plans, asked):
         kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))

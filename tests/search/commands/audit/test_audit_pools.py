@@ -70,6 +70,8 @@ def test_a_cache_that_only_moves_is_no_pool() -> None:
         ("vllm", VLLM % BOTH + " -dcp 4", R1, "vllm.nixl_deals_all_or_nothing"),
         ("vllm", VLLM.replace("8", "16") % BOTH + " -dcp 2", DENSE, "vllm.nixl_deals_all_or_nothing"),
         ("vllm", VLLM % BOTH + " -dcp 8", R1, None),
+        ("vllm", VLLM % BOTH.replace("kv_both", "kv_consumer") + " -pp 2", R1, "vllm.decodes_in_one_stage"),
+        ("vllm", VLLM % BOTH.replace("kv_both", "kv_producer") + " -pp 2", R1, None),
         ("sglang", SGLANG % "decode" + " --dcp-size 8 --disaggregation-transfer-backend x", R1,
          "sglang.transfer_deals"),
         ("sglang", SGLANG % "prefill" + " --disaggregation-transfer-backend fake", R1, "sglang.transfer_is_real"),

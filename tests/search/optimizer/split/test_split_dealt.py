@@ -17,6 +17,7 @@ from search.optimizer.run import run
 from search.optimizer.space import Space
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.pools import decode_pool, variants
+from search.optimizer.split.transfer import receives, sends
 from search.render.launch.split import split_files
 from search.render.launch.split_flags import pool_flags
 
@@ -88,3 +89,20 @@ def test_the_flag_is_the_engines_own():
     assert pool_flags("vllm", "decode", None, 8, "1", "d")[0] == ("--decode-context-parallel-size", 8)
     assert pool_flags("sglang", "decode", None, 2, "1", "d")[0] == ("--dcp-size", 2)
     assert not any("context" in str(flag) for flag in pool_flags("vllm", "prefill", None, 1, "1", "d"))
+
+
+@pytest.mark.parametrize(("engine", "stages"), [("vllm", {1}), ("sglang", {1}), ("trtllm", {1, 2})])
+def test_caches_are_received_by_as_many_stages_as_the_engine_takes(engine, stages):
+    plans = Plans.of(gpus=8, tp=[8, 4], ep=[8, 4], pp=[1, 2], batch=64)
+    assert set(plans.take(receives(engine, plans)).pp.tolist()) == stages
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "stages"),
+    [("qwen3_8b", "vllm", {1, 2}), ("gpt_oss_120b", "vllm", {1}), ("gpt_oss_120b", "sglang", {1, 2})],
+)
+def test_several_stages_send_caches_that_are_laid_out_alike(model, engine, stages):
+    config = composed([f"model={model}", "hardware=h100_sxm", f"engine={engine}"], None)
+    scenario = read_scenario(config, read_model(config.model).architecture)
+    plans = Plans.of(gpus=[2, 4], tp=2, pp=[1, 2], batch=1)
+    assert set(plans.take(sends(scenario, plans)).pp.tolist()) == stages
