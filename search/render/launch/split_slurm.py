@@ -94,9 +94,10 @@ def _servers(pool: PoolServers, first: int) -> list[str]:
         ]
     if server.dp == 1:
         return [f'bash {script} "$@" &']
+    node = f"(SLURM_NODEID - {first})" if first else "SLURM_NODEID"
     return [
         f"for (( i = 0; i < {server.per_node}; i++ )); do",
-        f"  REPLICA=$(( (SLURM_NODEID - {first}) * {server.per_node} + i ))",
+        f"  REPLICA=$(( {node} * {server.per_node} + i ))",
         f'  if (( REPLICA < {server.dp} )); then bash {script} {replica}"$@" & fi',
         "done",
     ]
