@@ -223,8 +223,10 @@ def scheduled(pp: Any) -> Any:
 
 
 def _of_layer(kind: Layer, setting: Setting, scenario: Scenario) -> Iterable[Operation]:
-    operations, ranks = kind.operations(setting), scenario.decode_ranks
-    return operations if ranks == 1 else dealt(operations, kind.mixer, ranks, setting.layout.tp)
+    operations = kind.operations(setting)
+    return operations if scenario.decode_ranks == 1 else dealt(
+        operations, kind.mixer, scenario.dealing, setting.layout.tp
+    )  # fmt: skip
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

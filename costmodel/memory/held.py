@@ -55,7 +55,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     length = blocks(server.length, scenario.engine.block_tokens)
     one = request(scenario, setting, stages, length, server.tokens)
     if scenario.drafter is not None or scenario.decode_ranks > 1:
-        one = replace(one, bytes=one.bytes * cache_share(scenario, layout) / scenario.decode_ranks)
+        one = replace(one, bytes=one.bytes * cache_share(scenario, layout))
     available = available_bytes(scenario, server, weights, needs)
     free = np.maximum(available, 0.0)
     deviation = spread_bytes(scenario, server, weights, needs)
@@ -65,7 +65,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
         lengths = scenario.lengths
         occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
         held = request(scenario, setting, stages, occupied).bytes * cache_share(scenario, layout)
-        seats = free / np.maximum(held / scenario.decode_ranks, 1.0)
+        seats = free / np.maximum(held, 1.0)
     block = scenario.engine.block_tokens
 
     def tokens(bytes: Any) -> Any:

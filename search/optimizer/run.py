@@ -41,7 +41,7 @@ from search.optimizer.full.variants import varies
 from search.optimizer.legal import Legal, NoLegalPlan, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
-from search.optimizer.regimes import regimes
+from search.optimizer.regimes import Regimes, regimes
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.sampler import check_sampler
 from search.optimizer.sensitivity.inputs import read_ranges
@@ -53,6 +53,7 @@ from search.optimizer.speculation.asked import drafters_of
 from search.optimizer.speculation.search import search_speculation
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.beside import with_split
+from search.optimizer.split.rivals import rivals_of
 from search.optimizer.stopwatch import Stopwatch, ended
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
@@ -78,14 +79,20 @@ def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> O
         outcome = _studied(one, watch)
         if outcome.choice is not None and outcome.scenario.demand is not None:
             with watch.stage("regimes"):
-                row = outcome.choice.recommended
-                outcome = replace(outcome, regimes=regimes(outcome.scenario, outcome.plans, outcome.scores, row))
+                outcome = replace(outcome, regimes=_regimes(outcome, outcome.choice.recommended))
         with watch.stage("sensitivity"):
             ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
             found = sensitivity(outcome, ranges, workers)
             if found is None and outcome.config.sensitivity.enabled:
                 watch.skips("sensitivity")
         return ended(replace(outcome, sensitivity=found), watch.cut, (config.compute.kind, hired.count))
+
+
+def _regimes(o: Outcome, row: int) -> Regimes | None:
+    """The map, with split plans where they were asked for."""
+    find = rivals_of(o.config, o.scenario, o.space)
+    carried = o.split.front.served.get("capacity_requests_per_s", np.zeros(1)) if o.split is not None else np.zeros(1)
+    return regimes(o.scenario, o.plans, o.scores, row, find, float(carried.max(initial=0.0)))
 
 
 def _everything(config: Config, watch: Stopwatch, folder: Path | None) -> Outcome:
@@ -209,7 +216,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
     if drafters and not watch.skips("speculation"):
         with watch.stage("speculation"):
             row = choice.recommended if choice is not None else None
-            drafted = search_speculation(scenario, drafters, plans, policy, row, scores)
+            drafted = search_speculation(scenario, drafters, plans, policy, row, scores, degrees)
             outcome = replace(outcome, speculation=drafted)
     if apart is not None and not watch.skips("split"):
         with watch.stage("split"):

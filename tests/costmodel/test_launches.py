@@ -11,7 +11,7 @@ from costmodel.architecture import Layer, LayerRun, Setting
 from costmodel.blocks import DenseFfn, LatentAttention
 from costmodel.engine import Engine
 from costmodel.formats import weight_format
-from costmodel.forward import tally
+from costmodel.forward import Clock, tally
 from costmodel.launches import in_engine
 from costmodel.layout import Layout
 from costmodel.lengths import FixedLengths
@@ -206,7 +206,7 @@ def test_prompts_and_decodes_in_one_call_of_attention_pay_once():
         operations = list(model.kinds[0].operations(scenario.setting(step.layout)))
         attention = [op for op in operations if op.name in ("attention.prefill", "attention.decode")]
         assert [op.name for op in attention] == ["attention.prefill", "attention.decode"]
-        return float(np.ravel(tally(attention, step, scenario).compute_s)[0])
+        return float(np.ravel(tally(attention, Clock(step, scenario)).compute_s)[0])
 
     least = min(base.prefill.launch_s, base.decode.launch_s)
     assert seconds("sglang", 1.0, 8.0) - seconds("vllm", 1.0, 8.0) == pytest.approx(least, rel=5e-3)

@@ -61,7 +61,7 @@ class PrefillRate:
         pool = self.mean
         rate = np.minimum(rate, MOST_USED * pool.capacity_per_s)
         used = rate / pool.capacity_per_s
-        length = pool.pass_s(rate)
+        length = pool.taken_s(rate)
         busy = np.minimum(rate * length / pool.least, 1.0) * _met(rate * length / pool.least, gap)
         longer = pool.longer(rate, gap)
         whole = length * np.where(pool.serial, pool.passes, 1.0) * longer
