@@ -59,7 +59,7 @@ from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
 from search.optimizer.verify import check_verify, verify, with_verified
 
-EXACT_CHUNK = 1 << 16
+EXACT_CHUNK = 1 << 14
 HELD = 1_000_000  # scored plans that are held at once: some 270 MB
 MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
@@ -127,9 +127,10 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         check_strategy(config.strategy)
         check_report(config.report)
         number("output.max_candidates", config.output.max_candidates, 0, MOST_CANDIDATES)
+        space = Space.from_config(vars(config.space))
+        workers.expect(space.size)
         model = read_model(config.model)
         scenario = read_scenario(config, model.architecture)
-        space = Space.from_config(vars(config.space))
         objectives = Objectives.from_config("objective.columns", config.objective.columns)
         policy = Policy.from_config(config.objective.recommend, config.objective.ties)
         asked = config.objective
@@ -176,7 +177,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
             wanted = Wanted(scenario, objectives, policy, drawn, room, bounds)
             places, sample, tally = _streamed(wanted, legal, config, baselines, workers)
             plans, engines = legal.at(places), legal.engines[:, places]
-            scores = evaluate(scenario, plans)
+            scores = score_all(scenario, plans, workers, whole=True)
         if exact and _reach(tally, scores) < len(legal):
             exact = False
             watch.cut.append("exact")
@@ -265,14 +266,18 @@ def _streamed(
     return held, np.searchsorted(held, np.sort(drawn)), tally
 
 
-def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL) -> Scores:
-    """Legal plans (one at least), scored in chunks; the first of them where somebody asked to end."""
+def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL, *, whole: bool = False) -> Scores:
+    """Legal plans (one at least), scored in chunks; the first of them where somebody asked to end, unless they are
+    wanted ``whole``."""
     starts = range(0, len(plans), EXACT_CHUNK)
     chunks = (plans.take(slice(i, i + EXACT_CHUNK)) for i in starts)
     parts = []
     for part in workers.worth(len(plans)).map(partial(evaluate, scenario), chunks, len(starts), "exact front"):
         parts.append(part)
         interrupt.worthwhile()
+    done = sum(map(len, parts))
+    if whole and done < len(plans):
+        parts.append(evaluate(scenario, plans.take(slice(done, None))))
     if not parts:
         raise interrupt.Nothing
     return join_scores(parts)

@@ -41,6 +41,9 @@ class Remembered(Hired):
     def worth(self, plans: int) -> Workers:
         return self._workers.worth(plans)
 
+    def expect(self, plans: int) -> None:
+        self._workers.expect(plans)
+
     def kept(
         self, task: Callable[[P], tuple[Array, ...]], pieces: Iterable[P], many: int, label: str
     ) -> Iterator[tuple[Array, ...]]:
