@@ -18,7 +18,7 @@ from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
 from search.base import interrupt
 from search.base.errors import InputError
-from search.base.workers import LOCAL, Workers, opened
+from search.base.workers import LOCAL, Finishing, Workers, opened
 from search.base.workers.remembered import Remembered
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.checks import number
@@ -36,7 +36,7 @@ from search.optimizer.baselines import Baseline, score_baselines
 from search.optimizer.compare import chosen, none_of
 from search.optimizer.decode_context import ranks_of, search_decode_context
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
-from search.optimizer.full.found import followed, full_search
+from search.optimizer.full.found import MOST_FOLLOWED, followed, full_search
 from search.optimizer.full.variants import varies
 from search.optimizer.legal import Legal, NoLegalPlan, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport, Tally
@@ -60,6 +60,7 @@ from search.optimizer.sure import Search, check_confidence, strict
 from search.optimizer.verify import check_verify, verify, with_verified
 
 EXACT_CHUNK = 1 << 14
+MOST_LEFT = 1 << 16  # legal plans of the search that follows one of everything that was ended early
 HELD = 1_000_000  # scored plans that are held at once: some 270 MB
 MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
@@ -69,36 +70,43 @@ def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> O
     engines are compared it is that of the best one, with the others beside it. ``whole``: every scored plan is held,
     however many there are. ``folder``: where a search that takes long leaves what it has, and finds it again."""
     watch = Stopwatch()
-    if varies(config):
-        return _everything(config, watch, folder)
-    names = compared(config)
     with opened(config.compute.kind, config.compute.workers, config.compute.address) as hired:
         workers = hired if folder is None else Remembered(hired, folder, config_text(config))
-        one = _compare(config, names, watch, whole, workers) if names else _searched(config, watch, whole, workers)
-        outcome = _studied(one, watch)
-        if outcome.choice is not None and outcome.scenario.demand is not None:
-            with watch.stage("regimes"):
-                row = outcome.choice.recommended
-                outcome = replace(outcome, regimes=regimes(outcome.scenario, outcome.plans, outcome.scores, row))
-        with watch.stage("sensitivity"):
-            ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
-            found = sensitivity(outcome, ranges, workers)
-            if found is None and outcome.config.sensitivity.enabled:
-                watch.skips("sensitivity")
-        return ended(replace(outcome, sensitivity=found), watch.cut, (config.compute.kind, hired.count))
+        found = _everything(config, watch, workers) if varies(config) else _plans(config, watch, whole, workers)
+        return ended(found, watch.cut, (config.compute.kind, hired.count))
 
 
-def _everything(config: Config, watch: Stopwatch, folder: Path | None) -> Outcome:
-    """The front over every engine, token budget and format, then an ordinary search of the best one's layouts."""
+def _everything(config: Config, watch: Stopwatch, workers: Workers) -> Outcome:
+    """The front over every engine, token budget and format, then an ordinary search of the best one's layouts; of the
+    best few of them where somebody asked to end."""
     with watch.stage("read"):
         check_name(config.name)
         check_report(config.report)
         check_strategy(config.strategy)
     with watch.stage("full"):
-        found = full_search(config)
-        narrow = followed(config, found)
-    outcome = run(narrow, folder=folder)
-    return replace(outcome, full=found, seconds=watch.seconds | outcome.seconds)
+        found = full_search(config, workers)
+        early = len(found.searched) < found.variants
+        narrow = followed(config, found, MOST_LEFT if early else MOST_FOLLOWED)
+    if early:
+        watch.cut.append("full")
+    return replace(_plans(narrow, watch, False, Finishing() if interrupt.asked() else workers), full=found)
+
+
+def _plans(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -> Outcome:
+    """The search of plans alone, with all that is said of the recommended one."""
+    names = compared(config)
+    one = _compare(config, names, watch, whole, workers) if names else _searched(config, watch, whole, workers)
+    outcome = _studied(one, watch)
+    if outcome.choice is not None and outcome.scenario.demand is not None:
+        with watch.stage("regimes"):
+            row = outcome.choice.recommended
+            outcome = replace(outcome, regimes=regimes(outcome.scenario, outcome.plans, outcome.scores, row))
+    with watch.stage("sensitivity"):
+        ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
+        found = sensitivity(outcome, ranges, workers)
+        if found is None and outcome.config.sensitivity.enabled:
+            watch.skips("sensitivity")
+    return replace(outcome, sensitivity=found)
 
 
 def _compare(

@@ -52,6 +52,13 @@ class Workers:
 LOCAL = Workers()
 
 
+class Finishing(Workers):
+    """This process again, for what is short and still to be done after somebody asked to end."""
+
+    def map(self, task: Callable[[P], R], pieces: Iterable[P], many: int, label: str) -> Iterator[R]:
+        return map(task, pieces)
+
+
 class Hired(Workers):
     """Workers elsewhere, ``count`` of them; small work stays here."""
 
@@ -61,7 +68,7 @@ class Hired(Workers):
         self.count = count
 
     def worth(self, plans: int) -> Workers:
-        return self if plans >= (RUNNING if self.running else WORTH) else LOCAL
+        return self if plans >= (min(RUNNING, WORTH) if self.running else WORTH) else LOCAL
 
 
 def inside() -> bool:
