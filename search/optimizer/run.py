@@ -57,7 +57,7 @@ from search.optimizer.stopwatch import Stopwatch, ended
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
-from search.optimizer.verify import check_verify, verify, with_verified
+from search.optimizer.verify import asked_for, check_verify, verify, with_verified
 
 EXACT_CHUNK = 1 << 14
 MOST_LEFT = 1 << 16  # legal plans of the search that follows one of everything that was ended early
@@ -194,8 +194,10 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
         choice = recommend(plans, limited, policy, space.axes, known)
     with watch.stage("simulation"):
-        skipped = scenario.demand is not None and watch.skips("simulation")
-        verified = () if skipped else verify(config, scenario, plans, limited, policy)
+        skipped = asked_for(config, scenario) > 0 and watch.skips("simulation")
+        verified = () if skipped else verify(config, scenario, plans, limited, policy, workers)
+        if verified:
+            watch.skips("simulation")  # the rest of it
         simulated = with_verified(limited, verified)
         if choice is not None and simulated is not limited:
             other = recommend(plans, simulated, policy, space.axes, known)

@@ -78,10 +78,12 @@ def _removed(found: FullFound) -> dict[str, int]:
 def full_line(found: FullFound) -> str:
     """What was searched, and how little of it had to be scored."""
     total = found.total
-    done = "" if len(found.searched) == found.variants else f"{len(found.searched)} of "
+    whole = len(found.searched) == found.variants
+    done, so_far = ("", "exact") if whole else (f"{len(found.searched)} of ", "exact for these")
     spared = ", ".join(f"{name} {n:,}" for name, n in total.spared.items() if n)
     return (
         f"everything: {found.size:.3g} points in {done}{found.variants} combinations of engine, token budget and "
-        f"formats, {total.legal:,} legal; front of {len(found.which):,} plans in {FULL}, exact: {total.scored:,} scored"
-        f", spared by {spared or 'nothing'}. The best is of {found.best.name}; the tables above are of its layouts"
+        f"formats, {total.legal:,} legal; front of {len(found.which):,} plans in {FULL}, {so_far}: {total.scored:,} "
+        f"scored, spared by {spared or 'nothing'}. The best is of {found.best.name}; the tables above are of its "
+        "layouts"
     )

@@ -64,10 +64,19 @@ class Processes(Hired):
 
     def map(self, task: Callable[[P], R], pieces: Iterable[P], many: int, label: str) -> Iterator[R]:
         waiting: deque[tuple[P, Future[R]]] = deque()
-        left, deaths = iter(pieces), 0
+        try:
+            yield from self._results(task, iter(pieces), many, label, waiting)
+        finally:  # also where whoever asked has enough
+            for _, future in waiting:
+                future.cancel()
+
+    def _results(
+        self, task: Callable[[P], R], left: Iterator[P], many: int, label: str, waiting: deque[tuple[P, Future[R]]]
+    ) -> Iterator[R]:
+        deaths = 0
         for _ in track(range(many), label, many):
             if interrupt.asked():
-                break
+                return
             while len(waiting) < AHEAD * self.count and (piece := next(left, waiting)) is not waiting:
                 waiting.append(self._submit(task, piece))  # type: ignore[arg-type]
             while True:
@@ -82,12 +91,12 @@ class Processes(Hired):
                             "is short; give fewer, or compute=local"
                         ) from error
                     self.close()
-                    waiting = deque(self._submit(task, piece) for piece, _ in waiting)
+                    again = [self._submit(task, piece) for piece, _ in waiting]
+                    waiting.clear()
+                    waiting.extend(again)
             waiting.popleft()
             deaths = 0
             yield result
-        for _, future in waiting:
-            future.cancel()
 
     def _submit(self, task: Callable[[P], R], piece: P) -> tuple[P, Future[R]]:
         try:
