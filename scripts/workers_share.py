@@ -1,8 +1,9 @@
 """What workers save and cost: a large search by this process alone and by two others, by the clock and the processor.
 
-``python scripts/workers_share.py [local processes ray ...] [--of steady|rate|everything] [--address HOST:PORT]``. On
-idle cores the clock says it. On shared ones the processor's time does: with two workers a search takes at least what
-this process does itself, which nobody shares, and half of the rest.
+``python scripts/workers_share.py [local processes ray ...] [--of steady|rate|everything|nothing]
+[--address HOST:PORT]``. On idle cores the clock says it. On shared ones the processor's time does: with two workers a
+search takes at least what this process does itself, which nobody shares, and half of the rest. ``nothing``: what hiring
+costs, and each piece beside its work.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import time
 from multiprocessing import forkserver
 from pathlib import Path
 
+from search.base.workers import opened
 from search.inputs.compose import composed
 from search.optimizer.run import run
 
+PIECES = 500
 BARE = ("strategy=exact", "sensitivity=none", "report=none", "verify.top=0")
 SEARCHES = {
     "steady": (
@@ -48,14 +51,28 @@ def others_s() -> float:
     return ended + sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
+def hired(kind: str, workers: int, address: str | None) -> None:
+    """Seconds until a first piece of no work is back, and of each of many more."""
+    start = time.perf_counter()
+    with opened(kind, workers, address) as found:
+        list(found.map(abs, range(1), 1, ""))
+        first = time.perf_counter()
+        list(found.map(abs, range(PIECES), PIECES, ""))
+        each = (time.perf_counter() - first) / PIECES
+    print(f"{kind}: {first - start:.1f} s until the first piece, {1e3 * each:.1f} ms a piece", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", default=["local", "processes"])
-    parser.add_argument("--of", choices=SEARCHES, default="rate")
+    parser.add_argument("--of", choices=[*SEARCHES, "nothing"], default="rate")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--address")
     options = parser.parse_args()
     for kind in options.kinds:
+        if options.of == "nothing":
+            hired(kind, options.workers, options.address if kind == "ray" else None)
+            continue
         words = [f"compute={kind}"] + [f"compute.workers={options.workers}"] * (kind != "local")
         if kind == "ray" and options.address:
             words.append(f"compute.address='{options.address}'")
