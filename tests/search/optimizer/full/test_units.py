@@ -1,5 +1,7 @@
 """Variants are searched to the same front and the same counts, whoever works and however often it begins again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,12 @@ from search.base.workers import LOCAL, remembered
 from search.base.workers.processes import Processes
 from search.base.workers.remembered import Remembered
 from search.inputs.compose import composed
+from search.inputs.config import read_model
 from search.optimizer import run as module
 from search.optimizer.full import units
 from search.optimizer.full.found import FullFound, full_search
 from search.optimizer.full.front import AXES
+from search.optimizer.full.variants import variants_of
 
 WORDS = [
     "+experiment=qwen3_235b", "space=full", "space.gpus=[8,16]", "space.batch='1:120:1'", "space.engines=[vllm,sglang]",
@@ -105,3 +109,11 @@ def test_who_asks_to_end_has_the_front_so_far(config, alone, tmp_path, monkeypat
     assert len(done) == 3
     assert told(whole.full) == told(alone)
     assert not whole.partial
+
+
+def test_a_name_says_the_cast_that_is_planned(config):
+    """The worked case's own says FP8."""
+    names = {v.weights: v.scenario.model.name for v in variants_of(config)}
+    assert names == {"fp8": "Qwen3-235B-A22B cast to FP8", "nvfp4": "Qwen3-235B-A22B cast to NVFP4"}
+    other = replace(config.model, name="Forms cast to iron", weights="nvfp4")
+    assert read_model(other).architecture.name == "Forms cast to iron"
