@@ -204,7 +204,7 @@ def _later(
     steady = np.maximum(turns, 1.0)
     run = _run(server, turns, busy)
     variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run * np.sqrt(run)
-    mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s
+    mean = np.maximum(now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s, turns * now.plain_s)
     apart = mix.decodes.variance[:, None] * now.step_s**2
     e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance + apart, ttft.third + third))
     tpot = Mixture(

@@ -170,6 +170,21 @@ def others_share(taken: Any, seats: Any) -> Any:
     return 1.0 - taken / seats
 
 
+def queue(load: Load, mean: Any, whole: Any, room: Any, rate: Any) -> tuple[Any, Any]:
+    mix = load.mix
+    busy = np.minimum(rate * whole * mix["new"] / room, 0.999)
+    work = (mix["new2"] / mix["new"] ** 2 - 1.0 + load.gap) / np.maximum(rate * whole, 1e-12)
+    chance = busy * np.exp(-2.0 * (1.0 - busy) / (3.0 * np.maximum(busy * work, 1e-9)))
+    return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
+
+
+def clusters(busy: Any, varied: Any) -> Any:
+    """E(X (X - 1)) / E(X) of requests X whose prompts follow each other without a pause: a branching process (Borel)
+    where each prompt brings those that come while it is prefilled, ``busy`` in the mean and ``busy`` + ``varied``
+    ``busy``^2 in variance."""
+    return busy * (2.0 + busy * (varied - 1.0)) / (1.0 - busy) ** 2
+
+
 def steps(
     server: Server, load: Load, decodes: Any, *, full: bool = False, near: Array | None = None, rounds: int = ROUNDS
 ) -> Steps:
@@ -180,8 +195,10 @@ def steps(
     # independently, peaked as the arrivals are.
     inside = decodes * groups
     spread = 1.0 - np.minimum(inside / server.pooled, 1.0)
+    peaked = 1.0
     if not load.random:
-        spread *= peakedness(load.gap, mix["rest"])
+        peaked = peakedness(load.gap, mix["rest"])
+        spread *= peaked
     plain = tables.plain_s(np.clip(inside + spread, 1.0, server.pooled))
     alone, whole, runs = server.prompts(decodes)
     beside, room = tables.place(decodes), server.room(decodes)
@@ -219,28 +236,57 @@ def steps(
         mean = np.maximum(rest + (alone - more) * prefilling / runs, 0.1 * rest) / (1.0 - busy)
         turn = mean / np.maximum(1.0 - prefilling, 1e-3) if server.apart else mean
         joined = np.clip(rate * mean * runs / np.maximum(prefilling, 1e-12), 1.0, most)
-    taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
-    others = bunched * others_share(taken, server.pooled)
+    own = 0.0 * prefilling
     if server.apart:
         own = 1.0 - np.maximum(1.0 - prefilling, 0.0) ** (1.0 / groups)
-        waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
-        prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)
-        # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
-        beside = 1.0 - (1.0 - own) ** (groups - 1.0)
-        step = plain + others * beside * np.maximum(prompts_s - plain, 0.0)
-        seated = others_share(all_taken(decodes, server.seats), server.seats)
-        step = step + bunched * seated * waits * prompts_s
-        variance = (1.0 - prefilling) * (passing - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
+    prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)
+    if full:
+        taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
+        others, extra = bunched * others_share(taken, server.pooled), 0.0 * mean
+        if server.apart:
+            waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
+            # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
+            beside = 1.0 - (1.0 - own) ** (groups - 1.0)
+            step = plain + others * beside * np.maximum(prompts_s - plain, 0.0)
+            seated = others_share(all_taken(decodes, server.seats), server.seats)
+            step = step + bunched * seated * waits * prompts_s
+        else:
+            step = plain + others * (mean - passing)
     else:
-        own = 0.0 * prefilling
-        step = plain + others * (mean - passing)
-        variance = rate * mean * alone**2 * (mix["new2"] / mix["new"] ** 2) / (1.0 - busy**2)
-    extra = 0.0 * mean
-    if not full:
-        own_s = base + alone + more * rate * (mean + variance / np.maximum(mean, 1e-12))
-        last = power(busy, mix["decodes"] / (1.0 + server.engine.steps_ahead))
-        # They find a seat unless all others are taken.
-        extra = others * (1.0 - taken) * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
+        if server.apart:
+            variance = (1.0 - prefilling) * (passing - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
+        else:
+            variance = rate * mean * alone**2 * (mix["new2"] / mix["new"] ** 2) / (1.0 - busy**2)
+        held = np.clip(1.0 - rest / mean, 0.0, 0.98)  # share of the time that is prompts'
+        varied = mix["new2"] / mix["new"] ** 2
+        early = held * np.minimum(load.bunching(held), 1.0)
+        together = peaked + clusters(early, varied - 1.0) * mix["rest"]
+        taken = power(np.clip(inside / server.pooled, 0.0, 1.0), (server.pooled - 1.0) / np.maximum(together, 1.0))
+        others = others_share(taken, server.pooled)
+        inside_all = np.minimum(inside + rate * alone, server.pooled)
+        seated = 1.0 - taken * inside_all / server.pooled
+        joining = rate * seated * (mean + variance / np.maximum(mean, 1e-12))
+        free = np.minimum(np.maximum(runs * most - 1.0, 0.0), server.pooled - inside_all)
+        own_s = base + alone + more * np.minimum(joining, free)
+        chance, queue_s = queue(load, mean, whole, room, rate / groups)
+        queue_s = chance * queue_s * seated * (1.0 - 1.0 / server.pooled)
+        steps_ahead = server.engine.steps_ahead
+        passes = 1.0 + steps_ahead + queue_s / whole + (runs - 1.0) / 2.0 * varied
+        half = np.exp(-passes / max(mix["decodes"], 1.0) / 2.0)
+        kept = half * half
+        bunched = load.bunching(inside + rate * own_s)
+        even, more_than = np.minimum(bunched, 1.0), np.maximum(bunched, 1.0)
+        reach = held * others * even
+        ratio = 1.0 + more_than * reach / (1.0 - reach)
+        reach = reach * kept
+        stuck = 1.0 + more_than * reach / (1.0 - reach)
+        before = held * half * (bunched * others * (own_s + steps_ahead * mean) + queue_s) / (1.0 - reach)
+        extra = before + mix["decodes"] * plain * (stuck - ratio)
+        seen = np.maximum(inside - rate * extra, 0.0)
+        spread = (1.0 - seen / server.pooled) * together / (1.0 + np.maximum(together - 1.0, 0.0) / server.pooled)
+        plain = tables.plain_s(np.clip(seen + spread, 1.0, server.pooled))
+        step = plain * ratio
+        extra = before + mix["decodes"] * plain * (stuck - ratio)
     return Steps(
         decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room
     )
