@@ -49,7 +49,7 @@ class Latencies:
         return self.e2e.mean
 
 
-def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Latencies:
+def latencies(server: Server, load: Load, now: Steps, carried: Array, later: bool = True) -> Latencies:
     """``now``: the steps at the load (``steps.decoding``). Without ``later`` the first token alone, which stands for
     the rest then."""
     mix, engine = load.mix, server.engine
@@ -74,7 +74,7 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
     chance_queue, queue_s = _queue(load, now, rate / server.groups)
     noises = _noises(load, now, passes * (alone_s - (0.0 if server.apart else now.plain_s)))
     shared = mix["decodes"] * noises[0] * _run(server, mix["decodes"], busy)
-    found = _seats(server, load, now, collapsed(share, own), shared)
+    found = _seats(server, load, now, carried, collapsed(share, own), shared)
     host = np.array([request_seconds(engine, float(t)) for t in mix.prompt_of_new])[:, None]
     sent = now.decodes * server.groups * engine.stream_token_s / engine.stream_interval / 2.0
     shift = Part(host + sent)
@@ -142,7 +142,7 @@ def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
     return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
 
 
-def _seats(server: Server, load: Load, now: Steps, own: Part, shared: Any) -> Seats:
+def _seats(server: Server, load: Load, now: Steps, carried: Array, own: Part, shared: Any) -> Seats:
     """``own`` passes of a request: with its steps, which are many or few, they are what a stay varies by.
     ``shared``: the variance of one that all inside have in common."""
     mix, all_seats = load.mix, server.seats + 0.0 * load.rate
@@ -153,12 +153,17 @@ def _seats(server: Server, load: Load, now: Steps, own: Part, shared: Any) -> Se
     def stay(at: Steps) -> Any:
         return own.mean + mix["decodes"] * at.step_s + at.extra_s
 
-    stays = stay(now)
-    answers = max(mix["decodes2"] - mix["decodes"] ** 2, 0.0)
-    work = (own.variance + answers * now.step_s**2 + shared) / stays**2
     inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
+    last_stay = server.pooled / carried
+    held = np.minimum(carried * last.more_s, 1.0)
+    spread = mix["new2"] / mix["new"] ** 2 - 1.0
+    answers = max(mix["decodes2"] / max(mix["decodes"], 1e-12) ** 2 - 1.0, 0.0)
+    work = held**2 * spread + (1.0 - held) ** 2 * answers
+    import os
+    if os.environ.get("PEAK", "1") == "1":
+        return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), last_stay, mix["rest"], work, 0.0, now.clustered)
     return seats(
-        load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work, shared
+        load, server.pooled, server.groups, inside, stay(some), stay(most), last_stay, mix["rest"], work, shared
     )
 
 

@@ -57,6 +57,7 @@ def seats(
     rest: float,
     work: Any,
     shared: Any = 0.0,
+    together: Any = None,
 ) -> Seats:
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
@@ -70,6 +71,10 @@ def seats(
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
     peaked = np.maximum(peakedness(gap, rest) + rate * shared / stay_s, 0.05)
+    fine = np.ones_like(peaked)
+    if together is not None:
+        fine = 1.0 + together
+        peaked = np.maximum(peakedness(gap, rest) + together, 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked
@@ -79,17 +84,20 @@ def seats(
     few = np.flatnonzero(log_at_c > SURE)
     below[few] = betainc(r[few] + 1.0, c[few], 1.0 - q[few])
     busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
-    tail = np.exp(log_at_c) / (1.0 - busy)
+    several = np.minimum(
+        (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
+    )
+    varied = (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
+    at_c = np.exp(log_at_c)
+    tail = at_c * (1.0 / fine + busy / (1.0 - busy))
+    below = below + at_c * (1.0 - 1.0 / fine)
     chance = tail / np.maximum(below + tail, 1e-300)
     slack = 1.0 - busy
     if not load.random:
         late = 2.0 * np.maximum(1.0 - gap, 0.0) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)) * slack
         chance = chance * np.exp(-late / (count + 1.0))
         slack = behind(busy, gap)
-    several = np.minimum(
-        (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
-    )
-    wait = last_stay_s / count / slack * (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
+    wait = last_stay_s / count / slack * varied
     # Of groups with a queue each the first is asked first: of few that are inside its seat is also the next one free.
     wait = wait + busy * last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
     none = np.exp(idle) / np.maximum(below, 1e-300)

@@ -147,6 +147,7 @@ class Steps:
     whole_s: Any
     runs: Any
     room: Any
+    clustered: Any
 
     @property
     def turns(self) -> Array:
@@ -242,7 +243,7 @@ def steps(
     prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)
     if full:
         taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
-        others, extra = bunched * others_share(taken, server.pooled), 0.0 * mean
+        others, extra, clustered = bunched * others_share(taken, server.pooled), 0.0 * mean, 0.0 * mean
         if server.apart:
             waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
             # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
@@ -260,11 +261,13 @@ def steps(
         held = np.clip(1.0 - rest / mean, 0.0, 0.98)  # share of the time that is prompts'
         varied = mix["new2"] / mix["new"] ** 2
         early = held * np.minimum(load.bunching(held), 1.0)
-        together = peaked + clusters(early, varied - 1.0) * mix["rest"]
+        clustered = clusters(early, varied - 1.0) * mix["rest"]
+        together = peaked + clustered
         taken = power(np.clip(inside / server.pooled, 0.0, 1.0), (server.pooled - 1.0) / np.maximum(together, 1.0))
         others = others_share(taken, server.pooled)
         inside_all = np.minimum(inside + rate * alone, server.pooled)
         seated = 1.0 - taken * inside_all / server.pooled
+        clustered = clusters(early * seated, varied - 1.0) * mix["rest"]
         joining = rate * seated * (mean + variance / np.maximum(mean, 1e-12))
         free = np.minimum(np.maximum(runs * most - 1.0, 0.0), server.pooled - inside_all)
         own_s = base + alone + more * np.minimum(joining, free)
@@ -288,7 +291,7 @@ def steps(
         step = plain * ratio
         extra = before + mix["decodes"] * plain * (stuck - ratio)
     return Steps(
-        decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room
+        decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room, clustered
     )
 
 
