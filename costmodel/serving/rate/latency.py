@@ -154,17 +154,11 @@ def _seats(server: Server, load: Load, now: Steps, carried: Array, own: Part, sh
         return own.mean + mix["decodes"] * at.step_s + at.extra_s
 
     inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
-    last_stay = server.pooled / carried
     held = np.minimum(carried * last.more_s, 1.0)
     spread = mix["new2"] / mix["new"] ** 2 - 1.0
     answers = max(mix["decodes2"] / max(mix["decodes"], 1e-12) ** 2 - 1.0, 0.0)
     work = held**2 * spread + (1.0 - held) ** 2 * answers
-    import os
-    if os.environ.get("PEAK", "1") == "1":
-        return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), last_stay, mix["rest"], work, 0.0, now.clustered)
-    return seats(
-        load, server.pooled, server.groups, inside, stay(some), stay(most), last_stay, mix["rest"], work, shared
-    )
+    return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), load.rate / carried, mix["rest"], work, 0.0, now.clustered)
 
 
 def _noises(load: Load, now: Steps, added: Any) -> tuple[Any, Any]:
