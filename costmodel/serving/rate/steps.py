@@ -148,6 +148,7 @@ class Steps:
     runs: Any
     room: Any
     clustered: Any
+    seated: Any
 
     @property
     def turns(self) -> Array:
@@ -244,6 +245,7 @@ def steps(
     if full:
         taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
         others, extra, clustered = bunched * others_share(taken, server.pooled), 0.0 * mean, 0.0 * mean
+        seated = 0.0 * mean
         if server.apart:
             waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
             # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
@@ -263,13 +265,18 @@ def steps(
         early = held * np.minimum(load.bunching(held), 1.0)
         clustered = clusters(early, varied - 1.0) * mix["rest"]
         together = peaked + clustered
-        taken = power(np.clip(inside / server.pooled, 0.0, 1.0), (server.pooled - 1.0) / np.maximum(together, 1.0))
-        others = others_share(taken, server.pooled)
-        inside_all = np.minimum(inside + rate * alone, server.pooled)
-        seated = 1.0 - taken * inside_all / server.pooled
+        away = np.clip(inside, 1.0, server.pooled) + spread - shared
+        slope = np.where(np.abs(away) > 0.05, (plain - passing) / np.where(np.abs(away) > 0.05, away, 1.0), 0.0)
+        grows = np.clip(rate * mix["decodes"] * slope / (1.0 - held), 0.0, 0.9)
+        everybody = np.minimum(inside + rate * alone, server.pooled)
+        wide = np.sqrt((1.0 - grows) / np.maximum(together, 1.0))
+        exponent = np.sqrt(2.0 * (server.pooled - 1.0) * wide + 4.0) - 1.0
+        waiting = power(everybody / server.pooled, exponent)
+        seated = 1.0 - waiting
+        others = np.clip(1.0 - waiting / np.maximum(everybody, 1e-9), 0.0, 1.0)
         clustered = clusters(early * seated, varied - 1.0) * mix["rest"]
         joining = rate * seated * (mean + variance / np.maximum(mean, 1e-12))
-        free = np.minimum(np.maximum(runs * most - 1.0, 0.0), server.pooled - inside_all)
+        free = np.minimum(np.maximum(runs * most - 1.0, 0.0), server.pooled - everybody)
         own_s = base + alone + more * np.minimum(joining, free)
         chance, queue_s = queue(load, mean, whole, room, rate / groups)
         queue_s = chance * queue_s * seated * (1.0 - 1.0 / server.pooled)
@@ -286,12 +293,12 @@ def steps(
         before = held * half * (bunched * others * (own_s + steps_ahead * mean) + queue_s) / (1.0 - reach)
         extra = before + mix["decodes"] * plain * (stuck - ratio)
         seen = np.maximum(inside - rate * extra, 0.0)
-        spread = (1.0 - seen / server.pooled) * together / (1.0 + np.maximum(together - 1.0, 0.0) / server.pooled)
+        spread = seated * together / (1.0 + np.maximum(together - 1.0, 0.0) / server.pooled)
         plain = tables.plain_s(np.clip(seen + spread, 1.0, server.pooled))
         step = plain * ratio
         extra = before + mix["decodes"] * plain * (stuck - ratio)
     return Steps(
-        decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room, clustered
+        decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room, clustered, seated
     )
 
 
