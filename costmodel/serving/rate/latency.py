@@ -24,6 +24,7 @@ from costmodel.serving.rate.steps import Server, Steps, all_taken, others_share,
 from costmodel.serving.simulation.deployment import request_seconds
 
 MOST_BUSY = 0.99
+MOST_TAKEN = 0.95  # share of the seats at which a stay is told from that of full ones
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,7 @@ def latencies(server: Server, load: Load, now: Steps, carried: Array, later: boo
     own_mean = np.sum(share * own_s, axis=0)
 
     chance_queue, queue_s = _queue(load, now, rate / server.groups)
-    noises = _noises(load, now, passes * (alone_s - (0.0 if server.apart else now.plain_s)))
-    shared = mix["decodes"] * noises[0] * _run(server, mix["decodes"], busy)
-    found = _seats(server, load, now, carried, collapsed(share, own), shared)
+    found = _seats(server, load, now, carried, own_mean)
     host = np.array([request_seconds(engine, float(t)) for t in mix.prompt_of_new])[:, None]
     sent = now.decodes * server.groups * engine.stream_token_s / engine.stream_interval / 2.0
     shift = Part(host + sent)
@@ -85,9 +84,10 @@ def latencies(server: Server, load: Load, now: Steps, carried: Array, later: boo
         ((1.0 - found.chance) * chance_queue, until + exponential(queue_s) + whole),
         (found.chance, exponential(found.wait_s) + whole),
     )
-    tpot, e2e = (
-        (ttft, ttft) if not later else _later(server, load, now, found, noises, busy, collapsed(ttft.chance, ttft.part))
-    )
+    tpot = e2e = ttft
+    if later:
+        noises = _noises(load, now, passes * (alone_s - (0.0 if server.apart else now.plain_s)))
+        tpot, e2e = _later(server, load, now, found, noises, busy, collapsed(ttft.chance, ttft.part))
     free = 1.0 - found.chance
     return Latencies(
         ttft, tpot, e2e, found, free * ((1.0 - chance_queue) * present.mean + chance_queue * until.mean),
@@ -142,23 +142,18 @@ def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
     return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
 
 
-def _seats(server: Server, load: Load, now: Steps, carried: Array, own: Part, shared: Any) -> Seats:
-    """``own`` passes of a request: with its steps, which are many or few, they are what a stay varies by.
-    ``shared``: the variance of one that all inside have in common."""
-    mix, all_seats = load.mix, server.seats + 0.0 * load.rate
-    last = steps(server, load, all_seats, full=True, near=now.turns, rounds=2)
-    most = steps(server, load, all_seats) if server.apart else last
-    some = steps(server, load, np.minimum(now.decodes, 0.7 * server.seats)) if server.apart else now
-
-    def stay(at: Steps) -> Any:
-        return own.mean + mix["decodes"] * at.step_s + at.extra_s
-
-    inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
-    held = np.minimum(carried * last.more_s, 1.0)
-    spread = mix["new2"] / mix["new"] ** 2 - 1.0
-    answers = max(mix["decodes2"] / max(mix["decodes"], 1e-12) ** 2 - 1.0, 0.0)
-    work = held**2 * spread + (1.0 - held) ** 2 * answers
-    return seats(load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), load.rate / carried, mix["rest"], work, 0.0, now.clustered)
+def _seats(server: Server, load: Load, now: Steps, carried: Array, own_s: Any) -> Seats:
+    """Who has a seat meets one more than are there, unless it waited for it. Where all are taken each that leaves lets
+    one in: between two that leave there is a prompt and what all inside decode meanwhile."""
+    mix, full = load.mix, server.pooled / carried
+    stay = own_s + mix["decodes"] * now.step_s + now.extra_s
+    inside = np.minimum(load.rate * stay + now.seated, MOST_TAKEN * server.pooled)
+    prompts = np.minimum(carried * now.more_s, 1.0)
+    answers = mix["decodes2"] / max(mix["decodes"], 1e-12) ** 2 - 1.0
+    work = prompts**2 * (mix["new2"] / mix["new"] ** 2 - 1.0) + (1.0 - prompts) ** 2 * max(answers, 0.0)
+    return seats(
+        load, server.pooled, server.groups, inside, stay, full, full, mix["rest"], work, now.clustered
+    )  # fmt: skip
 
 
 def _noises(load: Load, now: Steps, added: Any) -> tuple[Any, Any]:

@@ -54,11 +54,9 @@ def seats(
     stay_s: Any,
     full_stay_s: Any,
     last_stay_s: Any,
-    busy: Any,
     rest: float,
     work: Any,
-    shared: Any = 0.0,
-    together: Any = None,
+    clustered: Any = 0.0,
 ) -> Seats:
     """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
     ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
@@ -71,11 +69,7 @@ def seats(
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
-    peaked = np.maximum(peakedness(gap, rest) + rate * shared / stay_s, 0.05)
-    fine = np.ones_like(peaked)
-    if together is not None:
-        fine = 1.0 + together
-        peaked = np.maximum(peakedness(gap, rest) + together, 0.05)
+    peaked = np.maximum(peakedness(gap, rest) + clustered, 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked
@@ -84,24 +78,23 @@ def seats(
     below = np.ones_like(log_at_c)  # fewer than c
     few = np.flatnonzero(log_at_c > SURE)
     below[few] = betainc(r[few] + 1.0, c[few], 1.0 - q[few])
-    busy = np.minimum(busy, MOST_BUSY)
+    busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
     several = np.minimum(
         (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
     )
     varied = (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
     at_c = np.exp(log_at_c)
-    near = np.minimum(rate * last_stay_s / count, MOST_BUSY)
-    tail = at_c * (1.0 / fine + near / (1.0 - near))
-    below = below + at_c * (1.0 - 1.0 / fine)
+    tail = at_c * (1.0 / (1.0 + clustered) + busy / (1.0 - busy))
+    below = below + at_c * clustered / (1.0 + clustered)
     chance = tail / np.maximum(below + tail, 1e-300)
     slack = 1.0 - busy
     if not load.random:
         late = 2.0 * np.maximum(1.0 - gap, 0.0) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)) * slack
         chance = chance * np.exp(-late / (count + 1.0))
         slack = behind(busy, gap)
-    wait = busy / rate / slack * varied
+    wait = last_stay_s / count / slack * varied
     # Of groups with a queue each the first is asked first: of few that are inside its seat is also the next one free.
-    wait = wait + busy * busy / rate * (groups - 1.0) * (1.0 + work) / 2.0
+    wait = wait + busy * last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
     none = np.exp(idle) / np.maximum(below, 1e-300)
     return Seats(chance, wait, power(np.minimum(none, 1.0), load.bunching(inside)), peaked / (1.0 - q))
 
