@@ -283,14 +283,14 @@ def steps(
         steps_ahead = server.engine.steps_ahead
         passes = 1.0 + steps_ahead + queue_s / whole + (runs - 1.0) / 2.0 * varied
         half = np.exp(-passes / max(mix["decodes"], 1.0) / 2.0)
-        kept = half * half
+        kept = 1.0 - (1.0 - half * half) / groups
         bunched = load.bunching(inside + rate * own_s)
         even, more_than = np.minimum(bunched, 1.0), np.maximum(bunched, 1.0)
         reach = held * others * even
         ratio = 1.0 + more_than * reach / (1.0 - reach)
         reach = reach * kept
         stuck = 1.0 + more_than * reach / (1.0 - reach)
-        before = held * half * (bunched * others * (own_s + steps_ahead * mean) + queue_s) / (1.0 - reach)
+        before = held * half / groups * (bunched * others * (own_s + steps_ahead * mean) + queue_s) / (1.0 - reach)
         extra = before + mix["decodes"] * plain * (stuck - ratio)
         seen = np.maximum(inside - rate * extra, 0.0)
         spread = seated * together / (1.0 + np.maximum(together - 1.0, 0.0) / server.pooled)
