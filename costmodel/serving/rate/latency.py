@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from costmodel.plans import Array
+from costmodel.serving.rate.crowd import all_taken, others_share, prompt_queue
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
 from costmodel.serving.rate.knots import power
 from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.seats import Seats, seats
-from costmodel.serving.rate.steps import Server, Steps, all_taken, others_share, steps
+from costmodel.serving.rate.steps import Server, Steps
 from costmodel.serving.simulation.deployment import request_seconds
 
 MOST_BUSY = 0.99
@@ -72,7 +73,7 @@ def latencies(server: Server, load: Load, now: Steps, carried: Array, later: boo
     own = Part(own_s, varied, 0.0 * own_s)
     own_mean = np.sum(share * own_s, axis=0)
 
-    chance_queue, queue_s = _queue(load, now, rate / server.groups)
+    chance_queue, queue_s = prompt_queue(load, now.whole_s, now.room, server.groups)
     found = _seats(server, load, now, carried, own_mean)
     host = np.array([request_seconds(engine, float(t)) for t in mix.prompt_of_new])[:, None]
     sent = now.decodes * server.groups * engine.stream_token_s / engine.stream_interval / 2.0
@@ -129,17 +130,6 @@ def _passes(server: Server, load: Load, now: Steps, passes: Any, alone_s: Any, b
         m4 = k4 + 4.0 * m1 * k3 + 3.0 * k2**2 + m1**2 * (6.0 * k2 + m1**2)
     rest = of_moments(m2 / (2.0 * m1), m3 / (3.0 * m1), m4 / (4.0 * m1))
     return m2 / m1, [rest, of_moments(m1, m2, m3)]
-
-
-def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
-    """Chance that more prompts wait than a pass takes, and seconds that one then waits. What a pass leaves over, U' =
-    max(U + A - M, 0) tokens, is the wait of a queue with a service of A every M: Kingman's (1961) mean, with the
-    correction of Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) for arrivals without variance."""
-    mix, whole = load.mix, now.whole_s
-    busy = np.minimum(rate * whole * mix["new"] / now.room, 0.999)
-    work = (mix["new2"] / mix["new"] ** 2 - 1.0 + load.gap) / np.maximum(rate * whole, 1e-12)
-    chance = busy * np.exp(-2.0 * (1.0 - busy) / (3.0 * np.maximum(busy * work, 1e-9)))
-    return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
 
 
 def _seats(server: Server, load: Load, now: Steps, carried: Array, own_s: Any) -> Seats:

@@ -25,7 +25,8 @@ import numpy as np
 from costmodel.engine import Engine
 from costmodel.plans import Array, IntArray
 from costmodel.serving.mix import Mix
-from costmodel.serving.rate.knots import Lines, power
+from costmodel.serving.rate.crowd import all_taken, clusters, others_share, prompt_queue, waiting_chance
+from costmodel.serving.rate.knots import Lines
 from costmodel.serving.rate.load import Load, peakedness
 from costmodel.serving.rate.roots import root, secants
 from costmodel.serving.rate.tables import PassTables
@@ -34,6 +35,8 @@ ROUNDS = 3  # of f and E(S), each given the other
 SECANTS = 8  # at most
 HALVINGS = 9  # of the interval in which the number that decode lies, at most
 CLOSE = 1e-4
+MOST_HELD, MOST_GROWN = 0.98, 0.9  # where prompts take all time, or steps grow as fast as those inside
+LEAST_APART = 0.05  # of two numbers that decode, from which on the seconds between are a slope
 MOST_BUSY = 0.999  # share of the time that prompts may take: beyond it nothing else moves
 FILLING = 0.5  # share of a pass that prompts fill, from which on one more begins to cost as in a full pass
 SINGLE = 1.5  # passes a prompt, below which prompts can share them
@@ -140,7 +143,6 @@ class Steps:
     step_s: Any
     extra_s: Any
     prefilling: Any
-    own_prefilling: Any
     joined: Any
     alone_s: Any
     more_s: Any
@@ -161,32 +163,6 @@ class Steps:
         return mix["decodes"] * self.step_s + self.extra_s + self.alone_s
 
 
-def all_taken(decodes: Any, seats: Any) -> Any:
-    """Chance that all seats but one are taken, where ``decodes`` of them are: independently of each other."""
-    return power(np.clip(decodes / seats, 0.0, 1.0), np.maximum(seats - 1.0, 0.0))
-
-
-def others_share(taken: Any, seats: Any) -> Any:
-    """Share of the prompts that one who decodes sees prefilled: none that waits for its own seat. Full seats change
-    hands c - 1 times beside it while they do c times; the others are all ``taken`` with a chance of (d / c)^(c - 1)."""
-    return 1.0 - taken / seats
-
-
-def queue(load: Load, mean: Any, whole: Any, room: Any, rate: Any) -> tuple[Any, Any]:
-    mix = load.mix
-    busy = np.minimum(rate * whole * mix["new"] / room, 0.999)
-    work = (mix["new2"] / mix["new"] ** 2 - 1.0 + load.gap) / np.maximum(rate * whole, 1e-12)
-    chance = busy * np.exp(-2.0 * (1.0 - busy) / (3.0 * np.maximum(busy * work, 1e-9)))
-    return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
-
-
-def clusters(busy: Any, varied: Any) -> Any:
-    """E(X (X - 1)) / E(X) of requests X whose prompts follow each other without a pause: a branching process (Borel)
-    where each prompt brings those that come while it is prefilled, ``busy`` in the mean and ``busy`` + ``varied``
-    ``busy``^2 in variance."""
-    return busy * (2.0 + busy * (varied - 1.0)) / (1.0 - busy) ** 2
-
-
 def steps(
     server: Server, load: Load, decodes: Any, *, full: bool = False, near: Array | None = None, rounds: int = ROUNDS
 ) -> Steps:
@@ -197,11 +173,10 @@ def steps(
     # independently, peaked as the arrivals are.
     inside = decodes * groups
     spread = 1.0 - np.minimum(inside / server.pooled, 1.0)
-    peaked = 1.0
     if not load.random:
-        peaked = peakedness(load.gap, mix["rest"])
-        spread *= peaked
-    plain = tables.plain_s(np.clip(inside + spread, 1.0, server.pooled))
+        spread *= peakedness(load.gap, mix["rest"])
+    seen = np.clip(inside + spread, 1.0, server.pooled)
+    plain = tables.plain_s(seen)
     alone, whole, runs = server.prompts(decodes)
     beside, room = tables.place(decodes), server.room(decodes)
     base = 0.0 if server.apart else plain
@@ -238,68 +213,77 @@ def steps(
         mean = np.maximum(rest + (alone - more) * prefilling / runs, 0.1 * rest) / (1.0 - busy)
         turn = mean / np.maximum(1.0 - prefilling, 1e-3) if server.apart else mean
         joined = np.clip(rate * mean * runs / np.maximum(prefilling, 1e-12), 1.0, most)
-    own = 0.0 * prefilling
-    if server.apart:
-        own = 1.0 - np.maximum(1.0 - prefilling, 0.0) ** (1.0 / groups)
-    prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)
+    prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)  # of a pass of theirs, where they have their own
+    now = Steps(
+        decodes, plain, passing, mean, turn, plain, 0.0 * mean, prefilling, joined, alone, more, whole, runs, room,
+        0.0 * mean, 0.0 * mean,
+    )  # fmt: skip
     if full:
-        taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
-        others, extra, clustered = bunched * others_share(taken, server.pooled), 0.0 * mean, 0.0 * mean
-        seated = 0.0 * mean
-        if server.apart:
-            waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
-            # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
-            beside = 1.0 - (1.0 - own) ** (groups - 1.0)
-            step = plain + others * beside * np.maximum(prompts_s - plain, 0.0)
-            seated = others_share(all_taken(decodes, server.seats), server.seats)
-            step = step + bunched * seated * waits * prompts_s
-        else:
-            step = plain + others * (mean - passing)
+        return replace(now, step_s=_full_step(server, load, now, prompts_s))
+    if server.apart:
+        variance = (1.0 - prefilling) * (passing - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
     else:
-        if server.apart:
-            variance = (1.0 - prefilling) * (passing - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
-        else:
-            variance = rate * mean * alone**2 * (mix["new2"] / mix["new"] ** 2) / (1.0 - busy**2)
-        held = np.clip(1.0 - rest / mean, 0.0, 0.98)  # share of the time that is prompts'
-        varied = mix["new2"] / mix["new"] ** 2
-        early = held * np.minimum(load.bunching(held), 1.0)
-        clustered = clusters(early, varied - 1.0) * mix["rest"]
-        together = peaked + clustered
-        away = np.clip(inside, 1.0, server.pooled) + spread - shared
-        slope = np.where(np.abs(away) > 0.05, (plain - passing) / np.where(np.abs(away) > 0.05, away, 1.0), 0.0)
-        grows = np.clip(rate * mix["decodes"] * slope / (1.0 - held), 0.0, 0.9)
-        everybody = np.minimum(inside + rate * alone, server.pooled)
-        wide = np.sqrt((1.0 - grows) / np.maximum(together, 1.0))
-        exponent = np.sqrt(2.0 * (server.pooled - 1.0) * wide + 4.0) - 1.0
-        waiting = power(everybody / server.pooled, exponent)
-        seated = 1.0 - waiting
-        others = np.clip(1.0 - waiting / np.maximum(everybody, 1e-9), 0.0, 1.0)
-        clustered = clusters(early * seated, varied - 1.0) * mix["rest"]
-        joining = rate * seated * (mean + variance / np.maximum(mean, 1e-12))
-        free = np.minimum(np.maximum(runs * most - 1.0, 0.0), server.pooled - everybody)
-        own_s = base + alone + more * np.minimum(joining, free)
-        chance, queue_s = queue(load, mean, whole, room, rate / groups)
-        queue_s = chance * queue_s * seated * (1.0 - 1.0 / server.pooled)
-        steps_ahead = server.engine.steps_ahead
-        passes = 1.0 + steps_ahead + queue_s / whole + (runs - 1.0) / 2.0 * varied
-        half = np.exp(-passes / max(mix["decodes"], 1.0) / 2.0)
-        kept = 1.0 - (1.0 - half * half) / groups
-        bunched = load.bunching(inside + rate * own_s)
-        even, more_than = np.minimum(bunched, 1.0), np.maximum(bunched, 1.0)
-        reach = held * others * even
-        ratio = 1.0 + more_than * reach / (1.0 - reach)
-        reach = reach * kept
-        stuck = 1.0 + more_than * reach / (1.0 - reach)
-        before = held * half / groups * (bunched * others * (own_s + steps_ahead * mean) + queue_s) / (1.0 - reach)
-        extra = before + mix["decodes"] * plain * (stuck - ratio)
-        seen = np.maximum(inside - rate * extra, 0.0)
-        spread = seated * together / (1.0 + np.maximum(together - 1.0, 0.0) / server.pooled)
-        plain = tables.plain_s(np.clip(seen + spread, 1.0, server.pooled))
-        step = plain * ratio
-        extra = before + mix["decodes"] * plain * (stuck - ratio)
-    return Steps(
-        decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room, clustered, seated
-    )
+        variance = rate * mean * alone**2 * (mix["new2"] / mix["new"] ** 2) / (1.0 - busy**2)
+    met = mean + variance / np.maximum(mean, 1e-12)
+    held = np.clip(1.0 - rest / mean, 0.0, MOST_HELD)
+    return _open_steps(server, load, now, met, held, seen, np.clip(shared, 1.0, server.pooled))
+
+
+def _full_step(server: Server, load: Load, now: Steps, prompts_s: Any) -> Any:
+    """From token to token where every seat is taken."""
+    groups, inside, plain = server.groups, now.decodes * server.groups, now.plain_s
+    bunched = load.bunching(inside)
+    others = bunched * others_share(all_taken(inside, server.pooled), server.pooled)
+    if not server.apart:
+        return plain + others * (now.mean_s - now.passing_s)
+    own = 1.0 - np.maximum(1.0 - now.prefilling, 0.0) ** (1.0 / groups)
+    waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
+    # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
+    beside = 1.0 - (1.0 - own) ** (groups - 1.0)
+    step = plain + others * beside * np.maximum(prompts_s - plain, 0.0)
+    return step + bunched * others_share(all_taken(now.decodes, server.seats), server.seats) * waits * prompts_s
+
+
+def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, seen: Any, shared: Any) -> Steps:
+    """With seats to spare: ``held`` of the time is prompts', and an arrival falls into a pass of ``met`` seconds.
+    ``now.plain_s`` is of ``seen`` that decode, ``now.passing_s`` of ``shared``."""
+    mix, rate, seats, engine = load.mix, load.rate, server.pooled, server.engine
+    varied, answer, plain = mix["new2"] / mix["new"] ** 2, mix["decodes"], now.plain_s
+    inside = now.decodes * server.groups
+    everybody = np.minimum(inside + rate * now.alone_s, seats)
+
+    # Arrivals that are even bring fewer while a prompt is prefilled, of bunched ones that is in their peakedness.
+    branch = held * np.minimum(load.bunching(held), 1.0)
+    peaked = 1.0 if load.random else peakedness(load.gap, mix["rest"])
+    wide = peaked + clusters(branch, varied - 1.0) * mix["rest"]
+    slope = (plain - now.passing_s) / np.maximum(seen - shared, LEAST_APART)
+    grows = np.clip(rate * answer * slope / (1.0 - held), 0.0, MOST_GROWN)
+    waiting = waiting_chance(everybody, seats, np.maximum(wide, 1.0) / (1.0 - grows))
+    seated = 1.0 - waiting
+    others = np.clip(1.0 - waiting / np.maximum(everybody, 1e-9), 0.0, 1.0)
+
+    free = np.minimum(np.maximum(now.runs * now.room * server.groups / mix["new"] - 1.0, 0.0), seats - everybody)
+    base = 0.0 if server.apart else plain
+    own_s = base + now.alone_s + now.more_s * np.minimum(rate * seated * met, free)
+    chance, queue_s = prompt_queue(load, now.whole_s, now.room, server.groups)
+    queue_s = chance * queue_s * seated * (1.0 - 1.0 / seats)
+
+    passes = 1.0 + engine.steps_ahead + queue_s / now.whole_s + (now.runs - 1.0) / 2.0 * varied
+    half = np.exp(-passes / max(answer, 1.0) / 2.0)  # who decodes at an arrival and still does in half of the passes
+    bunched = load.bunching(inside + rate * own_s)
+    reach = held * others * np.minimum(bunched, 1.0)
+    stays = reach * (1.0 - (1.0 - half * half) / server.groups)
+    ratio, ends = (1.0 + np.maximum(bunched, 1.0) * share / (1.0 - share) for share in (reach, stays))
+    ahead = bunched * others * (own_s + engine.steps_ahead * now.mean_s) + queue_s
+    before = held * half * ahead / server.groups / (1.0 - stays)
+
+    meets = np.maximum(inside - rate * (before + answer * plain * (ends - ratio)), 0.0)
+    meets = meets + seated * wide / (1.0 + np.maximum(wide - 1.0, 0.0) / seats)
+    plain = server.tables.plain_s(np.clip(meets, 1.0, seats))
+    return replace(
+        now, plain_s=plain, step_s=plain * ratio, extra_s=before + answer * plain * (ends - ratio),
+        clustered=clusters(branch * seated, varied - 1.0) * mix["rest"], seated=seated,
+    )  # fmt: skip
 
 
 def decoding(server: Server, load: Load, guess: Array | None = None, close: float = CLOSE) -> Steps:
