@@ -142,7 +142,7 @@ def _seats(server: Server, load: Load, now: Steps, carried: Array, own_s: Any) -
     answers = mix["decodes2"] / max(mix["decodes"], 1e-12) ** 2 - 1.0
     work = prompts**2 * (mix["new2"] / mix["new"] ** 2 - 1.0) + (1.0 - prompts) ** 2 * max(answers, 0.0)
     return seats(
-        load, server.pooled, server.groups, inside, stay, full, full, mix["rest"], work, now.clustered
+        load, server.pooled, server.groups, inside, stay, full, mix["rest"], work, now.clustered
     )  # fmt: skip
 
 

@@ -6,17 +6,25 @@ longer, one that joins others e1. A pass holds prompts if any came in the passes
     f = 1 - P(nobody comes in n E(S)),      E(S) = (S0 + e0 f / n) / (1 - L e1),
 
 with S0 seconds of a pass of decodes (where prompts have passes of their own, a share 1 - f of the passes is of
-those). Of a decoding request a step takes t = E(S), or E(S) / (1 - f) where it waits for prompts of its own group.
-Who decodes has had a long pass before, its own, during which more requests came than in others: ``extra_s``, a
-geometric series of passes that bring passes as long as one is there. Those that decode in a group are, by Little's
-law (Operations Research 9, 1961),
+those). Who decodes for D passes does so for
 
-    d = L / groups * (E(D) t(d) + extra(d)).
+    D t = D S(m) + added,      added = b n / L
+
+seconds, S of the m that it meets in passes (``crowd``), b the share of the time that is prompts' and n those that
+decode while a prompt is prefilled: as many seconds are added to all that decode as prompts take times those who see
+it (Little's law for seconds: Brumelle, Journal of Applied Probability 8, 1971). A prompt that comes at random finds
+those that decode in the mean (Wolff, Operations Research 30, 1982), and all that are prefilled before it decode by
+then; some are through by then, and a prompt that waits for a seat finds one fewer. By Little's law (Operations
+Research 9, 1961) those that decode in a group are
+
+    d = L / groups * (E(D) t(d) + extra(d))
+
+with ``extra_s`` once a request, what hangs on those that are prefilled before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -132,8 +140,9 @@ class Server:
 class Steps:
     """Of shape (plans,): ``decodes`` of a group, ``plain_s`` of a pass of theirs, ``mean_s`` of any pass, ``step_s``
     of a decoding request from token to token and ``extra_s`` once; ``prefilling`` share of the passes that hold
-    prompts, ``own_prefilling`` of one's own group where that stops it, ``joined`` prompts in them; ``alone_s`` and
-    ``more_s`` that one prompt adds, alone and beside others; ``runs`` passes a prompt; ``room`` for tokens."""
+    prompts, ``joined`` prompts in them; ``alone_s`` and ``more_s`` that one prompt adds, alone and beside others;
+    ``runs`` passes a prompt; ``room`` for tokens; ``clustered`` as ``seats`` has it; ``seated`` share of the arrivals
+    that find a seat."""
 
     decodes: Any
     plain_s: Any
@@ -157,6 +166,10 @@ class Steps:
         """What the steps of a similar load can begin with: ``joined``, ``mean_s``, seconds between passes without
         prompts."""
         return np.stack([self.joined, self.mean_s, self.turn_s])
+
+    def but(self, **others: Any) -> Steps:
+        """As ``dataclasses.replace``, which takes as long as a look-up."""
+        return Steps(**(vars(self) | others))
 
     def stay_s(self, mix: Mix) -> Any:
         """Seconds that a request has a seat."""
@@ -219,7 +232,7 @@ def steps(
         0.0 * mean, 0.0 * mean,
     )  # fmt: skip
     if full:
-        return replace(now, step_s=_full_step(server, load, now, prompts_s))
+        return now.but(step_s=_full_step(server, load, now, prompts_s))
     if server.apart:
         variance = (1.0 - prefilling) * (passing - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
     else:
@@ -250,10 +263,10 @@ def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, see
     mix, rate, seats, engine = load.mix, load.rate, server.pooled, server.engine
     varied, answer, plain = mix["new2"] / mix["new"] ** 2, mix["decodes"], now.plain_s
     inside = now.decodes * server.groups
-    everybody = np.minimum(inside + rate * now.alone_s, seats)
+    everybody = np.minimum(inside + rate * now.alone_s, seats)  # its own prompt's passes included
 
-    # Arrivals that are even bring fewer while a prompt is prefilled, of bunched ones that is in their peakedness.
-    branch = held * np.minimum(load.bunching(held), 1.0)
+    # Arrivals that are even bring fewer while a prompt is prefilled; of bunched ones that is in their peakedness.
+    branch = held if load.random else held * np.minimum(load.gap, 1.0)
     peaked = 1.0 if load.random else peakedness(load.gap, mix["rest"])
     wide = peaked + clusters(branch, varied - 1.0) * mix["rest"]
     slope = (plain - now.passing_s) / np.maximum(seen - shared, LEAST_APART)
@@ -268,8 +281,9 @@ def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, see
     chance, queue_s = prompt_queue(load, now.whole_s, now.room, server.groups)
     queue_s = chance * queue_s * seated * (1.0 - 1.0 / seats)
 
+    # Of those that decode at an arrival some are through before its passes; other groups' prompts share those with it.
     passes = 1.0 + engine.steps_ahead + queue_s / now.whole_s + (now.runs - 1.0) / 2.0 * varied
-    half = np.exp(-passes / max(answer, 1.0) / 2.0)  # who decodes at an arrival and still does in half of the passes
+    half = np.exp(-passes / max(answer, 1.0) / 2.0)
     bunched = load.bunching(inside + rate * own_s)
     reach = held * others * np.minimum(bunched, 1.0)
     stays = reach * (1.0 - (1.0 - half * half) / server.groups)
@@ -277,11 +291,13 @@ def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, see
     ahead = bunched * others * (own_s + engine.steps_ahead * now.mean_s) + queue_s
     before = held * half * ahead / server.groups / (1.0 - stays)
 
+    # Whom one meets in passes: those that decode while nothing is prefilled, and itself and its cluster as far as they
+    # have seats. Of a birth and death process E(min(N + 1, c)) is the mean inside and the chance to find a seat.
     meets = np.maximum(inside - rate * (before + answer * plain * (ends - ratio)), 0.0)
     meets = meets + seated * wide / (1.0 + np.maximum(wide - 1.0, 0.0) / seats)
     plain = server.tables.plain_s(np.clip(meets, 1.0, seats))
-    return replace(
-        now, plain_s=plain, step_s=plain * ratio, extra_s=before + answer * plain * (ends - ratio),
+    return now.but(
+        plain_s=plain, step_s=plain * ratio, extra_s=before + answer * plain * (ends - ratio),
         clustered=clusters(branch * seated, varied - 1.0) * mix["rest"], seated=seated,
     )  # fmt: skip
 
@@ -308,4 +324,4 @@ def decoding(server: Server, load: Load, guess: Array | None = None, close: floa
         at = secants(beyond, first, f_first, high, SECANTS, close)
     found = steps(server, load, at, near=near)
     pinned = (server.seats - arrivals * found.extra_s) / np.maximum(arrivals * decodes, 1e-300)
-    return replace(found, step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))
+    return found.but(step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))
