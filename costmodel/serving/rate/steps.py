@@ -295,7 +295,10 @@ def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, see
     # have seats. Of a birth and death process E(min(N + 1, c)) is the mean inside and the chance to find a seat.
     meets = np.maximum(inside - rate * (before + answer * plain * (ends - ratio)), 0.0)
     meets = meets + seated * wide / (1.0 + np.maximum(wide - 1.0, 0.0) / seats)
-    plain = server.tables.plain_s(np.clip(meets, 1.0, seats))
+    # Steps bend as more decode: of a number that swings their mean is that of two points, its deviation away
+    # (Rosenblueth, PNAS 72, 1975).
+    swing = np.sqrt(inside * wide * seated)
+    plain = sum(server.tables.plain_s(np.clip(meets + side * swing, 1.0, seats)) for side in (-1.0, 1.0)) / 2.0
     return now.but(
         plain_s=plain, step_s=plain * ratio, extra_s=before + answer * plain * (ends - ratio),
         clustered=clusters(branch * seated, varied - 1.0) * mix["rest"], seated=seated,
