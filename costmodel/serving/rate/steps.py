@@ -6,20 +6,12 @@ longer, one that joins others e1. A pass holds prompts if any came in the passes
     f = 1 - P(nobody comes in n E(S)),      E(S) = (S0 + e0 f / n) / (1 - L e1),
 
 with S0 seconds of a pass of decodes (where prompts have passes of their own, a share 1 - f of the passes is of
-those). Who decodes for D passes does so for
-
-    D t = D S(m) + added,      added = b n / L
-
-seconds, S of the m that it meets in passes (``crowd``), b the share of the time that is prompts' and n those that
-decode while a prompt is prefilled: as many seconds are added to all that decode as prompts take times those who see
-it (Little's law for seconds: Brumelle, Journal of Applied Probability 8, 1971). A prompt that comes at random finds
-those that decode in the mean (Wolff, Operations Research 30, 1982), and all that are prefilled before it decode by
-then; some are through by then, and a prompt that waits for a seat finds one fewer. By Little's law (Operations
-Research 9, 1961) those that decode in a group are
-
-    d = L / groups * (E(D) t(d) + extra(d))
-
-with ``extra_s`` once a request, what hangs on those that are prefilled before.
+those). Who decodes for D passes does so for D S(m) + b n / L seconds, S of the m that it meets in passes (``crowd``),
+b the share of the time that is prompts' and n those that decode while a prompt is prefilled (Little's law for seconds:
+Brumelle, Journal of Applied Probability 8, 1971): those that are inside when it comes at random (Wolff, Operations
+Research 30, 1982) but those that are through by then, and one fewer if it waits for a seat. By Little's law
+(Operations Research 9, 1961) those that decode in a group are d = L / groups * (E(D) t(d) + extra(d)), with ``extra_s``
+once a request: what hangs on those that are prefilled before.
 """
 
 from __future__ import annotations
@@ -267,8 +259,7 @@ def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, see
 
     # Arrivals that are even bring fewer while a prompt is prefilled; of bunched ones that is in their peakedness.
     branch = held if load.random else held * np.minimum(load.gap, 1.0)
-    peaked = 1.0 if load.random else peakedness(load.gap, mix["rest"])
-    wide = peaked + clusters(branch, varied - 1.0) * mix["rest"]
+    wide = clusters(branch, varied - 1.0) * mix["rest"] + (1.0 if load.random else peakedness(load.gap, mix["rest"]))
     slope = (plain - now.passing_s) / np.maximum(seen - shared, LEAST_APART)
     grows = np.clip(rate * answer * slope / (1.0 - held), 0.0, MOST_GROWN)
     waiting = waiting_chance(everybody, seats, np.maximum(wide, 1.0) / (1.0 - grows))
@@ -276,8 +267,7 @@ def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, see
     others = np.clip(1.0 - waiting / np.maximum(everybody, 1e-9), 0.0, 1.0)
 
     free = np.minimum(np.maximum(now.runs * now.room * server.groups / mix["new"] - 1.0, 0.0), seats - everybody)
-    base = 0.0 if server.apart else plain
-    own_s = base + now.alone_s + now.more_s * np.minimum(rate * seated * met, free)
+    own_s = (0.0 if server.apart else plain) + now.alone_s + now.more_s * np.minimum(rate * seated * met, free)
     chance, queue_s = prompt_queue(load, now.whole_s, now.room, server.groups)
     queue_s = chance * queue_s * seated * (1.0 - 1.0 / seats)
 
