@@ -63,14 +63,16 @@ class Curves:
         rows = np.asarray(rows, dtype=np.int64)
         stable = np.flatnonzero(requests_per_s < self.found.capacity[rows])
         some = rows[stable]
-        server, load = self.found.server.take(some), self.found.load.take(some).at(requests_per_s / self.plans.dp[some])
-        return _spread(stable, len(rows), np.inf, latencies(server, load, decoding(server, load)).e2e.mean)
+        replicas, server = self.plans.dp[some], self.found.server.take(some)
+        load = self.found.load.take(some).at(requests_per_s / replicas)
+        found = latencies(server, load, decoding(server, load), self.found.capacity[some] / replicas)
+        return _spread(stable, len(rows), np.inf, found.e2e.mean)
 
     def _figures(self, rows: IntArray, rate: Array) -> dict[str, Array]:
         server, plans = self.found.server.take(rows), self.plans.take(rows)
         load = self.found.load.take(rows).at(rate)
         now = decoding(server, load)
-        found = latencies(server, load, now)
+        found = latencies(server, load, now, self.found.capacity[rows] / plans.dp)
         figures = {}
         for name, mixture in (("ttft_s", found.ttft), ("tpot_s", found.tpot), ("e2e_s", found.e2e)):
             figures[name] = mixture.mean

@@ -184,7 +184,7 @@ class DecodeRate:
         work = answers * (mix["decodes"] * tpot / np.maximum(stay, 1e-12)) ** 2
         some = np.minimum(inside, 0.9 * count)
         then = _along(self.stay_s, np.maximum(some, 1.0), self.of)
-        found = seats(Load.of(rate, gap, mix), count, self.groups, some, then, full, full, mix["rest"], work)
+        found = seats(Load.of(rate, gap, mix), count, self.groups, some, then, full, mix["rest"], work)
         up = np.minimum(1.1 * here + 1.0, np.maximum(count, here + 1e-6))
         slope = (_along(self.tpot_s, up, self.of) - tpot) / np.maximum(up - here, 1e-9)
         swing = np.minimum(inside * found.spread, inside * np.maximum(count - inside, 0.0))
