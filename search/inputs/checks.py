@@ -18,14 +18,15 @@ SMALLEST = 1e-15  # of one that must be above 0: what is divided by it stays fin
 def number(key: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = True) -> Any:
     """``value``, a number within (low, high], or [low, high]; ``InputError`` otherwise. Without ``high`` it is at most
     ``LARGEST``, and one that must be above 0 is at least ``SMALLEST``."""
-    bounds = Quantity("", low, high, above=open_low).span
-    bounds = bounds if open_low or high == math.inf else f"from {bounds}"
-    if isinstance(value, bool) or not (value is None or isinstance(value, Real)):  # NumPy's numbers are Real
-        raise InputError(f"{key}: {shown(value)} is not allowed; give a number {bounds}")
+    real = not isinstance(value, bool) and isinstance(value, Real)  # NumPy's numbers are Real
     given: Any = value
     most = high if high < math.inf else LARGEST
-    good = given is not None and given <= most and (given > low and given >= SMALLEST if open_low else given >= low)
+    good = real and given <= most and (given > low and given >= SMALLEST if open_low else given >= low)
     if not good:
+        bounds = Quantity("", low, high, above=open_low).span
+        bounds = bounds if open_low or high == math.inf else f"from {bounds}"
+        if not (real or value is None):
+            raise InputError(f"{key}: {shown(value)} is not allowed; give a number {bounds}")
         usual = given is None or abs(given) <= most * LARGEST  # floats, in which the hint is computed, hold it
         hint = meant(key, given, low, high) if usual else ""
         if given is not None and high == math.inf and given > LARGEST:
