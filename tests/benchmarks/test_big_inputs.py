@@ -26,13 +26,12 @@ SMALL = (
 
 def peak_mb(words: list[str]) -> float:
     """Of one command, which must end well."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "search", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    program = [sys.executable, "-m", "search", *words]
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, said
     return used.ru_maxrss / 1024.0
 
