@@ -123,16 +123,14 @@ def weights_of(m: Measurement) -> str | None:
 
 def _complete(m: Measurement) -> None:
     """``InputError`` if the row lacks what its regime needs, or holds a size that no run has."""
-    if any(text is None for text in (m.model, m.system, m.engine, m.precision, m.regime)):
-        raise InputError("the row is cut short")
+    if m.problem:
+        raise InputError(m.problem)
     needs = m.regime not in ("max_throughput_offline", "disaggregated")
     if (needs or m.concurrency is not None) and not (m.concurrency is not None and 1 <= m.concurrency <= MOST):
         raise InputError(f"concurrency {m.concurrency} is not a number from 1 to {MOST:g}")
     sizes = (m.isl, m.osl, m.gpus, m.tp, m.pp, m.attn_dp, m.ep)
     if any(size is not None and not 0 <= size <= MOST for size in sizes):
         raise InputError(f"a length or degree is not within 0 and {MOST:g}")
-    if m.problem:
-        raise InputError(m.problem)
 
 
 def case_of(

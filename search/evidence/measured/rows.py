@@ -126,7 +126,10 @@ def _read(path: Path, number: int, row: dict[str, str], read: Callable[[dict[str
     """One row; a figure or a count that none can be is its ``problem``, and stops no other row."""
     if None in row:
         raise InputError(f"{path}: line {number}: has more cells than the header")
-    return replace(read(row), problem=_problem(row))
+    short = None in row.values()
+    return replace(
+        read({k: v or "" for k, v in row.items()}), problem="the row is cut short" if short else _problem(row)
+    )
 
 
 def _problem(row: dict[str, str]) -> str:
@@ -136,7 +139,7 @@ def _problem(row: dict[str, str]) -> str:
             continue
         try:
             value = float(text)
-        except (TypeError, ValueError):  # a row that is cut short; words where a source has no number
+        except ValueError:  # words where a source has no number
             continue
         if math.isfinite(value) and not least <= value <= most:
             return f"{name} = {text[:40]} is not allowed; give {least:g} to {most:g}"
