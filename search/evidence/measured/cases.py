@@ -20,7 +20,7 @@ from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
 from search.base.errors import InputError
 from search.evidence.measured.recipes import recipe_of
-from search.evidence.measured.rows import Measurement
+from search.evidence.measured.rows import CUT_SHORT, Measurement
 from search.evidence.measured.versions import engine_of_version, links_of_version, memory_of
 from search.inputs.config import read_cluster, read_engine, read_hardware
 from search.inputs.efficiency_laws import read_law
@@ -123,7 +123,7 @@ def weights_of(m: Measurement) -> str | None:
 
 def _complete(m: Measurement) -> None:
     """``InputError`` if the row lacks what its regime needs, or holds a size that no run has."""
-    if m.problem:
+    if m.problem == CUT_SHORT:
         raise InputError(m.problem)
     needs = m.regime not in ("max_throughput_offline", "disaggregated")
     if (needs or m.concurrency is not None) and not (m.concurrency is not None and 1 <= m.concurrency <= MOST):
@@ -131,6 +131,8 @@ def _complete(m: Measurement) -> None:
     sizes = (m.isl, m.osl, m.gpus, m.tp, m.pp, m.attn_dp, m.ep)
     if any(size is not None and not 0 <= size <= MOST for size in sizes):
         raise InputError(f"a length or degree is not within 0 and {MOST:g}")
+    if m.problem:
+        raise InputError(m.problem)
 
 
 def case_of(

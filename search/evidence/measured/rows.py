@@ -14,6 +14,7 @@ from search.base.errors import InputError
 from search.evidence.measured.split_pools import PoolsOfRow, pools_of, with_counts
 from search.inputs.bounded_file import read_bounded
 
+CUT_SHORT = "the row is cut short"
 MAX_BYTES = 60_000_000
 MOST_ROWS = 100_000  # minutes of predictions
 SILICON = {"row", "ttft_ms", "tpot_ms", "concurrency", "mode"}
@@ -127,9 +128,7 @@ def _read(path: Path, number: int, row: dict[str, str], read: Callable[[dict[str
     if None in row:
         raise InputError(f"{path}: line {number}: has more cells than the header")
     short = None in row.values()
-    return replace(
-        read({k: v or "" for k, v in row.items()}), problem="the row is cut short" if short else _problem(row)
-    )
+    return replace(read({k: v or "" for k, v in row.items()}), problem=CUT_SHORT if short else _problem(row))
 
 
 def _problem(row: dict[str, str]) -> str:
