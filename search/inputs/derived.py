@@ -75,7 +75,7 @@ def checked(record: type, config: Derived, key: str, **instead: Any) -> dict[str
     values = {}
     for f in declared(record):
         value = instead[f.name] if f.name in instead else getattr(config, f.name)
-        values[f.name] = _allowed(f"{key}.{f.name}", value, f)
+        values[f.name] = allowed(f"{key}.{f.name}", value, f)
     return values
 
 
@@ -87,10 +87,11 @@ def check_ranges(key: str, config: Any) -> None:
         if dataclasses.is_dataclass(value) and not isinstance(value, Derived):
             check_ranges(name, value)
         else:
-            _allowed(name, value, f)
+            allowed(name, value, f)
 
 
-def _allowed(key: str, value: Any, f: Declared) -> Any:
+def allowed(key: str, value: Any, f: Declared) -> Any:
+    """``value`` if the field ``f`` may have it; ``InputError`` names ``key``."""
     if f.of is None or (value is None and f.optional):
         return value
     if isinstance(f.of, Choice):
@@ -98,7 +99,7 @@ def _allowed(key: str, value: Any, f: Declared) -> Any:
     kind = get_origin(f.hint)
     if isinstance(kind, type) and issubclass(kind, Mapping):
         return {k: quantity(f"{key}.{k}", v, f.of) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and (kind is list or f.hint is Any):
         return [quantity(key, v, f.of) for v in value]
     found = quantity(key, value, f.of)
     return int(found) if f.hint is int else found

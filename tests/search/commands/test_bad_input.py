@@ -24,6 +24,7 @@ CASES = {
     "model=nope": "model: there is no 'nope'; near: ",
     "hardware.memory_bytes=-5": "hardware.memory_bytes: -5",
     "hardware.efficiency.mfu=1.5": "hardware.efficiency.mfu: 1.5",
+    "hardware.efficiency.mfu=[0.5]": "hardware.efficiency.mfu: [0.5] is not allowed; give a number above 0 to 1",
     "hardware.efficiency.law=magic": "hardware.efficiency.law",
     "+hardware.efficiency.speed=2": "hardware.efficiency.speed: unknown key",
     "cluster.tiers=[]": "cluster.tiers",
