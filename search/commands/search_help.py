@@ -13,7 +13,7 @@ from search.base.paths import conf_dir
 from search.inputs.derived import field_of
 from search.inputs.schema import Config
 
-WIDTH = 100
+WIDTH = 130
 GROUPS = {
     "model": "what is served; model.config=FILE for a config.json of your own",
     "hardware": "on which accelerator",

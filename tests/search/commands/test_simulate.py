@@ -120,7 +120,7 @@ def histogram(edges: str, shares: str) -> list[str]:
 
 
 BAD = {
-    "workload.requests_per_s: nan is not allowed": ["workload.arrivals.kind=poisson"],
+    "workload.requests_per_s: null does not go with arrivals 'poisson'": ["workload.arrivals.kind=poisson"],
     "workload.requests_per_s: 3 does not go with arrivals 'closed'": ["workload.requests_per_s=3"],
     "workload.arrivals.kind: 'often' is not allowed": ["workload.arrivals.kind=often"],
     "workload.lengths.trace: None does not go with kind 'trace'": ["workload.lengths.kind=trace"],
