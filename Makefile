@@ -39,7 +39,7 @@ engines: setup ## vLLM's and SGLang's own checks of every launch command, in env
 counts: setup ## Our counts against every class of transformers (TRANSFORMERS=, TORCH=) and the configs in SERVEFRONT_CASES
 	TRANSFORMERS=$(TRANSFORMERS) TORCH=$(TORCH) PYTHON=$(PYTHON) sh scripts/counts/check.sh --docs docs/models.md
 
-bench: setup ## Benchmarks: evaluate, the stages, and the command against its imports
+bench: setup ## Benchmarks: evaluate, the stages, the largest inputs (memory too), and the command against its imports
 	$(BIN)/python -m pytest --benchmark-only -o addopts= tests/benchmarks
 
 wheel: setup ## Build the wheel into dist/

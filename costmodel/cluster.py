@@ -15,7 +15,7 @@ class Tier:
     """Accelerators that reach each other over one kind of link."""
 
     name: str
-    size: Annotated[int, Quantity("accelerators in such a domain", above=True)]
+    size: Annotated[int, Quantity("accelerators in such a domain", 1)]
     latency_s: Annotated[float, Quantity("of one pass of a message (alpha)", 0, 1)]
     bytes_per_s: Annotated[float, Quantity("what one accelerator's link carries in one direction", 1e6, 1e14)]
     efficiency: Annotated[float, Quantity("share of bytes_per_s that a collective achieves", 0, 1, above=True)] = 1.0

@@ -7,10 +7,11 @@ A law is handed to ``evaluate`` through the scenario. ``FlatLaw`` is the rooflin
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from costmodel.fields import Quantity
 from costmodel.hardware import Accelerator
 from costmodel.operations import Work, Writer
 
@@ -67,9 +68,9 @@ class EfficiencyLaw(Protocol):
 class FlatLaw:
     """``mfu`` share of peak FLOP/s, ``bandwidth`` share of peak bytes/s, ``launch_s`` for each call."""
 
-    mfu: float
-    bandwidth: float
-    launch_s: float = 0.0
+    mfu: Annotated[float, Quantity("share of the peak FLOP/s", 0, 1, above=True)]
+    bandwidth: Annotated[float, Quantity("share of the peak bytes/s", 0, 1, above=True)]
+    launch_s: Annotated[float, Quantity("of a call", 0, 1)] = 0.0
 
     def times(self, work: Work, accelerator: Accelerator) -> Times:
         flops_per_s, bytes_per_s = self.ceilings(accelerator, work.dtype)

@@ -23,8 +23,8 @@ class Engine:
     follow from this list (``costmodel.fields``, ``search.inputs.derived``)."""
 
     name: Annotated[str, Choice("whose rules a plan must keep", ("any", *ENGINES))]
-    max_batched_tokens: Annotated[int, Quantity("new tokens of one attention group in one pass", above=True)] = 8192
-    block_tokens: Annotated[int, Quantity("tokens of a KV block", above=True)] = 16
+    max_batched_tokens: Annotated[int, Quantity("new tokens of one attention group in one pass", 1)] = 8192
+    block_tokens: Annotated[int, Quantity("tokens of a KV block", 1)] = 16
     output_reserved: Annotated[
         float,
         Quantity(
@@ -132,7 +132,7 @@ class Engine:
     stream_token_s: Annotated[
         float, Quantity("a token that is sent to its client, one after the other in a replica", 0, 10)
     ] = 0.0
-    stream_interval: Annotated[int, Quantity("tokens of an answer that are sent at a time", above=True)] = 1
+    stream_interval: Annotated[int, Quantity("tokens of an answer that are sent at a time", 1)] = 1
     steps_ahead: Annotated[float, Quantity("steps that are scheduled while one runs", 0, 10)] = 0.0
     hold_steps: Annotated[
         float,

@@ -16,10 +16,13 @@ from doc_commands import BLOCK, missing, run_page, steps, updated
 from doc_commands import PAGES as COMMAND_PAGES
 
 from costmodel.engine import ENGINES
+from costmodel.fields import Choice
 from search.cli import COMMANDS, is_hydras
 from search.cli import main as servefront
 from search.commands.audit.drafts import OPTION_RULES
 from search.inputs import schema
+from search.inputs.derived import field_of
+from search.inputs.fleet.schema import FleetConfig
 from search.optimizer.rules.registry import engine_rules, general_rules
 from search.optimizer.speculation.rules import DRAFT_RULES
 from search.render.tables import header
@@ -169,6 +172,28 @@ def test_defaults_in_the_configuration_page_are_those_of_the_schema() -> None:
             value = getattr(value, part)
         written = "null" if value is None else str(value)
         assert shown == written, key
+
+
+@dataclasses.dataclass
+class FleetFile:
+    fleet: FleetConfig
+
+
+def test_ranges_in_the_pages_are_those_of_the_fields() -> None:
+    """Each is said once, where the field is declared: a table says the same."""
+    pages = {schema.Config: ("configuration.md", "engines.md"), FleetFile: ("fleet.md",)}
+    found = 0
+    for root, names in pages.items():
+        table = re.findall(r"^\| `(\w+\.[\w.\[\]]+)` \| ([^|]*) \|", "\n".join(map(text, names)), re.MULTILINE)
+        for key, cell in table:
+            of = field_of(root, key).of
+            found += of is not None
+            if isinstance(of, Choice):
+                assert set(of.allowed) <= set(re.findall(r"\w+", cell)), key
+            elif of is not None:
+                assert re.search(rf"(?<![\w.,]){re.escape(of.span)}(?!,?\d)", cell), f"{key}: {of.span}"
+    declared_keys = [key for key in keys(schema.Config) if field_of(schema.Config, key).of is not None]
+    assert found > len(declared_keys) > 100
 
 
 def test_legality_names_every_rule() -> None:

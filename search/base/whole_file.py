@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TypeVar
 
 from search.base.errors import InputError
@@ -64,6 +65,25 @@ def usable_out(flag: str, path: Path, *, new: bool = False) -> None:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{flag} {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def usable_folder(flag: str, path: Path) -> None:
+    """``InputError`` for a ``path`` of ``flag`` that is no folder to write into, nor one that can be made: tried, for
+    what is read-only does not always say so, before the work. What was made for it is gone again."""
+    made: list[Path] = []
+    try:
+        for folder in reversed([path, *path.parents]):
+            if not folder.exists():
+                folder.mkdir()
+                made.append(folder)
+        with TemporaryFile(dir=path):
+            pass
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{flag} {path}: nothing can be written there: {said}") from error
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()
 
 
 def refuse_special(key: str, path: Path) -> None:

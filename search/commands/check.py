@@ -18,6 +18,7 @@ from costmodel.scenario import Scenario
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
+from search.commands.plan_flag import add_plan
 from search.evidence.measured.fitting import centred
 from search.evidence.results.compare import Compared, compare, servers_of, would_change
 from search.evidence.results.read import Result, read_results
@@ -123,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "result", type=Path, metavar="RESULT", help="JSON of vllm bench serve, SGLang's bench_serving or GuideLLM"
     )
-    parser.add_argument("--plan", default="recommended", metavar="PLAN", help="as for launch; recommended by default")
+    add_plan(parser)
     parser.add_argument("--engine", choices=ENGINES, help="the engine that was measured (default: the run's)")
     parser.add_argument(
         "--servers", type=int, default=1, metavar="N", help="how many of the plan's servers were measured (default 1)"

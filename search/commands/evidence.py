@@ -20,6 +20,7 @@ from costmodel.evaluate import evaluate
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import one_line
+from search.commands.plan_flag import add_plan
 from search.evidence.measured.intervals import coverage_of
 from search.evidence.near.classes import FIGURES, RunClass, pooled
 from search.evidence.near.likeness import DEGREES, Likeness, model_likeness
@@ -136,10 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measured runs near a plan, and how far off predictions were on them.",
     )
     parser.add_argument("run", type=Path, nargs="?", metavar="RUN", help="folder of a run of python -m search")
-    parser.add_argument(
-        "--plan", default="recommended", metavar="PLAN",
-        help="a row of pareto.csv (1 is the first), recommended (default), changes to it as tp=4,ep=8, or a plan.yaml",
-    )  # fmt: skip
+    add_plan(parser)
     parser.add_argument("--model", metavar="NAME", help="instead of RUN: a model of the catalog, by any of its names")
     parser.add_argument("--hardware", metavar="NAME", help="with --model: an accelerator of the catalog")
     parser.add_argument("--engine", choices=ENGINES, help="with --model: the engine")

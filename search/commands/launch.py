@@ -18,6 +18,7 @@ from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from search.base.arguments import Parser
 from search.base.errors import InputError
+from search.commands.plan_flag import add_plan
 from search.inputs.config import read_model, read_scenario
 from search.inputs.own_engine import as_launched
 from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
@@ -105,13 +106,7 @@ def _lines(run: SavedRun, start: Start, *, brief: bool) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="servefront launch", description="Print the command that starts a plan of a run on an engine.")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
-    parser.add_argument(
-        "--plan",
-        default="recommended",
-        metavar="PLAN",
-        help="a row of pareto.csv (1 is the first), all of them (all), recommended (default), changes to it as "
-        "tp=4,ep=8, or a plan.yaml",
-    )
+    add_plan(parser, "all: every row of pareto.csv")
     parser.add_argument(
         "--engine", choices=ENGINES, help="the engine to start it on; by default that of the run's plan"
     )

@@ -26,6 +26,7 @@ from search.base.errors import InputError
 from search.base.workers import LOCAL, opened
 from search.base.workers.local import inside
 from search.commands.job import failures, job
+from search.inputs.derived import check_ranges
 from search.inputs.kinds import check_kinds
 from search.inputs.records import record
 from search.inputs.schema import ComputeConfig
@@ -117,6 +118,7 @@ def _compute(config: DictConfig) -> ComputeConfig:
     found: Any = OmegaConf.to_container(config.get("compute", OmegaConf.create()), resolve=True)
     check_kinds(found, ComputeConfig, "compute")
     compute: ComputeConfig = record(ComputeConfig, found)
+    check_ranges("compute", compute)
     return compute
 
 

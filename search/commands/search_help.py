@@ -10,8 +10,10 @@ from typing import Any
 import yaml
 
 from search.base.paths import conf_dir
+from search.inputs.derived import field_of
+from search.inputs.schema import Config
 
-WIDTH = 100
+WIDTH = 130
 GROUPS = {
     "model": "what is served; model.config=FILE for a config.json of your own",
     "hardware": "on which accelerator",
@@ -27,23 +29,24 @@ GROUPS = {
     "sensitivity": "whether the run says what moves the recommended plan",
     "output": "how much of the candidates is written",
 }
+DECLARED = ""  # with the field, as its range is
 KEYS = {
     "name": "name of the folder below outputs/ and of the study",
     "model.config": "path of a config.json, instead of a catalog's model",
     "model.weights": "format to cast linear layers and experts to, as fp8 (null: as published)",
     "model.kv_cache": "format of the KV cache, as fp8 (null: as published)",
-    "hardware.price_per_hour": "USD an accelerator and hour, for cost columns and objective=cost",
+    "hardware.price_per_hour": DECLARED,
     "hardware.price_as_of": "date and place of that price",
-    "hardware.power_w": "W of one board, for energy columns and objective=energy",
-    "engine.max_batched_tokens": "new tokens of an attention group in one pass",
-    "workload.isl": "prompt tokens of a request",
-    "workload.osl": "answer tokens of a request",
-    "workload.prefix_hit": "share of the prompt that is found in the prefix cache",
-    "limits.ttft_s": "most seconds to the first token (null: no limit)",
-    "limits.ttft_statistic": "which TTFT that bounds: mean, or burst, of the last of a batch that comes at once",
-    "limits.tpot_s": "most seconds between tokens (null: no limit)",
-    "limits.min_requests_per_s": "least requests a second of the whole deployment (null: no limit)",
-    "limits.memory_fraction": "most of the accelerator's memory that may be used",
+    "hardware.power_w": DECLARED,
+    "engine.max_batched_tokens": DECLARED,
+    "workload.isl": DECLARED,
+    "workload.osl": DECLARED,
+    "workload.prefix_hit": DECLARED,
+    "limits.ttft_s": DECLARED,
+    "limits.ttft_statistic": DECLARED,
+    "limits.tpot_s": DECLARED,
+    "limits.min_requests_per_s": DECLARED,
+    "limits.memory_fraction": DECLARED,
     "space.gpus": "accelerators of the whole deployment: a number, a list, or a range as '8:64:8' or '1:64:x2'",
     "space.tp": "tensor parallel degrees, written likewise",
     "space.ep": "expert parallel degrees",
@@ -52,12 +55,12 @@ KEYS = {
     "space.sp": "sequence parallel degrees of prefill",
     "space.weights": "formats of the weights to try, and likewise kv_cache, engines, max_batched_tokens (space=full)",
     "space.batch": "sequences in flight per replica",
-    "strategy.n_trials": "plans that the sampler may ask for",
-    "strategy.seed": "seed of the sampler",
+    "strategy.n_trials": DECLARED,
+    "strategy.seed": DECLARED,
     "strategy.storage": "journal file or database that workers on one study share",
-    "compute.workers": "how many work at once (null: one a core)",
+    "compute.workers": DECLARED,
     "compute.address": "of the Ray cluster (null: this machine's)",
-    "sensitivity.draws": "draws over all uncertain inputs at once",
+    "sensitivity.draws": DECLARED,
     "baselines": "plans to score beside: paths of plan.yaml files",
 }
 HYDRAS = {
@@ -95,7 +98,14 @@ def _item(name: str, meaning: str, options: Sequence[str]) -> Iterator[str]:
 
 def _table(meanings: dict[str, str]) -> list[str]:
     wide = max(map(len, meanings))
-    return [f"  {name:<{wide}}  {meaning}" for name, meaning in meanings.items()]
+    return [f"  {name:<{wide}}  {meaning or _declared(name)}" for name, meaning in meanings.items()]
+
+
+def _declared(key: str) -> str:
+    """What a key means, and what it may be, as its field says."""
+    f = field_of(Config, key)
+    assert f.of is not None
+    return f"{f.of.meaning} ({f.of.span}{', or null' if f.optional else ''})"
 
 
 def _options(folders: Sequence[Path], group: str) -> list[str]:

@@ -26,7 +26,8 @@ from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
 from search.base.progress import track
-from search.base.whole_file import put_text
+from search.base.whole_file import put_text, usable_folder
+from search.commands.plan_flag import add_plan
 from search.commands.simulated import Simulated, check_served
 from search.commands.simulated_split import split_simulated
 from search.inputs.config import read_model, read_scenario
@@ -54,6 +55,8 @@ def main(argv: list[str]) -> int:
             raise InputError(f"--knee: {options.knee} is not allowed; give 0 to {MOST_RATES}")
         if options.seed < 0:
             raise InputError(f"--seed: {options.seed} is not allowed; give a whole number from 0 on")
+        if options.out is not None:
+            usable_folder("--out", options.out)
         run = read_run(options.run)
         workload = _changed(run, options.changes)
         traffic = read_traffic(workload)
@@ -181,12 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         help="keys of the workload: workload.requests_per_s=12, workload.arrivals.kind=poisson, "
         "workload.lengths.kind=trace, workload.lengths.trace=FILE (docs/configuration.md)",
     )
-    parser.add_argument(
-        "--plan",
-        default="recommended",
-        metavar="PLAN",
-        help="as for launch, or split, split:3: rows of split.csv; recommended by default",
-    )
+    add_plan(parser, "split, split:3: rows of split.csv")
     parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="how many are sent (default 10000)")
     parser.add_argument("--seed", type=int, default=0, help="of lengths and arrivals (default 0)")
     parser.add_argument(

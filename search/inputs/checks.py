@@ -6,6 +6,7 @@ import math
 from numbers import Real
 from typing import Any
 
+from costmodel.fields import Quantity, words
 from search.base.errors import InputError
 from search.inputs.meant import meant
 
@@ -17,17 +18,19 @@ SMALLEST = 1e-15  # of one that must be above 0: what is divided by it stays fin
 def number(key: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = True) -> Any:
     """``value``, a number within (low, high], or [low, high]; ``InputError`` otherwise. Without ``high`` it is at most
     ``LARGEST``, and one that must be above 0 is at least ``SMALLEST``."""
-    bounds = f"{'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < math.inf else "")
-    if isinstance(value, bool) or not (value is None or isinstance(value, Real)):  # NumPy's numbers are Real
-        raise InputError(f"{key}: {shown(value)} is not allowed; give a number {bounds}")
+    real = not isinstance(value, bool) and isinstance(value, Real)  # NumPy's numbers are Real
     given: Any = value
     most = high if high < math.inf else LARGEST
-    good = given is not None and given <= most and (given > low and given >= SMALLEST if open_low else given >= low)
+    good = real and given <= most and (given > low and given >= SMALLEST if open_low else given >= low)
     if not good:
+        bounds = Quantity("", low, high, above=open_low).span
+        bounds = bounds if open_low or high == math.inf else f"from {bounds}"
+        if not (real or value is None):
+            raise InputError(f"{key}: {shown(value)} is not allowed; give a number {bounds}")
         usual = given is None or abs(given) <= most * LARGEST  # floats, in which the hint is computed, hold it
         hint = meant(key, given, low, high) if usual else ""
         if given is not None and high == math.inf and given > LARGEST:
-            hint = f"at most {LARGEST:g}"
+            hint = f"at most {words(LARGEST)}"
         said = f"; {hint}" if hint else ""
         raise InputError(f"{key}: {shown(value, plainly=True)} is not allowed; give a number {bounds}{said}")
     return value

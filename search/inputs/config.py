@@ -11,15 +11,14 @@ from costmodel.formats import COMPUTE_DTYPES, FORMATS
 from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
-from costmodel.scenario import STATISTICS, Demand, Limits, Scenario
+from costmodel.scenario import Demand, Limits, Scenario
 from costmodel.working_memory import WorkingMemory
 from search.base.errors import InputError
-from search.inputs.checks import choice, number
-from search.inputs.derived import checked, not_empty
+from search.inputs.checks import number
+from search.inputs.derived import check_ranges, checked, not_empty
 from search.inputs.efficiency_laws import read_law
 from search.inputs.engine_versions import of_version
 from search.inputs.hardware_catalog import load_engine
-from search.inputs.meant import meant
 from search.inputs.models import ConfigError, ReadModel, read_architecture, read_checkpoint
 from search.inputs.schema import (
     ClusterConfig,
@@ -28,8 +27,6 @@ from search.inputs.schema import (
     HardwareConfig,
     LimitsConfig,
     ModelConfig,
-    ReportConfig,
-    StrategyConfig,
     WorkloadConfig,
 )
 from search.inputs.traffic import check_context, read_traffic
@@ -90,41 +87,13 @@ def read_engine(config: EngineConfig) -> Engine:
 
 def read_workload(config: WorkloadConfig) -> tuple[FixedLengths, Demand | None]:
     """The lengths of the requests, and how they arrive: ``None`` in the closed loop."""
-    number("workload.isl", config.isl, 0, 10_000_000)
-    number("workload.osl", config.osl, 0, 10_000_000)
-    hit = number("workload.prefix_hit", config.prefix_hit, 0, open_low=False)
-    if hit >= 1:
-        hint = meant("workload.prefix_hit", hit, 0, 1)
-        said = f"; {hint}" if hint else ""
-        raise InputError(f"workload.prefix_hit: {hit} is not allowed; give a share from 0 to below 1{said}")
     traffic = read_traffic(config)
     return traffic.lengths(), traffic.demand()
 
 
-# The largest limits that can be meant: no one waits ten minutes for a first token, or ten seconds for each further one.
-LARGEST_TTFT_S = 600.0
-LARGEST_TPOT_S = 10.0
-LARGEST_E2E_S = 1e5
-MOST_REQUESTS_PER_S = 1e7
-
-
 def read_limits(config: LimitsConfig) -> Limits:
-    def optional(name: str, most: float) -> float | None:
-        value = getattr(config, name)
-        return None if value is None else number(f"limits.{name}", value, 0, most)
-
-    return Limits(
-        memory_fraction=number("limits.memory_fraction", config.memory_fraction, 0, 1),
-        ttft_s=optional("ttft_s", LARGEST_TTFT_S),
-        ttft_statistic=choice("limits.ttft_statistic", config.ttft_statistic, ("burst", *STATISTICS)),
-        tpot_s=optional("tpot_s", LARGEST_TPOT_S),
-        tpot_statistic=choice("limits.tpot_statistic", config.tpot_statistic, STATISTICS),
-        e2e_s=optional("e2e_s", LARGEST_E2E_S),
-        e2e_statistic=choice("limits.e2e_statistic", config.e2e_statistic, STATISTICS),
-        goodput=optional("goodput", 1.0),
-        overflow_risk=optional("overflow_risk", 1.0),
-        min_requests_per_s=optional("min_requests_per_s", MOST_REQUESTS_PER_S),
-    )
+    check_ranges("limits", config)
+    return Limits(**vars(config))
 
 
 def check_rate(scenario: Scenario) -> None:
@@ -166,15 +135,8 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
     )
 
 
-def check_strategy(config: StrategyConfig) -> None:
-    """Ranges of the search's own settings; the sampler's name is checked where it is looked up."""
-    number("strategy.n_trials", config.n_trials, 0, 1_000_000)
-    number("strategy.seed", config.seed, 0, 2**32 - 1, open_low=False)
-    number("strategy.population", config.population, 2, 100_000, open_low=False)
-    number("strategy.exact_limit", config.exact_limit, 0, 50_000_000, open_low=False)
-
-
-def check_report(config: ReportConfig) -> None:
-    """Which pages a run writes."""
-    choice("report.kind", config.kind, ("html", "none"))
-    number("report.max_points", config.max_points, 0, 100_000, open_low=False)
+def check_search(config: Config) -> None:
+    """The search's own settings and what it writes; the sampler's name is checked where it is looked up."""
+    for group in ("strategy", "report", "output", "verify", "sensitivity"):
+        check_ranges(group, getattr(config, group))
+    check_ranges("objective", config.objective)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import MISSING, replace
 from functools import cache
 from typing import Any
 
 from costmodel.efficiency import EfficiencyLaw, FlatLaw
+from costmodel.fields import declared
 from costmodel.laws import ShapedLaw
 from search.base.errors import InputError
 from search.base.paths import conf_dir
 from search.inputs.catalog_yaml import data
 from search.inputs.checks import number
+from search.inputs.derived import allowed
 
 
 def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
@@ -20,34 +22,29 @@ def read_law(efficiency: dict[str, Any]) -> EfficiencyLaw:
     law = constants.pop("law", None)
     if law != "flat":
         return _read_shaped_law(str(law), constants)
-    allowed = {"mfu": 1.0, "bandwidth": 1.0, "launch_s": 1.0}
-    for key, value in constants.items():
-        if key not in allowed:
-            raise InputError(f"hardware.efficiency.{key}: unknown key; allowed: law, {', '.join(allowed)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"hardware.efficiency.{key}: {value!r} is not allowed; give a number")
-        number(f"hardware.efficiency.{key}", value, 0, allowed[key], open_low=key != "launch_s")
-    missing = {"mfu", "bandwidth"} - set(constants)
+    fields = {f.name: f for f in declared(FlatLaw)}
+    for key in constants:
+        if key not in fields:
+            raise InputError(f"hardware.efficiency.{key}: unknown key; allowed: law, {', '.join(fields)}")
+    missing = [f.name for f in fields.values() if f.default is MISSING and f.name not in constants]
     if missing:
-        raise InputError(f"hardware.efficiency.{sorted(missing)[0]}: must be given")
-    return FlatLaw(**constants)
+        raise InputError(f"hardware.efficiency.{missing[0]}: must be given")
+    return FlatLaw(**{key: allowed(f"hardware.efficiency.{key}", v, fields[key]) for key, v in constants.items()})
 
 
 def _read_shaped_law(name: str, others: dict[str, Any]) -> EfficiencyLaw:
     """The law whose constants stand beside its name or else in ``conf/law/<name>.yaml``."""
     own = others.get("constants")
     law = load_law(name) if own is None else _shaped("hardware.efficiency.constants", name, own)
-    allowed = ("sustained_share", "borrowed", "constants")
-    unknown = sorted(set(others) - set(allowed))
+    known = ("sustained_share", "borrowed", "constants")
+    unknown = sorted(set(others) - set(known))
     if unknown:
         raise InputError(
             f"hardware.efficiency.{unknown[0]}: unknown key; law {name} has its constants in a file or in "
-            f"hardware.efficiency.constants; allowed beside it: {', '.join(allowed)}"
+            f"hardware.efficiency.constants; allowed beside it: {', '.join(known)}"
         )
     share = others.get("sustained_share", 1.0)
     borrowed = others.get("borrowed", False)
-    if isinstance(share, bool) or not isinstance(share, int | float):
-        raise InputError(f"hardware.efficiency.sustained_share: {share!r} is not allowed; give a number")
     if not isinstance(borrowed, bool):
         raise InputError(f"hardware.efficiency.borrowed: {borrowed!r} is not allowed; give true or false")
     number("hardware.efficiency.sustained_share", share, 0, 2)

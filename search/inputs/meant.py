@@ -21,7 +21,7 @@ PERCENT = 1e-2
 def meant(key: str, value: float | None, low: float, high: float) -> str:
     """``"0.04 if ms were meant"`` for a value that another unit puts where it is allowed (``low`` to ``high``) and
     usual; several joined by ``or``; nothing where no unit does. The unit is that of the last name in ``key`` that has
-    one; shares, whose ``high`` is 1, may have been written in percent."""
+    one; shares, whose ``high`` is about 1, may have been written in percent."""
     if value is None or not math.isfinite(value) or value <= 0.0:
         return ""
     for name in reversed(key.split(".")):
@@ -30,4 +30,4 @@ def meant(key: str, value: float | None, low: float, high: float) -> str:
                 low, high = max(low, least), min(high, most)
                 fitting = {unit: value * size for unit, size in units.items() if low <= value * size <= high}
                 return " or ".join(f"{said:.4g} if {unit} were meant" for unit, said in fitting.items())
-    return f"{value * PERCENT:.4g} if percent were meant" if high == 1.0 and 1.0 < value <= 100.0 else ""
+    return f"{value * PERCENT:.4g} if percent were meant" if 0.9 < high <= 1.0 < value <= 100.0 else ""

@@ -4,20 +4,33 @@ Hydra composes these groups without a schema; ``search.inputs.typed`` merges the
 schema in the defaults list Hydra 1.3 would take an added key such as ``+modle=x`` in silence.) Units are SI and stand
 in the names. ``docs/configuration.md`` explains the keys. Hardware, clusters and engines have the fields of the cost
 model's records, which are declared there and nowhere else; what stands here is what the cost model does not ask for.
+What a value may be stands with its field alone: ``search.inputs.derived.check_ranges`` checks it, help prints it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from omegaconf import MISSING
 
 from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
+from costmodel.fields import Choice, Quantity
 from costmodel.hardware import Accelerator
+from costmodel.scenario import STATISTICS
+from costmodel.serving.split.journey import Transfer
+from costmodel.serving.traffic import ARRIVALS, LENGTHS
 from costmodel.working_memory import WorkingMemory
+from search.base.workers.local import KINDS
 from search.inputs.derived import Derived, after, schema_of
+
+MOST_TOKENS = 10_000_000
+LARGEST_SEED = 2**32 - 1
+WIDEST = 100  # factor between an uncertain input and an end of its range
+TOKENS = Quantity("tokens", 1, MOST_TOKENS)
+DRAFTS = Quantity("drafts of a sequence and pass", 1, 16)
+CHANCES = Quantity("chances of acceptance by position", 0, 1)
 
 
 @dataclass
@@ -71,9 +84,9 @@ class EngineConfig(Derived):
 
 @dataclass
 class ArrivalsConfig:
-    kind: str = "closed"  # closed | constant | poisson | gamma | replay
-    cv: float = 1.0  # of the gaps between requests, for gamma
-    speed: float = 1.0  # of a trace that is replayed
+    kind: Annotated[str, Choice("how requests arrive; closed: another one when one ends", ARRIVALS)] = "closed"
+    cv: Annotated[float, Quantity("variation of the gaps between requests, for gamma", 0, 100, above=True)] = 1.0
+    speed: Annotated[float, Quantity("of a trace that is replayed", 0, 1_000_000, above=True)] = 1.0
 
 
 @dataclass
@@ -81,45 +94,65 @@ class LengthConfig:
     """Bounds and spread (standard deviation of the logarithm) of a length whose mean is ``isl`` or ``osl``, or its
     histogram."""
 
-    low: int = 1
-    high: int | None = None
-    spread: float = 0.0
-    edges: list[int] = field(default_factory=list)  # of a histogram, one more than shares
-    shares: list[float] = field(default_factory=list)  # of the requests from an edge up to below the next
+    low: Annotated[int, TOKENS] = 1
+    high: Annotated[int | None, TOKENS] = None
+    spread: Annotated[float, Quantity("of the logarithm", 0, 5)] = 0.0
+    edges: Annotated[list[int], TOKENS] = field(default_factory=list)  # of a histogram, one more than shares
+    shares: Annotated[list[float], Quantity("of the requests from an edge up to below the next", 0, 1, above=True)] = (
+        field(default_factory=list)
+    )
 
 
 @dataclass
 class LengthsConfig:
-    kind: str = "fixed"  # fixed | uniform | lognormal | histogram | trace
+    kind: Annotated[str, Choice("of the requests' lengths; trace: those of a file", LENGTHS)] = "fixed"
     prompt: LengthConfig = field(default_factory=LengthConfig)
     answer: LengthConfig = field(default_factory=LengthConfig)
     trace: str | None = None  # path of a CSV or JSONL file
     hashes: bool = True  # of a trace that has them: what a plan's own cache holds is found; else ``prefix_hit`` is
-    longest: int | None = None  # of a trace: requests of more tokens, prompt and answer, are left out
+    longest: Annotated[
+        int | None, Quantity("of a trace: requests of more tokens, prompt and answer, are left out", 2, 2 * MOST_TOKENS)
+    ] = None
 
 
 @dataclass
 class WorkloadConfig:
-    isl: int = MISSING
-    osl: int = MISSING
-    prefix_hit: float = 0.0
-    requests_per_s: float | None = None
+    isl: Annotated[int, Quantity("prompt tokens of a request", 1, MOST_TOKENS)] = MISSING
+    osl: Annotated[int, Quantity("answer tokens of a request", 1, MOST_TOKENS)] = MISSING
+    prefix_hit: Annotated[float, Quantity("share of the prompt that is found in the prefix cache", 0, 0.999)] = 0.0
+    requests_per_s: Annotated[
+        float | None, Quantity("rate of the whole deployment, for arrivals that have one", 0, 1_000_000, above=True)
+    ] = None
     arrivals: ArrivalsConfig = field(default_factory=ArrivalsConfig)
     lengths: LengthsConfig = field(default_factory=LengthsConfig)
 
 
 @dataclass
 class LimitsConfig:
-    memory_fraction: float = 0.9
-    ttft_s: float | None = None
-    ttft_statistic: str = "mean"
-    tpot_s: float | None = None
-    tpot_statistic: str = "mean"
-    e2e_s: float | None = None
-    e2e_statistic: str = "mean"
-    goodput: float | None = None
-    overflow_risk: float | None = None
-    min_requests_per_s: float | None = None
+    """The largest are the largest that can be meant: no one waits ten minutes for a first token, or ten seconds for
+    each further one."""
+
+    memory_fraction: Annotated[
+        float, Quantity("most of the accelerator's memory that may be used", 0, 1, above=True)
+    ] = 0.9
+    ttft_s: Annotated[float | None, Quantity("most seconds to the first token", 0, 600, above=True)] = None
+    ttft_statistic: Annotated[
+        str,
+        Choice("which TTFT that bounds; burst: of the last of a batch that comes at once", ("burst", *STATISTICS)),
+    ] = "mean"
+    tpot_s: Annotated[float | None, Quantity("most seconds between tokens", 0, 10, above=True)] = None
+    tpot_statistic: Annotated[str, Choice("which TPOT that bounds", STATISTICS)] = "mean"
+    e2e_s: Annotated[float | None, Quantity("most seconds to the last token, at a rate", 0, 100_000, above=True)] = None
+    e2e_statistic: Annotated[str, Choice("which of them that bounds", STATISTICS)] = "mean"
+    goodput: Annotated[
+        float | None, Quantity("share of requests that keep every limit on a latency", 0, 1, above=True)
+    ] = None
+    overflow_risk: Annotated[
+        float | None, Quantity("chance that the caches in flight outgrow the memory", 0, 1, above=True)
+    ] = None
+    min_requests_per_s: Annotated[
+        float | None, Quantity("least requests a second of the whole deployment", 0, 10_000_000, above=True)
+    ] = None
 
 
 @dataclass
@@ -149,22 +182,22 @@ class SpaceConfig:
 class DraftConfig:
     """Of ``space.speculation``: chances of acceptance by position, each once all before were; null: assumed."""
 
-    tokens: Any = field(default_factory=lambda: [1, 2, 3])  # of a sequence and pass
-    mtp: Any = None
-    eagle3: Any = None
-    ngram: Any = None  # to be given
+    tokens: Annotated[Any, DRAFTS] = field(default_factory=lambda: [1, 2, 3])
+    mtp: Annotated[Any, CHANCES] = None
+    eagle3: Annotated[Any, CHANCES] = None
+    ngram: Annotated[Any, CHANCES] = None  # to be given
 
 
-@dataclass
-class SplitConfig:
+@schema_of(Transfer)
+class SplitConfig(Derived):
     """Of ``space.serving: [aggregated, split]``."""
 
     prefill_gpus: Any = None  # of an instance; null: as many as replicas have, and powers of two
     decode_gpus: Any = None
-    prefill_used: Any = field(default_factory=lambda: [0.3, 0.5, 0.7, 0.8, 0.9, 0.95])  # of its capacity
+    prefill_used: Annotated[Any, Quantity("of its capacity", 0, 0.99, above=True)] = field(
+        default_factory=lambda: [0.3, 0.5, 0.7, 0.8, 0.9, 0.95]
+    )
     prefill_tokens: Any = None  # new tokens of a pass; null: engine.max_batched_tokens
-    transport: str = "auto"  # auto | rdma | host
-    host_bytes_per_s: float = 5.4e10  # of an accelerator's copies to its host
 
 
 @dataclass
@@ -172,16 +205,21 @@ class ObjectiveConfig:
     columns: dict[str, str] = MISSING  # column: max | min
     recommend: dict[str, str] = MISSING  # one column: max | min
     ties: dict[str, str] = field(default_factory=dict)  # then these, in order
-    confidence: float | None = None  # share of draws that must keep every limit; null: limits hold as predicted
+    confidence: Annotated[
+        float | None,
+        Quantity("share of draws that must keep every limit; null: limits hold as predicted", 0, 1, above=True),
+    ] = None
 
 
 @dataclass
 class StrategyConfig:
     sampler: str = "nsga2"
-    n_trials: int = 1000
-    seed: int = 0
-    population: int = 50
-    exact_limit: int = 5_000_000  # legal plans up to which the exact front is computed
+    n_trials: Annotated[int, Quantity("plans that the sampler may ask for", 1, 1_000_000)] = 1000
+    seed: Annotated[int, Quantity("of the study and of the sample of candidates", 0, LARGEST_SEED)] = 0
+    population: Annotated[int, Quantity("plans scored together", 2, 100_000)] = 50
+    exact_limit: Annotated[int, Quantity("legal plans up to which the exact front is computed", 0, 50_000_000)] = (
+        5_000_000
+    )
     storage: str | None = None  # of a study that several processes share: a journal file, or a database's URL
 
 
@@ -189,22 +227,24 @@ class StrategyConfig:
 class ComputeConfig:
     """Where it is computed: no part of what is computed, and of no run's ``config.yaml``."""
 
-    kind: str = "local"  # local | processes | ray
-    workers: int | None = None  # null: one a core
+    kind: Annotated[str, Choice("who scores; the result is the same", KINDS)] = "local"
+    workers: Annotated[int | None, Quantity("how many work at once; null: one a core", 1, 4096)] = None
     address: str | None = None  # of a Ray cluster
 
 
 @dataclass
 class VerifyConfig:
-    top: int | None = None  # plans that are simulated; null: 5 at a rate, 0 in the closed loop
-    seeds: int = 3
-    requests: int = 400  # of each simulation that count; others come before and after
+    top: Annotated[
+        int | None, Quantity("plans that are simulated; null: 5 at a rate, 0 in the closed loop", 0, 1000)
+    ] = None
+    seeds: Annotated[int, Quantity("runs of each", 1, 100)] = 3
+    requests: Annotated[int, Quantity("of a run that count; others come before and after", 100, 1_000_000)] = 400
 
 
 @dataclass
 class RangeConfig:
-    low: float = 1.0  # factors on the configured value
-    high: float = 1.0
+    low: Annotated[float, Quantity("factor on the configured value", 0, 1, above=True)] = 1.0
+    high: Annotated[float, Quantity("likewise", 1, WIDEST)] = 1.0
     source: str = ""
 
 
@@ -212,20 +252,20 @@ class RangeConfig:
 class SensitivityConfig:
     enabled: bool = False
     ranges: dict[str, RangeConfig] = field(default_factory=dict)  # by input
-    draws: int = 0
-    seed: int = 0
-    most_ranked: int = 500  # plans ranked again in every situation
+    draws: Annotated[int, Quantity("draws over all uncertain inputs at once", 0, 100_000)] = 0
+    seed: Annotated[int, Quantity("of the draws", 0, LARGEST_SEED)] = 0
+    most_ranked: Annotated[int, Quantity("plans ranked again in every situation", 1, 1_000_000)] = 500
 
 
 @dataclass
 class OutputConfig:
-    max_candidates: int = 20_000
+    max_candidates: Annotated[int, Quantity("rows of candidates.csv.gz, written in one piece", 1, 5_000_000)] = 20_000
 
 
 @dataclass
 class ReportConfig:
-    kind: str = "html"  # html | none
-    max_points: int = 2500  # scored plans in the picture of the front, beside the front itself
+    kind: Annotated[str, Choice("whether a run writes its page and picture", ("html", "none"))] = "html"
+    max_points: Annotated[int, Quantity("scored plans in the picture of the front beside the front", 0, 100_000)] = 2500
 
 
 @dataclass

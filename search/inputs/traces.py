@@ -23,6 +23,7 @@ import numpy as np
 
 from costmodel.serving.simulation.requests import Requests
 from search.base.errors import InputError
+from search.inputs.schema import MOST_TOKENS
 
 TIMES = ("arrival_s", "timestamp", "TIMESTAMP", "arrival_time", "arrived_at")
 PROMPTS = ("prompt_tokens", "ContextTokens", "input_length", "input_tokens", "request_tokens", "num_prefill_tokens")
@@ -30,7 +31,6 @@ ANSWERS = ("answer_tokens", "GeneratedTokens", "output_length", "output_tokens",
 BLOCKS = "hash_ids"
 BLOCK_TOKENS = 512  # of Mooncake's hashes (FAST25-release/traces of the Mooncake repository)
 MOST_LINE = 1_000_000  # characters
-MOST_TOKENS = 10_000_000
 MOST_ROWS = 10_000_000
 MOST_BLOCKS = 20_000_000  # hashes that are kept, some 40 bytes each
 MOST_HASH = 1 << 62

@@ -15,13 +15,13 @@ from costmodel.scenario import Demand
 from costmodel.serving.mix import MixedLengths, stratified
 from costmodel.serving.prefix_hits import PrefixTrace
 from costmodel.serving.simulation.requests import Requests, rows_of
-from costmodel.serving.traffic import ARRIVALS, LENGTHS, Length, arrivals
+from costmodel.serving.traffic import Length, arrivals
 from search.base.errors import InputError
-from search.inputs.checks import choice, number
-from search.inputs.schema import ArrivalsConfig, LengthConfig, LengthsConfig, WorkloadConfig
+from search.inputs.checks import number
+from search.inputs.derived import check_ranges
+from search.inputs.schema import MOST_TOKENS, ArrivalsConfig, LengthConfig, LengthsConfig, WorkloadConfig
 from search.inputs.traces import read_trace
 
-MOST_TOKENS = 10_000_000
 SAMPLE = 20_000  # requests of a trace that plans are scored for
 MOST_BINS = 1000
 NEAR = 0.01  # how far a mean may be from the one that plans are scored for
@@ -135,8 +135,8 @@ def _kept_trace(path: Path, stamp: tuple[int, int], most: int) -> Requests:
 
 def read_traffic(config: WorkloadConfig) -> Traffic:
     """Every key checked; ``InputError`` names the one that is wrong."""
-    process = choice("workload.arrivals.kind", config.arrivals.kind, ARRIVALS)
-    kind = choice("workload.lengths.kind", config.lengths.kind, LENGTHS)
+    check_ranges("workload", config)
+    process, kind = config.arrivals.kind, config.lengths.kind
     trace = config.lengths.trace
     if (kind == "trace") != (trace is not None):
         raise InputError(
@@ -148,28 +148,23 @@ def read_traffic(config: WorkloadConfig) -> Traffic:
     if process in ("closed", "replay"):
         if rate is not None:
             raise InputError(f"workload.requests_per_s: {rate:g} does not go with arrivals {process!r}; leave it out")
-    else:
-        rate = number("workload.requests_per_s", math.nan if rate is None else rate, 0, 1e6)
-    hit = number("workload.prefix_hit", config.prefix_hit, 0, 0.999, open_low=False)
+    elif rate is None:
+        raise InputError(f"workload.requests_per_s: null does not go with arrivals {process!r}; give a rate")
+    if config.lengths.longest is not None and trace is None:
+        raise InputError("workload.lengths.longest: is for a trace; without one give workload.lengths.*.high")
     shape = "fixed" if kind == "trace" else kind
     return Traffic(
         process=process,
         rate=rate,
-        cv=number("workload.arrivals.cv", config.arrivals.cv, 0, 100),
-        speed=number("workload.arrivals.speed", config.arrivals.speed, 0, 1e6),
+        cv=config.arrivals.cv,
+        speed=config.arrivals.speed,
         prompt=_length("prompt", "isl", shape, config.isl, config.lengths.prompt),
         answer=_length("answer", "osl", shape, config.osl, config.lengths.answer),
         trace=None if trace is None else Path(trace),
-        hit=hit,
+        hit=config.prefix_hit,
         hashes=config.lengths.hashes,
-        longest=None if config.lengths.longest is None else _longest(config.lengths.longest, trace),
+        longest=config.lengths.longest,
     )
-
-
-def _longest(tokens: int, trace: str | None) -> int:
-    if trace is None:
-        raise InputError("workload.lengths.longest: is for a trace; without one give workload.lengths.*.high")
-    return int(number("workload.lengths.longest", tokens, 2, 2 * MOST_TOKENS, open_low=False))
 
 
 def check_context(config: WorkloadConfig, lengths: FixedLengths, longest: int | None) -> None:
@@ -186,10 +181,8 @@ def check_context(config: WorkloadConfig, lengths: FixedLengths, longest: int | 
 
 def _length(name: str, mean_key: str, kind: str, mean: int, config: LengthConfig) -> Length:
     key = f"workload.lengths.{name}"
-    number(f"workload.{mean_key}", mean, 0, MOST_TOKENS)
-    low = number(f"{key}.low", config.low, 1, MOST_TOKENS, open_low=False)
+    low, spread = config.low, config.spread
     high = math.inf if config.high is None else number(f"{key}.high", config.high, low, MOST_TOKENS, open_low=False)
-    spread = number(f"{key}.spread", config.spread, 0, 5, open_low=False)
     if kind == "fixed":
         return Length("fixed", mean)
     if kind == "histogram":
@@ -223,12 +216,8 @@ def _histogram(key: str, mean_key: str, mean: int, config: LengthConfig) -> Leng
             f"{key}.edges: {len(edges)} with {len(shares)} shares are not allowed; give 1 to {MOST_BINS} shares and "
             "one edge more"
         )
-    for edge in edges:
-        number(f"{key}.edges", edge, 1, MOST_TOKENS, open_low=False)
     if any(b <= a for a, b in itertools.pairwise(edges)):
         raise InputError(f"{key}.edges: {list(edges)} is not allowed; give whole numbers, each above the one before")
-    for share in shares:
-        number(f"{key}.shares", share, 0, 1)
     if abs(sum(shares) - 1.0) > NEAR:
         raise InputError(f"{key}.shares: {sum(shares):g} in all is not allowed; give shares that add up to 1")
     middles = [(a + b - 1) / 2.0 for a, b in itertools.pairwise(edges)]

@@ -21,10 +21,10 @@ from search.base.errors import InputError
 from search.base.workers import LOCAL, Finishing, Workers, opened
 from search.base.workers.remembered import Remembered
 from search.evidence.measured.intervals import coverage_of
-from search.inputs.checks import number
 from search.inputs.compared import compared
-from search.inputs.config import check_rate, check_report, check_strategy, read_model, read_scenario
+from search.inputs.config import check_rate, check_search, read_model, read_scenario
 from search.inputs.costs import check_costs, check_traffic
+from search.inputs.derived import check_ranges
 from search.inputs.fallbacks import fallbacks
 from search.inputs.own_cluster import foreign
 from search.inputs.own_engine import as_launched
@@ -58,12 +58,11 @@ from search.optimizer.stopwatch import Stopwatch, ended
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
-from search.optimizer.verify import asked_for, check_verify, verify, with_verified
+from search.optimizer.verify import asked_for, verify, with_verified
 
 EXACT_CHUNK = 1 << 14
 MOST_LEFT = 1 << 16  # legal plans of the search that follows one of everything that was ended early
 HELD = 1_000_000  # scored plans that are held at once: some 270 MB
-MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
 
 def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> Outcome:
@@ -71,6 +70,7 @@ def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> O
     engines are compared it is that of the best one, with the others beside it. ``whole``: every scored plan is held,
     however many there are. ``folder``: where a search that takes long leaves what it has, and finds it again."""
     watch = Stopwatch()
+    check_ranges("compute", config.compute)
     with opened(config.compute.kind, config.compute.workers, config.compute.address) as hired:
         workers = hired if folder is None else Remembered(hired, folder, config_text(config))
         found = _everything(config, watch, workers) if varies(config) else _plans(config, watch, whole, workers)
@@ -82,8 +82,7 @@ def _everything(config: Config, watch: Stopwatch, workers: Workers) -> Outcome:
     best few of them where somebody asked to end."""
     with watch.stage("read"):
         check_name(config.name)
-        check_report(config.report)
-        check_strategy(config.strategy)
+        check_search(config)
     with watch.stage("full"):
         found = full_search(config, workers)
         early = len(found.searched) < found.variants
@@ -139,9 +138,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
     """The search of one engine (or of ``any``), without a study where every plan is scored anyway."""
     with watch.stage("read"):
         check_name(config.name)
-        check_strategy(config.strategy)
-        check_report(config.report)
-        number("output.max_candidates", config.output.max_candidates, 0, MOST_CANDIDATES)
+        check_search(config)
         space = Space.from_config(vars(config.space))
         workers.expect(space.size)
         model = read_model(config.model)
@@ -154,7 +151,6 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
             check_traffic(f"objective.{key}", columns, scenario)
         check_rate(scenario)
         check_confidence(config)
-        check_verify(config.verify)
         facts = facts_of(scenario)
         apart = asked_of(config, space)
         drafters = drafters_of(config, scenario.model)

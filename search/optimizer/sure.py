@@ -19,7 +19,6 @@ from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.base.errors import InputError
 from search.evidence.measured.intervals import load_intervals
-from search.inputs.checks import number
 from search.inputs.schema import Config
 from search.optimizer.hardened import CONFIDENCE, COUNTED, bounded, hardened, likely
 from search.optimizer.outcome import Outcome
@@ -63,7 +62,6 @@ def check_confidence(config: Config) -> None:
     asked = config.objective.confidence
     if asked is None:
         return
-    number("objective.confidence", asked, 0, 1)
     if not config.sensitivity.enabled or config.sensitivity.draws == 0:
         raise InputError(
             f"objective.confidence: {asked} asks for shares of draws, and there are none; leave out sensitivity=none "

@@ -20,7 +20,6 @@ from costmodel.serving.rate.figures import at_statistic, bounded
 from costmodel.serving.simulation.deployment import Deployment
 from costmodel.serving.simulation.requests import Requests
 from search.base.workers import LOCAL, Workers
-from search.inputs.checks import number
 from search.inputs.schema import Config, VerifyConfig
 from search.inputs.traffic import Traffic, read_traffic
 from search.optimizer.recommend import LAYOUT, Policy
@@ -65,14 +64,6 @@ def without_headroom(scenario: Scenario, columns: Iterable[str]) -> Scenario:
     if scenario.demand is None or not {"max_requests_per_s", "rate_headroom"}.isdisjoint(columns):
         return scenario
     return replace(scenario, demand=replace(scenario.demand, headroom=False))
-
-
-def check_verify(config: VerifyConfig) -> None:
-    """``InputError`` for what cannot be simulated."""
-    if config.top is not None:
-        number("verify.top", config.top, 0, 1000, open_low=False)
-    number("verify.seeds", config.seeds, 1, 100, open_low=False)
-    number("verify.requests", config.requests, 100, 1_000_000, open_low=False)
 
 
 def asked_for(config: Config, scenario: Scenario) -> int:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import mutations
+import yaml
 from harness import Target
 from measured_targets import MEASURED, result, trace
+from small_fleet import SMALL
 
 from search import cli
 from search.base.errors import InputError
@@ -29,22 +31,11 @@ FORMS = (  # of a search
     ("workload.requests_per_s=5", "workload.arrivals.kind=poisson"),
     ("engine=compare",),
 )
-FLEET = """
-name: small
-objective: cost
-growth: 1.5
-spares: {count: 1, of: replica}
-limits: {usd_per_hour: 300.0, power_w: 30000.0}
-search: {engine: vllm, space.gpus: [1, 2], space.tp: [1, 2], space.pp: 1, space.batch: [8, 32]}
-pools:
-  old: {hardware: a100_80gb_sxm, count: 10}
-  new: {hardware: h100_sxm, count: 6, price_per_hour: 5.0}
-models:
-  chat:
-    requests_per_s: 2.0
-    weight: 2.0
-    search: {model: qwen3_8b, workload: in2048_out2048, limits: {ttft_s: 5.0, tpot_s: 0.05}}
-"""
+FLEET = yaml.safe_load(SMALL)
+FLEET["search"] |= {"space.gpus": [1, 2], "space.tp": [1, 2], "space.batch": [8, 32]}
+FLEET["models"] = {
+    "reader": FLEET["models"]["reader"] | {"search": {"model": "qwen3_8b", "workload": "in2048_out2048"}}
+}
 COMMANDS = (
     "vllm serve meta-llama/Llama-3.1-70B-Instruct -tp 4 --max-num-seqs 64 --max-model-len 8192",
     "docker run --gpus all vllm/vllm-openai:v0.11.0 --model Qwen/Qwen3-8B -tp 2 --kv-cache-dtype fp8",
@@ -191,7 +182,9 @@ def storage(rng: random.Random, folder: Path) -> list[str]:
 
 def fleet(rng: random.Random, folder: Path) -> list[str]:
     (folder / "mine" / "fleet").mkdir(parents=True)
-    (folder / "mine" / "fleet" / "small.yaml").write_text(mutations.document(rng, FLEET), errors="replace")
+    (folder / "mine" / "fleet" / "small.yaml").write_text(
+        mutations.document(rng, yaml.safe_dump(FLEET, sort_keys=False)), errors="replace"
+    )
     where = ["--config-dir", str(folder / "mine"), f"hydra.run.dir={folder / 'r'}"]
     return ["fleet", "+fleet=small", "strategy=exact", *where]
 

@@ -11,9 +11,13 @@ from functools import cache
 import numpy as np
 
 from costmodel.architecture import Architecture
+from costmodel.cluster import Cluster
+from costmodel.efficiency import EfficiencyLaw
+from costmodel.engine import Engine
+from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
-from costmodel.plans import AXES, Plans
+from costmodel.plans import AXES, Plans, concatenate
 from costmodel.scenario import Limits, Scenario
 from search.inputs.config import read_cluster, read_engine, read_hardware
 from search.inputs.efficiency_laws import read_law
@@ -25,6 +29,7 @@ from search.optimizer.rules.facts import facts_of
 from search.optimizer.rules.registry import engine_rules, general_rules
 
 ENGINES = ("any", "vllm", "sglang", "trtllm")
+MODELS, HARDWARE = model_names(), hardware_names()
 TRIED = 600  # layouts drawn a scenario, of which some ten in a hundred are legal
 
 
@@ -40,7 +45,7 @@ class Drawn:
 def draw(seed: int) -> Drawn:
     """A scenario and legal layouts for it."""
     random = np.random.default_rng(seed)
-    model, hardware = str(random.choice(model_names())), str(random.choice(hardware_names()))
+    model, hardware = str(random.choice(MODELS)), str(random.choice(HARDWARE))
     engine = str(random.choice(ENGINES))
     lengths = FixedLengths(int(2 ** random.uniform(4, 14)), int(2 ** random.uniform(1, 12)))
     scenario = scenario_of(model, hardware, engine, lengths)
@@ -50,22 +55,35 @@ def draw(seed: int) -> Drawn:
 
 def scenario_of(model: str, hardware: str, engine: str, lengths: FixedLengths) -> Scenario:
     """As the catalogs' own files say."""
-    config = load_hardware(hardware)
-    accelerator, server, architecture = read_hardware(config), read_engine(load_engine(engine)), _architecture(model)
+    accelerator, cluster, law = _hardware(hardware)
+    server, architecture = _engine(engine), _architecture(model)
     return Scenario(
         model=architecture,
         accelerator=accelerator,
-        cluster=read_cluster(load_cluster(own_cluster(hardware)), accelerator.link_bytes_per_s),
+        cluster=cluster,
         engine=server,
         lengths=lengths,
         limits=Limits(),
-        law=in_engine(read_law(config.efficiency), server, accelerator, architecture),
+        law=in_engine(law, server, accelerator, architecture),
     )
 
 
 @cache
 def _architecture(model: str) -> Architecture:
     return read_catalog_model(model).architecture
+
+
+@cache
+def _engine(name: str) -> Engine:
+    return read_engine(load_engine(name))
+
+
+@cache
+def _hardware(name: str) -> tuple[Accelerator, Cluster, EfficiencyLaw]:
+    config = load_hardware(name)
+    accelerator = read_hardware(config)
+    cluster = read_cluster(load_cluster(own_cluster(name)), accelerator.link_bytes_per_s)
+    return accelerator, cluster, read_law(config.efficiency)
 
 
 def _layouts(random: np.random.Generator, scenario: Scenario, engine: str) -> Plans:
@@ -90,5 +108,5 @@ def faster(scenario: Scenario, *, memory: float = 1.0, compute: float = 1.0) -> 
 
 
 def with_one_more(plans: Plans) -> Plans:
-    """The same layouts with one request more in flight."""
-    return Plans.of(**{axis: getattr(plans, axis) + (axis == "batch") for axis in AXES})
+    """The plans, then the same layouts with one request more in flight."""
+    return concatenate([plans, Plans.of(**{axis: getattr(plans, axis) + (axis == "batch") for axis in AXES})])

@@ -14,6 +14,7 @@ from search.base.progress import track
 P = TypeVar("P")
 R = TypeVar("R")
 Array = NDArray[Any]
+KINDS = ("local", "processes", "ray")
 INSIDE = "SERVEFRONT_WORKER"  # set in the environment of a worker: it hires nobody itself
 WORTH = 2_000_000  # scored plans below which starting processes takes longer than the work
 RUNNING = 1 << 16  # and below which sending it does, to processes that run

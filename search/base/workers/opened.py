@@ -8,16 +8,9 @@ from contextlib import contextmanager
 from search.base.errors import InputError
 from search.base.workers.local import LOCAL, Workers, cores, inside
 
-KINDS = ("local", "processes", "ray")
-MOST_WORKERS = 4096
 
-
-def check(kind: str, workers: int | None, address: str | None) -> None:
+def check(kind: str, address: str | None) -> None:
     """``InputError`` for what cannot be hired."""
-    if kind not in KINDS:
-        raise InputError(f"compute.kind: {kind!r} is not allowed; give one of {', '.join(KINDS)}")
-    if workers is not None and (isinstance(workers, bool) or not 1 <= workers <= MOST_WORKERS):
-        raise InputError(f"compute.workers: {workers} is not allowed; give null or 1 to {MOST_WORKERS}")
     if address is not None and kind != "ray":
         raise InputError(f"compute.address: {address!r} is a Ray cluster's; give compute=ray, or no address")
 
@@ -25,7 +18,7 @@ def check(kind: str, workers: int | None, address: str | None) -> None:
 @contextmanager
 def opened(kind: str, workers: int | None, address: str | None) -> Iterator[Workers]:
     """The workers, until the end of the block. In a worker it is that one itself."""
-    check(kind, workers, address)
+    check(kind, address)
     found = LOCAL if kind == "local" or inside() else _hired(kind, workers, address)
     try:
         yield found

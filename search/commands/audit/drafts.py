@@ -17,8 +17,8 @@ from costmodel.plans import Plans
 from search.base.errors import InputError
 from search.commands.audit.command import Command, whole
 from search.commands.audit.passed import BYTES, TIMES
-from search.inputs.schema import Config
-from search.optimizer.speculation.asked import ASSUMED, MOST, acceptance_of
+from search.inputs.schema import DRAFTS, Config
+from search.optimizer.speculation.asked import ASSUMED, acceptance_of
 from search.optimizer.speculation.rules import draft_rules, modelled
 
 # Keys of vLLM's JSON that change no figure beside those that are read.
@@ -85,8 +85,8 @@ def _why_not(named: Named, given: Any, plan: Plans, found: Drafting) -> str:
         return "refused by the engine"
     if named.kind not in KINDS:
         return f"a drafter of this kind ({named.kind[:40]}) is not modelled"
-    if not 1 <= named.tokens <= MOST:
-        return f"{named.tokens} drafts a pass: 1 to {MOST} are modelled"
+    if not DRAFTS.low <= named.tokens <= DRAFTS.high:
+        return f"{named.tokens} drafts a pass: {DRAFTS.span} are modelled"
     if not modelled(plan)[0]:
         return "drafts in a pipeline or beside split prompts are not modelled"
     if given is None and named.kind not in ASSUMED:

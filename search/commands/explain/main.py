@@ -13,6 +13,7 @@ from pathlib import Path
 from costmodel.engine import ENGINES
 from search.base.arguments import Parser
 from search.base.errors import InputError
+from search.commands.plan_flag import add_plan
 from search.inputs.bounded_file import read_bounded
 from search.inputs.compared import compared
 from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
@@ -60,13 +61,7 @@ def _beside(saved: SavedRun, engine: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="servefront explain", description="Why a plan is, or is not, what a run recommends.")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run of python -m search")
-    parser.add_argument(
-        "--plan",
-        default="recommended",
-        metavar="PLAN",
-        help="recommended (default; the nearest one where nothing is feasible), a row of pareto.csv (1 is the first), "
-        "changes to the recommended plan such as tp=4,ep=8,batch=128, or the path of a plan.yaml",
-    )
+    add_plan(parser, "where nothing is feasible recommended is the nearest one")
     parser.add_argument(
         "--engine",
         choices=ENGINES,

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from costmodel.architecture import Architecture, Layer
 from costmodel.blocks.gqa import GroupedQueryAttention
+from costmodel.cluster import Cluster
+from costmodel.efficiency import EfficiencyLaw
+from costmodel.engine import Engine
 from costmodel.formats import WeightFormat, weight_format
 from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
@@ -17,7 +20,7 @@ from costmodel.plans import Plans
 from costmodel.scenario import Limits, Scenario
 from search.base.errors import InputError
 from search.evidence.measured.recipes import recipe_of
-from search.evidence.measured.rows import Measurement
+from search.evidence.measured.rows import CUT_SHORT, Measurement
 from search.evidence.measured.versions import engine_of_version, links_of_version, memory_of
 from search.inputs.config import read_cluster, read_engine, read_hardware
 from search.inputs.efficiency_laws import read_law
@@ -25,6 +28,7 @@ from search.inputs.engine_defaults import TRTLLM_MEMORY, VLLM_MEMORY, sglang_sta
 from search.inputs.hardware_catalog import find_hardware, load_cluster, load_engine, load_hardware
 from search.inputs.models import ConfigError, ReadModel, find_model, load_config_json, read_architecture
 from search.inputs.models.catalog import load_entry, plain
+from search.inputs.schema import HardwareConfig
 
 ENGINES = {
     "vllm": "vllm", "vllmrocm": "vllm", "vllmascend": "vllm", "deepspeedvllmerasplitwise": "vllm",
@@ -119,8 +123,8 @@ def weights_of(m: Measurement) -> str | None:
 
 def _complete(m: Measurement) -> None:
     """``InputError`` if the row lacks what its regime needs, or holds a size that no run has."""
-    if any(text is None for text in (m.model, m.system, m.engine, m.precision, m.regime)):
-        raise InputError("the row is cut short")
+    if m.problem == CUT_SHORT:
+        raise InputError(m.problem)
     needs = m.regime not in ("max_throughput_offline", "disaggregated")
     if (needs or m.concurrency is not None) and not (m.concurrency is not None and 1 <= m.concurrency <= MOST):
         raise InputError(f"concurrency {m.concurrency} is not a number from 1 to {MOST:g}")
@@ -154,11 +158,9 @@ def case_of(
     except ConfigError as error:
         raise InputError(f"model {m.model!r}: {error}") from error
     option = find_hardware(m.system)
-    hardware = load_hardware(option)
-    accelerator = read_hardware(hardware)
-    cluster = clusters.get(option) or hardware.cluster or "single8"
-    links = read_cluster(load_cluster(cluster), accelerator.link_bytes_per_s)
-    engine = engine_of_version(read_engine(load_engine(engine_name)), m, read.architecture, accelerator)
+    hardware, accelerator, law = _hardware(option)
+    links = _cluster(clusters.get(option) or hardware.cluster or "single8", accelerator.link_bytes_per_s)
+    engine = engine_of_version(_engine(engine_name), m, read.architecture, accelerator)
     limits = Limits(memory_fraction=_memory_fraction(m, engine_name, accelerator), memory_of=memory_of(m, engine_name))
     recipe = recipe_of(m, engine_name, option) if scripted else None
     if recipe is not None:
@@ -173,13 +175,30 @@ def case_of(
         engine=engine,
         lengths=FixedLengths(max(round(m.isl), 1), max(round(m.osl), 1)),
         limits=limits,
-        law=in_engine(read_law(hardware.efficiency), engine, accelerator, architecture),
+        law=in_engine(law, engine, accelerator, architecture),
         waves=m.waves or WAVES,
         synchronised=not m.varied,
         together=m.together,
     )
     plan = plan_of(m, read.architecture.has_experts)
     return Case(scenario, plan, option, engine_name, (*read.assumptions, *kv_note, *([m.note] if m.note else [])))
+
+
+# A file of 100,000 rows has a handful of accelerators and engines.
+@cache
+def _hardware(option: str) -> tuple[HardwareConfig, Accelerator, EfficiencyLaw]:
+    config = load_hardware(option)
+    return config, read_hardware(config), read_law(config.efficiency)
+
+
+@cache
+def _cluster(option: str, link_bytes_per_s: float | None) -> Cluster:
+    return read_cluster(load_cluster(option), link_bytes_per_s)
+
+
+@cache
+def _engine(name: str) -> Engine:
+    return read_engine(load_engine(name))
 
 
 def _memory_fraction(m: Measurement, engine: str, accelerator: Accelerator) -> float:

@@ -76,7 +76,10 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
                 continue
             case = case_of(m, models)
             if m.regime in CLOSED:
-                groups.setdefault(scenario_key(m, case), []).append((i, case))
+                members = groups.setdefault(scenario_key(m, case), [])
+                if members:  # one scenario is held for all of them
+                    case = replace(case, scenario=members[0][1].scenario)
+                members.append((i, case))
             else:
                 found[i] = _offline(m, case)
         except InputError as error:

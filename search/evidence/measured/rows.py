@@ -15,6 +15,7 @@ from search.evidence.measured.split_launches import with_launches
 from search.evidence.measured.split_pools import PoolsOfRow, pools_of, with_counts
 from search.inputs.bounded_file import read_bounded
 
+CUT_SHORT = "the row is cut short"
 MAX_BYTES = 60_000_000
 MOST_ROWS = 100_000  # minutes of predictions
 SILICON = {"row", "ttft_ms", "tpot_ms", "concurrency", "mode"}
@@ -135,7 +136,8 @@ def _read(path: Path, number: int, row: dict[str, str], read: Callable[[dict[str
     """One row; a figure or a count that none can be is its ``problem``, and stops no other row."""
     if None in row:
         raise InputError(f"{path}: line {number}: has more cells than the header")
-    return replace(read(row), problem=_problem(row))
+    short = None in row.values()
+    return replace(read({k: v or "" for k, v in row.items()}), problem=CUT_SHORT if short else _problem(row))
 
 
 def _problem(row: dict[str, str]) -> str:
@@ -145,7 +147,7 @@ def _problem(row: dict[str, str]) -> str:
             continue
         try:
             value = float(text)
-        except (TypeError, ValueError):  # a row that is cut short; words where a source has no number
+        except ValueError:  # words where a source has no number
             continue
         if math.isfinite(value) and not least <= value <= most:
             return f"{name} = {text[:40]} is not allowed; give {least:g} to {most:g}"

@@ -30,7 +30,6 @@ NESTED = {
     "e2e_s": ("request_latency", 1.0),
 }
 MOST_REQUESTS = 10_000_000
-MOST_TOKENS = 10_000_000
 
 
 @dataclass(frozen=True)

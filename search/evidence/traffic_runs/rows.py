@@ -67,6 +67,9 @@ def read_runs(path: Path, seed: int) -> list[TrafficRun]:
         raise InputError(f"{path}: cannot be read as CSV: {error}") from error
     if not rows:
         raise InputError(f"{path}: holds no run")
+    for i, row in enumerate(rows):
+        if None in row or None in row.values():  # fewer cells than columns, or more
+            raise InputError(f"{path}: row {i + 1} has not as many cells as the header")
     return [_stage(row, seed) if name == "run" else _run(path, row) for row in rows]
 
 

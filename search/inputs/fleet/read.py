@@ -13,11 +13,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from search.base.errors import InputError
 from search.base.paths import conf_dir
-from search.inputs.checks import choice, number, shown
+from search.inputs.checks import shown
 from search.inputs.compose import composed, composed_beside
-from search.inputs.config import check_rate, check_report, check_strategy, read_hardware, read_model, read_scenario
-from search.inputs.fleet.records import CAPACITIES, FAILING, OBJECTIVES, Fleet, Member, Pool
-from search.inputs.fleet.schema import BudgetsConfig, FleetConfig, MemberConfig, PoolConfig
+from search.inputs.config import check_rate, check_search, read_hardware, read_model, read_scenario
+from search.inputs.derived import check_ranges
+from search.inputs.fleet.records import Fleet, Member, Pool
+from search.inputs.fleet.schema import FleetConfig, MemberConfig, PoolConfig
 from search.inputs.kinds import check_kinds
 from search.inputs.own_engine import for_plan
 from search.inputs.records import record
@@ -29,10 +30,6 @@ GROUP = "fleet"
 OWN = ("hardware", "cluster", "model")  # groups that a fleet's own file says
 MOST_POOLS = 8
 MOST_MODELS = 64
-MOST_OF_A_KIND = 100_000
-MOST_REQUESTS_PER_S = 1e6
-LARGEST_USD = 1e9
-LARGEST_W = 1e10
 
 
 def read_fleet(overrides: Sequence[str], folder: Path | None = None) -> Fleet:
@@ -49,8 +46,7 @@ def read_fleet(overrides: Sequence[str], folder: Path | None = None) -> Fleet:
         known = ", ".join(sorted(path.stem for path in (conf_dir() / GROUP).glob("*.yaml")))
         raise InputError(f"fleet: must be given, as +fleet=NAME; available: {known}")
     settings = _settings(found)
-    check_strategy(base.strategy)
-    check_report(base.report)
+    check_search(base)
     if base.strategy.storage is not None:
         raise InputError("strategy.storage: is not allowed; a fleet's study takes a second and is shared with nobody")
     common = _words("fleet.search", settings.search)
@@ -76,12 +72,7 @@ def _settings(found: Any) -> FleetConfig:
         check_name(settings.name)
     except InputError as error:
         raise InputError(f"fleet.{error}") from None
-    choice("fleet.objective", settings.objective, OBJECTIVES)
-    choice("fleet.capacity", settings.capacity, CAPACITIES)
-    choice("fleet.spares.of", settings.spares.of, FAILING)
-    number("fleet.spares.count", settings.spares.count, 0, 1000, open_low=False)
-    number("fleet.growth", settings.growth, 0, 1000)
-    _budgets(settings.limits)
+    check_ranges(GROUP, settings)
     for key, held, most in (("pools", settings.pools, MOST_POOLS), ("models", settings.models, MOST_MODELS)):
         if not 1 <= len(held) <= most:
             raise InputError(f"fleet.{key}: {len(held)} are not allowed; give 1 to {most}, each with a name")
@@ -91,16 +82,9 @@ def _settings(found: Any) -> FleetConfig:
     return settings
 
 
-def _budgets(config: BudgetsConfig) -> None:
-    if config.usd_per_hour is not None:
-        number("fleet.limits.usd_per_hour", config.usd_per_hour, 0, LARGEST_USD)
-    if config.power_w is not None:
-        number("fleet.limits.power_w", config.power_w, 0, LARGEST_W)
-
-
 def _pool(name: str, config: PoolConfig, words: Sequence[str], folder: Path | None) -> Pool:
     key = f"fleet.pools.{name}"
-    number(f"{key}.count", config.count, 1, MOST_OF_A_KIND, open_low=False)
+    check_ranges(key, config)
     chosen = [f"hardware={config.hardware}", *([f"cluster={config.cluster}"] if config.cluster else [])]
     found = _of(key, lambda: composed(_last([*words, *chosen]), folder))
     device = read_hardware(found.hardware)
@@ -109,10 +93,9 @@ def _pool(name: str, config: PoolConfig, words: Sequence[str], folder: Path | No
     price_source = f"{own}: {found.hardware.price_as_of}" if found.hardware.price_as_of else own
     power_source = own
     if config.price_per_hour is not None:
-        price = number(f"{key}.price_per_hour", config.price_per_hour, 0, 1e6, open_low=False)
-        price_source = f"{key}.price_per_hour"
+        price, price_source = config.price_per_hour, f"{key}.price_per_hour"
     if config.power_w is not None:
-        power, power_source = number(f"{key}.power_w", config.power_w, 0, 1e6), f"{key}.power_w"
+        power, power_source = config.power_w, f"{key}.power_w"
     return Pool(name, config.count, price, price_source, power, power_source, found)
 
 
@@ -125,8 +108,7 @@ def _member(
     folder: Path | None,
 ) -> Member:
     key = f"fleet.models.{name}"
-    now = number(f"{key}.requests_per_s", config.requests_per_s, 0, MOST_REQUESTS_PER_S)
-    weight = number(f"{key}.weight", config.weight, 0, 1e6)
+    check_ranges(key, config)
     for i, pool in enumerate(config.pools):
         if pool not in settings.pools or pool in config.pools[:i]:
             known = ", ".join(settings.pools)
@@ -136,11 +118,13 @@ def _member(
         raise InputError(f"{key}.search: must name a model, as model: qwen3_32b")
     words = _last([*common, *own, *others])
     found = _of(key, lambda: composed(words, folder))
-    required = now * settings.growth
+    required = config.requests_per_s * settings.growth
     at_a_rate = found.workload.arrivals.kind not in ("closed", "replay")
     found = replace(found, workload=replace(found.workload, requests_per_s=required if at_a_rate else None))
     _of(key, lambda: _checked(found))
-    return Member(name, now, required, weight, tuple(config.pools or settings.pools), found, words)
+    return Member(
+        name, config.requests_per_s, required, config.weight, tuple(config.pools or settings.pools), found, words
+    )
 
 
 def _checked(config: Config) -> None:

@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from search.inputs.fleet.schema import FleetConfig
 from search.inputs.schema import Config, StrategyConfig
 
-OBJECTIVES = ("cost", "energy", "served")
-CAPACITIES = ("predicted", "low")
-FAILING = ("replica", "node")
 HOURS_A_MONTH = 730.0  # 365 days of 24 hours, over 12
 
 

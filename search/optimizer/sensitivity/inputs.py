@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 from costmodel.laws import ShapedLaw
 from costmodel.scenario import Scenario
 from search.base.errors import InputError
-from search.inputs.checks import number
-from search.inputs.schema import SensitivityConfig
+from search.inputs.derived import check_ranges
+from search.inputs.schema import WIDEST, SensitivityConfig
 from search.optimizer.sensitivity.records import Range
-
-WIDEST = 100.0  # factor between an input and an end of its range
 
 
 @dataclass(frozen=True)
@@ -98,15 +96,13 @@ def read_ranges(config: SensitivityConfig, scenario: Scenario) -> tuple[Range, .
 
     The imbalance of experts is left out where the model has none.
     """
-    number("sensitivity.draws", config.draws, 0, 100_000, open_low=False)
-    number("sensitivity.seed", config.seed, 0, 2**32 - 1, open_low=False)
-    number("sensitivity.most_ranked", config.most_ranked, 0, 1_000_000)
     ranges = []
     for name, given in config.ranges.items():
         key = f"sensitivity.ranges.{name}"
         if name not in INPUTS:
             raise InputError(f"{key}: unknown input; allowed: {', '.join(INPUTS)}")
-        low, high = number(f"{key}.low", given.low, 0, 1), number(f"{key}.high", given.high, 1, WIDEST, open_low=False)
+        check_ranges(key, given)
+        low, high = given.low, given.high
         if name == "imbalance" and not scenario.model.has_experts:
             continue
         known = INPUTS[name]

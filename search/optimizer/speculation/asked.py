@@ -12,13 +12,13 @@ from costmodel.architecture import Architecture
 from costmodel.drafts.drafter import KINDS, Drafter
 from costmodel.plans import Plans
 from search.base.errors import InputError
-from search.inputs.checks import choice, number
-from search.inputs.schema import Config
+from search.inputs.checks import choice
+from search.inputs.derived import quantity
+from search.inputs.schema import CHANCES, DRAFTS, Config
 from search.optimizer.space import axis_values
 from search.optimizer.speculation.rules import allowed, modelled
 
 CHOICES = ("none", *KINDS)
-MOST = 16  # drafts of a pass
 # Chances by position, the last one for all that follow; assumptions from published figures. MTP: DeepSeek-V3 accepts 85
 # to 90 % of the second token (arXiv:2412.19437, section 5.4.3); each further one is drafted from a guess (assumption).
 # EAGLE-3: about 0.8 at the first position and hardly less at later ones (arXiv:2503.01840, figure 7).
@@ -43,8 +43,7 @@ def drafters_of(config: Config, model: Architecture) -> tuple[Drafter, ...]:
         if config.engine.name == "any":
             raise InputError("space.speculation: engine any drafts nothing; give vllm, sglang or trtllm")
         for tokens in axis_values("space.draft.tokens", config.space.draft.tokens):
-            if tokens > MOST:
-                raise InputError(f"space.draft.tokens: {tokens} is not allowed; give 1 to {MOST}")
+            quantity("space.draft.tokens", tokens, DRAFTS)
             found.append(Drafter(kind, acceptance_of(kind, getattr(config.space.draft, kind), tokens)))
     return tuple(found)
 
@@ -59,7 +58,7 @@ def acceptance_of(kind: str, given: Any, tokens: int) -> tuple[float, ...]:
     if not values:
         raise InputError(f"{key}: [] is empty; give chances by position")
     for value in values:
-        number(key, value, 0.0, 1.0, open_low=False)
+        quantity(key, value, CHANCES)
     chances = [float(value) for value in values]
     return tuple(chances[min(i, len(chances) - 1)] for i in range(tokens))
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from costmodel.drafts.drafter import Drafter
 from costmodel.scores import TRAFFIC
-from costmodel.serving.split.journey import TRANSPORTS, Transfer
+from costmodel.serving.split.journey import Transfer
 from search.base.errors import InputError
-from search.inputs.checks import choice, number
+from search.inputs.checks import choice
+from search.inputs.derived import check_ranges, checked
 from search.inputs.schema import Config
 from search.optimizer.space import Space, axis_values
 
@@ -70,8 +71,7 @@ def asked_of(config: Config, space: Space) -> Asked | None:
     largest = max(totals) - 1
     if largest < 1:
         raise InputError("space.gpus: split serving needs two accelerators at least")
-    choice("space.split.transport", split.transport, TRANSPORTS)
-    number("space.split.host_bytes_per_s", split.host_bytes_per_s, 1e6, 1e13)
+    check_ranges("space.split", split)
     budget = config.engine.max_batched_tokens if split.prefill_tokens is None else split.prefill_tokens
     return Asked(
         _sizes("space.split.prefill_gpus", split.prefill_gpus, space, largest),
@@ -79,7 +79,7 @@ def asked_of(config: Config, space: Space) -> Asked | None:
         _used(split.prefill_used),
         axis_values("space.split.prefill_tokens", budget),
         totals,
-        Transfer(split.transport, float(split.host_bytes_per_s)),
+        Transfer(**checked(Transfer, split, "space.split")),
     )
 
 
@@ -108,6 +108,4 @@ def _used(given: Any) -> tuple[float, ...]:
     values = list(given) if isinstance(given, list | tuple) else [given]
     if not values:
         raise InputError("space.split.prefill_used: [] is empty; give at least one number above 0 and below 1")
-    for value in values:
-        number("space.split.prefill_used", value, 0.0, 0.99)
     return tuple(sorted(float(value) for value in values))

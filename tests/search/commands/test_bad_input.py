@@ -24,6 +24,7 @@ CASES = {
     "model=nope": "model: there is no 'nope'; near: ",
     "hardware.memory_bytes=-5": "hardware.memory_bytes: -5",
     "hardware.efficiency.mfu=1.5": "hardware.efficiency.mfu: 1.5",
+    "hardware.efficiency.mfu=[0.5]": "hardware.efficiency.mfu: [0.5] is not allowed; give a number above 0 to 1",
     "hardware.efficiency.law=magic": "hardware.efficiency.law",
     "+hardware.efficiency.speed=2": "hardware.efficiency.speed: unknown key",
     "cluster.tiers=[]": "cluster.tiers",
@@ -49,8 +50,8 @@ CASES = {
     "limits.tpot_s=40": "limits.tpot_s: 40.0 is not allowed; give a number above 0 to 10; 0.04 if ms were meant",
     "limits.ttft_s=2000": "0 to 600; 2 if ms were meant",
     "limits.memory_fraction=90": "0.9 if percent were meant",
-    "workload.prefix_hit=30": "below 1; 0.3 if percent were meant",
-    "hardware.memory_bytes=96": "hardware.memory_bytes: 96.0 is not allowed; give a number from 1e+08 to 1e+14; 9.6e",
+    "workload.prefix_hit=30": "0 to 0.999; 0.3 if percent were meant",
+    "hardware.memory_bytes=96": "hardware.memory_bytes: 96.0 is not allowed; give a number from 1e8 to 1e14; 9.6e",
     "cluster.tiers.1.bytes_per_s=400": "4e+11 if GB/s were meant or 5e+10 if Gb/s were meant",
 }
 

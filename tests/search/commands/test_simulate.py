@@ -52,6 +52,21 @@ def test_the_closed_loop_is_the_one_that_was_searched(run_folder: Path, capsys: 
     assert found["output_tokens_per_s"] == pytest.approx(float(predicted["output_tokens_per_s"]), rel=0.06)
 
 
+@pytest.mark.parametrize("out", ["/proc/nothing", "a-file", "a-file/below", "a" * 300])
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("search.commands.simulate.serve", None)
+    Path("a-file").touch()
+    capsys.readouterr()
+    assert servefront(["simulate", str(run_folder), "--out", out]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: --out {out[:80]}")
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+
 def test_a_higher_rate_is_never_faster(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     waits = []
     for rate in (2, 20, 60):
@@ -105,7 +120,7 @@ def histogram(edges: str, shares: str) -> list[str]:
 
 
 BAD = {
-    "workload.requests_per_s: nan is not allowed": ["workload.arrivals.kind=poisson"],
+    "workload.requests_per_s: null does not go with arrivals 'poisson'": ["workload.arrivals.kind=poisson"],
     "workload.requests_per_s: 3 does not go with arrivals 'closed'": ["workload.requests_per_s=3"],
     "workload.arrivals.kind: 'often' is not allowed": ["workload.arrivals.kind=often"],
     "workload.lengths.trace: None does not go with kind 'trace'": ["workload.lengths.kind=trace"],

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from costmodel.fields import Quantity
 from search.base.errors import InputError
 from search.inputs.checks import number
 from search.inputs.meant import meant
@@ -22,6 +23,7 @@ from search.inputs.meant import meant
         ("hardware.link_bytes_per_s", 450, 1e7, 1e14, "4.5e+11 if GB/s were meant or 5.625e+10 if Gb/s were meant"),
         ("cluster.tiers[0].latency_s", 5, 0, 1, "5e-06 if us were meant"),
         ("cluster.tiers[0].efficiency", 61, 0, 1, "0.61 if percent were meant"),
+        ("workload.prefix_hit", 30, 0, 0.999, "0.3 if percent were meant"),
         ("limits.min_requests_per_s", 1e9, 0, 1e7, ""),  # a rate has no other unit
         ("workload.isl", 0, 0, 1e7, ""),
         ("limits.memory_fraction", 400, 0, 1, ""),
@@ -34,4 +36,4 @@ def test_units(key: str, value: float | None, low: float, high: float, said: str
     assert meant(key, value, low, high) == said
     with pytest.raises(InputError) as error:
         number(key, value, low, high)
-    assert str(error.value).endswith(f"; {said}" if said else f"{low:g} to {high:g}")
+    assert str(error.value).endswith(f"; {said}" if said else Quantity("", low, high).span)

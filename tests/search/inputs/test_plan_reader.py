@@ -39,7 +39,7 @@ BAD = {
     GOOD.replace("0.02", ".nan"): "claims.tpot_s: nan is not allowed",
     GOOD.replace("0.02", ".inf"): "claims.tpot_s: inf is not allowed",
     GOOD.replace("0.02", "-1"): "claims.tpot_s: -1.0 is not allowed",
-    GOOD.replace("0.02", "1e300"): "claims.tpot_s: 1e+300 is not allowed; give a number from 0 to 1e+18",
+    GOOD.replace("0.02", "1e300"): "claims.tpot_s: 1e+300 is not allowed; give a number from 0 to 1e18",
     GOOD.replace("0.02", "fast"): "claims.tpot_s: 'fast' is not allowed; give a number",
     GOOD.replace("tpot_s", "speed"): "unknown figure 'speed'",
     GOOD.replace("tpot_s: 0.02", '"a\\e[31m\\nb": x'): "'a\\x1b[31m\\nb'",
