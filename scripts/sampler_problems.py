@@ -185,7 +185,10 @@ class SplitPlaces:
             return place
         return self._place(*pair, params["total"], params["ratio"] / (RATIOS - 1))
 
-    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
+    def features(self, places: np.ndarray) -> np.ndarray:
+        return np.array([list(self.params(int(place)).values()) for place in places], dtype=float)
+
+    def one_of(self, elite: np.ndarray, rng: np.random.Generator) -> int:
         return int(elite[int(rng.integers(len(elite)))])
 
     def params(self, place: int) -> dict[str, int]:

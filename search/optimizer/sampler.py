@@ -8,7 +8,7 @@ plan's own. The sampler learns from the plan that was scored, not from the one i
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,15 +18,20 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from costmodel.plans import Array, IntArray
 from search.base.errors import InputError
 from search.optimizer.distributions import distribution
 from search.optimizer.legal import Legal
+from search.optimizer.screen import Known, most_promising, predicted
 from search.optimizer.space import ORDER, Space
 
-# Half of the proposals search near the front found so far (a memetic step, Ishibuchi and Murata, IEEE TSMC-C 1998). The
-# shares hardly matter between 0.5 and 0.9; docs/adr/0003 has what the step gains.
+# Most proposals search near the front found so far (a memetic step, Ishibuchi and Murata, IEEE TSMC-C 1998), each the
+# most promising of some candidates (``search.optimizer.screen``). docs/adr/0003 has what either gains.
+LOCAL = 0.8
+CANDIDATES = 10
+TWO_STEPS = 0.3
+NEARLY_KEPT = 0.02  # a predicted excess: limits are where the front is
 NEAR_LAYOUTS = 8
-LOCAL = 0.5
 SAME_LAYOUT = 0.7
 STEPS_ASIDE = 8  # tries to leave a plan that was already proposed
 
@@ -48,11 +53,14 @@ class Places(Protocol):
     def neighbour(self, place: int, rng: np.random.Generator) -> int:
         """A place near another."""
 
-    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
+    def one_of(self, elite: IntArray, rng: np.random.Generator) -> int:
         """One of the best so far."""
 
     def params(self, place: int) -> dict[str, int]:
         """The point of the axes at a place."""
+
+    def features(self, places: IntArray) -> Array:
+        """In which costs are smooth, shape (places, features)."""
 
 
 class LegalPlaces:
@@ -106,27 +114,61 @@ class LegalPlaces:
         places = [*self.layouts[layout], self.batch[place]]
         return {name: self.axes[name][int(i)] for name, i in zip(ORDER, places, strict=True)}
 
-    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
+    def features(self, places: IntArray) -> Array:
+        """Doublings of the degrees and of the batch."""
+        layouts = self.layouts[self.layout_of(places)]
+        rows = [*layouts.T, self.batch[places]]
+        return np.log2([np.asarray(self.axes[name])[row] for name, row in zip(ORDER, rows, strict=True)]).T
+
+    def one_of(self, elite: IntArray, rng: np.random.Generator) -> int:
         """A layout uniformly, then one of its plans."""
-        found = np.asarray(elite)
-        layouts = self.layout_of(found)
-        mine = found[layouts == rng.choice(np.unique(layouts))]
+        layouts = self.layout_of(elite)
+        mine = elite[layouts == rng.choice(np.unique(layouts))]
         return int(rng.choice(mine))
 
 
 class LegalSampler(BaseSampler):
     """Wraps ``base``; the first generation and parameters that ``base`` leaves open are drawn among the legal.
-    ``local``: share of the proposals that search near the front."""
+    ``local``: share of the proposals that search near the front, once something is on it."""
 
     def __init__(self, base: BaseSampler | None, places: Places, seed: int, local: float = LOCAL) -> None:
         self.base = base
-        self.local = local
+        self.local = local if base else 0.0
         self.places = places
         self.rng = np.random.default_rng(seed)
         self.space = {name: distribution(values) for name, values in places.axes.items()}
-        self.elite: Sequence[int] = ()
         self.seen: set[int] = set()
         self.proposed: dict[int, int] = {}  # trial number -> place among the legal
+        self._near: list[int] = []  # to propose next near the front, the best last
+
+    def learn(self, known: Known, together: int) -> None:
+        """``together`` more are proposed before there is more to learn."""
+        self._near = []
+        if self.local == 0.0 or not len(known.front):
+            return
+        asked = self._candidates(known.places[known.front], CANDIDATES * together)
+        if not asked:
+            return
+        finite = np.flatnonzero(np.isfinite(known.costs).all(axis=1))
+        values = np.concatenate([known.costs, np.clip(known.excess, -1.0, 1.0)], axis=1)[finite]
+        features = self.places.features
+        costs, excess = np.split(
+            predicted(features(known.places[finite]), values, features(np.array(asked))), [known.costs.shape[1]], axis=1
+        )
+        hopeful = np.flatnonzero(np.all(excess <= NEARLY_KEPT, axis=1))
+        best = hopeful[most_promising(costs[hopeful], known.costs[known.front], together)]
+        self._near = [asked[row] for row in best[::-1]]
+
+    def _candidates(self, elite: IntArray, count: int) -> list[int]:
+        """Plans not proposed yet, one or two steps from the front."""
+        found: dict[int, None] = {}
+        for _ in range(count):
+            place = self.places.neighbour(self.places.one_of(elite, self.rng), self.rng)
+            if self.rng.random() < TWO_STEPS:
+                place = self.places.neighbour(place, self.rng)
+            if place not in self.seen:
+                found[place] = None
+        return list(found)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.space
@@ -135,17 +177,17 @@ class LegalSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         wanted = self.base.sample_relative(study, trial, search_space) if self.base else {}
-        if wanted:
+        if wanted and self._near and self.rng.random() < self.local:
+            place = self._near.pop()
+        elif wanted:
             missing = {n: int(self.rng.choice(v)) for n, v in self.places.axes.items() if n not in wanted}
             place = self.places.nearest(wanted | missing, self.rng)
-            if len(self.elite) and self.rng.random() < self.local:
-                place = self.places.neighbour(self.places.one_of(self.elite, self.rng), self.rng)
-            for _ in range(STEPS_ASIDE):
-                if place not in self.seen:
-                    break
-                place = self.places.neighbour(place, self.rng)
         else:
             place = self.places.random(self.rng)
+        for _ in range(STEPS_ASIDE if self.base else 0):
+            if place not in self.seen:
+                break
+            place = self.places.neighbour(place, self.rng)
         self.seen.add(place)
         self.proposed[trial.number] = place
         return self.places.params(place)
