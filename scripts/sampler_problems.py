@@ -188,8 +188,11 @@ class SplitPlaces:
     def features(self, places: np.ndarray) -> np.ndarray:
         return np.array([list(self.params(int(place)).values()) for place in places], dtype=float)
 
-    def one_of(self, elite: np.ndarray, rng: np.random.Generator) -> int:
-        return int(elite[int(rng.integers(len(elite)))])
+    def neighbours(self, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.array([self.neighbour(int(place), rng) for place in places], dtype=np.int64)
+
+    def some_of(self, front: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        return front[rng.integers(len(front), size=count)]
 
     def params(self, place: int) -> dict[str, int]:
         a, b, total, x, y = self.known[place]

@@ -73,8 +73,8 @@ def main() -> None:
 
 
 class Kept:
-    """Studies that were run: by problem, sampler, seed and trials the shares and seconds. TPE and GP take hours, so each
-    is written where it is asked for as it ends."""
+    """Studies that were run: by problem, sampler, seed and trials the shares and seconds. TPE and GP take long: each
+    is written as it ends, where a file is given."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path

@@ -29,11 +29,10 @@ from search.optimizer.space import ORDER, Space
 # most promising of some candidates (``search.optimizer.screen``). docs/adr/0003 has what either gains.
 LOCAL = 0.8
 CANDIDATES = 10
-TWO_STEPS = 0.3
 NEARLY_KEPT = 0.02  # a predicted excess: limits are where the front is
 NEAR_LAYOUTS = 8
 SAME_LAYOUT = 0.7
-STEPS_ASIDE = 8  # tries to leave a plan that was already proposed
+ASIDE = 8  # neighbours of a plan that was already proposed, one of which is taken instead
 
 SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "exact")
 
@@ -50,11 +49,11 @@ class Places(Protocol):
     def nearest(self, params: dict[str, int], rng: np.random.Generator) -> int:
         """The place nearest to a point of the axes."""
 
-    def neighbour(self, place: int, rng: np.random.Generator) -> int:
-        """A place near another."""
+    def neighbours(self, places: IntArray, rng: np.random.Generator) -> IntArray:
+        """A place near each."""
 
-    def one_of(self, elite: IntArray, rng: np.random.Generator) -> int:
-        """One of the best so far."""
+    def some_of(self, front: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+        """So many of the best so far, to search around."""
 
     def params(self, place: int) -> dict[str, int]:
         """The point of the axes at a place."""
@@ -92,21 +91,33 @@ class LegalPlaces:
         batches = self.batch[start:stop]
         return start + int(np.abs(batches - wanted[-1]).argmin())
 
-    def neighbour(self, place: int, rng: np.random.Generator) -> int:
-        """A legal plan near ``place``: another batch of its layout, a power of two of places away, or the same batch
-        in one of the nearest layouts."""
-        layout = int(self.layout_of(place))
-        start, stop = int(self.start[layout]), int(self.stop[layout])
-        if rng.random() < SAME_LAYOUT and stop - start > 1:
-            reach = 2 ** int(rng.integers(int(stop - start).bit_length()))
-            return int(np.clip(place + rng.choice((-reach, reach)), start, stop - 1))
-        distance = np.abs(self.layouts - self.layouts[layout]).sum(axis=1)
-        near = np.argsort(distance + rng.random(len(distance)))[1 : NEAR_LAYOUTS + 1]
-        if len(near) == 0:
-            return place
-        other = int(rng.choice(near))
-        batches = self.batch[self.start[other] : self.stop[other]]
-        return int(self.start[other]) + int(np.abs(batches - self.batch[place]).argmin())
+    def neighbours(self, places: IntArray, rng: np.random.Generator) -> IntArray:
+        """A legal plan near each: another batch of its layout, a power of two of places away, or the same batch in one
+        of the nearest layouts."""
+        layout = self.layout_of(places)
+        length = self.stop[layout] - self.start[layout]
+        reach = 2 ** rng.integers(np.frexp(length)[1]) * rng.choice((-1, 1), len(places))
+        found = np.clip(places + reach, self.start[layout], self.stop[layout] - 1)
+        away = np.flatnonzero((rng.random(len(places)) >= SAME_LAYOUT) | (length == 1))
+        if len(self.layouts) > 1:
+            found[away] = self._elsewhere(places[away], layout[away], rng)
+        return found
+
+    def _elsewhere(self, places: IntArray, layout: IntArray, rng: np.random.Generator) -> IntArray:
+        """The batch of each nearest to its own, in one of the layouts nearest to its own; ties are drawn."""
+        distance = np.abs(self.layouts[None] - self.layouts[layout][:, None]).sum(axis=2) + rng.random(
+            len(self.layouts)
+        )
+        distance[np.arange(len(places)), layout] = np.inf
+        near = min(NEAR_LAYOUTS, len(self.layouts) - 1)
+        ranked = np.argpartition(distance, near - 1, axis=1)[:, :near]
+        found = []
+        for place, other in zip(
+            places, ranked[np.arange(len(places)), rng.integers(near, size=len(places))], strict=True
+        ):
+            start, stop = self.start[other], self.stop[other]
+            found.append(start + np.abs(self.batch[start:stop] - self.batch[place]).argmin())
+        return np.array(found, dtype=np.int64)
 
     def params(self, place: int) -> dict[str, int]:
         """The parameters of the legal plan at ``place``."""
@@ -120,11 +131,13 @@ class LegalPlaces:
         rows = [*layouts.T, self.batch[places]]
         return np.log2([np.asarray(self.axes[name])[row] for name, row in zip(ORDER, rows, strict=True)]).T
 
-    def one_of(self, elite: IntArray, rng: np.random.Generator) -> int:
-        """A layout uniformly, then one of its plans."""
-        layouts = self.layout_of(elite)
-        mine = elite[layouts == rng.choice(np.unique(layouts))]
-        return int(rng.choice(mine))
+    def some_of(self, front: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+        """Of each a layout uniformly, then one of its plans."""
+        front = np.sort(front)
+        first = np.flatnonzero(np.diff(self.layout_of(front), prepend=-1))
+        length = np.diff(first, append=len(front))
+        which = rng.integers(len(first), size=count)
+        return front[first[which] + rng.integers(length[which])]
 
 
 class LegalSampler(BaseSampler):
@@ -159,16 +172,10 @@ class LegalSampler(BaseSampler):
         best = hopeful[most_promising(costs[hopeful], known.costs[known.front], together)]
         self._near = [asked[row] for row in best[::-1]]
 
-    def _candidates(self, elite: IntArray, count: int) -> list[int]:
-        """Plans not proposed yet, one or two steps from the front."""
-        found: dict[int, None] = {}
-        for _ in range(count):
-            place = self.places.neighbour(self.places.one_of(elite, self.rng), self.rng)
-            if self.rng.random() < TWO_STEPS:
-                place = self.places.neighbour(place, self.rng)
-            if place not in self.seen:
-                found[place] = None
-        return list(found)
+    def _candidates(self, front: IntArray, count: int) -> list[int]:
+        """Neighbours of the front that were not proposed yet."""
+        found = self.places.neighbours(self.places.some_of(front, count, self.rng), self.rng)
+        return [place for place in dict.fromkeys(found.tolist()) if place not in self.seen]
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.space
@@ -184,10 +191,9 @@ class LegalSampler(BaseSampler):
             place = self.places.nearest(wanted | missing, self.rng)
         else:
             place = self.places.random(self.rng)
-        for _ in range(STEPS_ASIDE if self.base else 0):
-            if place not in self.seen:
-                break
-            place = self.places.neighbour(place, self.rng)
+        if self.base and place in self.seen:
+            near = self.places.neighbours(np.full(ASIDE, place), self.rng).tolist()
+            place = next((other for other in near if other not in self.seen), near[-1])
         self.seen.add(place)
         self.proposed[trial.number] = place
         return self.places.params(place)

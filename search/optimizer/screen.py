@@ -18,8 +18,8 @@ NUGGET = 1e-9  # keeps equal distances solvable
 
 @dataclass(frozen=True)
 class Known:
-    """What was scored: distinct ``places``, ``costs`` to be minimised (infinite where there is none), how far each limit
-    is exceeded (0 or less where kept; shape (places, limits)), and the rows of the front."""
+    """What was scored: distinct ``places``, ``costs`` to be minimised (infinite where there is none), how far each
+    limit is exceeded (0 or less where kept; shape (places, limits)), and the rows of the front."""
 
     places: IntArray
     costs: Array

@@ -102,8 +102,11 @@ class FleetPlaces:
         gpus = np.sum([m.gpus[picks[:, i]] for i, m in enumerate(self.members)], axis=0)
         return np.column_stack([gpus, *(m.share[picks[:, i]] for i, m in enumerate(self.members))])
 
-    def one_of(self, elite: IntArray, rng: np.random.Generator) -> int:
-        return int(elite[int(rng.integers(len(elite)))])
+    def neighbours(self, places: IntArray, rng: np.random.Generator) -> IntArray:
+        return np.array([self.neighbour(int(place), rng) for place in places], dtype=np.int64)
+
+    def some_of(self, front: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+        return front[rng.integers(len(front), size=count)]
 
     def params(self, place: int) -> dict[str, int]:
         found: dict[str, int] = {}
