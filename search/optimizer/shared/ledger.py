@@ -189,7 +189,6 @@ def _answering() -> Iterator[None]:
 
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError) as error:
-        raise InputError(
-            f"{KEY}: {first_line(error)}; what was told is there: the same command goes on with it"
-        ) from error
+    except (StorageInternalError, SQLAlchemyError, OSError) as error:  # OSError: a journal's disk is full, say
+        line = getattr(error, "strerror", None) or first_line(error)
+        raise InputError(f"{KEY}: {line}; what was told is there: the same command goes on with it") from error
