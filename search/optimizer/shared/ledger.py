@@ -124,6 +124,11 @@ class Ledger:
             slot = trial.system_attrs.get(SLOT, -1) - first
             if not 0 <= slot < len(block) or trial.state == TrialState.FAIL:
                 continue
+            if trial.params != block[slot].params:  # arithmetic differs from one processor to another
+                raise InputError(
+                    f"{KEY}: trial {first + slot} there is another plan than the one proposed here: the study is of "
+                    "a computer that calculates otherwise; give another name or storage"
+                )
             if by_slot[slot] is None:
                 by_slot[slot] = trial
             elif trial.state == TrialState.WAITING:

@@ -118,6 +118,14 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(journal, alone, mo
     assert same(study(journal), alone)
 
 
+def test_a_study_of_other_proposals_is_not_mixed_with_these(journal):
+    study(journal)
+    with pytest.raises(
+        InputError, match=r"^strategy\.storage: trial 0 there is another plan than the one proposed here"
+    ):
+        study(journal, "strategy.seed=5")
+
+
 @pytest.mark.parametrize(
     ("asked", "version", "said"),
     [
