@@ -79,19 +79,19 @@ def test_trials_are_those_that_optuna_would_record(sampler, monkeypatch):
 
 
 @pytest.mark.slow
-def test_nsga2_reaches_99_percent_of_the_exact_hypervolume_in_the_median():
-    """On at least 20 times as many legal plans as trials; plain random search stays behind. Ten seeds of each sampler:
+def test_nsga2_reaches_999_of_a_thousand_of_the_exact_hypervolume_in_the_median():
+    """On at least 70 times as many legal plans as trials; plain random search stays behind. Ten seeds of each sampler:
     ``scripts/sampler_table.py``."""
     shares: dict[str, list[float]] = {"nsga2": [], "random": []}
     for sampler, seeds in (("nsga2", 3), ("random", 1)):
         for seed in range(seeds):
             found = outcome(
-                "space=fine_batch", f"strategy={sampler}", "strategy.n_trials=2000", f"strategy.seed={seed}"
+                "space=fine_batch", f"strategy={sampler}", "strategy.n_trials=1000", f"strategy.seed={seed}"
             )
-            assert len(found.legal) >= 20 * 2000
+            assert len(found.legal) >= 70 * 1000
             shares[sampler].append(found.study.hypervolume_share)
-    assert statistics.median(shares["nsga2"]) >= 0.99
-    assert statistics.median(shares["random"]) < statistics.median(shares["nsga2"])
+    assert statistics.median(shares["nsga2"]) >= 0.999
+    assert statistics.median(shares["random"]) < 0.9
 
 
 def test_exact_front_is_complete_whatever_the_study_found():
