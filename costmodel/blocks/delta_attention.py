@@ -13,7 +13,8 @@ from typing import Any
 
 from costmodel.architecture import Setting
 from costmodel.blocks.delta_net import CHUNK
-from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation
+from costmodel.blocks.recurrence import scan
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Gemm, Operation
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,13 @@ class KimiDeltaAttention:
         # As in a gated delta net (``delta_net.py``), with keys and values of one width.
         within, recurrent = 10.0 * CHUNK * d, 6.0 * d * d
         stored = heads * d * d * self.state_element_bytes
-        yield Core(
+        yield scan(
             f"{name}.scan",
-            "scan",
-            dtype="bf16",
-            flops_per_prompt=heads * (within + recurrent) * setting.lengths.new,
-            flops_per_decode=heads * recurrent,
-            cache_read_per_prompt=stored,
-            cache_read_per_decode=2.0 * stored,
-            cache_write_per_token=0.0,
-            io_per_token=(mixed + 2 * inner) * ACTIVATION_BYTES,
+            setting,
+            prefill_flops=heads * (within + recurrent),
+            decode_flops=heads * recurrent,
+            state_bytes=stored,
+            io_bytes=(mixed + 2 * inner) * ACTIVATION_BYTES,
             heads=heads,
             context=float(CHUNK),
         )

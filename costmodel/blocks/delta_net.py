@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.architecture import Setting
-from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation
+from costmodel.blocks.recurrence import scan
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Gemm, Operation
 
 CHUNK = 64  # tokens that the chunked form multiplies at once (fla-org/flash-linear-attention, chunk_gated_delta_rule)
 
@@ -52,16 +53,13 @@ class GatedDeltaNet:
         within = 2.0 * CHUNK * (3 * self.key_dim + 2 * self.value_dim)
         recurrent = 6.0 * state
         stored = heads * state * self.state_element_bytes
-        yield Core(
+        yield scan(
             f"{name}.scan",
-            "scan",
-            dtype="bf16",
-            flops_per_prompt=heads * (within + recurrent) * setting.lengths.new,
-            flops_per_decode=heads * recurrent,
-            cache_read_per_prompt=stored,
-            cache_read_per_decode=2.0 * stored,
-            cache_write_per_token=0.0,
-            io_per_token=(mixed + value) * ACTIVATION_BYTES,
+            setting,
+            prefill_flops=heads * (within + recurrent),
+            decode_flops=heads * recurrent,
+            state_bytes=stored,
+            io_bytes=(mixed + value) * ACTIVATION_BYTES,
             heads=heads,
             context=float(CHUNK),
         )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.architecture import Setting
-from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation
+from costmodel.blocks.recurrence import scan
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Gemm, Operation
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,13 @@ class LightningAttention:
         recurrent = 4.0 * inner * self.head_dim
         within = 2.0 * self.chunk * inner
         stored = inner * self.head_dim * self.state_element_bytes
-        yield Core(
+        yield scan(
             f"{name}.scan",
-            "scan",
-            dtype="bf16",
-            flops_per_prompt=(recurrent + within) * setting.lengths.new,
-            flops_per_decode=recurrent,
-            cache_read_per_prompt=stored,
-            cache_read_per_decode=2.0 * stored,
-            cache_write_per_token=0.0,
-            io_per_token=4 * inner * ACTIVATION_BYTES,
+            setting,
+            prefill_flops=recurrent + within,
+            decode_flops=recurrent,
+            state_bytes=stored,
+            io_bytes=4 * inner * ACTIVATION_BYTES,
             heads=heads,
             context=float(self.chunk),
         )

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Setting
-from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation
+from costmodel.blocks.recurrence import scan
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Gemm, Operation
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,13 @@ class Mamba2:
         recurrent = 4.0 * inner * self.state
         within = self.chunk * (bc + inner)
         stored = inner * self.state * self.state_element_bytes
-        yield Core(
+        yield scan(
             "mamba.scan",
-            "scan",
-            dtype="bf16",
-            flops_per_prompt=(recurrent + within) * setting.lengths.new,
-            flops_per_decode=recurrent,
-            cache_read_per_prompt=stored,
-            cache_read_per_decode=2.0 * stored,
-            cache_write_per_token=0.0,
-            io_per_token=(mixed + inner) * ACTIVATION_BYTES,
+            setting,
+            prefill_flops=recurrent + within,
+            decode_flops=recurrent,
+            state_bytes=stored,
+            io_bytes=(mixed + inner) * ACTIVATION_BYTES,
             heads=heads,
             context=float(self.chunk),
         )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.architecture import Setting
-from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation
+from costmodel.blocks.recurrence import scan
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Gemm, Operation
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,14 @@ class Mamba1:
         # A token and channel: the decay (an exponential and a product), the input and the output, of each state.
         recurrent = 6.0 * inner * self.state
         stored = inner * self.state * self.state_element_bytes
-        yield Core(
+        yield scan(
             "mamba.scan",
-            "scan",
-            dtype="bf16",
-            flops_per_prompt=recurrent * setting.lengths.new,
-            flops_per_decode=recurrent,
-            cache_read_per_prompt=stored,
-            cache_read_per_decode=2.0 * stored,
-            cache_write_per_token=0.0,
-            io_per_token=(3 * inner + 2 * self.state) * ACTIVATION_BYTES,
+            setting,
+            prefill_flops=recurrent,
+            decode_flops=recurrent,
+            state_bytes=stored,
+            io_bytes=(3 * inner + 2 * self.state) * ACTIVATION_BYTES,
             heads=inner,
-            context=1.0,
         )
         # A of each state, D of each channel, and the small norms.
         weights = inner * (self.state + 1) + (mixed if self.norms else 0.0)

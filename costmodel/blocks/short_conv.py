@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.architecture import Setting
-from costmodel.operations import ACTIVATION_BYTES, Collective, Core, Elementwise, Gemm, Operation
+from costmodel.blocks.recurrence import scan
+from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Gemm, Operation
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,13 @@ class ShortConvolution:
         yield Elementwise("convolution.weights", of("norm"), 0.0, weights)
         flops = (2.0 * self.kernel + 2.0) * width
         stored = self._stored(setting)
-        yield Core(
+        yield scan(
             "convolution.scan",
-            "scan",
-            dtype="bf16",
-            flops_per_prompt=flops * setting.lengths.new,
-            flops_per_decode=flops,
-            cache_read_per_prompt=stored,
-            cache_read_per_decode=2.0 * stored,
-            cache_write_per_token=0.0,
-            io_per_token=4 * width * ACTIVATION_BYTES,
+            setting,
+            prefill_flops=flops,
+            decode_flops=flops,
+            state_bytes=stored,
+            io_bytes=4 * width * ACTIVATION_BYTES,
             heads=width,
             context=float(self.kernel),
         )

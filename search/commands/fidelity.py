@@ -33,7 +33,6 @@ from search.evidence.measured.interval_fit import (
     hull,
     published_bounds,
     shares,
-    split_bounds,
     widened,
     widths,
     write_intervals,
@@ -44,6 +43,7 @@ from search.evidence.measured.peers import read_peer
 from search.evidence.measured.pools import decode_pools
 from search.evidence.measured.predict import predict as predict_published
 from search.evidence.measured.rows import Measurement, read_rows
+from search.evidence.measured.split_intervals import split_bounds
 from search.evidence.measured.terms import nested
 from search.evidence.measured.write_constants import write_constants
 from search.evidence.near.write import of_logs, of_pools, of_published, write_evidence

@@ -12,7 +12,7 @@ from costmodel.columns import column
 from costmodel.plans import READING_ORDER, Array, IntArray, Plans
 from costmodel.scores import COSTS, PREDICTED, Scores
 from search.base.errors import InputError
-from search.evidence.measured.intervals import CLASSES, load_intervals
+from search.evidence.measured.intervals import UNCOVERED, load_intervals
 from search.optimizer.front import Objectives
 from search.optimizer.ties import TIED, settled
 
@@ -125,7 +125,7 @@ def best_feasible(plans: Plans, scores: Scores, policy: Policy, coverage: IntArr
         return int(tied[policy.order(plans.take(tied), scores.take(tied))[0]])
 
     ranked = [first(rows)]
-    covered = rows[coverage[rows] != CLASSES.index("layout")]
+    covered = rows[coverage[rows] != UNCOVERED]
     ranked += [first(covered)] if len(covered) else []
     return _covered(np.array(ranked), values, name, direction, coverage)
 
@@ -145,9 +145,8 @@ def _interval(row: int, values: Array, name: str, coverage: IntArray) -> tuple[f
 
 def _covered(ranked: IntArray, values: Array, name: str, direction: str, coverage: IntArray) -> int:
     best = int(ranked[0])
-    uncovered = CLASSES.index("layout")
-    covered = ranked[coverage[ranked] != uncovered]
-    if coverage[best] != uncovered or len(covered) == 0:
+    covered = ranked[coverage[ranked] != UNCOVERED]
+    if coverage[best] != UNCOVERED or len(covered) == 0:
         return best
     low, high = _interval(best, values, name, coverage)
     other = int(covered[0])

@@ -18,7 +18,7 @@ from costmodel.evaluate import evaluate
 from costmodel.plans import Array, IntArray
 from costmodel.scenario import Scenario
 from costmodel.serving.floors import Floors, floors, has_floors
-from search.evidence.measured.intervals import CLASSES, coverage_of
+from search.evidence.measured.intervals import UNCOVERED, coverage_of
 from search.optimizer.front import Objectives
 from search.optimizer.full.bounds import best_costs, bounded
 from search.optimizer.full.search import PIECE, SHORT, Ranges, probes
@@ -110,7 +110,7 @@ class _Search:
             cost = self.deciding.costs(plans, scores)[:, 0]
             if feasible:
                 known = coverage_of(self.scenario, plans, scores)
-                cost = cost[scores.feasible & (known != CLASSES.index("layout"))]
+                cost = cost[scores.feasible & (known != UNCOVERED)]
             found.append(cost)
         return np.concatenate(found)
 

@@ -25,7 +25,7 @@ from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.base import interrupt
 from search.base.workers import LOCAL, Workers
-from search.evidence.measured.intervals import CLASSES, coverage_of
+from search.evidence.measured.intervals import UNCOVERED, coverage_of
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.full.replicas import first_without
 from search.optimizer.full.search import Ranges
@@ -221,7 +221,7 @@ class _Nearest:
 
 def _masks(scores: Scores, hard: Scores, known: IntArray) -> Iterator[NDArray[np.bool_]]:
     """Plans among which a best one may be asked for."""
-    covered = known != CLASSES.index("layout")
+    covered = known != UNCOVERED
     for judged in (scores, hard):
         for limit in (None, *range(len(scores.limits))):
             kept = judged.feasible if limit is None else keeping(judged, limit)

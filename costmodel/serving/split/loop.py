@@ -17,7 +17,7 @@ from costmodel.plans import Array, Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.split.decode import decode
 from costmodel.serving.split.journey import Link, cargo, journey
-from costmodel.serving.split.prefill import prefill
+from costmodel.serving.split.prefill import Prefill, prefill
 from costmodel.stages import Stages
 
 HALVINGS = 45  # of the interval in which the rate is looked for
@@ -51,8 +51,11 @@ class SplitLoop:
     decoding: Array
 
 
-def split_loop(p: Pool, d: Pool, link: Link, in_flight: Array, most: float = math.inf) -> SplitLoop:
-    """``in_flight`` requests, shape (n,); ``most`` sequences that one decode instance runs at once by its settings."""
+def split_loop(
+    p: Pool, d: Pool, link: Link, in_flight: Array, most: float = math.inf, spread: float = 0.0
+) -> SplitLoop:
+    """``in_flight`` requests, shape (n,); ``most`` sequences that one decode instance runs at once by its settings;
+    ``spread`` of the answers' lengths, longest less shortest over the mean (0: not known)."""
     total = np.asarray(in_flight, dtype=float)
     n = len(total)
     one, many = p.plan.take(np.zeros(n, dtype=int)), d.plan.take(np.zeros(n, dtype=int))
@@ -91,11 +94,29 @@ def split_loop(p: Pool, d: Pool, link: Link, in_flight: Array, most: float = mat
     if math.isfinite(p.scenario.waves):
         burst = total / p.workers / pool.capacity_per_s / 2.0 + own
         first = np.maximum(burst - wait - own - outside, 0.0) / p.scenario.waves
+        if spread:
+            stay = spread * decodes * dec.tpot_s
+            first = first + _bunched(pool, p, total, low, stay, seen, wait + own + outside)
     ttft = wait + own + trip + outside + dec.join_s + first
     return SplitLoop(
         total / (ttft + decodes * dec.tpot_s), ttft, dec.tpot_s, wait, own, trip, outside, dec.join_s, first,
         dec.decoding,
     )  # fmt: skip
+
+
+def _bunched(pool: Prefill, p: Pool, total: Array, rate: Array, apart_s: Array, seen: Array, alone: Array) -> Array:
+    """Seconds that the waves after the first add to the mean over ``alone``, what an even stream takes. Requests that
+    begin together end within ``apart_s`` of each other, and the next ones after them, n waves later within sqrt(n) of
+    it (lengths are independent). At that rate they queue, no longer than behind n at random places of a window
+    that they just fill (a Brownian bridge's mean maximum, sqrt(pi / 8) of sqrt(n) prompts). A window that is too short
+    for them is not theirs: the first burst has spaced them as they were prefilled."""
+    later = np.arange(1.0, max(round(p.scenario.waves), 2))[:, None]
+    window, each = np.sqrt(later) * apart_s, total / p.workers
+    local = np.maximum(each / np.maximum(window, 1e-12), rate / p.workers)
+    wait = np.minimum(pool.wait_s(local, seen), np.sqrt(math.pi / 8.0 * each) / pool.capacity_per_s)
+    taken = wait + pool.own_s(local) + pool.beside_s(local, seen)
+    longer = np.where(window > each / pool.capacity_per_s, np.maximum(taken - alone, 0.0), 0.0)
+    return np.sum(longer, axis=0) / p.scenario.waves
 
 
 def _seats(d: Pool, total: float) -> float:

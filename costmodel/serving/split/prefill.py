@@ -17,6 +17,7 @@ that came beside it too. A prompt longer than the budget is prefilled in n passe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Prefill:
         """Prompts a second that one instance can prefill at most: mu."""
         return self.prompts / self.slowest_s
 
-    @property
+    @cached_property
     def slope_s(self) -> Any:
         """Seconds of one more prompt in a pass."""
         return (self.full_s - self.one_s) / np.where(self.prompts > self.least, self.prompts - self.least, 1.0)

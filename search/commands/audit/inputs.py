@@ -122,15 +122,27 @@ _QUANTISED = re.compile(
     r"|gptq|w4a16)|(?P<int8>(?:gptq[-_])?int8|w8a8)|(?P<nvfp4>nvfp4|fp4)|(?P<mxfp4>mxfp4))$",
     re.IGNORECASE,
 )
-# Makers whose own FP8 checkpoints have a scale for each block of 128 x 128 (their config.json: weight_block_size).
-_IN_BLOCKS = ("qwen", "deepseek-ai", "zai-org", "minimaxai", "xiaomimimo", "stepfun-ai")
+# Makers whose own FP8 checkpoints have a scale for each block of 128 x 128 (their config.json: weight_block_size);
+# those of GLM-4 have one for each channel (HabanaAI/vllm-hpu-extension, pull request 350).
+_IN_BLOCKS = re.compile(r"(qwen|deepseek-ai|zai-org(?!/glm-4)|minimaxai|xiaomimimo|stepfun-ai)/", re.IGNORECASE)
+# Words for how a checkpoint was tuned, or when: its layers are those of the model without them.
+_TUNED = re.compile(r"[-_](?:instruct|it|chat|base|hf|thinking|reasoning|preview|\d{4})$", re.IGNORECASE)
 
 
 def _spellings(name: str) -> list[tuple[str, str | None]]:
+    """The name, without what says how it is quantised (with that format), and both without how they were tuned."""
+    told = _stored(name)
+    for shorter, cast in told:  # those appended too, word by word
+        if _TUNED.search(shorter):
+            told.append((_TUNED.sub("", shorter), cast))
+    return told
+
+
+def _stored(name: str) -> list[tuple[str, str | None]]:
     found = _QUANTISED.search(name)
     if found is None:
         return [(name, None)]
     cast = next(kind for kind, text in found.groupdict().items() if text)
-    if cast == "fp8" and (name.partition("/")[0].lower() in _IN_BLOCKS or "block" in found[0].lower()):
+    if cast == "fp8" and (_IN_BLOCKS.match(name) or "block" in found[0].lower()):
         cast = "fp8_block"
     return [(name, None), (name[: found.start()], cast)]

@@ -73,7 +73,7 @@ def show_pools(pools: Sequence[Pool]) -> None:
         nodes = -(-pool.row.gpus // pool.case.scenario.cluster.node_size)
         where = "one node" if nodes == 1 else f"{nodes} nodes"
         name = f"{pool.case.engine} on {pool.case.hardware}, {where}"
-        groups.setdefault(name, []).append(pool.step_s / (pool.row.tpot_s or np.nan) - 1.0)
+        groups.setdefault(name, []).append(pool.token_s / (pool.row.tpot_s or np.nan) - 1.0)
     for name, errors in sorted(groups.items()):
         print(
             f"decode pools, {name}: {len(errors)} rows  TPOT {np.mean(np.abs(errors)):.1%} "

@@ -38,11 +38,11 @@ def labels_of(read: Read, found: Figures) -> NDArray[np.str_]:
 def quantiles(values: Array, labels: NDArray[np.str_]) -> tuple[float, float]:
     """10th and 90th percentile of ``values``, each label weighing as the square root of its rows."""
     known = np.isfinite(values)
-    low, high = (_weighted_quantile(values[known], labels[known], q) for q in (0.1, 0.9))
+    low, high = (weighted_quantile(values[known], labels[known], q) for q in (0.1, 0.9))
     return low, high
 
 
-def _weighted_quantile(values: Array, labels: NDArray[np.str_], q: float) -> float:
+def weighted_quantile(values: Array, labels: NDArray[np.str_], q: float) -> float:
     """The quantile ``q`` of ``values``, each label weighing as the square root of its rows (as in the fit)."""
     counts = {label: int((labels == label).sum()) for label in set(labels.tolist())}
     weight = np.array([counts[label] ** -0.5 for label in labels.tolist()])
@@ -97,7 +97,7 @@ def inflation(read: Read, nested: Figures, column: int, table: Bounds) -> Factor
     values, labels = residuals(read, nested, column), labels_of(read, nested)
     groups = groups_of_rows(read, nested)
     usual = [f"covered_{engine}" for engine in groups["engine"].tolist()]
-    needed = np.array([_needed(v, table[k]) for v, k in zip(values.tolist(), usual, strict=True)])
+    needed = np.array([shortfall(v, table[k]) for v, k in zip(values.tolist(), usual, strict=True)])
     known = np.isfinite(needed) & ~nested.waiting
     found: Factors = {name: {} for name in groups}
     for _ in range(ROUNDS):
@@ -109,8 +109,8 @@ def inflation(read: Read, nested: Figures, column: int, table: Bounds) -> Factor
             for value in sorted(set(of[known].tolist())):
                 rows = known & (of == value)
                 if len(set(labels[rows].tolist())) >= FEWEST:
-                    found[name][value] = _weighted_quantile(needed[rows] / beside[rows], labels[rows], 0.8)
-    everybody = _weighted_quantile(needed[known], labels[known], 0.8)
+                    found[name][value] = weighted_quantile(needed[rows] / beside[rows], labels[rows], 0.8)
+    everybody = weighted_quantile(needed[known], labels[known], 0.8)
     for name, values_of in (("engine", ENGINES), ("accelerator", ACCELERATORS), ("load", LOADS)):
         borrowed = everybody if name == "engine" else max(found[name].values(), default=1.0)
         found[name] = {value: found[name].get(value, borrowed) for value in values_of}
@@ -148,7 +148,7 @@ def in_flight_a_gpu(case: Case) -> float:
     return float(case.plan.dp[0] * case.plan.batch[0] / case.plan.gpus[0])
 
 
-def _needed(value: float, factors: tuple[float, float]) -> float:
+def shortfall(value: float, factors: tuple[float, float]) -> float:
     """By how much a residual exceeds the bound on its side."""
     low, high = np.log(factors)
     bound = high if value > 0 else -low
@@ -166,7 +166,7 @@ def keys_of(read: Read, found: Figures) -> list[str]:
 def inside(read: Read, found: Figures, column: int, table: Bounds) -> NDArray[np.bool_]:
     """Whether each row lies inside its interval; what it does not measure does not."""
     values = residuals(read, found, column).tolist()
-    return np.array([_needed(v, table[k]) <= 1.0 for v, k in zip(values, keys_of(read, found), strict=True)])
+    return np.array([shortfall(v, table[k]) <= 1.0 for v, k in zip(values, keys_of(read, found), strict=True)])
 
 
 def widths(read: Read, strict: Figures, nested: Figures, column: int) -> tuple[Bounds, Factors]:
@@ -235,26 +235,6 @@ def published_bounds(printed: list[Measurement]) -> dict[str, dict[str, tuple[fl
             found.setdefault(figure, {})[kind] = (min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0))
             own = np.mean([_held(values, labels, label) for label in sorted(set(labels.tolist()))])
             print(f"80 % intervals of {name}, {kind}, hold {own:.1%} of a published family's rows (mean over families)")
-    return found
-
-
-def split_bounds(rows: list[Measurement]) -> dict[str, tuple[float, float]]:
-    """Factors by figure of ``split``, from disaggregated rows, none of which took part in a fit, each family weighing
-    the same; empty without such rows."""
-    apart = [p for p in predict_all([m for m in rows if m.regime == "disaggregated"]) if p.skipped is None]
-    found: dict[str, tuple[float, float]] = {}
-    labels = np.array([str(p.measurement.family) for p in apart])
-    for figure, name in NAMES.items():
-        attribute = "tokens_per_s_per_gpu" if figure == "output_tokens_per_s" else figure
-        values = np.array([
-            np.log((actual_value(p.measurement, attribute) or np.nan) / getattr(p, attribute).value) for p in apart
-        ])  # fmt: skip
-        if not np.isfinite(values).any():
-            continue
-        low, high = quantiles(values, labels)
-        found[figure] = (min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0))
-        own = np.array([_held(values, labels, label) for label in sorted(set(labels.tolist()))])
-        print(f"80 % intervals of {name}, split, hold {np.nanmean(own):.1%} of a left-out family's rows")
     return found
 
 

@@ -39,6 +39,7 @@ FEW = 8.0
 OWN = tuple(f"covered_{e}_{a}_{load}" for e in ENGINES for a in ACCELERATORS for load in LOADS)
 KEYS = (*SITUATIONS, *(f"covered_{e}" for e in ENGINES), "accelerator_amd", *OWN)
 CLASSES = tuple(next(s for s in SITUATIONS if key.startswith(s)) for key in KEYS)  # what each of ``KEYS`` is called
+UNCOVERED = CLASSES.index("layout")  # of plans whose layout no measured run has
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_per_s")
 # Figures that share another's relative interval.
 SAME_AS = {
@@ -101,7 +102,7 @@ def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_]) -> ND
     unusual = (plans.pp > 1) | (plans.sp > 1) | (replica > scenario.cluster.node_size)
     if scenario.drafter is not None or scenario.decode_ranks > 1:  # which no measured run tells apart
         unusual = np.ones_like(unusual)
-    classes[unusual] = CLASSES.index("layout")
+    classes[unusual] = UNCOVERED
     return classes
 
 

@@ -19,7 +19,7 @@ from costmodel.serving.split.loop import split_loop
 from search.base.errors import InputError
 from search.evidence.measured.cases import FORMATS, MOST, Case, case_of, scenario_key
 from search.evidence.measured.intervals import CLASSES, coverage, load_intervals
-from search.evidence.measured.rows import Measurement
+from search.evidence.measured.rows import SPREAD, Measurement
 from search.evidence.measured.split_cases import split_case_of
 from search.evidence.measured.trtllm_bench import FREE_FRACTION, settings
 
@@ -96,7 +96,9 @@ def predict(measurements: Sequence[Measurement], models: Path | None = None) -> 
 def _split(m: Measurement, models: Path | None) -> Prediction:
     """A closed loop over two pools."""
     split = split_case_of(m, models)
-    loop = split_loop(split.prefill, split.decode, split.link, np.array([split.in_flight]))
+    loop = split_loop(
+        split.prefill, split.decode, split.link, np.array([split.in_flight]), split.seats, SPREAD if m.drawn else 0.0
+    )
     speed = loop.requests_per_s[0] * split.case.scenario.lengths.osl / split.gpus
     found = _figures((loop.ttft_s[0], loop.tpot_s[0], speed), np.array([CLASSES.index("split")]))
     return Prediction(m, *found, "split", "split", assumptions=split.assumptions)

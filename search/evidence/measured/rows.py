@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search.base.errors import InputError
+from search.evidence.measured.split_launches import with_launches
 from search.evidence.measured.split_pools import PoolsOfRow, pools_of, with_counts
 from search.inputs.bounded_file import read_bounded
 
@@ -28,6 +29,7 @@ RANGES = dict.fromkeys(
     (*COUNTS, "ttft", "tpot", "itl", "output_tok_s_total", "output_tok_s_per_gpu"), (0.0, 1000000000.0)
 )
 REALISED = 0.9  # of nominal lengths: InferenceX draws them uniformly between 0.8 and 1.0 of the nominal
+SPREAD = 0.2 / REALISED  # of such lengths: the longest less the shortest, over the mean
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Measurement:
     figures are ``None`` where there are none. ``printed``: from somebody's table, not from a log. ``drawn`` is True
     for lengths drawn at random, as the InferenceX benchmark does; ``date`` of the run; ``requests`` in all, where
     known, and ``waves`` of them over the concurrency; ``problem`` that keeps it from being predicted; ``pools`` of a
-    disaggregated run, and its ``decode_pool``: workers, tp, pp, attn_dp, moe_tp and ep."""
+    disaggregated run."""
 
     id: str
     model: str
@@ -68,7 +70,6 @@ class Measurement:
     date: str = ""
     problem: str = ""
     pools: PoolsOfRow | None = None
-    decode_pool: tuple[int, ...] | None = None
 
     @property
     def family(self) -> tuple[str, str, str]:
@@ -87,6 +88,13 @@ class Measurement:
         times to first token show nothing of a burst; of printed tables it is not known."""
         power = self.concurrency is not None and math.log2(max(self.concurrency, 1.0)) % 1.0 == 0.0
         return not self.printed and not self.varied and power and self.isl % 128 == 0
+
+    def with_pools(self, pools: PoolsOfRow) -> Measurement:
+        """The row with the pools that made it, and the throughput of all their accelerators."""
+        speed = None
+        if self.concurrency and pools.gpus and self.ttft_s is not None and self.tpot_s is not None:
+            speed = self.concurrency * self.osl / (self.ttft_s + (self.osl - 1) * self.tpot_s) / pools.gpus
+        return replace(self, pools=pools, gpus=pools.gpus, tokens_per_s_per_gpu=speed, note=pools.inferred)
 
     @property
     def setting(self) -> tuple[object, ...]:
@@ -116,7 +124,8 @@ def read_rows(path: Path) -> list[Measurement]:
             missing = sorted({*NEEDED[key]} - header)
             if missing:
                 raise InputError(f"{path}: column {missing[0]!r} is missing")
-            return with_counts([_read(path, number, row, read) for number, row in enumerate(rows, 2)])
+            read_of = [_read(path, number, row, read) for number, row in enumerate(rows, 2)]
+            return with_counts(with_launches(with_counts(read_of)))
     raise InputError(
         f"{path}: neither the columns of silicon_dev.csv (row, mode, ...) nor of published_dev.csv (id, ...)"
     )
@@ -199,14 +208,8 @@ def _silicon(row: dict[str, str]) -> Measurement:
         isl=isl * factor, osl=osl * factor, nominal=(int(isl), int(osl)), drawn=drawn, concurrency=concurrency,
         gpus=gpus, tp=tp, pp=pp, attn_dp=attn_dp, ep=ep, moe_tp=moe_tp,
         ttft_s=ttft, tpot_s=tpot, tokens_per_s_per_gpu=speed, note=note,
-        date=row.get("measured_on") or "", pools=pools, decode_pool=_decode_pool(row),
+        date=row.get("measured_on") or "", pools=pools,
     )  # fmt: skip
-
-
-def _decode_pool(row: dict[str, str]) -> tuple[int, ...] | None:
-    """Of a disaggregated run that states it whole."""
-    found = [_int(row, f"decode_{name}") for name in ("workers", "tp", "pp", "attn_dp", "moe_tp", "ep")]
-    return None if None in found else tuple(n for n in found if n is not None)
 
 
 def _published(row: dict[str, str]) -> Measurement:

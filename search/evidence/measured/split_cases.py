@@ -6,6 +6,7 @@ folder ``recipes``: ``b200-fp8``, ``b200-fp4``, ``GLM5``): what is set there and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from search.base.errors import InputError
 from search.evidence.measured.cases import BLACKWELL, Case, case_of
 from search.evidence.measured.rows import Measurement
 from search.evidence.measured.split_pools import PoolOfRow
-from search.evidence.measured.versions import version_of
+from search.evidence.measured.versions import fitted_of_versions, version_of
 from search.inputs.efficiency_laws import read_law
 from search.inputs.hardware_catalog import load_hardware
 
@@ -56,6 +57,7 @@ class SplitCase:
     in_flight: float
     case: Case
     assumptions: tuple[str, ...]
+    seats: float = math.inf  # of an instance that decodes
 
     @property
     def gpus(self) -> int:
@@ -68,10 +70,14 @@ def split_case_of(m: Measurement, models: Path | None = None) -> SplitCase:
         raise InputError("disaggregated, and no layout of its pools is given")
     if not m.pools.counted:
         raise InputError(
-            "disaggregated: neither instances nor attention groups are stated, and no row that states them lists the "
-            "same run or a repeat of it; drafts may have been proposed too"
+            "disaggregated: neither instances nor attention groups are stated, no row that states them lists the same "
+            "run or a repeat of it, and not exactly one launch script of the benchmark fits: drafts or none"
         )
-    if m.concurrency is None or m.concurrency < 1:
+    if m.concurrency is None:
+        raise InputError(
+            "disaggregated: no concurrency is stated, and the batches of its pools may only have been planned"
+        )
+    if m.concurrency < 1:
         raise InputError(f"concurrency {m.concurrency} is not a number from 1")
     first, second = (_case(m, pool, models) for pool in (m.pools.prefill, m.pools.decode))
     prefill = _pool(first, m, m.pools.prefill, prefills=True)
@@ -79,7 +85,8 @@ def split_case_of(m: Measurement, models: Path | None = None) -> SplitCase:
     transfer = Transfer("auto" if first.hardware in RACKS else "rdma")
     link = link_of(first.scenario.cluster, transfer, m.pools.gpus)
     notes = (*first.assumptions, *([m.pools.inferred] if m.pools.inferred else []))
-    return SplitCase(prefill, decode, link, m.concurrency, second, tuple(dict.fromkeys(notes)))
+    seats = float(m.pools.seats or math.inf)
+    return SplitCase(prefill, decode, link, m.concurrency, second, tuple(dict.fromkeys(notes)), seats)
 
 
 def _case(m: Measurement, pool: PoolOfRow, models: Path | None) -> Case:
@@ -97,10 +104,10 @@ def _case(m: Measurement, pool: PoolOfRow, models: Path | None) -> Case:
 
 
 def _pool(case: Case, m: Measurement, pool: PoolOfRow, *, prefills: bool) -> Pool:
-    """With what the scripts set. TensorRT-LLM's take its generated kernels for experts (moe_config.backend TRTLLM)
-    except for four bits with attention data parallelism, as those of aggregated servers do (``recipes``); between
-    attention groups in one NVLink domain of several boards tokens go to their experts alone
-    (tensorrt_llm/_torch/modules/fused_moe, MnnvlMoe, 1.2)."""
+    """With what the scripts set. TensorRT-LLM's on Blackwell take its generated kernels for experts (moe_config.backend
+    TRTLLM, in the recipes of GB200) and DeepGEMM for eight bits with attention data parallelism (those of GB300;
+    ``cutlass`` has its constants, ``costmodel.launches``); between attention groups in one NVLink domain of several
+    boards tokens go to their experts alone (tensorrt_llm/_torch/modules/fused_moe, MnnvlMoe, 1.2)."""
     scenario, script = case.scenario, SCRIPTS.get(m.engine)
     if script is None or not m.drawn:
         return Pool(scenario, case.plan, pool.workers or 1)
@@ -109,13 +116,21 @@ def _pool(case: Case, m: Measurement, pool: PoolOfRow, *, prefills: bool) -> Poo
         max_batched_tokens=script.budget // (pool.attn_dp if script.shared else 1),
         stream_interval=script.stream_interval,
     )
+    if m.pools is not None:
+        tokens = m.pools.tokens if prefills else None
+        engine = replace(
+            engine,
+            max_batched_tokens=tokens or engine.max_batched_tokens,
+            drafts=0 if prefills else m.pools.drafts,
+            draft_acceptance=fitted_of_versions()["draft_acceptance"] if m.pools.drafts and not prefills else 0.0,
+        )
     if prefills and script.prefill_ahead is not None:
         engine = replace(engine, steps_ahead=script.prefill_ahead)
     if m.engine == "trtllm" and case.hardware in BLACKWELL:
         grouped = pool.attn_dp > 1
         engine = replace(
             engine,
-            expert_kernels="cutlass" if grouped and m.precision == "fp4" else "generated",
+            expert_kernels="cutlass" if grouped and m.precision == "fp8" else "generated",
             exchange="alltoall" if grouped and case.hardware in RACKS else engine.exchange,
         )
     law = read_law(load_hardware(case.hardware).efficiency)

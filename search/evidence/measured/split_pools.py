@@ -35,9 +35,16 @@ class PoolOfRow:
 
 @dataclass(frozen=True)
 class PoolsOfRow:
+    """Both. Of its launch script, where it is known: ``seats``, sequences that an instance decodes at most; ``drafts``
+    of a sequence and step; ``tokens`` of an attention group's pass of prompts. ``copied`` from another row."""
+
     prefill: PoolOfRow
     decode: PoolOfRow
     inferred: str = ""  # how the counts were found, where the row does not state them
+    seats: int | None = None
+    drafts: int = 0
+    tokens: int | None = None
+    copied: bool = False
 
     @property
     def counted(self) -> bool:
@@ -100,14 +107,6 @@ def _counted(m: Measurement, others: Sequence[Measurement]) -> Measurement:
         tpot, ttft = abs(m.tpot_s / other.tpot_s - 1.0), abs(m.ttft_s / other.ttft_s - 1.0)
         if max(tpot, ttft) <= SAME_RUN or tpot <= REPEATED:
             how = "which lists the same run" if ttft <= SAME_RUN else "of which it is a repeat"
-            known = replace(other.pools, inferred=f"instances and layouts are those of row {other.id}, {how}")
-            return replace(
-                m, pools=known, gpus=known.gpus, tokens_per_s_per_gpu=_speed(m, known.gpus), note=known.inferred
-            )
+            known = f"instances and layouts are those of row {other.id}, {how}"
+            return m.with_pools(replace(other.pools, inferred=known, copied=True))
     return m
-
-
-def _speed(m: Measurement, gpus: int) -> float | None:
-    if not m.concurrency or not gpus or m.ttft_s is None or m.tpot_s is None:
-        return None
-    return m.concurrency * m.osl / (m.ttft_s + (m.osl - 1) * m.tpot_s) / gpus

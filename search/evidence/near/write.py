@@ -73,7 +73,7 @@ def of_pools(pools: Iterable[Pool]) -> list[Judged]:
     judged = []
     for pool in pools:
         value = actual(pool.row, ATTRIBUTES["tpot"])
-        figures = {"tpot": (pool.step_s / value, pool.low_s <= value <= pool.high_s)}
+        figures = {"tpot": (pool.token_s / value, pool.low_s <= value <= pool.high_s)}
         judged.append(Judged("pools", pool.row, pool.case, figures))
     return judged
 

@@ -9,9 +9,14 @@ from search.inputs.models.fields import Fields
 
 def mtp_modules(fields: Fields) -> int:
     """How many modules the checkpoint has, each of which drafts one token."""
-    count = fields.integer("num_nextn_predict_layers", "mtp_num_hidden_layers", default=0, low=0, high=64)
+    return sum(_modules(fields))
+
+
+def _modules(fields: Fields) -> tuple[int, int]:
+    """Modules of one layer, and those whose depth the config says."""
+    shallow = fields.integer("num_nextn_predict_layers", "mtp_num_hidden_layers", default=0, low=0, high=64)
     modules = fields.integer("num_mtp_modules", default=0, low=0, high=64)
-    return count + modules * fields.flag("use_mtp", default=True)
+    return shallow, modules * fields.flag("use_mtp", default=True)
 
 
 def mtp_parameters(
@@ -22,11 +27,8 @@ def mtp_parameters(
     the model's own (DeepSeek-V3, arXiv:2412.19437, section 2.2; vllm/model_executor/models/deepseek_mtp.py and
     qwen3_next_mtp.py, vLLM 0.33)."""
     fields.skip("mtp_hybrid_override_pattern", "mtp_layers_block_type")
-    count = fields.integer("num_nextn_predict_layers", "mtp_num_hidden_layers", default=0, low=0, high=64)
-    modules = fields.integer("num_mtp_modules", default=0, low=0, high=64)
+    count, modules = _modules(fields)
     deep = fields.integer("mtp_transformer_layers", default=1, high=64)
-    if not fields.flag("use_mtp", default=True):
-        modules = 0
     if not count and not modules:
         return 0
     name = "num_mtp_modules" if modules else "num_nextn_predict_layers"

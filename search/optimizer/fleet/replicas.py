@@ -12,7 +12,7 @@ from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.base.errors import InputError
-from search.evidence.measured.intervals import CLASSES, coverage_of, load_intervals
+from search.evidence.measured.intervals import CLASSES, UNCOVERED, coverage_of, load_intervals
 from search.inputs.compared import compared
 from search.inputs.config import read_model, read_scenario
 from search.inputs.own_engine import as_launched
@@ -24,7 +24,6 @@ from search.optimizer.space import Space
 
 HALVINGS = 12  # of the rate that some replica of a size keeps every limit at: 1/4096 of it
 SAFE = 0.999  # of the most requests as interpolated: there every limit is asked again
-UNCOVERED = CLASSES.index("layout")
 FIGURE = "max_requests_per_s"  # whose interval is taken
 
 

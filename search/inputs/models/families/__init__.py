@@ -79,7 +79,9 @@ FAMILIES: dict[str, Family] = {
         defaults={**_QWEN_MOE, **_QWEN_WINDOW, "attention_bias": True},
     ),
     "qwen3_moe": replace(_QWEN3, experts="fields", defaults={**_QWEN_MOE, **_QWEN_WINDOW}),
-    "qwen3_next": _QWEN3_NEXT,
+    # Its config is silent about the prediction module of the released checkpoints; vLLM 0.33 takes one
+    # (model_executor/models/qwen3_next_mtp.py).
+    "qwen3_next": replace(_QWEN3_NEXT, defaults={**_QWEN3_NEXT.defaults, "num_nextn_predict_layers": 1}),
     "qwen3_5_moe": replace(_QWEN3_NEXT, vision="qwen3"),
     "qwen3_5_moe_text": _QWEN3_NEXT,
     "qwen3_5": replace(_QWEN3_5, vision="qwen3"),

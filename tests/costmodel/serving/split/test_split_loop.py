@@ -1,5 +1,6 @@
 """The closed loop over two pools."""
 
+import heapq
 import math
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.serving.split.journey import Link
 from costmodel.serving.split.loop import Pool, split_loop
+from costmodel.serving.split.prefill import prefill
 
 LINK = Link(4e10, 1e-5)
 IN_FLIGHT = np.array([1.0, 2.0, 8.0, 64.0, 512.0, 4096.0])
@@ -78,3 +80,57 @@ def test_a_burst_at_the_start_is_in_the_mean_of_a_finite_run(pools):
     assert not math.isinf(first.max())
     assert (first >= 0).all()
     assert first.max() > 0
+
+
+def _bunched_client(pool, clients: int, decode_s: float, spread: float) -> float:
+    """Mean seconds to be prefilled: ten requests of each client, the next as soon as one ends, lengths drawn."""
+    random = np.random.default_rng(3)
+    one, slope = float(pool.one_s[0]), float(pool.slope_s[0])
+    most, free = float(pool.prompts[0]), 0.0
+    arrivals, left, taken = [(0.0, i) for i in range(clients)], [10] * clients, []
+    heapq.heapify(arrivals)
+    while arrivals:
+        free = max(free, arrivals[0][0])
+        inside = []
+        while arrivals and arrivals[0][0] <= free and len(inside) < most:
+            inside.append(heapq.heappop(arrivals))
+        free += one + slope * (len(inside) - 1.0)
+        for came, i in inside:
+            taken.append(free - came)
+            left[i] -= 1
+            if left[i]:
+                end = free + decode_s * random.uniform(1.0 - spread / 2.0, 1.0 + spread / 2.0)
+                heapq.heappush(arrivals, (end, i))
+    return float(np.mean(taken))
+
+
+def _in_front(answer: int, clients: int) -> tuple[Pool, Pool, np.ndarray]:
+    """One prefill instance and decode instances with room for all."""
+    asked = worked_case(model=qwen3(12), lengths=FixedLengths(2048, answer), engine=Engine("any"))
+    asked = replace(asked, waves=10.0, engine=replace(asked.engine, request_overhead_s=0.0, prompt_token_s=0.0))
+    prefills, decodes = Plans.of(gpus=8, tp=8, ep=8), Plans.of(gpus=8, tp=2, ep=8)
+    return Pool(asked, prefills, 1), Pool(asked, decodes, 8), np.array([float(clients)])
+
+
+@pytest.mark.parametrize("clients", [4, 32, 128])
+def test_requests_that_began_together_queue_together(clients):
+    first, second, in_flight = _in_front(2048, clients)
+    even = split_loop(first, second, LINK, in_flight)
+    found = split_loop(first, second, LINK, in_flight, spread=0.2)
+    decode_s = 2047 * float(found.tpot_s[0])
+    client = _bunched_client(prefill(first.scenario, first.plan), clients, decode_s, 0.2)
+    told = (found.ttft_s - found.transfer_s - found.join_s)[0]
+    assert told == pytest.approx(client, rel=0.1)
+    assert told > (even.ttft_s - even.transfer_s - even.join_s)[0]
+
+
+def test_a_prefill_that_is_always_busy_spaces_them(pools):
+    first, second, in_flight = _in_front(256, 64)
+    even, found = (split_loop(first, second, LINK, in_flight, spread=spread) for spread in (0.0, 0.2))
+    assert found.ttft_s[0] == even.ttft_s[0]
+
+
+def test_more_seats_never_make_the_first_token_wait_longer(pools):
+    waits = [split_loop(*pools, LINK, IN_FLIGHT, most=seats).admission_s for seats in (1.0, 4.0, 16.0, 64.0, 256.0)]
+    assert (np.diff(waits, axis=0) <= 1e-9).all()
+    assert (waits[0] > 0).any()

@@ -171,13 +171,15 @@ def test_folders_name_their_model(path: str, names: list[str]) -> None:
         ("someone/Qwen3-8B-FP8-dynamic", "Qwen3-8B", "fp8"),
         ("someone/Qwen3-8B-GPTQ-Int8", "Qwen3-8B", "int8"),
         ("Qwen/Qwen3.5-9B-FP8", "Qwen3.5-9B", "fp8_block"),
+        ("zai-org/GLM-4.6-FP8", "GLM-4.6", "fp8"),
+        ("someone/QwQ-32B-Preview-0524-AWQ", "Qwen2.5-32B", "int4"),
         ("/models/SmolLM3-3B-NVFP4/", "SmolLM3-3B", "nvfp4"),
     ],
 )
 def test_a_name_says_how_weights_are_stored(audited: Audited, name: str, base: str, weights: str) -> None:
     """Where the catalog has the model and not its quantised form."""
     found, plain = audited("vllm", f"vllm serve {name}", H100), audited("vllm", f"vllm serve {base}", H100)
-    assert any(f"weights={weights}" in note for note in found["notes"])
+    assert any(f"weights={weights} as" in note for note in found["notes"])
     bits = {"int4": 4, "nvfp4": 4}.get(weights, 8)
     stored, whole = (a["figures"]["weights_bytes_per_gpu"]["derived"] for a in (found, plain))
     assert bits / 16 < stored / whole < bits / 16 + 0.25

@@ -48,7 +48,7 @@ def test_a_row_without_counts_takes_those_of_the_same_run_and_says_so(table):
     assert second.tpot_s == third.tpot_s == first.tpot_s
     assert rows[1].note in second.assumptions
     assert fourth.skipped is not None
-    assert "drafts may have been proposed" in fourth.skipped
+    assert "not exactly one launch script" in fourth.skipped
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_attention_groups_share_the_budget_of_sglangs_scripts(table):
 def test_open_rows_keep_their_goals():
     rows = read_rows(Path(os.environ["SERVEFRONT_DATA"]) / "silicon_dev.csv")
     counted = [m for m in rows if m.regime == "disaggregated" and m.pools and m.pools.counted and m.concurrency]
-    assert len(counted) == 164
-    found = predict(counted[::4])  # a quarter, for speed: docs/split.md has the whole
+    assert len(counted) == 350
+    found = predict(counted[::8])  # for speed: docs/split.md has the whole
     tpot = [abs(p.tpot_s.value / p.measurement.tpot_s - 1) for p in found]
     assert float(np.mean(tpot)) < 0.15
     for name in ("ttft_s", "tpot_s", "tokens_per_s_per_gpu"):
         pairs = [(getattr(p, name), getattr(p.measurement, name)) for p in found]
-        assert 0.65 < np.mean([f.low <= value <= f.high for f, value in pairs]) < 0.95
+        assert 0.75 < np.mean([f.low <= value <= f.high for f, value in pairs]) < 0.98  # none left out

@@ -158,6 +158,36 @@ def test_multi_token_prediction_is_apart() -> None:
     assert model.mtp_parameters == mla + experts + 2 * 7168 + 2 * 7168**2 + 3 * 7168
 
 
+def test_qwen3_next_has_the_module_that_its_config_does_not_name() -> None:
+    model = _model("qwen3_coder_next")
+    attention = 2048 * (2 * 16 + 2 * 2) * 256 + 16 * 256 * 2048 + 2 * 256
+    experts = 513 * 3 * 2048 * 512 + 512 * 2048 + 2048
+    assert model.mtp_modules == 1
+    assert model.mtp_parameters == attention + experts + 2 * 2048 + 2 * 2048**2 + 3 * 2048
+
+
+@pytest.mark.parametrize(
+    ("option", "published"),
+    [  # as the checkpoints' pages at huggingface.co state them, towers included
+        ("qwen2_5_7b", 7_615_616_512),
+        ("llama_3_2_3b", 3_212_749_824),
+        ("mistral_nemo", 12_247_782_400),
+        ("phi_4_mini", 3_836_021_760),
+        ("gemma_3_12b", 12_187_325_040),
+        ("command_r_plus", 103_810_674_688),
+        ("deepseek_v2_5", 235_741_434_880),
+        ("deepseek_r1_distill_qwen_1_5b", 1_777_088_000),
+        ("qwen2_5_vl_72b", 73_410_777_344),
+        ("qwen3_vl_8b", 8_767_123_696),
+        ("llama_3_2_11b_vision", 10_670_220_835),
+        ("nemotron_nano_9b_v2", 8_888_227_328),
+    ],
+)
+def test_counts_are_those_of_the_checkpoints(option: str, published: int) -> None:
+    model = _model(option)
+    assert parameters(model) + model.vision_parameters == published
+
+
 def test_weight_bytes_by_format() -> None:
     # Kimi-K2.5: routed experts alone are int4 in groups of 32 (half a byte and a bf16 scale a group).
     experts = 60 * 384 * 3 * 7168 * 2048
