@@ -105,16 +105,13 @@ class LegalPlaces:
 
     def _elsewhere(self, places: IntArray, layout: IntArray, rng: np.random.Generator) -> IntArray:
         """The batch of each nearest to its own, in one of the layouts nearest to its own; ties are drawn."""
-        distance = np.abs(self.layouts[None] - self.layouts[layout][:, None]).sum(axis=2) + rng.random(
-            len(self.layouts)
-        )
-        distance[np.arange(len(places)), layout] = np.inf
         near = min(NEAR_LAYOUTS, len(self.layouts) - 1)
-        ranked = np.argpartition(distance, near - 1, axis=1)[:, :near]
+        ties, which = rng.random(len(self.layouts)), rng.integers(near, size=len(places))
         found = []
-        for place, other in zip(
-            places, ranked[np.arange(len(places)), rng.integers(near, size=len(places))], strict=True
-        ):
+        for place, own, nth in zip(places, layout, which, strict=True):
+            distance = np.abs(self.layouts - self.layouts[own]).sum(axis=1) + ties
+            distance[own] = np.inf
+            other = np.argpartition(distance, near - 1)[:near][nth]
             start, stop = self.start[other], self.stop[other]
             found.append(start + np.abs(self.batch[start:stop] - self.batch[place]).argmin())
         return np.array(found, dtype=np.int64)

@@ -53,7 +53,8 @@ def _kriged(known: Array, values: Array, asked: Array) -> Array:
 
 
 def _distance(a: Array, b: Array) -> Array:
-    return np.asarray(np.sqrt(((a - b) ** 2).sum(axis=-1)))
+    """Feature by feature: all differences at once are too many to hold."""
+    return np.asarray(np.sqrt(sum((a[..., k] - b[..., k]) ** 2 for k in range(a.shape[-1]))))
 
 
 def _with_one(points: Array) -> Array:
