@@ -15,6 +15,7 @@ from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
 from costmodel.engine import Engine
 from costmodel.host import eager_seconds
+from costmodel.launches import attends_at_once, spared_s
 from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
@@ -92,6 +93,7 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
     last: Collective | None = None  # the two all-reduces of a layer are alike, and so are its norms: timed once
     norm: tuple[Elementwise, Work, Times] | None = None
     routed, shared = _Stream(), _Stream()
+    at_once, prompts = attends_at_once(scenario.engine, scenario.accelerator), None
     for op in operations:
         if isinstance(op, Collective):
             if not op.repeats(last):
@@ -112,6 +114,11 @@ def tally(operations: Iterable[Operation], step: Step, scenario: Scenario, *, de
         else:
             work = op.work(step)
             times = scenario.law.times(_as_read(work, scenario), scenario.accelerator)
+            if at_once and op.name == "attention.prefill" and work.kind == "prefill_attention":
+                prompts = work
+            elif prompts is not None and op.name == "attention.decode":
+                spared = spared_s(scenario.law, prompts, work, scenario.accelerator)
+                times, prompts = times._replace(seconds=times.seconds - spared), None
         if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
         total.compute_s = total.compute_s + times.seconds
@@ -184,8 +191,10 @@ def scheduled(pp: Any) -> Any:
 
 
 def _of_layer(kind: Layer, setting: Setting, scenario: Scenario) -> Iterable[Operation]:
-    operations, ranks = kind.operations(setting), scenario.decode_ranks
-    return operations if ranks == 1 else dealt(operations, kind.mixer, ranks, setting.layout.tp)
+    operations = kind.operations(setting)
+    return operations if scenario.decode_ranks == 1 else dealt(
+        operations, kind.mixer, scenario.dealing, setting.layout.tp
+    )  # fmt: skip
 
 
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 from costmodel.architecture import Architecture
 from costmodel.blocks.mla import LatentAttention
 from costmodel.efficiency import NONE, EfficiencyLaw, ExpertKernels, Inputs
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
-from costmodel.operations import Writer
+from costmodel.operations import Work, Writer
 
 # What ``Engine.expert_kernels`` may be, and what they take over the law's time in the kernel tables that AIConfigurator
 # 0.12 ships. ``fp4``: CUTLASS (``moe_torch_flow_cutlass`` in nvfp4, B200; median without the fixed cost 1.4 above 1,024
@@ -49,6 +49,28 @@ INPUT_QUANTISATION: dict[str, Inputs] = {
 # What ``Engine.fp8_products`` may be, and which products then take no whole tiles of rows on Hopper. Weights scaled in
 # blocks are multiplied by DeepGEMM or CUTLASS everywhere.
 FP8_PRODUCTS: dict[str, Inputs] = {"cutlass": NONE, "cublas": FP8}
+# vLLM hands prompts and decodes to FlashAttention in one call (``flash_attn_varlen_func`` in
+# vllm/v1/attention/backends/flash_attn.py, 0.10 to 0.15), the tables time one of each. FlashInfer, its default on
+# Blackwell, has two calls (flashinfer.py beside it).
+ATTENDS_AT_ONCE = ("vllm",)
+NEXT_TO_NOTHING = 1e-9  # bytes or heads of a call that is its fixed cost alone
+
+
+def attends_at_once(engine: Engine, accelerator: Accelerator) -> bool:
+    """True where attention of a pass with prompts and decodes is one call."""
+    return engine.name in ATTENDS_AT_ONCE and accelerator.nvidia and not accelerator.blackwell
+
+
+def spared_s(law: EfficiencyLaw, prompts: Work, decodes: Work, accelerator: Accelerator) -> Any:
+    """Seconds that one call of attention takes less than one of prompts and one of decodes: the lesser fixed cost,
+    where there are both."""
+    fixed = [
+        law.times(
+            replace(w, flops=0.0, kv_bytes=0.0, io_bytes=NEXT_TO_NOTHING, m=1.0, n=NEXT_TO_NOTHING, k=1.0), accelerator
+        )
+        for w in (prompts, decodes)
+    ]
+    return min(fixed[0].seconds, fixed[1].seconds) * ((prompts.m > 0) & (decodes.m > 0))
 
 
 def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, model: Architecture) -> EfficiencyLaw:

@@ -70,6 +70,8 @@ def rows_of(step: Step, rows: Rows) -> Any:
     """The number of rows of a named kind in this pass on one rank."""
     if rows == "prompt_tokens":
         return step.prompts * (step.lengths.new / step.layout.sp)
+    if rows == "decodes":
+        return step.decodes * step.verified
     return getattr(step, rows)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from costmodel.architecture import Architecture, Setting
+from costmodel.blocks.decode_context import Dealing, dealing
 from costmodel.cluster import Cluster
 from costmodel.drafts.drafter import Drafter
 from costmodel.efficiency import EfficiencyLaw
@@ -87,6 +88,11 @@ class Scenario:
     def unmixed(self) -> bool:
         """True where steps that prefill are passes of prompts alone, each followed by one of decodes."""
         return bool(self.engine.prefill_first) and not self.lockstep
+
+    @property
+    def dealing(self) -> Dealing:
+        """How the cache of decodes is dealt."""
+        return dealing(self.engine.name, self.decode_ranks)
 
     def layout(self, plans: Plans) -> Layout:
         return Layout.of(plans, self.engine.dense_split, self.engine.routing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -31,23 +31,27 @@ def _layers(sequence: tuple[int, ...], kinds: int, pp: int) -> Any:
     return np.array([np.bincount(sequence[edges[s] : edges[s + 1]], minlength=kinds) for s in range(pp)], dtype=float)
 
 
-def _once(rows: Any) -> Any:
-    """The rows that differ."""
-    rows = np.ascontiguousarray(rows)
-    return np.array([np.frombuffer(row) for row in dict.fromkeys(row.tobytes() for row in rows)])
+@lru_cache(maxsize=4096)
+def _unlike(sequence: tuple[int, ...], kinds: int, pp: int) -> Any:
+    """Rows of the stages that are like no earlier one: layers of each kind, whether it is the first, the last."""
+    ends = np.zeros((pp, 2))
+    ends[0, 0] = ends[-1, 1] = 1.0
+    stages = np.concatenate([_layers(sequence, kinds, pp), ends], axis=1)
+    return stages[np.sort(np.unique(stages, axis=0, return_index=True)[1])]
 
 
 @dataclass(frozen=True)
 class Stages:
     """``counts`` of shape (stages, kinds, n): layers of each kind in stage s of plan i, zero past its pp;
     ``first`` and ``last`` of shape (stages, n) mark the stages with the embedding and the head; ``totals`` (kinds,)
-    the layers of each kind in the model."""
+    the layers of each kind in the model, ``sequence`` the kind of each."""
 
     counts: Any
     first: Any
     last: Any
     totals: Any
     pp: Any
+    sequence: tuple[int, ...]
 
     @classmethod
     def of(cls, architecture: Architecture, pp: IntArray) -> Stages:
@@ -65,27 +69,25 @@ class Stages:
             last=(stage == pp - 1).astype(float),
             totals=np.bincount(sequence, minlength=kinds).astype(float),
             pp=pp,
+            sequence=sequence,
         )
 
     def firsts(self, runs: Runs) -> Stages:
         """Those of each run's first plan."""
         counts, first, last, pp = map(runs.first, (self.counts, self.first, self.last, self.pp))
-        return Stages(counts, first, last, self.totals, pp)
+        return replace(self, counts=counts, first=first, last=last, pp=pp)
 
     def of_plans(self, places: IntArray) -> Stages:
         """Those of the plans at ``places``."""
         counts, first, last = (values[..., places] for values in (self.counts, self.first, self.last))
-        return Stages(counts, first, last, self.totals, self.pp[places])
+        return replace(self, counts=counts, first=first, last=last, pp=self.pp[places])
 
     @cached_property
     def _different(self) -> tuple[Any, Any, Any]:
         """``counts``, ``first`` and ``last`` without stages that are like another of the plan: of 64 the first, one
         between and the last are enough for what is the largest."""
         degrees, which = distinct(self.pp)
-        plan = np.zeros(len(degrees), dtype=np.int64)
-        plan[which[::-1]] = np.arange(len(which))[::-1]
-        stages = np.concatenate([self.counts[:, :, plan], self.first[:, None, plan], self.last[:, None, plan]], axis=1)
-        each = [_once(stages[..., i]) for i in range(len(degrees))]
+        each = [_unlike(self.sequence, len(self.totals), int(degree)) for degree in degrees]
         most = max((len(e) for e in each), default=0)
         # One of them again where a plan has fewer.
         table = np.stack([e[np.minimum(np.arange(most), len(e) - 1)] for e in each], axis=-1)[..., which]
@@ -96,7 +98,7 @@ class Stages:
         stages = self
         if len(self.counts) > FEW and len(self.pp):
             counts, firsts, lasts = self._different
-            stages = Stages(counts, firsts, lasts, self.totals, self.pp)
+            stages = replace(self, counts=counts, first=firsts, last=lasts)
         best: Any = 0.0
         for s in range(len(stages.counts)):
             best = np.maximum(best, stages.stage_sum(s, by_kind, first, last))

@@ -3,8 +3,8 @@
     SERVEFRONT_DATA=... python scripts/host_of_requests.py [ENGINE]
 
 For every open closed-loop run of drawn lengths with at most four in flight: the seconds with which the simulated mean
-TTFT is the measured one; quartiles by nominal prompt length. ``HOST_SHARES`` of
-``costmodel/serving/simulation/deployment.py`` is read off them. Takes some minutes.
+TTFT is the measured one; quartiles by nominal prompt length. They give back what the fit of the constants held a
+request at (``HOST_SHARES`` of ``costmodel/serving/simulation/deployment.py``; docs/simulate.md). Takes some minutes.
 """
 
 from __future__ import annotations

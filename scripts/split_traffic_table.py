@@ -53,8 +53,8 @@ def rows() -> Iterator[tuple[str, float, dict[str, float], dict[str, Array]]]:
             for seed in range(SEEDS):
                 sent = replace(traffic, rate=rate).requests(REQUESTS, seed)
                 found = simulate(deployment, sent.arrival_s, sent.prompt_tokens, sent.answer_tokens)
-                for part, values in zip(parts, found, strict=True):
-                    part.append(values[REQUESTS // 10 : -REQUESTS // 10])
+                for part, name in zip(parts, NAMES, strict=True):
+                    part.append(getattr(found, name)[REQUESTS // 10 : -REQUESTS // 10])
             values = {name: np.concatenate(part) for name, part in zip(NAMES, parts, strict=True)}
             yield f"{engine} {' '.join(words)}", share, {n: float(v[0]) for n, v in told.items()}, values
 

@@ -9,12 +9,22 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Setting
+from costmodel.blocks.decode_context import dealt
 from costmodel.drafts.drafter import EAGLE3_VOCABULARY, Drafter
 from costmodel.forward import tally
 from costmodel.layout import Layout
 from costmodel.operations import Gemm, Operation
 from costmodel.scenario import Scenario
 from costmodel.step import Step
+
+# Engines that deal the cache of a draft of the model's own kind like the model's (vllm/v1/spec_decode/draft_model.py
+# _create_draft_vllm_config, 0.33); SGLang holds it whole on every rank (sglang/srt/model_executor/pool_configurator.py,
+# 0.5.23: draft_kv_size *= dcp_size).
+DEALT_DRAFTS = ("vllm",)
+
+
+def _dealt_too(scenario: Scenario) -> bool:
+    return scenario.decode_ranks > 1 and scenario.engine.name in DEALT_DRAFTS
 
 
 def _setting(scenario: Scenario, layout: Layout, drafter: Drafter) -> Setting:
@@ -28,7 +38,8 @@ def operations(scenario: Scenario, setting: Setting, drafter: Drafter) -> Iterat
         return
     tp = setting.layout.tp
     yield Gemm("draft.fuse", setting.quantization.of("draft.fuse"), drafter.fused(model), model.hidden / tp)
-    yield from layer.operations(setting)
+    layers = layer.operations(setting)
+    yield from dealt(layers, layer.mixer, scenario.dealing, tp) if _dealt_too(scenario) else layers
     if drafter.kind == "mtp":
         yield from model.head(replace(setting, quantization=model.quantization))
     else:
@@ -61,11 +72,11 @@ def drafter_bytes(scenario: Scenario, layout: Layout) -> Any:
 
 
 def cache_share(scenario: Scenario, layout: Layout) -> Any:
-    """Bytes of a sequence's cache with the drafter's over those without."""
-    drafter = scenario.drafter
+    """Bytes of a sequence's cache on a rank, the drafter's with them, over those of the model's alone, not dealt."""
+    drafter, ranks = scenario.drafter, scenario.decode_ranks
     layer = drafter.layer(scenario.model) if drafter else None
     if drafter is None or layer is None or layer.mixer is None:
-        return np.ones_like(layout.tp)
+        return np.ones_like(layout.tp) / ranks
     tokens = float(scenario.lengths.total)
     own = layer.mixer.cache_bytes(_setting(scenario, layout, drafter), tokens)
     counts = np.bincount(scenario.model.sequence, minlength=len(scenario.model.kinds))
@@ -74,7 +85,7 @@ def cache_share(scenario: Scenario, layout: Layout) -> Any:
     for count, kind in zip(counts, scenario.model.kinds, strict=True):
         if kind.mixer is not None:
             whole = whole + count * kind.mixer.cache_bytes(setting, tokens)
-    return 1.0 + own / np.maximum(whole, 1.0)
+    return 1.0 / ranks + own / np.maximum(whole, 1.0) / (ranks if _dealt_too(scenario) else 1)
 
 
 def with_drafter(scenario: Scenario, drafter: Drafter | None) -> Scenario:

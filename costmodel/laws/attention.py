@@ -49,11 +49,12 @@ class PrefillLaw:
 class DecodeLaw:
     """One new token of ``m`` sequences, ``n`` heads, ``k`` tokens of context; also on the latent cache of MLA.
 
-        memory  = (kv_bytes * (k + tile_tokens) / k + io_bytes + head_bytes * m n) / (bandwidth * bandwidth_share)
+        memory  = (kv_bytes * overlap(k, tile_tokens) / k + io_bytes + head_bytes * m n) / (bandwidth * bandwidth_share)
         compute = flops / (peak * peak_share)
         seconds = overlap(compute, memory) + launch_s + split_s * k / (k + tile_tokens)
 
-    ``tile_tokens``: tokens that a sequence's last tile loads or waits for in vain. ``head_bytes``: partial results of
+    ``tile_tokens``: a block of threads needs as long as so many tokens take, however few it reads, and starts while
+    others stream: beside long contexts that costs nothing. ``head_bytes``: partial results of
     a head (FlashDecoding), worth that many bytes. ``split_s``: the second kernel that adds up the parts of long
     contexts. ``peak_share`` is low because one query row fills little of a tile. Valid for 1 to 2048 sequences and
     contexts of 1 to 131072.
@@ -67,10 +68,10 @@ class DecodeLaw:
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         context = np.maximum(work.k, 1.0)
-        stretch = 1.0 + self.tile_tokens / context
+        tile = self.tile_tokens / context
         rows = work.m * work.n
-        moved = work.kv_bytes * stretch + work.io_bytes + work.weight_bytes + self.head_bytes * rows
+        moved = work.kv_bytes * overlap(1.0, tile) + work.io_bytes + work.weight_bytes + self.head_bytes * rows
         memory = moved / rates.bytes_per_s(accelerator)
         compute = work.flops / (accelerator.peak(work.dtype) * self.peak_share)
-        fixed = (self.launch_s + self.split_s / stretch) * (rows > 0)
+        fixed = (self.launch_s + self.split_s / (1.0 + tile)) * (rows > 0)
         return Times(overlap(compute, memory) + fixed, compute, memory)

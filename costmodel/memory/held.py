@@ -56,7 +56,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
     length = blocks(server.length, scenario.engine.block_tokens)
     one = request(scenario, few, their_stages, length, server.tokens).spread(runs)
     if scenario.drafter is not None or scenario.decode_ranks > 1:
-        one = replace(one, bytes=one.bytes * cache_share(scenario, layout) / scenario.decode_ranks)
+        one = replace(one, bytes=one.bytes * cache_share(scenario, layout))
     available = available_bytes(scenario, server, weights, needs)
     free = np.maximum(available, 0.0)
     deviation = spread_bytes(scenario, server, weights, needs)
@@ -66,7 +66,7 @@ def memory(scenario: Scenario, layout: Layout, stages: Stages, sequences: Any) -
         lengths = scenario.lengths
         occupied = lengths.isl + lengths.osl * (1.0 + scenario.engine.output_reserved) / 2.0
         held = request(scenario, few, their_stages, occupied).spread(runs).bytes * cache_share(scenario, layout)
-        seats = free / np.maximum(held / scenario.decode_ranks, 1.0)
+        seats = free / np.maximum(held, 1.0)
     block = scenario.engine.block_tokens
 
     def tokens(bytes: Any) -> Any:

@@ -54,7 +54,7 @@ def starting(scenario: Scenario, plans: Plans, server: Server | None = None) -> 
     length = blocks(server.length, scenario.engine.block_tokens) / max(server.cache_ranks, scenario.decode_ranks)
     one = request(scenario, setting, stages, length, server.tokens, server.draft_tokens, server.draft_layers)
     if scenario.drafter is not None:
-        share = cache_share(scenario, layout)
+        share = cache_share(scenario, layout) * scenario.decode_ranks  # over which the length is dealt already
         one = replace(one, bytes=one.bytes * share, block_bytes=one.block_bytes * share)
     deviation = spread_bytes(scenario, server, weights, needs)
     fixed = server.cache_bytes is not None or server.cache_blocks is not None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Layer, Setting
+from costmodel.blocks.decode_context import Dealing, dealt
 from costmodel.blocks.mla import LatentAttention
 from costmodel.formats import BF16
 from costmodel.operations import GroupedGemm
@@ -27,6 +28,9 @@ MARLIN_TILE, MARLIN_WIDTH = 128, 256
 GROUPS_OF_128 = 2.5 / 128
 
 
+ALONE = Dealing()
+
+
 def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
     """Bytes of weights on the fullest accelerator."""
     constants, card = scenario.engine.memory, scenario.accelerator
@@ -36,16 +40,20 @@ def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
     )
     tile = constants.int4_tile * card.nvidia
     layers = [
-        layer_bytes(kind, setting, marlin, tile) + twice * folded_bytes(kind, setting) for kind in scenario.model.kinds
+        layer_bytes(kind, setting, marlin, tile, scenario.dealing)
+        + twice * folded_bytes(kind, setting, scenario.dealing)
+        for kind in scenario.model.kinds
     ]
     return stages.largest(layers, *end_bytes(scenario, setting, stages))
 
 
-def layer_bytes(kind: Layer, setting: Setting, marlin: bool = False, int4_tile: int = 0) -> Any:
+def layer_bytes(
+    kind: Layer, setting: Setting, marlin: bool = False, int4_tile: int = 0, how: Dealing = ALONE
+) -> Any:  # fmt: skip
     """Bytes of one layer on one rank. ``marlin``: its kernels compute experts in MXFP4; ``int4_tile``: rows to which
-    they pad those in INT4."""
+    they pad those in INT4; ``how`` the cache of decodes is dealt."""
     total: Any = 0.0
-    for op in kind.operations(setting):
+    for op in dealt(kind.operations(setting), kind.mixer, how, setting.layout.tp):
         padding: Any = 1.0
         if isinstance(op, GroupedGemm) and op.format.name == "mxfp4":
             padding = _padding(kind, setting, marlin)
@@ -56,13 +64,14 @@ def layer_bytes(kind: Layer, setting: Setting, marlin: bool = False, int4_tile: 
     return total
 
 
-def folded_bytes(kind: Layer, setting: Setting) -> Any:
+def folded_bytes(kind: Layer, setting: Setting, how: Dealing = ALONE) -> Any:
     """Bytes of the copy in bf16 of an MLA layer's up-projections, which decoding folds into queries and outputs
     (vllm/model_executor/layers/attention/mla_attention.py process_weights_after_loading, 0.33; kv_b_proj is kept)."""
     if not isinstance(kind.mixer, LatentAttention):
         return 0.0
     m = kind.mixer
-    return m.heads / setting.layout.tp * (m.nope_dim + m.v_dim) * m.kv_rank * BF16.bytes_per_element
+    keys = m.nope_dim * (how.ranks if how.own_queries else 1)
+    return m.heads / setting.layout.tp * (keys + m.v_dim) * m.kv_rank * BF16.bytes_per_element
 
 
 def _whole_tiles(kind: Layer, setting: Setting, tile: int) -> Any:

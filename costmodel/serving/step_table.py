@@ -9,9 +9,10 @@ with t rows of a rank, u different tokens of the stage, d decodes with a mean co
 tokens in the mean, n tokens sampled; each term is ``forward`` of a pass that has this part alone, less that of an empty
 one. What the host needs to launch a pass with prompts is no sum: it is kept apart, and the longer of the two counts;
 what it needs for each sequence comes on top.
-A state space scan runs over decodes and prompts in one call, whose fixed cost both terms hold: ``both_s`` takes one
-back. Whole tiles of rows make steps, so ``rows`` and ``samples`` are tabulated at every whole number; the rest is
-smooth and interpolated. ``tests/costmodel/serving/test_step_table.py`` sets the sum against ``forward``.
+A state space scan runs over decodes and prompts in one call, and so may attention, whose fixed cost both terms hold:
+``both_s`` takes one back. Whole tiles of rows make steps, so ``rows`` and ``samples`` are tabulated at every whole
+number; the rest is smooth and interpolated. ``tests/costmodel/serving/test_step_table.py`` sets the sum against
+``forward``.
 """
 
 from __future__ import annotations

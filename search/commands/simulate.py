@@ -11,7 +11,6 @@ import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -22,15 +21,18 @@ from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.simulation.deployment import serve
-from costmodel.serving.simulation.requests import Requests, Served, first_of
+from costmodel.serving.simulation.requests import Requests, first_of
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
 from search.base.progress import track
 from search.base.whole_file import put_text
+from search.commands.simulated import Simulated, check_served
+from search.commands.simulated_split import split_simulated
 from search.inputs.config import read_model, read_scenario
 from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
 from search.inputs.schema import LimitsConfig, WorkloadConfig
+from search.inputs.split_rows import names_split
 from search.inputs.traffic import Traffic, in_closed_loop, read_traffic
 from search.inputs.typed import explain
 from search.optimizer.refused import refused
@@ -55,39 +57,50 @@ def main(argv: list[str]) -> int:
         run = read_run(options.run)
         workload = _changed(run, options.changes)
         traffic = read_traffic(workload)
-        plan, name = named_plan(run, options.plan)
-        run = run.of(named_engine(run, options.plan))
-        scenario = _scenario(run, plan)
         requests = traffic.requests(options.requests, options.seed)
-        closed, watch = traffic.process == "closed", partial(track, label="simulating")
-        served = serve(scenario, plan, requests, options.balancer, closed=closed, watch=watch)
-        if not np.isfinite(served.e2e_s).any():
-            shortest = int((requests.prompt_tokens + requests.answer_tokens).min())
-            raise InputError(
-                f"workload: none of {len(requests)} requests can be served; the shortest has {shortest} tokens"
-            )
-        points = None if options.out is None or closed else _knee(options, scenario, plan, traffic, requests)
-        found = simulation.summary(requests, served)
-        if options.json:
-            print(json.dumps(found, indent=2))
+        if names_split(options.plan):
+            told = split_simulated(run, traffic, requests, options.plan, options.balancer)
         else:
-            served_by = "" if scenario.engine.name == "any" else f" on {scenario.engine.name}"
-            print(plain(f"{name}: {_words(plan)}{served_by}") + "\n\n" + simulation.text(found))
+            told = _simulated(run, traffic, requests, options)
+        if options.json:
+            print(json.dumps(told.found, indent=2))
+        else:
+            print(f"{plain(told.words)}\n\n{told.text}")
         if options.out is not None:
-            title = f"{scenario.model.name}: {_words(plan)}"
-            _write(options.out, title, requests, served, found)
-            if points:
-                limits = run.config.limits
-                kept = {"ttft_s": (limits.ttft_s, limits.ttft_statistic), "tpot_s": (limits.tpot_s, "mean")}
-                told = {figure: (value, name) for figure, (value, name) in kept.items() if value is not None}
-                put_text(options.out / "knee.csv", knee.csv_text(points))
-                put_text(options.out / "knee.svg", knee.picture(points, title, traffic.rate or _rate(requests), told))
+            options.out.mkdir(parents=True, exist_ok=True)
+            points = [] if traffic.process == "closed" else _knee(options.knee, told, requests)
+            _write(options.out, told, points, traffic.rate or _rate(requests), run.config.limits)
             print(f"Written to {plain(shlex.quote(str(options.out)))}")
     except (InputError, OSError) as error:
         from search.commands.search import fail, system_line
 
         return fail(system_line(error) if isinstance(error, OSError) else str(error), InputError.exit_code)
     return 0
+
+
+def _simulated(run: SavedRun, traffic: Traffic, requests: Requests, options: argparse.Namespace) -> Simulated:
+    """A plan whose servers prefill and decode."""
+    plan, name = named_plan(run, options.plan)
+    run = run.of(named_engine(run, options.plan))
+    scenario = _scenario(run, plan)
+    closed, watch = traffic.process == "closed", partial(track, label="simulating")
+    served = serve(scenario, plan, requests, options.balancer, closed=closed, watch=watch)
+    check_served(requests, served.e2e_s)
+    found = simulation.summary(requests, served)
+    title = f"{scenario.model.name}: {_words(plan)}"
+    served_by = "" if scenario.engine.name == "any" else f" on {scenario.engine.name}"
+
+    def most() -> float:
+        """What the plan can do in the closed loop with all seats taken."""
+        prompt, answer = (max(round(float(t.mean())), 1) for t in (requests.prompt_tokens, requests.answer_tokens))
+        alike = replace(scenario, lengths=FixedLengths(prompt, answer, traffic.hit))
+        return float(evaluate(alike, plan).requests_per_s[0])
+
+    return Simulated(
+        f"{name}: {_words(plan)}{served_by}", title, found, simulation.text(found),
+        simulation.csv_text(requests, served), simulation.picture(served, title),
+        lambda sent: simulation.figures(sent, serve(scenario, plan, sent, options.balancer)), most,
+    )  # fmt: skip
 
 
 def _changed(run: SavedRun, changes: list[str]) -> WorkloadConfig:
@@ -122,11 +135,17 @@ def _words(plan: Plans) -> str:
     return ", ".join(f"{axis} {value}" for axis, value in plan.row(0).items())
 
 
-def _write(folder: Path, title: str, requests: Requests, served: Served, found: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    put_text(folder / "requests.csv", simulation.csv_text(requests, served))
-    put_text(folder / "simulation.json", json.dumps(found, indent=2) + "\n")
-    put_text(folder / "simulation.svg", simulation.picture(served, title))
+def _write(
+    folder: Path, told: Simulated, points: list[knee.Point], rate: float, limits: LimitsConfig
+) -> None:  # fmt: skip
+    put_text(folder / "requests.csv", told.requests_csv)
+    put_text(folder / "simulation.json", json.dumps(told.found, indent=2) + "\n")
+    put_text(folder / "simulation.svg", told.picture)
+    if points:
+        kept = {"ttft_s": (limits.ttft_s, limits.ttft_statistic), "tpot_s": (limits.tpot_s, limits.tpot_statistic)}
+        bounds = {figure: (value, name) for figure, (value, name) in kept.items() if value is not None}
+        put_text(folder / "knee.csv", knee.csv_text(points))
+        put_text(folder / "knee.svg", knee.picture(points, told.title, rate, bounds))
 
 
 def _rate(requests: Requests) -> float:
@@ -135,22 +154,17 @@ def _rate(requests: Requests) -> float:
     return (len(requests) - 1) / seconds if seconds else float("inf")
 
 
-def _knee(
-    options: argparse.Namespace, scenario: Scenario, plan: Plans, traffic: Traffic, requests: Requests
-) -> list[knee.Point]:
-    """The same requests at other rates, up to beyond what the plan can do in the closed loop with all seats taken."""
-    if options.knee == 0 or len(requests) < 2 or not np.isfinite(_rate(requests)):
+def _knee(count: int, told: Simulated, requests: Requests) -> list[knee.Point]:
+    """The same requests at other rates, up to beyond what the plan can do."""
+    if count == 0 or len(requests) < 2 or not np.isfinite(_rate(requests)):
         return []
-    prompt, answer = (max(round(float(t.mean())), 1) for t in (requests.prompt_tokens, requests.answer_tokens))
-    alike = replace(scenario, lengths=FixedLengths(prompt, answer, traffic.hit))
-    most = float(evaluate(alike, plan).requests_per_s[0])
-    rates = sorted({_rate(requests), *(most * share for share in np.linspace(0.2, 1.2, options.knee).tolist())})
+    most = told.most()
+    rates = sorted({_rate(requests), *(most * share for share in np.linspace(0.2, 1.2, count).tolist())})
     fewer = first_of(requests, max(len(requests) // FEWER, 2))
     points = []
     for rate in track(rates, "simulating rates"):
         at = fewer.arrival_s * (_rate(fewer) / rate)
-        served = serve(scenario, plan, replace(fewer, arrival_s=at), options.balancer)
-        points.append(knee.Point(rate, simulation.figures(fewer, served)))
+        points.append(knee.Point(rate, told.at(replace(fewer, arrival_s=at))))
     return points
 
 
@@ -167,7 +181,12 @@ def _parser() -> argparse.ArgumentParser:
         help="keys of the workload: workload.requests_per_s=12, workload.arrivals.kind=poisson, "
         "workload.lengths.kind=trace, workload.lengths.trace=FILE (docs/configuration.md)",
     )
-    parser.add_argument("--plan", default="recommended", metavar="PLAN", help="as for launch; recommended by default")
+    parser.add_argument(
+        "--plan",
+        default="recommended",
+        metavar="PLAN",
+        help="as for launch, or split, split:3: rows of split.csv; recommended by default",
+    )
     parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="how many are sent (default 10000)")
     parser.add_argument("--seed", type=int, default=0, help="of lengths and arrivals (default 0)")
     parser.add_argument(

@@ -7,7 +7,7 @@ from typing import Any
 from costmodel.architecture import Architecture
 from costmodel.cluster import Cluster, Tier
 from costmodel.engine import Engine
-from costmodel.formats import COMPUTE_DTYPES
+from costmodel.formats import COMPUTE_DTYPES, FORMATS
 from costmodel.hardware import Accelerator
 from costmodel.launches import in_engine
 from costmodel.lengths import FixedLengths
@@ -34,16 +34,26 @@ from search.inputs.schema import (
 )
 from search.inputs.traffic import check_context, read_traffic
 
+CAST = " cast to "
+
 
 def read_model(config: ModelConfig) -> ReadModel:
     """From a ``config.json`` if one is named, else from the fields in the catalog file."""
     try:
         cast: Any = {"weights": config.weights, "kv_cache": config.kv_cache, "text_only": config.text_only}
         if config.config:
-            return read_checkpoint(config.config, name=config.name, **cast)
-        return read_architecture(config.published, name=config.name, **cast)
+            return read_checkpoint(config.config, name=_name(config), **cast)
+        return read_architecture(config.published, name=_name(config), **cast)
     except ConfigError as error:
         raise InputError(f"model: {error}") from error
+
+
+def _name(config: ModelConfig) -> str:
+    """A name may say what weights are cast to; where something else was asked for, it says that."""
+    base, said, cast = config.name.rpartition(CAST)
+    if said and config.weights and cast.lower() in FORMATS:
+        return f"{base}{CAST}{config.weights.upper()}"
+    return config.name
 
 
 def read_hardware(config: HardwareConfig) -> Accelerator:

@@ -21,6 +21,7 @@ from search.evidence.measured.intervals import coverage_of
 from search.inputs.schema import Config
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.space import axis_values
+from search.optimizer.split.asked import serving_of
 
 
 @dataclass(frozen=True)
@@ -37,30 +38,43 @@ class Dealt:
 
 
 def ranks_of(config: Config, scenario: Scenario) -> tuple[int, ...]:
-    """Degrees above 1 to try; ``InputError`` for an engine or a model whose cache is not dealt so."""
+    """Degrees above 1 to try; ``InputError`` for an engine, an accelerator or a model whose cache is not dealt so."""
     values = axis_values("space.decode_cp", config.space.decode_cp)
     if values == (1,):
         return ()
     if 1 not in values:
         raise InputError(f"space.decode_cp: {list(values)} is not allowed; name 1 too: it is what others stand beside")
-    if config.engine.name not in ("vllm", "sglang"):
+    engine, split = config.engine.name, "split" in serving_of(config.space.serving)
+    if engine not in ("vllm", "sglang", "trtllm"):
+        raise InputError(f"space.decode_cp: engine {engine} is not allowed; give vllm, sglang or trtllm")
+    if engine == "trtllm" and not (split and scenario.accelerator.blackwell):
+        # docs/source/features/helix.md, 1.2
         raise InputError(
-            f"space.decode_cp: engine {config.engine.name} is not allowed; give vllm or sglang (TensorRT-LLM's Helix "
-            "takes ranks of its own, which is not modelled)"
+            "space.decode_cp: TensorRT-LLM's Helix is for the servers of a split plan that decode, on Blackwell; give "
+            "space.serving=[aggregated,split] and such an accelerator, or vllm or sglang"
         )
     mixers = [p for k in scenario.model.kinds if k.mixer is not None for p in parts(k.mixer)]
-    latent = all(isinstance(m, LatentAttention) for m in mixers)
-    if any(widths(m) is None for m in mixers) or (config.engine.name == "sglang" and not latent):
-        raise InputError(f"space.decode_cp: {config.engine.name} does not deal the cache of {scenario.model.name}")
+    if any(widths(m) is None for m in mixers) or (engine != "vllm" and not _latent(scenario)):
+        raise InputError(f"space.decode_cp: {engine} does not deal the cache of {scenario.model.name}")
     return values[1:]
 
 
-def may_deal(scenario: Scenario, ranks: int, plans: Plans) -> NDArray[np.bool_]:
+def _latent(scenario: Scenario) -> bool:
+    mixers = [p for k in scenario.model.kinds if k.mixer is not None for p in parts(k.mixer)]
+    return all(isinstance(m, LatentAttention) for m in mixers)
+
+
+def may_deal(scenario: Scenario, ranks: int, plans: Plans, pools: bool = False) -> NDArray[np.bool_]:
     """vLLM's rule (vllm/config/model.py verify_with_parallel_config, 0.33): tp is a multiple of the degree, and with
     grouped queries the degree at most the copies of a KV head, tp / KV heads, and a divisor of the heads that share
-    one. SGLang has it for latent attention
-    alone."""
+    one. SGLang and TensorRT-LLM have it for latent attention alone. In ``pools`` of a split plan vLLM's NixlConnector
+    takes a dealt cache of latent attention over the whole tp group alone (vllm/config/vllm.py, 0.33), and TensorRT-LLM
+    has it there only: its tensor_parallel_size is tp over the degree (tensorrt_llm/mapping.py, 1.2)."""
     kept = (plans.tp % ranks == 0) & (plans.sp == 1)
+    if scenario.engine.name == "trtllm":
+        return kept & pools
+    if scenario.engine.name == "vllm" and pools:
+        kept &= (plans.tp == ranks) & _latent(scenario)
     for kind in scenario.model.kinds:
         for mixer in parts(kind.mixer) if kind.mixer is not None else ():
             if isinstance(mixer, GroupedQueryAttention):
@@ -72,7 +86,10 @@ def may_deal(scenario: Scenario, ranks: int, plans: Plans) -> NDArray[np.bool_]:
 def search_decode_context(
     scenario: Scenario, degrees: tuple[int, ...], plans: Plans, policy: Policy, row: int | None, scores: Scores
 ) -> tuple[Dealt, ...]:
-    """``plans`` that are legal without; ``row`` of the recommended one."""
+    """``plans`` that are legal without; ``row`` of the recommended one. Nothing of TensorRT-LLM, which deals the caches
+    of split plans alone."""
+    if scenario.engine.name == "trtllm":
+        return ()
     name, _ = policy.first
     without = None if row is None else float(column(name, plans, scores)[row])
     found = []

@@ -18,7 +18,7 @@ from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
 from search.base import interrupt
 from search.base.errors import InputError
-from search.base.workers import LOCAL, Workers, opened
+from search.base.workers import LOCAL, Finishing, Workers, opened
 from search.base.workers.remembered import Remembered
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.checks import number
@@ -36,12 +36,12 @@ from search.optimizer.baselines import Baseline, score_baselines
 from search.optimizer.compare import chosen, none_of
 from search.optimizer.decode_context import ranks_of, search_decode_context
 from search.optimizer.front import Objectives, hypervolume_share, pareto_front
-from search.optimizer.full.found import followed, full_search
+from search.optimizer.full.found import MOST_FOLLOWED, followed, full_search
 from search.optimizer.full.variants import varies
 from search.optimizer.legal import Legal, NoLegalPlan, legal_plans
 from search.optimizer.outcome import Outcome, StudyReport, Tally
 from search.optimizer.recommend import Policy, recommend
-from search.optimizer.regimes import regimes
+from search.optimizer.regimes import Regimes, regimes
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.sampler import check_sampler
 from search.optimizer.sensitivity.inputs import read_ranges
@@ -53,13 +53,15 @@ from search.optimizer.speculation.asked import drafters_of
 from search.optimizer.speculation.search import search_speculation
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.beside import with_split
+from search.optimizer.split.rivals import rivals_of
 from search.optimizer.stopwatch import Stopwatch, ended
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
 from search.optimizer.sure import Search, check_confidence, strict
-from search.optimizer.verify import check_verify, verify, with_verified
+from search.optimizer.verify import asked_for, check_verify, verify, with_verified
 
-EXACT_CHUNK = 1 << 16
+EXACT_CHUNK = 1 << 14
+MOST_LEFT = 1 << 16  # legal plans of the search that follows one of everything that was ended early
 HELD = 1_000_000  # scored plans that are held at once: some 270 MB
 MOST_CANDIDATES = 5_000_000  # rows of a file that is written in one piece
 
@@ -69,36 +71,49 @@ def run(config: Config, *, whole: bool = False, folder: Path | None = None) -> O
     engines are compared it is that of the best one, with the others beside it. ``whole``: every scored plan is held,
     however many there are. ``folder``: where a search that takes long leaves what it has, and finds it again."""
     watch = Stopwatch()
-    if varies(config):
-        return _everything(config, watch, folder)
-    names = compared(config)
     with opened(config.compute.kind, config.compute.workers, config.compute.address) as hired:
         workers = hired if folder is None else Remembered(hired, folder, config_text(config))
-        one = _compare(config, names, watch, whole, workers) if names else _searched(config, watch, whole, workers)
-        outcome = _studied(one, watch)
-        if outcome.choice is not None and outcome.scenario.demand is not None:
-            with watch.stage("regimes"):
-                row = outcome.choice.recommended
-                outcome = replace(outcome, regimes=regimes(outcome.scenario, outcome.plans, outcome.scores, row))
-        with watch.stage("sensitivity"):
-            ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
-            found = sensitivity(outcome, ranges, workers)
-            if found is None and outcome.config.sensitivity.enabled:
-                watch.skips("sensitivity")
-        return ended(replace(outcome, sensitivity=found), watch.cut, (config.compute.kind, hired.count))
+        found = _everything(config, watch, workers) if varies(config) else _plans(config, watch, whole, workers)
+        return ended(found, watch.cut, (config.compute.kind, hired.count))
 
 
-def _everything(config: Config, watch: Stopwatch, folder: Path | None) -> Outcome:
-    """The front over every engine, token budget and format, then an ordinary search of the best one's layouts."""
+def _everything(config: Config, watch: Stopwatch, workers: Workers) -> Outcome:
+    """The front over every engine, token budget and format, then an ordinary search of the best one's layouts; of the
+    best few of them where somebody asked to end."""
     with watch.stage("read"):
         check_name(config.name)
         check_report(config.report)
         check_strategy(config.strategy)
     with watch.stage("full"):
-        found = full_search(config)
-        narrow = followed(config, found)
-    outcome = run(narrow, folder=folder)
-    return replace(outcome, full=found, seconds=watch.seconds | outcome.seconds)
+        found = full_search(config, workers)
+        early = len(found.searched) < found.variants
+        narrow = followed(config, found, MOST_LEFT if early else MOST_FOLLOWED)
+    if early:
+        watch.cut.append("full")
+    return replace(_plans(narrow, watch, False, Finishing() if interrupt.asked() else workers), full=found)
+
+
+def _plans(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -> Outcome:
+    """The search of plans alone, with all that is said of the recommended one."""
+    names = compared(config)
+    one = _compare(config, names, watch, whole, workers) if names else _searched(config, watch, whole, workers)
+    outcome = _studied(one, watch)
+    if outcome.choice is not None and outcome.scenario.demand is not None:
+        with watch.stage("regimes"):
+            outcome = replace(outcome, regimes=_regimes(outcome, outcome.choice.recommended))
+    with watch.stage("sensitivity"):
+        ranges = read_ranges(outcome.config.sensitivity, outcome.scenario)
+        found = sensitivity(outcome, ranges, workers)
+        if found is None and outcome.config.sensitivity.enabled:
+            watch.skips("sensitivity")
+    return replace(outcome, sensitivity=found)
+
+
+def _regimes(o: Outcome, row: int) -> Regimes | None:
+    """The map, with split plans where they were asked for."""
+    find = rivals_of(o.config, o.scenario, o.space)
+    carried = o.split.front.served.get("capacity_requests_per_s", np.zeros(1)) if o.split is not None else np.zeros(1)
+    return regimes(o.scenario, o.plans, o.scores, row, find, float(carried.max(initial=0.0)))
 
 
 def _compare(
@@ -127,9 +142,10 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         check_strategy(config.strategy)
         check_report(config.report)
         number("output.max_candidates", config.output.max_candidates, 0, MOST_CANDIDATES)
+        space = Space.from_config(vars(config.space))
+        workers.expect(space.size)
         model = read_model(config.model)
         scenario = read_scenario(config, model.architecture)
-        space = Space.from_config(vars(config.space))
         objectives = Objectives.from_config("objective.columns", config.objective.columns)
         policy = Policy.from_config(config.objective.recommend, config.objective.ties)
         asked = config.objective
@@ -176,7 +192,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
             wanted = Wanted(scenario, objectives, policy, drawn, room, bounds)
             places, sample, tally = _streamed(wanted, legal, config, baselines, workers)
             plans, engines = legal.at(places), legal.engines[:, places]
-            scores = evaluate(scenario, plans)
+            scores = score_all(scenario, plans, workers, whole=True)
         if exact and _reach(tally, scores) < len(legal):
             exact = False
             watch.cut.append("exact")
@@ -185,8 +201,10 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         limited = strict(Search(config, scenario, ranges, plans, scores, known, policy), sure) if sure else scores
         choice = recommend(plans, limited, policy, space.axes, known)
     with watch.stage("simulation"):
-        skipped = scenario.demand is not None and watch.skips("simulation")
-        verified = () if skipped else verify(config, scenario, plans, limited, policy)
+        skipped = asked_for(config, scenario) > 0 and watch.skips("simulation")
+        verified = () if skipped else verify(config, scenario, plans, limited, policy, workers)
+        if verified:
+            watch.skips("simulation")  # the rest of it
         simulated = with_verified(limited, verified)
         if choice is not None and simulated is not limited:
             other = recommend(plans, simulated, policy, space.axes, known)
@@ -209,7 +227,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
     if drafters and not watch.skips("speculation"):
         with watch.stage("speculation"):
             row = choice.recommended if choice is not None else None
-            drafted = search_speculation(scenario, drafters, plans, policy, row, scores)
+            drafted = search_speculation(scenario, drafters, plans, policy, row, scores, degrees)
             outcome = replace(outcome, speculation=drafted)
     if apart is not None and not watch.skips("split"):
         with watch.stage("split"):
@@ -265,14 +283,18 @@ def _streamed(
     return held, np.searchsorted(held, np.sort(drawn)), tally
 
 
-def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL) -> Scores:
-    """Legal plans (one at least), scored in chunks; the first of them where somebody asked to end."""
+def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL, *, whole: bool = False) -> Scores:
+    """Legal plans (one at least), scored in chunks; the first of them where somebody asked to end, unless they are
+    wanted ``whole``."""
     starts = range(0, len(plans), EXACT_CHUNK)
     chunks = (plans.take(slice(i, i + EXACT_CHUNK)) for i in starts)
     parts = []
     for part in workers.worth(len(plans)).map(partial(evaluate, scenario), chunks, len(starts), "exact front"):
         parts.append(part)
         interrupt.worthwhile()
+    done = sum(map(len, parts))
+    if whole and done < len(plans):
+        parts.append(evaluate(scenario, plans.take(slice(done, None))))
     if not parts:
         raise interrupt.Nothing
     return join_scores(parts)

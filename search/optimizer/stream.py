@@ -38,7 +38,7 @@ from search.optimizer.settled import Settled, settled
 from search.optimizer.settled import places as places_of
 from search.optimizer.space import Space
 
-PIECE = 1 << 16  # plans of a piece, and a layout's more
+PIECE = 1 << 15  # plans of a piece, and a layout's more
 MOST_NEAR = 100_000  # as the sensitivity's corners take them
 
 

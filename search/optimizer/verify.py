@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from costmodel.serving.rate.distribution import PERCENTILES
 from costmodel.serving.rate.figures import at_statistic, bounded
 from costmodel.serving.simulation.deployment import Deployment
 from costmodel.serving.simulation.requests import Requests
+from search.base.workers import LOCAL, Workers
 from search.inputs.checks import number
 from search.inputs.schema import Config, VerifyConfig
 from search.inputs.traffic import Traffic, read_traffic
@@ -29,6 +31,7 @@ TURNS = 3  # times as many are tried until one keeps its limits
 WARM = 1.0  # times the requests in flight come before those that count, and after them: the server is as full as ever
 SETTLED = 2  # times as many come before those that count in the closed loop
 FILL = 3  # times the requests that count come before them at most to fill prefix caches
+AS_SCORED = 60  # plans that are scored while a request is simulated
 MOST = 20  # times the requests that count are simulated at most
 
 
@@ -72,28 +75,52 @@ def check_verify(config: VerifyConfig) -> None:
     number("verify.requests", config.requests, 100, 1_000_000, open_low=False)
 
 
-def verify(config: Config, scenario: Scenario, plans: Plans, scores: Scores, policy: Policy) -> tuple[Verified, ...]:
-    """The first plans by the policy that keep every limit, in that order, and more of them while none keeps its limits;
-    none where nothing is feasible, or in the closed loop where nobody asks for some."""
+def asked_for(config: Config, scenario: Scenario) -> int:
+    """How many plans are to be simulated."""
     usual = 0 if scenario.demand is None else AT_A_RATE
-    top = usual if config.verify.top is None else config.verify.top
+    return usual if config.verify.top is None else config.verify.top
+
+
+def verify(
+    config: Config, scenario: Scenario, plans: Plans, scores: Scores, policy: Policy, workers: Workers = LOCAL
+) -> tuple[Verified, ...]:
+    """The first plans by the policy that keep every limit, in that order, and more of them while none keeps its limits;
+    none where nothing is feasible, or in the closed loop where nobody asks for some. Fewer where somebody asked to
+    end."""
+    top = asked_for(config, scenario)
     if not top:
         return ()
-    traffic = read_traffic(config.workload)
+    simulating = Simulating(config.verify, scenario, read_traffic(config.workload))
+    rows = _leading(plans, scores, policy)[: TURNS * top].tolist()
+    pieces = (_piece(config.verify, scenario, plans, scores, row) for row in rows)
+    hired = workers.worth(min(top, len(rows)) * config.verify.seeds * config.verify.requests * AS_SCORED)
     found: list[Verified] = []
-    for row in _leading(plans, scores, policy)[: TURNS * top]:
+    for one in hired.map(simulating, pieces, len(rows), "simulation"):
+        found.append(one)
         if len(found) >= top and any(v.kept for v in found):
             break
-        if scores.requests_in_flight is None:
-            around = int(plans.dp[row] * plans.batch[row])
-            before = SETTLED * around
-        else:
-            before = around = int(np.ceil(WARM * scores.requests_in_flight[row]))
-        if scores.prefix_capacity_tokens is not None:  # those that fill the caches
-            caches = float(scores.prefix_capacity_tokens[row] * plans.dp[row] * plans.attn_dp[row])
-            before += int(min(np.ceil(caches / scenario.lengths.isl), FILL * config.verify.requests))
-        found.append(_simulated(config.verify, scenario, traffic, plans.take([row]), int(row), before, around))
     return tuple(found)
+
+
+class Piece(NamedTuple):
+    """The ``plan`` of a ``row``, and requests that come ``before`` and ``after`` those that count."""
+
+    plan: Plans
+    row: int
+    before: int
+    after: int
+
+
+def _piece(config: VerifyConfig, scenario: Scenario, plans: Plans, scores: Scores, row: int) -> Piece:
+    if scores.requests_in_flight is None:
+        around = int(plans.dp[row] * plans.batch[row])
+        before = SETTLED * around
+    else:
+        before = around = int(np.ceil(WARM * scores.requests_in_flight[row]))
+    if scores.prefix_capacity_tokens is not None:  # those that fill the caches
+        caches = float(scores.prefix_capacity_tokens[row] * plans.dp[row] * plans.attn_dp[row])
+        before += int(min(np.ceil(caches / scenario.lengths.isl), FILL * config.requests))
+    return Piece(plans.take([row]), row, before, around)
 
 
 def with_verified(scores: Scores, verified: tuple[Verified, ...]) -> Scores:
@@ -115,10 +142,20 @@ def _leading(plans: Plans, scores: Scores, policy: Policy) -> IntArray:
     return order[np.sort(first)]
 
 
-def _simulated(
-    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, row: int, before: int, after: int
-) -> Verified:
-    parts = list(_runs(config, scenario, traffic, plan, before, after))
+@dataclass(frozen=True)
+class Simulating:
+    """Simulates a plan; a function without memory."""
+
+    config: VerifyConfig
+    scenario: Scenario
+    traffic: Traffic
+
+    def __call__(self, piece: Piece) -> Verified:
+        return _simulated(self.config, self.scenario, self.traffic, piece)
+
+
+def _simulated(config: VerifyConfig, scenario: Scenario, traffic: Traffic, piece: Piece) -> Verified:
+    parts = list(_runs(config, scenario, traffic, piece.plan, piece.before, piece.after))
     ttft, tpot, e2e = (np.concatenate([part.latencies[i] for part in parts]) for i in range(3))
     figures = statistics("ttft_s", ttft) | statistics("tpot_s", tpot) | statistics("e2e_s", e2e)
     if scenario.lengths.prefixes is not None:
@@ -133,7 +170,7 @@ def _simulated(
     if scenario.limits.goodput is not None:
         missed = max(missed, 1.0 - figures["goodput"] / scenario.limits.goodput)
     return Verified(
-        row, figures, missed, sum(p.preemptions for p in parts), config.seeds, config.requests, parts[0].history
+        piece.row, figures, missed, sum(p.preemptions for p in parts), config.seeds, config.requests, parts[0].history
     )
 
 

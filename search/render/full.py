@@ -46,7 +46,8 @@ def full_summary(found: FullFound | None) -> dict[str, Any]:
         "full": {
             "space": found.size,
             "axes": {axis: len(found.space.axes[axis]) for axis in ORDER},
-            "variants": len(found.searched),
+            "variants": found.variants,
+            "searched": len(found.searched),
             "legal": total.legal,
             "scored": total.scored,
             "feasible_of_scored": total.feasible,
@@ -77,9 +78,12 @@ def _removed(found: FullFound) -> dict[str, int]:
 def full_line(found: FullFound) -> str:
     """What was searched, and how little of it had to be scored."""
     total = found.total
+    whole = len(found.searched) == found.variants
+    done, so_far = ("", "exact") if whole else (f"{len(found.searched)} of ", "exact for these")
     spared = ", ".join(f"{name} {n:,}" for name, n in total.spared.items() if n)
     return (
-        f"everything: {found.size:.3g} points in {len(found.searched)} combinations of engine, token budget and "
-        f"formats, {total.legal:,} legal; front of {len(found.which):,} plans in {FULL}, exact: {total.scored:,} scored"
-        f", spared by {spared or 'nothing'}. The best is of {found.best.name}; the tables above are of its layouts"
+        f"everything: {found.size:.3g} points in {done}{found.variants} combinations of engine, token budget and "
+        f"formats, {total.legal:,} legal; front of {len(found.which):,} plans in {FULL}, {so_far}: {total.scored:,} "
+        f"scored, spared by {spared or 'nothing'}. The best is of {found.best.name}; the tables above are of its "
+        "layouts"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,15 +53,7 @@ def summary(requests: Requests, served: Served) -> dict[str, Any]:
 
 def text(found: dict[str, Any]) -> str:
     """A ``summary`` for a terminal."""
-    rows = [
-        [title, *("never" if np.isinf(found[name][s]) else seconds(found[name][s]) for s in STATISTICS)]
-        for name, title in FIGURES.items()
-    ]
-    lines = [table(["", *STATISTICS], rows), ""]
-    lines.append(
-        f"{count(found['requests'])} requests in {seconds(found['seconds'])}: "
-        f"{found['requests_per_s']:.3g} requests/s, {count(found['output_tokens_per_s'])} output tokens/s."
-    )
+    lines = text_of(found, FIGURES)
     if found["prefix_hit"]:
         lines.append(f"Prefix cache: {percent(found['prefix_hit'])} of the prompt tokens were found.")
     if found["preemptions"]:
@@ -69,6 +61,19 @@ def text(found: dict[str, Any]) -> str:
     if found["never_served"]:
         lines.append(f"Never served: {found['never_served']} requests, longer than the model's context or the cache.")
     return "\n".join(lines)
+
+
+def text_of(found: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
+    """Percentiles of the figures in ``titles``, and the rate that came of it."""
+    rows = [
+        [title, *("never" if np.isinf(found[name][s]) else seconds(found[name][s]) for s in STATISTICS)]
+        for name, title in titles.items()
+    ]
+    return [
+        table(["", *STATISTICS], rows), "",
+        f"{count(found['requests'])} requests in {seconds(found['seconds'])}: "
+        f"{found['requests_per_s']:.3g} requests/s, {count(found['output_tokens_per_s'])} output tokens/s.",
+    ]  # fmt: skip
 
 
 COLUMNS = (
@@ -84,14 +89,26 @@ def csv_text(requests: Requests, served: Served) -> str:
         np.round(served.e2e_s, 6).tolist(), served.hit_tokens.tolist(), served.preemptions.tolist(),
         served.replica.tolist(),
     ]  # fmt: skip
+    return csv_of(COLUMNS, columns)
+
+
+def csv_of(names: Sequence[str], columns: Sequence[Sequence[object]]) -> str:
+    """CSV of ``columns``, what is not a number left empty."""
     lines = [",".join("" if value != value else str(value) for value in row) for row in zip(*columns, strict=True)]
-    return "\n".join([",".join(COLUMNS), *lines]) + "\n"
+    return "\n".join([",".join(names), *lines]) + "\n"
 
 
 def picture(served: Served, title: str) -> str:
     """``simulation.svg``: requests running and waiting, and the share of the cache that is taken, over time."""
+    return over_time(
+        served.history, title, ("running", "waiting", "cache taken (right)"),
+        "Requests running and waiting, and share of the cache taken, over simulated time.",
+    )  # fmt: skip
+
+
+def over_time(points: Array, title: str, names: tuple[str, str, str], said: str) -> str:
+    """``points`` of shape (n, 4): seconds, two numbers of requests, a share, by ``names``."""
     drawn = Picture(WIDTH, HEIGHT)
-    points = served.history
     drawn.text(MARGIN, 28, title, size=17, weight="bold")
     most = max(float(points[:, 1:3].max(initial=1.0)), 1.0)
     last = max(float(points[:, 0].max(initial=1.0)), 1e-9)
@@ -109,9 +126,10 @@ def picture(served: Served, title: str) -> str:
         drawn.text(left - 8, at + 4, f"{most * tick / 4:.3g}", anchor="end")
         drawn.text(right + 8, at + 4, f"{25 * tick} %")
         drawn.text(x(last * tick / 4), bottom + 18, f"{last * tick / 4:.3g} s", anchor="middle")
-    series = (("running", BLUE, 1.0 / most), ("waiting", VERMILION, 1.0 / most), ("cache taken (right)", ORANGE, 1.0))
-    for i, (name, colour, scale) in enumerate(series):
+    for i, (name, colour, scale) in enumerate(
+        zip(names, (BLUE, VERMILION, ORANGE), (1.0 / most, 1.0 / most, 1.0), strict=True)
+    ):
         drawn.polyline([(x(p[0]), y(min(p[i + 1] * scale, 1.0))) for p in points.tolist()], colour)
         drawn.rect(left + 130 * i, 45, 12, 11, colour)
         drawn.text(left + 130 * i + 17, 55, name)
-    return drawn.render(title, "Requests running and waiting, and share of the cache taken, over simulated time.")
+    return drawn.render(title, said)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from costmodel.architecture import Layer, LayerRun, Setting
 from costmodel.blocks import DenseFfn, LatentAttention
 from costmodel.engine import Engine
 from costmodel.formats import weight_format
+from costmodel.forward import tally
 from costmodel.launches import in_engine
 from costmodel.layout import Layout
 from costmodel.lengths import FixedLengths
 from costmodel.operations import Gemm
 from costmodel.step import Step
 from tests.costmodel.test_laws import CHIP, law, work
-from tests.costmodel.worked_case import qwen3
+from tests.costmodel.worked_case import original, qwen3, worked_case
 
 
 def test_only_dependent_launches_hide_fixed_costs():
@@ -191,3 +193,22 @@ def test_generated_kernels_do_routing_and_products_in_one():
     assert expert_seconds(call, replace(BLACKWELL, dependent_launch=False), "vllm") == usual
     slower = (usual - experts.launch_s) * 1.6 + experts.launch_s
     assert expert_seconds(call, BLACKWELL, "cutlass") == pytest.approx(slower, rel=1e-9)
+
+
+def test_prompts_and_decodes_in_one_call_of_attention_pay_once():
+    """vLLM's, but on Blackwell: the lesser of both fixed costs is spared in passes with both, and in no others."""
+    base, model = law(), qwen3()
+    lengths = FixedLengths(1024, 256)
+
+    def seconds(engine: str, prompts: float, decodes: float, chip=CHIP) -> float:
+        scenario = replace(worked_case(model=model, lengths=lengths, engine=Engine(engine)), accelerator=chip, law=base)
+        step = Step(decodes, prompts, decodes, prompts, decodes, lengths, scenario.layout(original()), 1.0)
+        operations = list(model.kinds[0].operations(scenario.setting(step.layout)))
+        attention = [op for op in operations if op.name in ("attention.prefill", "attention.decode")]
+        assert [op.name for op in attention] == ["attention.prefill", "attention.decode"]
+        return float(np.ravel(tally(attention, step, scenario).compute_s)[0])
+
+    least = min(base.prefill.launch_s, base.decode.launch_s)
+    assert seconds("sglang", 1.0, 8.0) - seconds("vllm", 1.0, 8.0) == pytest.approx(least, rel=5e-3)
+    for prompts, decodes, chip in ((0.0, 8.0, CHIP), (1.0, 0.0, CHIP), (1.0, 8.0, BLACKWELL)):
+        assert seconds("sglang", prompts, decodes, chip) == seconds("vllm", prompts, decodes, chip)

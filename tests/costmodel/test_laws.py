@@ -152,8 +152,8 @@ def test_scalar_derivation_of_each_product_and_core():
     assert law().times(work("prefill_attention", m, n, k), CHIP).seconds == pytest.approx(expected)
 
     for kind, d in (("decode_attention", c["decode"]), ("mla_decode", c["mla"])):
-        stretch = (k + d["tile_tokens"]) / k
-        moved = (64 * m * k * stretch + 512 * m * n + d["head_bytes"] * m * n) / bandwidth
+        stretch, least = (k + d["tile_tokens"]) / k, math.hypot(1.0, d["tile_tokens"] / k)
+        moved = (64 * m * k * least + 512 * m * n + d["head_bytes"] * m * n) / bandwidth
         expected = (
             math.hypot(moved, 512 * m * n * k / (1e15 * d["peak_share"])) + d["launch_s"] + d["split_s"] / stretch
         )

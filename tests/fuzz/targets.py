@@ -49,6 +49,8 @@ COMMANDS = (
     "vllm serve meta-llama/Llama-3.1-70B-Instruct -tp 4 --max-num-seqs 64 --max-model-len 8192",
     "docker run --gpus all vllm/vllm-openai:v0.11.0 --model Qwen/Qwen3-8B -tp 2 --kv-cache-dtype fp8",
     "python -m sglang.launch_server --model-path deepseek-ai/DeepSeek-R1 --tp 8 --dp 8 --enable-dp-attention",
+    'vllm serve Qwen/Qwen3-8B -tp 2 --kv-transfer-config \'{"kv_connector":"NixlConnector","kv_role":"kv_both"}\'',
+    "python -m sglang.launch_server --model-path Qwen/Qwen3-8B --tp 2 --disaggregation-mode decode",
     "trtllm-serve deepseek-ai/DeepSeek-R1 --tp_size 8 --ep_size 8 --max_batch_size 64 --max_num_tokens 8192",
 )
 MODEL: dict[str, Any] = {
@@ -84,7 +86,9 @@ def overrides(rng: random.Random, folder: Path) -> list[str]:
 
 
 def launch_command(rng: random.Random, folder: Path) -> list[str]:
-    engine, command = rng.choice(list(zip(("vllm", "vllm", "sglang", "trtllm"), COMMANDS, strict=True)))
+    engine, command = rng.choice(
+        list(zip(("vllm", "vllm", "sglang", "vllm", "sglang", "trtllm"), COMMANDS, strict=True))
+    )
     return ["audit", f"--{engine}", " ".join(mutations.words(rng, command.split())), "hardware=h200_sxm"]
 
 
@@ -101,28 +105,34 @@ def model_config(rng: random.Random, folder: Path) -> list[str]:
     return ["inspect", str(folder / "config.json")]
 
 
+SPLIT = (
+    "engine=sglang", "space.serving=[aggregated,split]", "space.gpus=[2]", "space.dp=[1,2]", "space.tp=1",
+    "space.batch=[32]", "workload.requests_per_s=0.5", "workload.arrivals.kind=poisson", "verify.top=0",
+)  # fmt: skip
+
+
 @cache
-def saved() -> dict[str, bytes]:
-    """The files of a small run."""
+def saved(*more: str) -> dict[str, bytes]:
+    """The files of a small run, with ``more`` of its words."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
         run = Path(name, "r")
-        assert cli.main([*BASE, f"hydra.run.dir={run}"]) == 0
+        assert cli.main([*BASE, *more, f"hydra.run.dir={run}"]) == 0
         return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
-def whole_run(folder: Path) -> Path:
+def whole_run(folder: Path, *more: str) -> Path:
     run = folder / "run"
-    for name, content in saved().items():
+    for name, content in saved(*more).items():
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_bytes(content)
     return run
 
 
-def spoilt_run(rng: random.Random, folder: Path, names: Sequence[str]) -> Path:
+def spoilt_run(rng: random.Random, folder: Path, names: Sequence[str], *more: str) -> Path:
     """A run one of whose files is spoilt."""
-    path = whole_run(folder) / rng.choice(names)
+    path = whole_run(folder, *more) / rng.choice(names)
     spoil = mutations.document if path.suffix == ".yaml" else mutations.text
     path.write_text(spoil(rng, path.read_text()), errors="replace")
     return folder / "run"
@@ -132,6 +142,11 @@ def of_a_run(*command: str) -> Callable[[random.Random, Path], list[str]]:
     """``command`` on a spoilt run: its words with the run's folder behind the first."""
     names = ("config.yaml", "pareto.csv", "summary.json", "plan.yaml")
     return lambda rng, folder: [command[0], str(spoilt_run(rng, folder, names)), *command[1:]]
+
+
+def pools(rng: random.Random, folder: Path) -> list[str]:
+    run = spoilt_run(rng, folder, ("split.csv", "split.csv", "config.yaml"), *SPLIT)
+    return ["simulate", str(run), "--plan", "split", "--requests", "50"]
 
 
 def check(rng: random.Random, folder: Path) -> list[str]:
@@ -211,6 +226,7 @@ TARGETS = (
     Target("explain", of_a_run("explain")),
     Target("launch", of_a_run("launch", "--engine", "vllm")),
     Target("simulate", of_a_run("simulate", "--requests", "50")),
+    Target("simulate split", pools),
     Target("document", of_a_run("document"), echoes=True),
     Target("evidence", of_a_run("evidence"), echoes=True),
     Target("check", check),

@@ -62,7 +62,7 @@ class Curves:
         server, plans = self.found.server.take(rows), self.plans.take(rows)
         load = self.found.load.take(rows).at(rate)
         now = decoding(server, load)
-        found = latencies(server, load, now)
+        found = latencies(server, load, now, self.found.capacity[rows] / plans.dp)
         figures = {}
         for name, mixture in (("ttft_s", found.ttft), ("tpot_s", found.tpot), ("e2e_s", found.e2e)):
             figures[name] = mixture.mean

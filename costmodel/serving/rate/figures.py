@@ -66,7 +66,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     rows = stable[first]
     some, part = server.take(rows), load.take(rows)
     now = decoding(some, part, _unlimited(server, load)[some.tables.of])
-    found = latencies(some, part, now)
+    found = latencies(some, part, now, carried[rows])
     figures = {name: np.full(len(plans), np.inf) for name in latency_names()}
     for name, mixture in _mixtures(found).items():
         figures[name][stable] = mixture.mean[which]
@@ -97,7 +97,7 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
         best = carried
         if not free:
             _, one, of = np.unique(server.kinds + 1j * carried, return_index=True, return_inverse=True)
-            best = most(carried[one], _Missed(server.take(one), load.take(one), limits))[of]
+            best = most(carried[one], _Missed(server.take(one), load.take(one), carried[one], limits))[of]
         figures["max_requests_per_s"] = best * plans.dp
         figures["rate_headroom"] = best / rate - 1.0
     return AtRate(
@@ -153,8 +153,8 @@ class _Missed:
     """How far the worst limit on latency is missed at a rate: the logarithm of the figure over its bound, or of the
     share of requests beyond it over the one that is allowed; at most 0 where all are kept."""
 
-    def __init__(self, server: Server, load: Load, limits: Limits) -> None:
-        self.server, self.load, self.limits = server, load, limits
+    def __init__(self, server: Server, load: Load, carried: Array, limits: Limits) -> None:
+        self.server, self.load, self.carried, self.limits = server, load, carried, limits
         self.later = limits.goodput is not None or any(name != "ttft_s" for name, _, _ in bounded(limits))
         self.decodes, self.rate = np.zeros_like(load.rate), np.ones_like(load.rate)  # where one looked last
 
@@ -163,7 +163,7 @@ class _Missed:
         guess = self.decodes[rows] * rate / self.rate[rows] if np.all(self.decodes[rows]) else None
         now = decoding(server, load, guess, NEARLY_FOUND)
         self.decodes[rows], self.rate[rows] = now.decodes, rate
-        found = latencies(server, load, now, later=self.later)
+        found = latencies(server, load, now, self.carried[rows], later=self.later)
         mixtures, limits = _mixtures(found), self.limits
         worst = np.full_like(rate, -np.inf)
         for name, statistic, bound in bounded(limits):

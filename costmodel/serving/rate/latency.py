@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from costmodel.plans import Array
+from costmodel.serving.rate.crowd import all_taken, others_share, prompt_queue
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, of_moments, sometimes, together
 from costmodel.serving.rate.knots import power
 from costmodel.serving.rate.load import Load
 from costmodel.serving.rate.seats import Seats, seats
-from costmodel.serving.rate.steps import Server, Steps, all_taken, others_share, steps
+from costmodel.serving.rate.steps import Server, Steps
 from costmodel.serving.simulation.deployment import request_seconds
 
 MOST_BUSY = 0.99
+MOST_TAKEN = 0.95  # share of the seats at which a stay is told from that of full ones
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Latencies:
         return self.e2e.mean
 
 
-def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Latencies:
+def latencies(server: Server, load: Load, now: Steps, carried: Array, later: bool = True) -> Latencies:
     """``now``: the steps at the load (``steps.decoding``). Without ``later`` the first token alone, which stands for
     the rest then."""
     mix, engine = load.mix, server.engine
@@ -71,10 +73,8 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
     own = Part(own_s, varied, 0.0 * own_s)
     own_mean = np.sum(share * own_s, axis=0)
 
-    chance_queue, queue_s = _queue(load, now, rate / server.groups)
-    noises = _noises(load, now, passes * (alone_s - (0.0 if server.apart else now.plain_s)))
-    shared = mix["decodes"] * noises[0] * _run(server, mix["decodes"], busy)
-    found = _seats(server, load, now, collapsed(share, own), shared)
+    chance_queue, queue_s = prompt_queue(load, now.whole_s, now.room, server.groups)
+    found = _seats(server, load, now, carried, own_mean)
     host = np.array([request_seconds(engine, float(t)) for t in mix.prompt_of_new])[:, None]
     sent = now.decodes * server.groups * engine.stream_token_s / engine.stream_interval / 2.0
     shift = Part(host + sent)
@@ -85,9 +85,10 @@ def latencies(server: Server, load: Load, now: Steps, later: bool = True) -> Lat
         ((1.0 - found.chance) * chance_queue, until + exponential(queue_s) + whole),
         (found.chance, exponential(found.wait_s) + whole),
     )
-    tpot, e2e = (
-        (ttft, ttft) if not later else _later(server, load, now, found, noises, busy, collapsed(ttft.chance, ttft.part))
-    )
+    tpot = e2e = ttft
+    if later:
+        noises = _noises(load, now, passes * (alone_s - (0.0 if server.apart else now.plain_s)))
+        tpot, e2e = _later(server, load, now, found, noises, busy, collapsed(ttft.chance, ttft.part))
     free = 1.0 - found.chance
     return Latencies(
         ttft, tpot, e2e, found, free * ((1.0 - chance_queue) * present.mean + chance_queue * until.mean),
@@ -131,35 +132,18 @@ def _passes(server: Server, load: Load, now: Steps, passes: Any, alone_s: Any, b
     return m2 / m1, [rest, of_moments(m1, m2, m3)]
 
 
-def _queue(load: Load, now: Steps, rate: Any) -> tuple[Any, Any]:
-    """Chance that more prompts wait than a pass takes, and seconds that one then waits. What a pass leaves over, U' =
-    max(U + A - M, 0) tokens, is the wait of a queue with a service of A every M: Kingman's (1961) mean, with the
-    correction of Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) for arrivals without variance."""
-    mix, whole = load.mix, now.whole_s
-    busy = np.minimum(rate * whole * mix["new"] / now.room, 0.999)
-    work = (mix["new2"] / mix["new"] ** 2 - 1.0 + load.gap) / np.maximum(rate * whole, 1e-12)
-    chance = busy * np.exp(-2.0 * (1.0 - busy) / (3.0 * np.maximum(busy * work, 1e-9)))
-    return chance, np.maximum(busy * work * whole / 2.0 / (1.0 - busy), 1e-12)
-
-
-def _seats(server: Server, load: Load, now: Steps, own: Part, shared: Any) -> Seats:
-    """``own`` passes of a request: with its steps, which are many or few, they are what a stay varies by.
-    ``shared``: the variance of one that all inside have in common."""
-    mix, all_seats = load.mix, server.seats + 0.0 * load.rate
-    last = steps(server, load, all_seats, full=True, near=now.turns, rounds=2)
-    most = steps(server, load, all_seats) if server.apart else last
-    some = steps(server, load, np.minimum(now.decodes, 0.7 * server.seats)) if server.apart else now
-
-    def stay(at: Steps) -> Any:
-        return own.mean + mix["decodes"] * at.step_s + at.extra_s
-
-    stays = stay(now)
-    answers = max(mix["decodes2"] - mix["decodes"] ** 2, 0.0)
-    work = (own.variance + answers * now.step_s**2 + shared) / stays**2
-    inside = np.minimum(load.rate * stay(some), 0.9 * server.pooled)
+def _seats(server: Server, load: Load, now: Steps, carried: Array, own_s: Any) -> Seats:
+    """Who has a seat meets one more than are there, unless it waited for it. Where all are taken each that leaves lets
+    one in: between two that leave there is a prompt and what all inside decode meanwhile."""
+    mix, full = load.mix, server.pooled / carried
+    stay = own_s + mix["decodes"] * now.step_s + now.extra_s
+    inside = np.minimum(load.rate * stay + now.seated, MOST_TAKEN * server.pooled)
+    prompts = np.minimum(carried * now.more_s, 1.0)
+    answers = mix["decodes2"] / max(mix["decodes"], 1e-12) ** 2 - 1.0
+    work = prompts**2 * (mix["new2"] / mix["new"] ** 2 - 1.0) + (1.0 - prompts) ** 2 * max(answers, 0.0)
     return seats(
-        load, server.pooled, server.groups, inside, stay(some), stay(most), stay(last), mix["rest"], work, shared
-    )
+        load, server.pooled, server.groups, inside, stay, full, mix["rest"], work, now.clustered
+    )  # fmt: skip
 
 
 def _noises(load: Load, now: Steps, added: Any) -> tuple[Any, Any]:
@@ -204,7 +188,7 @@ def _later(
     steady = np.maximum(turns, 1.0)
     run = _run(server, turns, busy)
     variance, third = turns * noise * run + turns**2 * slow, turns * noise3 * run * np.sqrt(run)
-    mean = now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s
+    mean = np.maximum(now.extra_s * np.minimum(turns, 1.0) + turns * now.step_s, turns * now.plain_s)
     apart = mix.decodes.variance[:, None] * now.step_s**2
     e2e = Mixture(classes, Part(ttft.mean + mean, ttft.variance + variance + apart, ttft.third + third))
     tpot = Mixture(

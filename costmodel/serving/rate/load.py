@@ -14,6 +14,10 @@ from costmodel.serving.rate.knots import Knots, Lines
 # Requests that come in the mean, at which the chance that none does is tabulated: 16 points an octave.
 EXPECTED = Knots.of([0.0, *np.outer(2.0 ** np.arange(-7, 5), 1.0 + np.arange(16) / 16.0).ravel(), 32.0], 4)
 
+# And at which those that come in the time after one of them are: four points an octave.
+SOON = Knots.of([0.0, *np.outer(2.0 ** np.arange(-10, 3), 1.0 + np.arange(4) / 4.0).ravel(), 8.0], 2)
+LAST = 48  # of a row of gaps that may all come in such a time
+
 
 @dataclass(frozen=True, eq=False)
 class Load:
@@ -25,6 +29,7 @@ class Load:
     gap: Array
     mix: Mix
     quiet: Lines | None = None
+    soon: Lines | None = None
     kind: IntArray | None = None
 
     @classmethod
@@ -32,7 +37,8 @@ class Load:
         if np.all(gap == 1.0):
             return cls(rate, gap, mix)
         gaps, kind = np.unique(gap, return_inverse=True)
-        return cls(rate, gap, mix, Lines.of(EXPECTED, nobody(EXPECTED.at[:, None], gaps)), kind)
+        quiet, soon = nobody(EXPECTED.at[:, None], gaps), renewals(SOON.at[:, None], gaps)
+        return cls(rate, gap, mix, Lines.of(EXPECTED, quiet), Lines.of(SOON, soon), kind)
 
     @property
     def random(self) -> bool:
@@ -57,8 +63,14 @@ class Load:
         return replace(self, rate=rate)
 
     def bunching(self, inside: Any) -> Any:
-        """As ``bunching`` of these gaps."""
-        return 1.0 if self.random else bunching(inside, self.gap)
+        """Arrivals in the time of one stay, counted from an arrival, over those counted from any moment, where
+        ``inside`` are there in the mean."""
+        if self.soon is None:
+            return 1.0
+        assert self.kind is not None
+        far = SOON.at[-1]
+        inside = np.maximum(inside, SOON.at[1])
+        return (self.soon.at(np.minimum(inside, far), self.kind)[0] + np.maximum(inside - far, 0.0)) / inside
 
 
 def nobody(expected: Any, gap: Any) -> Any:
@@ -69,6 +81,15 @@ def nobody(expected: Any, gap: Any) -> Any:
     shape = 1.0 / np.maximum(gap, 1e-2)
     scaled = expected * shape
     return np.clip(gammaincc(shape + 1.0, scaled) - expected * gammaincc(shape, scaled), 0.0, 1.0)
+
+
+def renewals(expected: Any, gap: Any) -> Any:
+    """Arrivals after one of them in a time in which ``expected`` come in the mean: the renewal function of gaps of a
+    gamma distribution, of which so many together are one of a larger shape (Cox, Renewal Theory, 1962, ch. 4)."""
+    from scipy.special import gammainc
+
+    shape = 1.0 / np.maximum(gap, 1e-2)
+    return sum(gammainc(count * shape, expected * shape) for count in range(1, LAST))
 
 
 def bunching(inside: Any, gap: Any) -> Any:

@@ -8,14 +8,15 @@ birth and death process, n is then negative binomial up to the seats c,
 (births at L, deaths at n / (L0 + L1 n); Poisson where L1 is 0, a single fast server where L0 is), and beyond them
 each further one waits: p falls by L (L0 + L1 c) / c. Arrivals that are not at random make n more or less variable by
 the peakedness z = 1 + (ca^2 - 1) E(min(S, S')) / E(S) (Eckberg, Teletraffic Congress 10, 1983), counts and seats
-being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980). Arrivals that are
-more even than random find fewer inside than there are in the mean: the chance to wait is smaller by the factor of
-Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does so for an exponential
-time: that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 + cs^2) / (ca^2 + 1) for
-other services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and for even ones the
-more, the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each group has a queue one
-waits for a seat of its own group rather than for the first of all. Tests set it against the recursion of Kiefer and
-Wolfowitz.
+being divided by it (Hayward's approximation: Fredericks, Bell System Technical Journal 59, 1980), and requests that
+come out of their prefill in clusters (``crowd``) likewise: of the state c, in units of that size, but one part is below
+c seats. Arrivals that are more even than random find fewer inside than there are in the mean: the chance to wait is
+smaller by the factor of Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does
+so for an exponential time: that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 +
+cs^2) / (ca^2 + 1) for other services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and
+for even ones the more, the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each
+group has a queue one waits for a seat of its own group rather than for the first of all. Tests set it against the
+recursion of Kiefer and Wolfowitz.
 """
 
 from __future__ import annotations
@@ -53,23 +54,21 @@ def seats(
     inside: Any,
     stay_s: Any,
     full_stay_s: Any,
-    last_stay_s: Any,
     rest: float,
     work: Any,
-    shared: Any = 0.0,
+    clustered: Any = 0.0,
 ) -> Seats:
-    """``count`` seats of a replica; where ``inside`` are, one stays for ``stay_s``, where all seats are taken for
-    ``full_stay_s``, and for ``last_stay_s`` where others wait besides. ``rest``: E(min) / E of two stays; ``work``: a
-    stay's squared coefficient of variation; ``shared``: the variance of it that all inside have in common. Given that,
-    their number is Poisson, and so it varies by L^2 ``shared`` more (a mixed Poisson variable: Feller, An Introduction
-    to Probability Theory I, 1968, ch. XII)."""
+    """``count`` seats of a replica; who meets ``inside`` stays for ``stay_s``, where all seats are taken for
+    ``full_stay_s``. ``rest``: E(min) / E of two stays; ``work``: the squared coefficient of variation of what lies
+    between two that leave full seats, times their number; ``clustered``: E(X (X - 1)) / E(X) of clusters, ``rest`` of
+    it."""
     from scipy.special import betainc, gammaln
 
     gap, rate = load.gap, load.rate
     slope = np.maximum((full_stay_s - stay_s) / np.maximum(count - inside, 1e-9), 0.0)
     slope = np.maximum(slope, LEAST_SHARE * stay_s / count)
     level = np.maximum(stay_s - slope * inside, LEAST_SHARE * stay_s)
-    peaked = np.maximum(peakedness(gap, rest) + rate * shared / stay_s, 0.05)
+    peaked = np.maximum(peakedness(gap, rest) + clustered, 0.05)
     q = np.minimum(rate * slope, MOST_BUSY)
     r = level / slope / peaked
     c = count / peaked
@@ -78,20 +77,23 @@ def seats(
     below = np.ones_like(log_at_c)  # fewer than c
     few = np.flatnonzero(log_at_c > SURE)
     below[few] = betainc(r[few] + 1.0, c[few], 1.0 - q[few])
-    busy = np.minimum(rate * last_stay_s / count, MOST_BUSY)
-    tail = np.exp(log_at_c) / (1.0 - busy)
+    busy = np.minimum(rate * full_stay_s / count, MOST_BUSY)
+    several = np.minimum(
+        (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
+    )
+    varied = (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
+    at_c = np.exp(log_at_c)
+    tail = at_c * (1.0 / (1.0 + clustered) + busy / (1.0 - busy))
+    below = below + at_c * clustered / (1.0 + clustered)
     chance = tail / np.maximum(below + tail, 1e-300)
     slack = 1.0 - busy
     if not load.random:
         late = 2.0 * np.maximum(1.0 - gap, 0.0) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)) * slack
         chance = chance * np.exp(-late / (count + 1.0))
         slack = behind(busy, gap)
-    several = np.minimum(
-        (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
-    )
-    wait = last_stay_s / count / slack * (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
+    wait = full_stay_s / count / slack * varied
     # Of groups with a queue each the first is asked first: of few that are inside its seat is also the next one free.
-    wait = wait + busy * last_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
+    wait = wait + busy * full_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
     none = np.exp(idle) / np.maximum(below, 1e-300)
     return Seats(chance, wait, power(np.minimum(none, 1.0), load.bunching(inside)), peaked / (1.0 - q))
 

@@ -6,17 +6,17 @@ longer, one that joins others e1. A pass holds prompts if any came in the passes
     f = 1 - P(nobody comes in n E(S)),      E(S) = (S0 + e0 f / n) / (1 - L e1),
 
 with S0 seconds of a pass of decodes (where prompts have passes of their own, a share 1 - f of the passes is of
-those). Of a decoding request a step takes t = E(S), or E(S) / (1 - f) where it waits for prompts of its own group.
-Who decodes has had a long pass before, its own, during which more requests came than in others: ``extra_s``, a
-geometric series of passes that bring passes as long as one is there. Those that decode in a group are, by Little's
-law (Operations Research 9, 1961),
-
-    d = L / groups * (E(D) t(d) + extra(d)).
+those). Who decodes for D passes does so for D S(m) + b n / L seconds, S of the m that it meets in passes (``crowd``),
+b the share of the time that is prompts' and n those that decode while a prompt is prefilled (Little's law for seconds:
+Brumelle, Journal of Applied Probability 8, 1971): those that are inside when it comes at random (Wolff, Operations
+Research 30, 1982) but those that are through by then, and one fewer if it waits for a seat. By Little's law
+(Operations Research 9, 1961) those that decode in a group are d = L / groups * (E(D) t(d) + extra(d)), with ``extra_s``
+once a request: what hangs on those that are prefilled before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +25,8 @@ import numpy as np
 from costmodel.engine import Engine
 from costmodel.plans import Array, IntArray
 from costmodel.serving.mix import Mix
-from costmodel.serving.rate.knots import Lines, power
+from costmodel.serving.rate.crowd import all_taken, clusters, others_share, prompt_queue, waiting_chance
+from costmodel.serving.rate.knots import Lines
 from costmodel.serving.rate.load import Load, peakedness
 from costmodel.serving.rate.roots import root, secants
 from costmodel.serving.rate.tables import PassTables
@@ -34,6 +35,8 @@ ROUNDS = 3  # of f and E(S), each given the other
 SECANTS = 8  # at most
 HALVINGS = 9  # of the interval in which the number that decode lies, at most
 CLOSE = 1e-4
+MOST_HELD, MOST_GROWN = 0.98, 0.9  # where prompts take all time, or steps grow as fast as those inside
+LEAST_APART = 0.05  # of two numbers that decode, from which on the seconds between are a slope
 MOST_BUSY = 0.999  # share of the time that prompts may take: beyond it nothing else moves
 FILLING = 0.5  # share of a pass that prompts fill, from which on one more begins to cost as in a full pass
 SINGLE = 1.5  # passes a prompt, below which prompts can share them
@@ -129,8 +132,9 @@ class Server:
 class Steps:
     """Of shape (plans,): ``decodes`` of a group, ``plain_s`` of a pass of theirs, ``mean_s`` of any pass, ``step_s``
     of a decoding request from token to token and ``extra_s`` once; ``prefilling`` share of the passes that hold
-    prompts, ``own_prefilling`` of one's own group where that stops it, ``joined`` prompts in them; ``alone_s`` and
-    ``more_s`` that one prompt adds, alone and beside others; ``runs`` passes a prompt; ``room`` for tokens."""
+    prompts, ``joined`` prompts in them; ``alone_s`` and ``more_s`` that one prompt adds, alone and beside others;
+    ``runs`` passes a prompt; ``room`` for tokens; ``clustered`` as ``seats`` has it; ``seated`` share of the arrivals
+    that find a seat."""
 
     decodes: Any
     plain_s: Any
@@ -140,13 +144,14 @@ class Steps:
     step_s: Any
     extra_s: Any
     prefilling: Any
-    own_prefilling: Any
     joined: Any
     alone_s: Any
     more_s: Any
     whole_s: Any
     runs: Any
     room: Any
+    clustered: Any
+    seated: Any
 
     @property
     def turns(self) -> Array:
@@ -154,20 +159,13 @@ class Steps:
         prompts."""
         return np.stack([self.joined, self.mean_s, self.turn_s])
 
+    def but(self, **others: Any) -> Steps:
+        """As ``dataclasses.replace``, which takes as long as a look-up."""
+        return Steps(**(vars(self) | others))
+
     def stay_s(self, mix: Mix) -> Any:
         """Seconds that a request has a seat."""
         return mix["decodes"] * self.step_s + self.extra_s + self.alone_s
-
-
-def all_taken(decodes: Any, seats: Any) -> Any:
-    """Chance that all seats but one are taken, where ``decodes`` of them are: independently of each other."""
-    return power(np.clip(decodes / seats, 0.0, 1.0), np.maximum(seats - 1.0, 0.0))
-
-
-def others_share(taken: Any, seats: Any) -> Any:
-    """Share of the prompts that one who decodes sees prefilled: none that waits for its own seat. Full seats change
-    hands c - 1 times beside it while they do c times; the others are all ``taken`` with a chance of (d / c)^(c - 1)."""
-    return 1.0 - taken / seats
 
 
 def steps(
@@ -182,7 +180,8 @@ def steps(
     spread = 1.0 - np.minimum(inside / server.pooled, 1.0)
     if not load.random:
         spread *= peakedness(load.gap, mix["rest"])
-    plain = tables.plain_s(np.clip(inside + spread, 1.0, server.pooled))
+    seen = np.clip(inside + spread, 1.0, server.pooled)
+    plain = tables.plain_s(seen)
     alone, whole, runs = server.prompts(decodes)
     beside, room = tables.place(decodes), server.room(decodes)
     base = 0.0 if server.apart else plain
@@ -219,31 +218,81 @@ def steps(
         mean = np.maximum(rest + (alone - more) * prefilling / runs, 0.1 * rest) / (1.0 - busy)
         turn = mean / np.maximum(1.0 - prefilling, 1e-3) if server.apart else mean
         joined = np.clip(rate * mean * runs / np.maximum(prefilling, 1e-12), 1.0, most)
-    taken, bunched = all_taken(inside, server.pooled), load.bunching(inside)
-    others = bunched * others_share(taken, server.pooled)
+    prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)  # of a pass of theirs, where they have their own
+    now = Steps(
+        decodes, plain, passing, mean, turn, plain, 0.0 * mean, prefilling, joined, alone, more, whole, runs, room,
+        0.0 * mean, 0.0 * mean,
+    )  # fmt: skip
+    if full:
+        return now.but(step_s=_full_step(server, load, now, prompts_s))
     if server.apart:
-        own = 1.0 - np.maximum(1.0 - prefilling, 0.0) ** (1.0 / groups)
-        waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
-        prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)
-        # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
-        beside = 1.0 - (1.0 - own) ** (groups - 1.0)
-        step = plain + others * beside * np.maximum(prompts_s - plain, 0.0)
-        seated = others_share(all_taken(decodes, server.seats), server.seats)
-        step = step + bunched * seated * waits * prompts_s
         variance = (1.0 - prefilling) * (passing - mean) ** 2 + prefilling * (prompts_s - mean) ** 2
     else:
-        own = 0.0 * prefilling
-        step = plain + others * (mean - passing)
         variance = rate * mean * alone**2 * (mix["new2"] / mix["new"] ** 2) / (1.0 - busy**2)
-    extra = 0.0 * mean
-    if not full:
-        own_s = base + alone + more * rate * (mean + variance / np.maximum(mean, 1e-12))
-        last = power(busy, mix["decodes"] / (1.0 + server.engine.steps_ahead))
-        # They find a seat unless all others are taken.
-        extra = others * (1.0 - taken) * np.maximum(own_s - mean, 0.0) * busy * (1.0 - last) / (1.0 - busy)
-    return Steps(
-        decodes, plain, passing, mean, turn, step, extra, prefilling, own, joined, alone, more, whole, runs, room
-    )
+    met = mean + variance / np.maximum(mean, 1e-12)
+    held = np.clip(1.0 - rest / mean, 0.0, MOST_HELD)
+    return _open_steps(server, load, now, met, held, seen, np.clip(shared, 1.0, server.pooled))
+
+
+def _full_step(server: Server, load: Load, now: Steps, prompts_s: Any) -> Any:
+    """From token to token where every seat is taken."""
+    groups, inside, plain = server.groups, now.decodes * server.groups, now.plain_s
+    bunched = load.bunching(inside)
+    others = bunched * others_share(all_taken(inside, server.pooled), server.pooled)
+    if not server.apart:
+        return plain + others * (now.mean_s - now.passing_s)
+    own = 1.0 - np.maximum(1.0 - now.prefilling, 0.0) ** (1.0 / groups)
+    waits = own / np.maximum(1.0 - own, 1.0 - MOST_BUSY)
+    # Its own group's prompts let it wait, other groups' make the pass longer in which it decodes.
+    beside = 1.0 - (1.0 - own) ** (groups - 1.0)
+    step = plain + others * beside * np.maximum(prompts_s - plain, 0.0)
+    return step + bunched * others_share(all_taken(now.decodes, server.seats), server.seats) * waits * prompts_s
+
+
+def _open_steps(server: Server, load: Load, now: Steps, met: Any, held: Any, seen: Any, shared: Any) -> Steps:
+    """With seats to spare: ``held`` of the time is prompts', and an arrival falls into a pass of ``met`` seconds.
+    ``now.plain_s`` is of ``seen`` that decode, ``now.passing_s`` of ``shared``."""
+    mix, rate, seats, engine = load.mix, load.rate, server.pooled, server.engine
+    varied, answer, plain = mix["new2"] / mix["new"] ** 2, mix["decodes"], now.plain_s
+    inside = now.decodes * server.groups
+    everybody = np.minimum(inside + rate * now.alone_s, seats)  # its own prompt's passes included
+
+    # Arrivals that are even bring fewer while a prompt is prefilled; of bunched ones that is in their peakedness.
+    branch = held if load.random else held * np.minimum(load.gap, 1.0)
+    wide = clusters(branch, varied - 1.0) * mix["rest"] + (1.0 if load.random else peakedness(load.gap, mix["rest"]))
+    slope = (plain - now.passing_s) / np.maximum(seen - shared, LEAST_APART)
+    grows = np.clip(rate * answer * slope / (1.0 - held), 0.0, MOST_GROWN)
+    waiting = waiting_chance(everybody, seats, np.maximum(wide, 1.0) / (1.0 - grows))
+    seated = 1.0 - waiting
+    others = np.clip(1.0 - waiting / np.maximum(everybody, 1e-9), 0.0, 1.0)
+
+    free = np.minimum(np.maximum(now.runs * now.room * server.groups / mix["new"] - 1.0, 0.0), seats - everybody)
+    own_s = (0.0 if server.apart else plain) + now.alone_s + now.more_s * np.minimum(rate * seated * met, free)
+    chance, queue_s = prompt_queue(load, now.whole_s, now.room, server.groups)
+    queue_s = chance * queue_s * seated * (1.0 - 1.0 / seats)
+
+    # Of those that decode at an arrival some are through before its passes; other groups' prompts share those with it.
+    passes = 1.0 + engine.steps_ahead + queue_s / now.whole_s + (now.runs - 1.0) / 2.0 * varied
+    half = np.exp(-passes / max(answer, 1.0) / 2.0)
+    bunched = load.bunching(inside + rate * own_s)
+    reach = held * others * np.minimum(bunched, 1.0)
+    stays = reach * (1.0 - (1.0 - half * half) / server.groups)
+    ratio, ends = (1.0 + np.maximum(bunched, 1.0) * share / (1.0 - share) for share in (reach, stays))
+    ahead = bunched * others * (own_s + engine.steps_ahead * now.mean_s) + queue_s
+    before = held * half * ahead / server.groups / (1.0 - stays)
+
+    # Whom one meets in passes: those that decode while nothing is prefilled, and itself and its cluster as far as they
+    # have seats. Of a birth and death process E(min(N + 1, c)) is the mean inside and the chance to find a seat.
+    meets = np.maximum(inside - rate * (before + answer * plain * (ends - ratio)), 0.0)
+    meets = meets + seated * wide / (1.0 + np.maximum(wide - 1.0, 0.0) / seats)
+    # Steps bend as more decode: of a number that swings their mean is that of two points, its deviation away
+    # (Rosenblueth, PNAS 72, 1975).
+    swing = np.sqrt(inside * wide * seated)
+    plain = sum(server.tables.plain_s(np.clip(meets + side * swing, 1.0, seats)) for side in (-1.0, 1.0)) / 2.0
+    return now.but(
+        plain_s=plain, step_s=plain * ratio, extra_s=before + answer * plain * (ends - ratio),
+        clustered=clusters(branch * seated, varied - 1.0) * mix["rest"], seated=seated,
+    )  # fmt: skip
 
 
 def decoding(server: Server, load: Load, guess: Array | None = None, close: float = CLOSE) -> Steps:
@@ -268,4 +317,4 @@ def decoding(server: Server, load: Load, guess: Array | None = None, close: floa
         at = secants(beyond, first, f_first, high, SECANTS, close)
     found = steps(server, load, at, near=near)
     pinned = (server.seats - arrivals * found.extra_s) / np.maximum(arrivals * decodes, 1e-300)
-    return replace(found, step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))
+    return found.but(step_s=np.minimum(found.step_s, np.maximum(pinned, 0.0)))

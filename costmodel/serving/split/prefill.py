@@ -60,12 +60,25 @@ class Prefill:
     @cached_property
     def slope_s(self) -> Any:
         """Seconds of one more prompt in a pass."""
-        return (self.full_s - self.one_s) / np.where(self.prompts > self.least, self.prompts - self.least, 1.0)
+        return self._each(self.full_s - self.one_s)
+
+    @cached_property
+    def taken_slope_s(self) -> Any:
+        """Seconds by which the next pass begins later for it: of a pipeline, those of the slowest stage."""
+        return self._each(self.slowest_s - self.one_slowest_s)
+
+    def _each(self, more_s: Any) -> Any:
+        return more_s / np.where(self.prompts > self.least, self.prompts - self.least, 1.0)
 
     def filled(self, rate: Any) -> Any:
         """Prompts in a pass at ``rate`` prompts a second of one instance: q."""
-        free = self.one_s - self.slope_s * self.least
-        return np.clip(rate * free / np.maximum(1.0 - rate * self.slope_s, 1e-12), self.least, self.prompts)
+        slope = self.taken_slope_s
+        free = self.one_slowest_s - slope * self.least
+        return np.clip(rate * free / np.maximum(1.0 - rate * slope, 1e-12), self.least, self.prompts)
+
+    def taken_s(self, rate: Any) -> Any:
+        """Seconds from the beginning of such a pass to that of the next."""
+        return self.one_slowest_s + self.taken_slope_s * (self.filled(rate) - self.least)
 
     def pass_s(self, rate: Any) -> Any:
         """Seconds of such a pass: t(q)."""
@@ -75,13 +88,14 @@ class Prefill:
         """How many times a mean pass the one is that a prompt falls into. With s the seconds of one more prompt, passes
         vary as an autoregression of u = rate s; where they are nothing but their prompts, rest and gone by of the one
         that runs are V / (1 + u) each of the work V = u s / (2 (1 - u)) that a prompt finds in an M/D/1 queue."""
-        share = np.minimum(rate * self.slope_s, 0.999)
-        return 1.0 + gap * share**2 / (1.0 - share**2) * self.slope_s / self.pass_s(rate)
+        slope = self.taken_slope_s
+        share = np.minimum(rate * slope, 0.999)
+        return 1.0 + gap * share**2 / (1.0 - share**2) * slope / self.taken_s(rate)
 
     def rest_s(self, rate: Any, seen: Any = 1.0) -> Any:
         """Mean seconds to the end of the pass that a prompt falls into. ``seen``: the share of the others that it
         meets, (C - 1) / C in a closed loop of C requests."""
-        length = self.pass_s(rate)
+        length = self.taken_s(rate)
         busy = np.minimum(rate * seen * length / self.least, 1.0)
         return busy * length * np.where(self.serial, self.passes, 1.0) / 2.0 * self.longer(rate * seen)
 
@@ -104,11 +118,7 @@ class Prefill:
 
     def own_s(self, rate: Any) -> Any:
         """Seconds of a prompt's own passes and of the host's work."""
-        slope = (self.slowest_s - self.one_slowest_s) / np.where(
-            self.prompts > self.least, self.prompts - self.least, 1.0
-        )
-        before = self.one_slowest_s + slope * (self.filled(rate) - self.least)
-        return (self.passes - 1.0) * before + self.pass_s(rate) + self.request_s
+        return (self.passes - 1.0) * self.taken_s(rate) + self.pass_s(rate) + self.request_s
 
     def ttft_s(self, rate: Any, seen: Any = 1.0) -> Any:
         """Seconds until a prompt is prefilled."""

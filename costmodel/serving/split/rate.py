@@ -61,7 +61,7 @@ class PrefillRate:
         pool = self.mean
         rate = np.minimum(rate, MOST_USED * pool.capacity_per_s)
         used = rate / pool.capacity_per_s
-        length = pool.pass_s(rate)
+        length = pool.taken_s(rate)
         busy = np.minimum(rate * length / pool.least, 1.0) * _met(rate * length / pool.least, gap)
         longer = pool.longer(rate, gap)
         whole = length * np.where(pool.serial, pool.passes, 1.0) * longer
@@ -184,7 +184,7 @@ class DecodeRate:
         work = answers * (mix["decodes"] * tpot / np.maximum(stay, 1e-12)) ** 2
         some = np.minimum(inside, 0.9 * count)
         then = _along(self.stay_s, np.maximum(some, 1.0), self.of)
-        found = seats(Load.of(rate, gap, mix), count, self.groups, some, then, full, full, mix["rest"], work)
+        found = seats(Load.of(rate, gap, mix), count, self.groups, some, then, full, mix["rest"], work)
         up = np.minimum(1.1 * here + 1.0, np.maximum(count, here + 1e-6))
         slope = (_along(self.tpot_s, up, self.of) - tpot) / np.maximum(up - here, 1e-9)
         swing = np.minimum(inside * found.spread, inside * np.maximum(count - inside, 0.0))

@@ -3,7 +3,7 @@ order."""
 
 from __future__ import annotations
 
-from search.base.workers.local import LOCAL, Workers
+from search.base.workers.local import LOCAL, Finishing, Workers
 from search.base.workers.opened import KINDS, opened
 
-__all__ = ["KINDS", "LOCAL", "Workers", "opened"]
+__all__ = ["KINDS", "LOCAL", "Finishing", "Workers", "opened"]

@@ -91,14 +91,16 @@ class Cluster(Hired):
         shared = self._ray.put(task)
         waiting: deque[Any] = deque()
         left = iter(pieces)
-        for _ in track(range(many), label, many):
-            if interrupt.asked():
-                break
-            while len(waiting) < AHEAD * self.count and (piece := next(left, waiting)) is not waiting:
-                waiting.append(self._call.remote(code_version(), shared, piece))
-            yield self._done(waiting.popleft())
-        for reference in waiting:
-            self._ray.cancel(reference, force=False)
+        try:
+            for _ in track(range(many), label, many):
+                if interrupt.asked():
+                    return
+                while len(waiting) < AHEAD * self.count and (piece := next(left, waiting)) is not waiting:
+                    waiting.append(self._call.remote(code_version(), shared, piece))
+                yield self._done(waiting.popleft())
+        finally:  # also where whoever asked has enough
+            for reference in waiting:
+                self._ray.cancel(reference, force=False)
 
     def _done(self, reference: Any) -> Any:
         try:

@@ -16,6 +16,7 @@ R = TypeVar("R")
 Array = NDArray[Any]
 INSIDE = "SERVEFRONT_WORKER"  # set in the environment of a worker: it hires nobody itself
 WORTH = 2_000_000  # scored plans below which starting processes takes longer than the work
+RUNNING = 1 << 16  # and below which sending it does, to processes that run
 
 
 class Workers:
@@ -41,6 +42,9 @@ class Workers:
         """Who should score so many ``plans``."""
         return self
 
+    def expect(self, plans: int) -> None:
+        """There may be so many to score soon: what takes a while to start begins."""
+
     def close(self) -> None:
         """Nothing is left running."""
 
@@ -48,14 +52,23 @@ class Workers:
 LOCAL = Workers()
 
 
+class Finishing(Workers):
+    """This process again, for what is short and still to be done after somebody asked to end."""
+
+    def map(self, task: Callable[[P], R], pieces: Iterable[P], many: int, label: str) -> Iterator[R]:
+        return map(task, pieces)
+
+
 class Hired(Workers):
     """Workers elsewhere, ``count`` of them; small work stays here."""
+
+    running = False  # whether somebody has begun to work
 
     def __init__(self, count: int) -> None:
         self.count = count
 
     def worth(self, plans: int) -> Workers:
-        return self if plans >= WORTH else LOCAL
+        return self if plans >= (min(RUNNING, WORTH) if self.running else WORTH) else LOCAL
 
 
 def inside() -> bool:

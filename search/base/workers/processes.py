@@ -1,10 +1,14 @@
-"""Processes of this machine, each started afresh: nothing of this one's memory is taken for granted."""
+"""Processes of this machine: nothing of this one's memory is taken for granted.
+
+On Linux they are forked off a server that has imported what this process had, once and beside whatever goes on here;
+elsewhere each is started afresh."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +26,8 @@ P = TypeVar("P")
 R = TypeVar("R")
 AHEAD = 2  # pieces that wait for each worker
 MOST_DEATHS = 3  # in a row, without a piece that was done
+METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+OURS = ("costmodel.", "search.")
 
 
 def _begin() -> None:
@@ -45,12 +51,32 @@ class Processes(Hired):
         super().__init__(count)
         self._pool: ProcessPoolExecutor | None = None
 
+    @property
+    def running(self) -> bool:  # type: ignore[override]
+        return self._pool is not None
+
+    def expect(self, plans: int) -> None:
+        if METHOD == "forkserver" and self.worth(plans) is self:
+            from multiprocessing import forkserver
+
+            multiprocessing.set_forkserver_preload([name for name in sys.modules if name.startswith(OURS)])
+            forkserver.ensure_running()
+
     def map(self, task: Callable[[P], R], pieces: Iterable[P], many: int, label: str) -> Iterator[R]:
         waiting: deque[tuple[P, Future[R]]] = deque()
-        left, deaths = iter(pieces), 0
+        try:
+            yield from self._results(task, iter(pieces), many, label, waiting)
+        finally:  # also where whoever asked has enough
+            for _, future in waiting:
+                future.cancel()
+
+    def _results(
+        self, task: Callable[[P], R], left: Iterator[P], many: int, label: str, waiting: deque[tuple[P, Future[R]]]
+    ) -> Iterator[R]:
+        deaths = 0
         for _ in track(range(many), label, many):
             if interrupt.asked():
-                break
+                return
             while len(waiting) < AHEAD * self.count and (piece := next(left, waiting)) is not waiting:
                 waiting.append(self._submit(task, piece))  # type: ignore[arg-type]
             while True:
@@ -65,12 +91,12 @@ class Processes(Hired):
                             "is short; give fewer, or compute=local"
                         ) from error
                     self.close()
-                    waiting = deque(self._submit(task, piece) for piece, _ in waiting)
+                    again = [self._submit(task, piece) for piece, _ in waiting]
+                    waiting.clear()
+                    waiting.extend(again)
             waiting.popleft()
             deaths = 0
             yield result
-        for _, future in waiting:
-            future.cancel()
 
     def _submit(self, task: Callable[[P], R], piece: P) -> tuple[P, Future[R]]:
         try:
@@ -81,7 +107,7 @@ class Processes(Hired):
 
     def _running(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            context: Any = multiprocessing.get_context("spawn")
+            context: Any = multiprocessing.get_context(METHOD)
             self._pool = ProcessPoolExecutor(self.count, mp_context=context, initializer=_begin)
         return self._pool
 

@@ -34,12 +34,17 @@ class Remembered(Hired):
         super().__init__(workers.count)
         self._workers, self._folder = workers, folder / FOLDER
         self._asked, self._turn, self._writes = asked, 0, True
+        self._unwritten: list[tuple[int, int, list[tuple[Array, ...]]]] = []  # turn, first piece, results
+        self._written: float | None = None
 
     def map(self, task: Callable[[P], R], pieces: Iterable[P], many: int, label: str) -> Iterator[R]:
         return self._workers.map(task, pieces, many, label)
 
     def worth(self, plans: int) -> Workers:
         return self._workers.worth(plans)
+
+    def expect(self, plans: int) -> None:
+        self._workers.expect(plans)
 
     def kept(
         self, task: Callable[[P], tuple[Array, ...]], pieces: Iterable[P], many: int, label: str
@@ -50,18 +55,31 @@ class Remembered(Hired):
             next(left)
             first += 1
             yield result
-        fresh: list[tuple[Array, ...]] = []
-        written = time.monotonic()
+        fresh = self._begin(turn, first)
         for result in self._workers.map(task, left, many - first, label):
             fresh.append(result)
-            if time.monotonic() - written > EVERY_S:
-                self._write(turn, first, fresh)
-                first, fresh, written = first + len(fresh), [], time.monotonic()
+            if time.monotonic() - (self._written or 0.0) > EVERY_S:
+                first += len(fresh)
+                self._write()
+                fresh = self._begin(turn, first)
             yield result
         if first + len(fresh) < many:  # somebody asked to end
-            self._write(turn, first, fresh)
+            self._write()
 
-    def _write(self, turn: int, first: int, results: list[tuple[Array, ...]]) -> None:
+    def _begin(self, turn: int, first: int) -> list[tuple[Array, ...]]:
+        """Where results of a turn are to be put, from a piece on."""
+        if self._written is None:
+            self._written = time.monotonic()
+        self._unwritten.append((turn, first, []))
+        return self._unwritten[-1][2]
+
+    def _write(self) -> None:
+        """What there is since it was last done, also of turns that were over sooner."""
+        for turn, first, results in self._unwritten:
+            self._put(turn, first, results)
+        self._unwritten, self._written = [], time.monotonic()
+
+    def _put(self, turn: int, first: int, results: list[tuple[Array, ...]]) -> None:
         if not results or not self._writes:
             return
         arrays = {f"{i}_{j}": array for i, result in enumerate(results) for j, array in enumerate(result)}

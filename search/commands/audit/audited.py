@@ -17,6 +17,7 @@ from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.commands.audit.command import Command
 from search.commands.audit.judged import NOT_JUDGED, Measured, judged, measured
+from search.commands.audit.pools import NOTHING, Said, of_pool
 from search.commands.audit.reader import Launched
 from search.commands.audit.starting import capacity_tokens, of_command, room_bytes, server_of
 from search.inputs.config import read_model, read_scenario
@@ -39,7 +40,8 @@ from search.render.document.verdict import Verdict
 class Audit:
     """``broken``: the rule by which the layout does not exist; then there is no ``scored`` plan. ``refusals`` the first
     rule of each engine that refuses it. ``verdicts`` on the claims, ``relations`` between them; ``findings`` why it
-    does not run; ``notes`` on how it was read; ``command`` and ``launched`` where it was a command."""
+    does not run; ``notes`` on how it was read; ``command`` and ``launched`` where it was a command; ``pool``: what a
+    server of a split plan comes to."""
 
     name: str
     config: Config
@@ -57,6 +59,7 @@ class Audit:
     command: Command | None = None
     launched: Launched | None = None
     measured: tuple[Measured, ...] = ()
+    pool: Said = NOTHING
 
     @property
     def bad(self) -> list[Verdict]:
@@ -130,9 +133,12 @@ def audit_command(
         elif memory is not None:
             start = of_command(found, engine, audit.scenario, memory, room_bytes(found, audit.scenario, audit.plan))
     verdicts, relations = judged(audit.verdicts, audit.relations, found.open_figures)
+    told = audit.scored is not None and found.pool is not None
+    pool = of_pool(audit.scenario, audit.plan, str(found.pool)) if told else NOTHING
+    verdicts = tuple(pool.verdict(v) for v in verdicts)
     return replace(
         audit, refusals=refusals, verdicts=verdicts, relations=relations, findings=tuple(findings), starting=start,
-        notes=(*command.notes, *notes), command=command, launched=found,
+        notes=(*command.notes, *notes), command=command, launched=found, pool=pool,
     )  # fmt: skip
 
 
@@ -142,7 +148,8 @@ def with_measured(audit: Audit, given: dict[str, float]) -> Audit:
         return audit
     case = Case(audit.scenario, audit.plan, audit.scored.scores)
     open_figures = audit.launched.open_figures if audit.launched else {}
-    return replace(audit, measured=measured(given, case, LOWER, HIGHER, open_figures))
+    found = measured(given, case, LOWER, HIGHER, open_figures)
+    return replace(audit, measured=tuple(audit.pool.measured(m) for m in found))
 
 
 def _as_told(found: Launched, plan: PlanConfig) -> tuple[Audit, Memory | None]:

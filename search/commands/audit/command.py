@@ -35,6 +35,7 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         "draft_method": Flag(("--spec-method",), "method of --speculative-config"),
         "draft_model": Flag(("--spec-model", "--speculative-model"), "model of --speculative-config"),
         "draft_tokens": Flag(("--spec-tokens", "--num-speculative-tokens"), "tokens of --speculative-config"),
+        "transfer": Flag(("--kv-transfer-config",), "caches that go to another server, as JSON"),
     },
     "sglang": {
         **SGLANG,
@@ -51,6 +52,8 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         "draft_topk": Flag(("--speculative-eagle-topk",), "breadth of the tree of drafts"),
         "draft_tokens": Flag(("--speculative-num-draft-tokens",), "tokens that are checked at once"),
         "draft_breadth": Flag(("--speculative-ngram-max-bfs-breadth",), "breadth of NGRAM's tree"),
+        "pool": Flag(("--disaggregation-mode",), "pool of a split plan"),
+        "transfer": Flag(("--disaggregation-transfer-backend",), "how caches travel"),
     },
     "trtllm": {
         name: Flag(tuple(option.replace("_", "-") for option in key.options), key.counts)

@@ -19,6 +19,7 @@ from search.base.whole_file import usable_out
 from search.commands.audit.audited import Audit, audit_command, audit_plan, with_measured
 from search.commands.audit.command import read_command
 from search.commands.audit.inputs import OVERRIDE, read_config, split_words, with_model, with_version
+from search.commands.audit.pools import POOLS
 from search.commands.audit.settings import launched
 from search.inputs.plan_reader import MOST_CLAIMED
 
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> tuple[list[Audit], str]:
     commands = [(engine, text) for engine in ENGINES if (text := getattr(options, engine)) is not None]
     if len(commands) + (path is not None) > 1:
         raise InputError("PLAN: give one of a plan, --vllm, --sglang and --trtllm")
-    for name in ("batch", "command"):
+    for name in ("batch", "command", "pool"):
         if getattr(options, name) is not None and not commands:
             raise InputError(f"--{name}: a plan says its own; it is for --vllm, --sglang and --trtllm")
     claims, measurements = _figures("--claim", options.claim), _figures("--measured", options.measured)
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> tuple[list[Audit], str]:
         command = read_command(*commands[0], options.command)
         config, model = with_model(config, command, overrides)
         config, version = with_version(config, *commands[0], overrides)
-        found = launched(command, config, _whole("--replicas", options.replicas, 1))
+        found = launched(command, config, _whole("--replicas", options.replicas, 1), options.pool)
         batch = None if options.batch is None else _whole("--batch", options.batch, 1)
         return [with_measured(audit_command(command, found, claims, batch, (model, *version)), measurements)], origin
     if options.replicas is not None:
@@ -137,5 +138,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--batch", type=int, help="sequences in flight per replica of a command (default: as admitted)")
     parser.add_argument("--replicas", type=int, help="servers that run the command behind a balancer (default: 1)")
+    parser.add_argument("--pool", choices=POOLS, help="of a command of a split plan that does not say it: which pool")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the audit as JSON too")
     return parser

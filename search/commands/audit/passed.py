@@ -65,7 +65,6 @@ UNMODELLED = {
         "--enforce-eager": "without captured graphs a step takes longer",
         "--cpu-offload-gb": "weights in host memory",
         "--kv-offloading-size": "cache in host memory",
-        "--kv-transfer-config": "prefill and decode apart, or cache that moves",
         "--enable-lora": "adapters take memory and time",
         "--enable-dbo": "overlapped micro-batches: engine.comm_overlap says what is assumed",
         "--enable-eplb": "balanced experts: engine.expert_imbalance says what is assumed",
@@ -87,7 +86,6 @@ UNMODELLED = {
     },
     "sglang": {
         "--disable-cuda-graph": "without captured graphs a step takes longer",
-        "--disaggregation-mode": "prefill and decode apart",
         "--enable-hierarchical-cache": "cache in host memory",
         "--cpu-offload-gb": "weights in host memory",
         "--enable-two-batch-overlap": "overlapped micro-batches: engine.comm_overlap says what is assumed",
@@ -127,7 +125,7 @@ BYTES: tuple[str, ...] = (
 # Where ranks share a cache, so many bytes a sequence are no longer what a rank holds.
 CACHE: tuple[str, ...] = ("kv_cache_bytes_per_gpu", "memory_bytes_per_gpu", "memory_utilization", "admitted_batch")
 _SLOWER = (
-    "--enforce-eager --disable-cuda-graph --kv-offloading-size --kv-transfer-config --disaggregation-mode "
+    "--enforce-eager --disable-cuda-graph --kv-offloading-size "
     "--enable-hierarchical-cache --performance-mode --num-scheduler-steps --max-num-scheduled-tokens "
     "--compilation-config -O --optimization-level --disable-overlap-schedule --disable-custom-all-reduce"
 )

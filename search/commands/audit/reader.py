@@ -16,9 +16,11 @@ from costmodel.drafts.drafter import Drafter
 from search.commands.audit.command import Command, whole
 from search.commands.audit.drafts import drafting_of
 from search.commands.audit.passed import BYTES, CACHE, TIMES
+from search.commands.audit.pools import KEYS, Pool, pool_of
 from search.inputs.config import read_hardware
 from search.inputs.models.positions import longest_context
 from search.inputs.schema import Config
+from search.optimizer.speculation.rules import beside_dealt
 
 FP8_CACHE = ("fp8", "fp8_e4m3", "fp8_e5m2")
 # Weight formats that an engine makes of a checkpoint that has none.
@@ -63,7 +65,7 @@ class Launched:
     the default that it comes from; ``unmodelled`` flags that may change the figures; ``findings`` why it does not
     serve the workload; ``told`` what start-up checks look at; ``open_figures`` those that a flag changes by more than
     the model can say; ``refused`` rules about flags that are broken, with the arithmetic; ``drafter`` and
-    ``decode_ranks`` as in ``costmodel.scenario.Scenario``, where they are modelled."""
+    ``decode_ranks`` as in ``costmodel.scenario.Scenario``, where they are modelled; ``pool`` of a split plan."""
 
     config: Config
     layout: dict[str, int]
@@ -76,6 +78,7 @@ class Launched:
     refused: tuple[tuple[str, str], ...] = ()
     drafter: Drafter | None = None
     decode_ranks: int = 1
+    pool: str | None = None
 
 
 class Reader(ABC):
@@ -85,8 +88,8 @@ class Reader(ABC):
     def read(self, replicas: int) -> Launched:
         """``replicas`` servers of the command."""
 
-    def __init__(self, command: Command, config: Config, model: Architecture) -> None:
-        self.command, self.config, self.model = command, config, model
+    def __init__(self, command: Command, config: Config, model: Architecture, pool: str | None = None) -> None:
+        self.command, self.config, self.model, self.asked = command, config, model, pool
         self.accelerator = read_hardware(config.hardware)
         self.settings: list[str] = []
         self.unmodelled = list(command.unmodelled)
@@ -98,6 +101,7 @@ class Reader(ABC):
 
     def launched(self, layout: dict[str, int], batch: int) -> Launched:
         """Everything that was collected."""
+        pool = self._pool(layout["tp"], layout["pp"])
         drafts = drafting_of(self.command, self.config, self.model, layout)
         self.settings += drafts.settings
         self.refused += drafts.refused
@@ -105,12 +109,42 @@ class Reader(ABC):
             self._open(flag, reason, figures)
         ranks = self.told.shared_over
         if ranks > 1 and drafts.drafter is not None:
-            self._open(self.command.flag("decode_cp"), "not modelled together with drafts", [*TIMES, *CACHE])
-            ranks = 1
+            kind, engine = drafts.drafter.kind, self.command.engine
+            apart = beside_dealt(kind, engine, pools=pool is not None)
+            if apart is not None:
+                self._open(self.command.flag("decode_cp"), apart, [*TIMES, *CACHE])
+                ranks = 1
         return Launched(
             self.config, layout, batch, tuple(self.settings), tuple(self.unmodelled), tuple(self.findings), self.told,
             self.open_figures, tuple(self.refused), drafts.drafter, ranks if self.deals else 1,
+            pool.name if pool is not None else None,
         )  # fmt: skip
+
+    def _pool(self, tp: int, pp: int) -> Pool | None:
+        """A server of a split plan: its times are those of both pools together, and prompts need no answers' cache."""
+        pool = pool_of(self.command, self.asked, tp, pp, self.told.shared_over, self.model)
+        if pool is None:
+            if "transfer" in self.command.given and self.command.engine == "vllm":
+                self._open(self.command.flag("transfer"), "cache that moves", TIMES)
+            return None
+        self.refused += pool.refused
+        self.unmodelled = [(f, why) for f, why in self.unmodelled if f.split(".")[0] != KEYS]
+        self.open_figures = {f: flag for f, flag in self.open_figures.items() if flag.split(".")[0] != KEYS}
+        if pool.name is None:
+            self._open(pool.flag, "does not say which pool; --pool prefill or --pool decode does", TIMES)
+            return pool
+        self.settings.append(f"a server of a split plan that {pool.name}s ({pool.flag})")
+        self._open(pool.flag, "times are those of both pools together", TIMES)
+        workload = self.config.workload
+        if pool.name == "prefill" and workload.lengths.kind == "fixed":
+            self.config = replace(self.config, workload=replace(workload, osl=1))
+            self.settings.append("workload.osl 1: answers are the other pool's")
+        if self.command.engine == "sglang":  # cuda_graph_hook.py apply_cuda_graph_disaggregation_roles, 0.5.23
+            if pool.name == "prefill":
+                self._tell(eager=True)
+            else:
+                self._engine(prefill_graphs="counted", captured_tokens=0)
+        return pool
 
     def _count(self, name: str, default: int, what: str) -> int:
         value = self.command.whole(name, default)

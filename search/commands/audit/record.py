@@ -70,6 +70,8 @@ def record(audit: Audit) -> dict[str, Any]:
             "ignored": list(audit.command.ignored),
             "unmodelled": [{"flag": flag, "reason": reason} for flag, reason in audit.launched.unmodelled],
             "not_judged": dict(audit.launched.open_figures),
+            "pool": audit.launched.pool,
+            "pool_says": list(audit.pool.lines),
         }
     return found
 

@@ -62,6 +62,9 @@ def blocks(audit: Audit, origin: str) -> Iterator[Block]:
         yield from _arithmetic("Claims against each other, the layout and the hardware", audit.relations)
         yield from _limits(audit)
         yield from _measured(audit)
+    if audit.pool.lines and audit.launched is not None:
+        yield Text(f"As a server of a split plan that {audit.launched.pool}s", style="bold")
+        yield from (Text(f"  {line}") for line in audit.pool.lines)
     yield from _starting(audit)
     for finding in audit.findings:
         yield Text(f"Does not work: {one_line(finding)}.", style="red bold")
@@ -151,6 +154,8 @@ def _figures(audit: Audit) -> Table:
     claimed = {v.claim: v for v in audit.verdicts}
     for name in (*FIGURES, *(c for c in claimed if c not in FIGURES)):
         v = claimed.get(name)
+        if audit.launched is not None and audit.launched.pool and v is None and name in audit.launched.open_figures:
+            continue  # of both pools together
         if v is None or v.low is None or v.high is None:
             value = case.score(name)
             low, high = case.span(name, Meaning("", value, ""))

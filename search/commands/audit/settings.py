@@ -16,7 +16,7 @@ __all__ = ["Launched", "Told", "launched", "with_engine"]
 READERS: dict[str, type[Reader]] = {"vllm": VllmReader, "sglang": SglangReader, "trtllm": TrtllmReader}
 
 
-def launched(command: Command, config: Config, replicas: int) -> Launched:
-    """Read ``command`` against ``config``, whose model is the command's."""
+def launched(command: Command, config: Config, replicas: int, pool: str | None = None) -> Launched:
+    """Read ``command`` against ``config``, whose model is the command's; ``pool`` of a split plan, where it is told."""
     config = with_engine(config, command.engine)
-    return READERS[command.engine](command, config, read_model(config.model).architecture).read(replicas)
+    return READERS[command.engine](command, config, read_model(config.model).architecture, pool).read(replicas)

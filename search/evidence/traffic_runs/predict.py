@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from costmodel.evaluate import evaluate
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.serving.simulation.deployment import serve
+from costmodel.serving.simulation.deployment import request_seconds, serve
 from search.base.errors import InputError
 from search.base.escape import csv_cell
 from search.base.whole_file import put_out
@@ -78,7 +79,10 @@ def closed_form(scenario: Scenario, plan: Plans, run: TrafficRun, prefix: float)
     requests = run.requests
     rate = (len(requests) - 1) / float(requests.arrival_s[-1]) if len(requests) > 1 else 0.0
     isl, osl = round(float(requests.prompt_tokens.mean())), round(float(requests.answer_tokens.mean()))
-    scenario = replace(scenario, lengths=FixedLengths(isl, max(osl, 1), prefix))
+    # What a request costs the host at a rate, as the simulation and the formulas of a search at a rate have it.
+    engine, host_s = scenario.engine, partial(request_seconds, scenario.engine)
+    engine = replace(engine, request_overhead_s=host_s(0.0), prompt_token_s=host_s(1.0) - host_s(0.0))
+    scenario = replace(scenario, engine=engine, lengths=FixedLengths(isl, max(osl, 1), prefix))
     batches = np.arange(1, int(plan.batch[0]) + 1)
     axes = plan.row(0) | {"batch": batches}
     scores = evaluate(scenario, Plans.of(**axes))

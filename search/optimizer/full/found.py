@@ -12,39 +12,32 @@ from costmodel.plans import IntArray, Plans
 from costmodel.plans import concatenate as join_plans
 from costmodel.scores import Scores
 from costmodel.scores import concatenate as join_scores
+from search.base import interrupt
 from search.base.errors import InputError
-from search.base.progress import track
+from search.base.workers import LOCAL, Workers
 from search.evidence.measured.intervals import coverage_of
 from search.inputs.schema import Config
 from search.optimizer.front import Objectives, pareto_front
-from search.optimizer.full.front import AXES, Front
-from search.optimizer.full.replicas import Built, Replicas, built, replicas_of, takes
-from search.optimizer.full.search import Count, search_variant
+from search.optimizer.full.front import AXES
+from search.optimizer.full.replicas import takes
+from search.optimizer.full.search import Count
+from search.optimizer.full.units import Searched, replicas_for, search_units
 from search.optimizer.full.variants import Variant, variants_of
 from search.optimizer.legal import NoLegalPlan, legal_plans
 from search.optimizer.recommend import Policy, best_feasible
-from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 
 MOST_FOLLOWED = 1_000_000  # legal plans of the search that follows
 
 
 @dataclass(frozen=True)
-class Searched:
-    """One variant: its count, and points that each rule removes."""
-
-    variant: Variant
-    count: Count
-    removed: dict[str, int]
-
-
-@dataclass(frozen=True)
 class FullFound:
-    """``space`` of the plans' axes; ``searched`` every variant of it. The front over all of them, the best plan by the
-    policy first: ``which`` variant each is of, ``plans``, ``scores``, ``coverage``, and which ``engines`` take it, of
-    shape (3, n)."""
+    """``space`` of the plans' axes, in so many ``variants``; those that were ``searched``, all unless somebody asked to
+    end. The front over all of them, the best plan by the policy first: ``which`` variant each is of, ``plans``,
+    ``scores``, ``coverage``, and which ``engines`` take it, of shape (3, n)."""
 
     space: Space
+    variants: int
     searched: tuple[Searched, ...]
     which: IntArray
     plans: Plans
@@ -56,11 +49,11 @@ class FullFound:
     @property
     def size(self) -> int:
         """Points of the product, with what varies beside the plan."""
-        return self.space.size * len(self.searched)
+        return self.space.size * self.variants
 
     @property
     def total(self) -> Count:
-        """All variants together."""
+        """All of ``searched`` together."""
         total = Count()
         for one in self.searched:
             total.legal += one.count.legal
@@ -78,26 +71,23 @@ class FullFound:
         return next((one.variant for one in self.searched if one.count.legal), self.searched[0].variant)
 
 
-def full_search(config: Config) -> FullFound:
+def full_search(config: Config, workers: Workers = LOCAL) -> FullFound:
     """The exact front of ``config.space`` over everything that it varies. ``InputError`` where that cannot be told."""
     started = time.perf_counter()
     objectives = Objectives.from_config("objective.columns", config.objective.columns)
     policy = Policy.from_config(config.objective.recommend, config.objective.ties)
     _check(config, objectives, policy)
     space = Space.from_config(vars(config.space), listed=False)
+    workers.expect(space.size)
     variants = variants_of(config)
-    batches = np.array(space.axes["batch"], dtype=np.int64)
-    front, searched = Front(objectives), []
-    known: dict[Facts, Built] = {}
-    for i in track(range(len(variants)), "everything"):
-        replicas = _replicas(space, variants[i], known)
-        searched.append(
-            Searched(variants[i], search_variant(i, variants[i], replicas, batches, front), replicas.removed)
-        )
+    searched, members = search_units(space, objectives, variants, workers)
+    if not searched:
+        raise interrupt.Nothing
     if not any(one.count.legal for one in searched):
         first = searched[0]
         raise NoLegalPlan(space.size, first.variant.engine, first.variant.scenario.model.name, first.removed)
-    return _found(space, tuple(searched), front, policy, started)
+    on = _ordered(searched, members, objectives, policy)
+    return FullFound(space, len(variants), searched, *on, seconds=time.perf_counter() - started)
 
 
 def _check(config: Config, objectives: Objectives, policy: Policy) -> None:
@@ -120,18 +110,12 @@ def _check(config: Config, objectives: Objectives, policy: Policy) -> None:
         )
 
 
-def _replicas(space: Space, variant: Variant, known: dict[Facts, Built]) -> Replicas:
-    """The general rules ask for the model and the cluster alone: layouts are built once for variants that agree."""
-    facts = variant.facts
-    key = replace(facts, max_batched_tokens=0, cache="", hold_steps=0.0, weight_block=0, block_dense=(), block_tp=())
-    if key not in known:
-        known[key] = built(space, facts)
-    return replicas_of(space, known[key], variant.scenario, facts, variant.engine)
-
-
-def _found(space: Space, searched: tuple[Searched, ...], front: Front, policy: Policy, started: float) -> FullFound:
-    """The front scored once more, as any plan is: what was scaled from fewer replicas may differ in the last bit."""
-    which, rest = front.members[:, 0], front.members[:, 1:]
+def _ordered(
+    searched: tuple[Searched, ...], members: IntArray, objectives: Objectives, policy: Policy
+) -> tuple[IntArray, Plans, Scores | None, IntArray, np.ndarray]:
+    """What ``FullFound`` says of the front, which is scored once more, as any plan is: what was scaled from fewer
+    replicas may differ in the last bit."""
+    which, rest = members[:, 0], members[:, 1:]
     order = np.lexsort([*rest.T[::-1], which])
     which, rest = which[order], rest[order]
     plans, scores, known, engines = [], [], [], []
@@ -142,36 +126,30 @@ def _found(space: Space, searched: tuple[Searched, ...], front: Front, policy: P
         scores.append(evaluate(variant.scenario, mine))
         known.append(coverage_of(variant.scenario, mine, scores[-1]))
         engines.append(takes(mine, variant.facts))
-    seconds = time.perf_counter() - started
     if not plans:
         nothing = np.zeros(0, dtype=np.int64)
-        return FullFound(
-            space, searched, nothing, Plans.of(gpus=nothing), None, nothing, np.zeros((3, 0), bool), seconds
-        )
+        return nothing, Plans.of(gpus=nothing), None, nothing, np.zeros((3, 0), bool)
     whole, figures, coverage = join_plans(plans), join_scores(scores), np.concatenate(known)
-    on = pareto_front(front.objectives.costs(whole, figures), figures.feasible)
+    on = pareto_front(objectives.costs(whole, figures), figures.feasible)
     on = on[policy.order(whole.take(on), figures.take(on))]
     first = best_feasible(whole.take(on), figures.take(on), policy, coverage[on])
     if first:
         on = np.concatenate([on[[first]], np.delete(on, first)])
-    takers, seconds = np.concatenate(engines, axis=1)[:, on], time.perf_counter() - started
-    return FullFound(space, searched, which[on], whole.take(on), figures.take(on), coverage[on], takers, seconds)
+    return which[on], whole.take(on), figures.take(on), coverage[on], np.concatenate(engines, axis=1)[:, on]
 
 
-def followed(config: Config, found: FullFound) -> Config:
+def followed(config: Config, found: FullFound, most: int = MOST_FOLLOWED) -> Config:
     """An ordinary configuration of the best variant, over the layouts of its plans on the front (as many of them, the
-    best first, as make ``MOST_FOLLOWED`` legal plans): what the rest of a run looks at. Without a front, over the
-    largest layouts."""
+    best first, as make ``most`` legal plans): what the rest of a run looks at. Without a front, over the largest
+    layouts."""
     best = found.best
     rows = np.flatnonzero([found.searched[int(i)].variant is best for i in found.which])
     plans = found.plans.take(rows)
     if len(rows) == 0:
         space = Space({**found.space.axes, "batch": found.space.axes["batch"][:1]})
-        replicas = _replicas(space, best, {})
-        place, dp = replicas.multiplied(np.arange(len(replicas)))
-        those = replicas.plans.take(place)
-        plans = replace(those, gpus=those.gpus // those.dp * dp, dp=dp)
-        plans = plans.take(np.argsort(-plans.gpus, kind="stable")[:MOST_FOLLOWED])
+        replicas = replicas_for(space, best)
+        plans = replicas.deployed(np.arange(len(replicas.dp)), np.zeros_like(replicas.dp))
+        plans = plans.take(np.argsort(-plans.gpus, kind="stable")[:most])
     degrees = np.stack([getattr(plans, axis) for axis in AXES[:-1]], axis=1)
     _, first = np.unique(degrees, axis=0, return_index=True)
     degrees = degrees[np.sort(first)]
@@ -180,7 +158,7 @@ def followed(config: Config, found: FullFound) -> Config:
         axes = {axis: np.unique(degrees[:count, i]).tolist() for i, axis in enumerate(AXES[:-1])}
         space = Space({**{a: tuple(v) for a, v in axes.items()}, "batch": found.space.axes["batch"][:1]})
         legal = len(legal_plans(space, best.facts, best.engine)) * len(found.space.axes["batch"])
-        if legal <= MOST_FOLLOWED or count == 1:
+        if legal <= most or count == 1:
             break
         count = max(count // 2, 1)
     said = (

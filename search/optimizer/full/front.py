@@ -1,4 +1,4 @@
-"""The front so far, of plans of any variant."""
+"""The front so far, while the plans of one variant are looked at."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from search.optimizer.full.replicas import Replicas
 
 AXES = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")
 GROWN = 1.1  # how much longer the front is, with what waits, when it is settled again
+OTHER = -1  # in the place of the deployment of a plan of another variant
 
 
 class Front:
-    """``costs`` and ``members`` (the variant, then ``AXES``) of feasible plans that nothing so far dominates; some
-    that something does may wait among them until ``settle``."""
+    """``costs`` of feasible plans that nothing so far dominates, those that were there ``before`` and those of one
+    variant; some that something does may wait among them until ``settle``. ``at`` and ``batch`` say which deployment
+    of the variant's replicas each is."""
 
-    def __init__(self, objectives: Objectives) -> None:
+    def __init__(self, objectives: Objectives, before: Array | None = None) -> None:
         self.objectives = objectives
-        self.costs: Array = np.zeros((0, len(objectives.names)))
-        self.members: IntArray = np.zeros((0, 1 + len(AXES)), dtype=np.int64)
+        self.costs: Array = np.zeros((0, len(objectives.names))) if before is None else before
+        self.at: IntArray = np.full(len(self.costs), OTHER)
+        self.batch: IntArray = np.zeros(len(self.costs), dtype=np.int64)
         self.grid = Grid(self.costs)
-        self._settled, self._known = 0, self.members
+        self._settled = len(self.costs)
 
-    def add(self, variant: int, replicas: Replicas, rows: IntArray, plans: Plans, scores: Scores) -> None:
+    def add(self, replicas: Replicas, rows: IntArray, plans: Plans, scores: Scores) -> None:
         """Plans of ``rows`` of the replicas, in all numbers."""
         good = np.flatnonzero(scores.feasible)
         if len(good) == 0:
             return
         plans, scores = plans.take(good), scores.take(good)
-        place, dp = replicas.multiplied(rows[good])
-        times = dp / plans.dp[place]
+        place, at = replicas.deployments(rows[good])
+        times = replicas.dp[at] / plans.dp[place]
         costs = multiplied(self.objectives, self.objectives.costs(plans, scores), place, times)
         open_ = np.flatnonzero(~self.grid.dominates(costs))
         if len(open_) == 0:
             return
-        place, dp = place[open_], dp[open_]
-        each = plans.gpus // plans.dp
-        columns = [np.full(len(place), variant), each[place] * dp, dp]
-        columns += [getattr(plans, axis)[place] for axis in AXES[2:]]
         self.costs = np.concatenate([self.costs, costs[open_]])
-        self.members = np.concatenate([self.members, np.stack(columns, axis=1)])
+        self.at = np.concatenate([self.at, at[open_]])
+        self.batch = np.concatenate([self.batch, plans.batch[place[open_]]])
         if len(self.costs) > GROWN * self._settled + 200:
             self.settle()
 
@@ -51,11 +51,19 @@ class Front:
         """Leave the front alone, each plan once."""
         if len(self.costs) == self._settled:
             return
-        _, first = np.unique(self.members, axis=0, return_index=True)
-        first = np.sort(first)
-        costs, members = self.costs[first], self.members[first]
-        on = pareto_front(costs, np.ones(len(costs), dtype=bool))
-        self.costs, self.members = costs[on], members[on]
-        if len(on) != self._settled or not np.array_equal(self.members, self._known):
-            self.grid = Grid(self.costs)
-        self._settled, self._known = len(on), self.members
+        order = np.lexsort([np.arange(len(self.at)), self.batch, self.at])
+        again = (np.diff(self.at[order]) == 0) & (np.diff(self.batch[order]) == 0) & (self.at[order[1:]] != OTHER)
+        once = np.ones(len(self.at), dtype=bool)
+        once[order[1:][again]] = False
+        kept = np.flatnonzero(once)
+        on = kept[pareto_front(self.costs[kept], np.ones(len(kept), dtype=bool))]
+        if len(on) != self._settled or on[-1] >= self._settled:
+            self.grid = Grid(self.costs[on])
+        self.costs, self.at, self.batch = self.costs[on], self.at[on], self.batch[on]
+        self._settled = len(on)
+
+    def own(self, replicas: Replicas) -> tuple[Array, IntArray]:
+        """Costs of the variant's plans on it, and the plans by ``AXES``."""
+        own = np.flatnonzero(self.at != OTHER)
+        plans = replicas.deployed(self.at[own], self.batch[own])
+        return self.costs[own], np.stack([getattr(plans, axis) for axis in AXES], axis=1)

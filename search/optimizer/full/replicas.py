@@ -77,12 +77,17 @@ class Replicas:
         """One of each."""
         return replace(self.plans.take(rows), batch=batch)
 
-    def multiplied(self, rows: IntArray) -> tuple[IntArray, IntArray]:
-        """For each of ``rows`` all of its deployments: places in ``rows``, and their ``dp``."""
+    def deployments(self, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """All of each of ``rows``: places in ``rows``, and in ``dp``."""
         counts = self.counts[rows]
         place = np.repeat(np.arange(len(rows)), counts)
         inside = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return place, self.dp[self.starts[rows][place] + inside]
+        return place, self.starts[rows][place] + inside
+
+    def deployed(self, at: IntArray, batch: IntArray) -> Plans:
+        """Plans at places of ``dp``."""
+        plans = self.at(np.searchsorted(self.starts, at, side="right") - 1, batch)
+        return replace(plans, gpus=plans.gpus // plans.dp * self.dp[at], dp=self.dp[at])
 
 
 def replicas_of(space: Space, found: Built, scenario: Scenario, facts: Facts, engine: str) -> Replicas:

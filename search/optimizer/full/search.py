@@ -21,12 +21,8 @@ from search.optimizer.full.replicas import Replicas, first_without
 from search.optimizer.full.variants import Variant
 from search.optimizer.held import fit_in
 
-MEMORY, ALIKE, MISSED, DOMINATED = (
-    "memory_grows_with_batch",
-    "replicas_are_alike",
-    "floors_miss_a_limit",
-    "front_beats_floors",
-)
+BOUNDS = ("memory_grows_with_batch", "replicas_are_alike", "floors_miss_a_limit", "front_beats_floors")
+MEMORY, ALIKE, MISSED, DOMINATED = BOUNDS
 PROBES = 6  # batches of each replica that are scored first, so that there is a front to compare with
 FACTORS = (2.0, 1.2, 1.05)  # of the last batch of a range over its first, each time round
 SHORT = 6  # plans of a range that are scored rather than bounded
@@ -41,7 +37,17 @@ class Count:
     legal: int = 0
     scored: int = 0
     feasible: int = 0
-    spared: dict[str, int] = field(default_factory=lambda: dict.fromkeys((MEMORY, ALIKE, MISSED, DOMINATED), 0))
+    spared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BOUNDS, 0))
+
+    @property
+    def numbers(self) -> IntArray:
+        """As an array, which other processes send."""
+        return np.array([self.legal, self.scored, self.feasible, *self.spared.values()])
+
+    @classmethod
+    def of(cls, numbers: IntArray) -> Count:
+        legal, scored, feasible, *spared = numbers.tolist()
+        return cls(legal, scored, feasible, dict(zip(BOUNDS, spared, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def probes(stops: IntArray) -> IntArray:
     return np.round(stops[:, None].astype(float) ** shares[None, :] - 1.0).astype(np.int64)
 
 
-def search_variant(number: int, variant: Variant, replicas: Replicas, batches: IntArray, front: Front) -> Count:
+def search_variant(variant: Variant, replicas: Replicas, batches: IntArray, front: Front) -> Count:
     """Look at all plans of one variant, and add to the front what belongs there."""
     count = Count(legal=replicas.legal)
     scenario, objectives = variant.scenario, front.objectives
@@ -101,7 +107,7 @@ def search_variant(number: int, variant: Variant, replicas: Replicas, batches: I
     rows = np.flatnonzero(stops)
     ranges = Ranges(rows, np.zeros_like(rows), stops[rows])
     if has_floors(scenario) and bounded(objectives):
-        _probe(number, variant, replicas, batches, front, ranges)
+        _probe(variant, replicas, batches, front, ranges)
         for factor in FACTORS:
             ranges = _left(variant, replicas, batches, front, ranges.cut(factor), count)
     each, places = ranges.each()
@@ -109,7 +115,7 @@ def search_variant(number: int, variant: Variant, replicas: Replicas, batches: I
         those = each[start : start + PIECE]
         plans = replicas.at(those, batches[places[start : start + PIECE]])
         scores = evaluate(scenario, plans)
-        front.add(number, replicas, those, plans, scores)
+        front.add(replicas, those, plans, scores)
         count.scored += len(plans)
         count.feasible += int(scores.feasible.sum())
         count.spared[ALIKE] += int(replicas.counts[those].sum()) - len(plans)
@@ -128,7 +134,7 @@ def _fitting(variant: Variant, replicas: Replicas, batches: IntArray) -> IntArra
     return first_without(fits, replicas.batches)
 
 
-def _probe(number: int, variant: Variant, replicas: Replicas, batches: IntArray, front: Front, ranges: Ranges) -> None:
+def _probe(variant: Variant, replicas: Replicas, batches: IntArray, front: Front, ranges: Ranges) -> None:
     """Score a few batches of every replica that the front does not settle already."""
     if len(ranges) == 0:
         return
@@ -136,7 +142,7 @@ def _probe(number: int, variant: Variant, replicas: Replicas, batches: IntArray,
     plans = replicas.at(places[0], batches[places[1]])
     for start in range(0, len(plans), PIECE):
         part = slice(start, start + PIECE)
-        front.add(number, replicas, places[0][part], plans.take(part), evaluate(variant.scenario, plans.take(part)))
+        front.add(replicas, places[0][part], plans.take(part), evaluate(variant.scenario, plans.take(part)))
     front.settle()
 
 
@@ -166,7 +172,8 @@ def _beaten(
 ) -> np.ndarray:
     """True where each deployment is dominated, were it as good as the floors of its range."""
     costs = best_costs(variant.scenario, front.objectives, plans, found)
-    place, dp = replicas.multiplied(ranges.rows)
-    dominated = front.grid.dominates(multiplied(front.objectives, costs, place, dp / plans.dp[place]))
+    place, at = replicas.deployments(ranges.rows)
+    times = replicas.dp[at] / plans.dp[place]
+    dominated = front.grid.dominates(multiplied(front.objectives, costs, place, times))
     starts = np.flatnonzero(np.diff(place, prepend=-1))
     return np.logical_and.reduceat(dominated, starts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from costmodel.architecture import Architecture
 from costmodel.engine import ENGINES
 from costmodel.formats import FORMATS
 from costmodel.scenario import Scenario
@@ -14,7 +15,7 @@ from search.base.errors import InputError
 from search.inputs.compared import compared
 from search.inputs.config import read_model, read_scenario
 from search.inputs.own_engine import as_launched
-from search.inputs.schema import Config
+from search.inputs.schema import Config, ModelConfig
 from search.optimizer.rules.facts import Facts, facts_of
 from search.optimizer.space import axis_values
 
@@ -60,7 +61,8 @@ def variants_of(config: Config) -> tuple[Variant, ...]:
     size = len(engines) * len(weights) * len(caches) * len(budgets)
     if size > MOST:
         raise InputError(f"space: {size} engines, token budgets and formats; at most {MOST} are allowed")
-    found = [_variant(plain, *one) for one in product(engines, budgets, weights, caches)]
+    models = [_cast(plain.model, *formats) for formats in product(weights, caches)]
+    found = [_variant(plain, engine, budget, *model) for engine, budget, model in product(engines, budgets, models)]
     return tuple(sorted(found, key=_bytes))
 
 
@@ -74,13 +76,16 @@ def _words(key: str, value: Any, allowed: Sequence[str]) -> tuple[str, ...]:
     return words
 
 
-def _variant(config: Config, engine: str, budget: int | None, weights: str, cache: str) -> Variant:
-    own = as_launched(config, engine)
+def _cast(model: ModelConfig, weights: str, cache: str) -> tuple[ModelConfig, Architecture]:
+    formats: dict[str, Any] = {k: v for k, v in (("weights", weights), ("kv_cache", cache)) if v != GIVEN}
+    own = replace(model, **formats)
+    return own, read_model(own).architecture
+
+
+def _variant(config: Config, engine: str, budget: int | None, own_model: ModelConfig, model: Architecture) -> Variant:
+    own = replace(as_launched(config, engine), model=own_model)
     if budget is not None:
         own = replace(own, engine=replace(own.engine, max_batched_tokens=budget))
-    formats: dict[str, Any] = {k: v for k, v in (("weights", weights), ("kv_cache", cache)) if v != GIVEN}
-    own = replace(own, model=replace(own.model, **formats))
-    model = read_model(own.model).architecture
     scenario = read_scenario(own, model)
     names = model.quantization.default.name, model.kv_format.name
     return Variant(engine, own.engine.max_batched_tokens, *names, own, scenario, facts_of(scenario))

@@ -27,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.base.code_version import code_version
 from search.base.errors import InputError
+from search.optimizer.shared.proxy import failed_call
 from search.optimizer.shared.storage import KEY, first_line, open_storage
 
 SHARE = 8  # trials that a worker takes at once
@@ -83,6 +84,9 @@ class Ledger:
         engine = getattr(getattr(self.storage, "_backend", None), "engine", None)
         if engine is not None:
             engine.dispose()
+        close = getattr(self.storage, "close", None)
+        if callable(close):
+            close()
 
     def settle(self, block: Sequence[FrozenTrial], score: Callable[[list[int]], list[Answer]]) -> list[Answer]:
         """The answers to a ``block`` of proposed trials, whoever scores them; ``score`` takes places in the block."""
@@ -194,6 +198,13 @@ def _answering() -> Iterator[None]:
 
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError, OSError) as error:  # OSError: a journal's disk is full, say
-        line = getattr(error, "strerror", None) or first_line(error)
+    except Exception as error:
+        if isinstance(error, OSError):  # a journal's disk is full, say
+            line: str | None = error.strerror or str(error)
+        elif isinstance(error, StorageInternalError | SQLAlchemyError):
+            line = first_line(error)
+        else:
+            line = failed_call(error)
+        if line is None:
+            raise
         raise InputError(f"{KEY}: {line}; what was told is there: the same command goes on with it") from error

@@ -1,4 +1,5 @@
-"""The storage that ``strategy.storage`` names: a journal file between processes, a database between machines."""
+"""The storage that ``strategy.storage`` names: a journal file between processes, a database between machines,
+or a proxy before one."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 
 from search.base.errors import InputError
 from search.base.whole_file import usable_out
+from search.optimizer.shared.proxy import SCHEME, open_proxy
 
 KEY = "strategy.storage"
 ANSWER_S = 5  # within which a database takes a connection
@@ -22,6 +24,8 @@ TRIES = 5  # to make a database's tables: several workers that begin together ge
 
 def open_storage(text: str) -> BaseStorage:
     """``InputError`` in one line for what cannot be opened."""
+    if text.startswith(SCHEME):
+        return open_proxy(KEY, text, ANSWER_S)
     return _database(text) if "://" in text else _journal(Path(text))
 
 

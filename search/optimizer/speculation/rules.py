@@ -91,3 +91,23 @@ def modelled(plans: Plans) -> Mask:
     """Plans whose drafts the cost model has terms for: where a draft runs in a pipeline (SGLang 0.5.23 and vLLM 0.33
     have it) or beside prompts that are split is not known here."""
     return np.asarray((plans.pp == 1) & (plans.sp == 1))
+
+
+# Drafts of servers that deal the cache of decodes over ranks. What is modelled: the model's own module and n-grams; an
+# EAGLE-3 head has grouped queries of its own.
+BESIDE_DEALT = ("mtp", "ngram")
+
+
+def beside_dealt(kind: str, engine: str, pools: bool) -> str | None:
+    """Why drafts and a dealt cache do not go together, in servers of ``pools`` of a split plan or in others; ``None``
+    where they do. vLLM deals by blocks where NixlConnector sends caches (vllm/config/vllm.py
+    adjust_dcp_kv_cache_interleave_size, 0.33), which no attention backend but two checks drafts against
+    (vllm/v1/worker/cp_utils.py check_attention_cp_compatibility: FlashMLA's sparse one, TokenSpeed's). SGLang 0.5.23
+    has no such limit; TensorRT-LLM's Helix takes no drafts (1.2)."""
+    if engine == "trtllm":
+        return "TensorRT-LLM's Helix takes no drafts (1.2)"
+    if engine == "vllm" and pools:
+        return (
+            "with NixlConnector vLLM deals a cache by whole blocks, against which no dense backend checks drafts (0.33)"
+        )
+    return None if kind in BESIDE_DEALT else f"{kind} beside a dealt cache of decodes is not modelled"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from costmodel.plans import IntArray, Plans, concatenate
 from costmodel.scenario import Scenario
 from costmodel.scores import Scores
 from search.evidence.measured.intervals import coverage_of
+from search.optimizer.decode_context import may_deal
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.speculation.asked import RANGE, drafting, scaled
+from search.optimizer.speculation.rules import beside_dealt
 
 BATCHES = tuple(1 << i for i in range(11))  # at which the gain is told
 
@@ -23,7 +25,8 @@ BATCHES = tuple(1 << i for i in range(11))  # at which the gain is told
 @dataclass(frozen=True)
 class Option:
     """One drafter's best plan, ``None`` where none keeps the limits: its deciding figure, and the same if every chance
-    of acceptance were as low or as high as ``RANGE`` says; ``ratio`` to the best without drafts."""
+    of acceptance were as low or as high as ``RANGE`` says; ``ratio`` to the best without drafts. ``ranks`` over which
+    the cache of decodes is dealt beside it."""
 
     drafter: Drafter
     plan: Plans | None
@@ -32,6 +35,7 @@ class Option:
     low: float
     high: float
     ratio: float | None
+    ranks: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,18 @@ class SpeculationFound:
 
 
 def search_speculation(
-    scenario: Scenario, drafters: tuple[Drafter, ...], plans: Plans, policy: Policy, row: int | None, scores: Scores
-) -> SpeculationFound:
-    """``plans`` that are legal without drafts; ``row`` of the recommended one."""
+    scenario: Scenario, drafters: tuple[Drafter, ...], plans: Plans, policy: Policy, row: int | None, scores: Scores,
+    degrees: tuple[int, ...] = (),
+) -> SpeculationFound:  # fmt: skip
+    """``plans`` that are legal without drafts; ``row`` of the recommended one; ``degrees`` of decode context
+    parallelism, tried beside those drafts with which the engine has it."""
     name, direction = policy.first
     without = None if row is None else float(column(name, plans, scores)[row])
-    options = tuple(_option(scenario, d, plans, policy, without) for d in drafters)
+    options = tuple(
+        _option(scenario, d, plans, policy, without, ranks)
+        for d in drafters
+        for ranks in (1, *(degrees if beside_dealt(d.kind, scenario.engine.name, pools=False) is None else ()))
+    )
     sign = 1.0 if direction == "max" else -1.0
     known = [o for o in options if o.plan is not None]
     top = max(known, key=lambda o: sign * o.value, default=None)
@@ -65,15 +75,20 @@ def search_speculation(
     return SpeculationFound(name, direction, without, options, best, gains)
 
 
-def _option(scenario: Scenario, drafter: Drafter, plans: Plans, policy: Policy, without: float | None) -> Option:
+def _option(
+    scenario: Scenario, drafter: Drafter, plans: Plans, policy: Policy, without: float | None, ranks: int
+) -> Option:
     kept = plans.take(drafting(drafter, plans, scenario.model, scenario.engine.name))
+    if ranks > 1:
+        kept = kept.take(may_deal(scenario, ranks, kept))
+        scenario = replace(scenario, decode_ranks=ranks)
     there = with_drafter(scenario, drafter)
     scores = evaluate(there, kept) if len(kept) else None
     row = None
     if scores is not None and scores.feasible.any():
         row = best_feasible(kept, scores, policy, coverage_of(there, kept, scores))
     if scores is None or row is None:
-        return Option(drafter, None, None, np.nan, np.nan, np.nan, None)
+        return Option(drafter, None, None, np.nan, np.nan, np.nan, None, ranks)
     name, _ = policy.first
     at: IntArray = np.array([row])
     plan = kept.take(at)
@@ -83,7 +98,7 @@ def _option(scenario: Scenario, drafter: Drafter, plans: Plans, policy: Policy, 
     value = float(column(name, kept, scores)[row])
     return Option(
         drafter, plan, scores.take(at), value, min(*ends, value), max(*ends, value),
-        None if without is None else value / without,
+        None if without is None else value / without, ranks,
     )  # fmt: skip
 
 

@@ -27,12 +27,20 @@ from costmodel.serving.split.joint import DecodePoint, Joint, joint, prefill_poi
 from costmodel.serving.split.journey import cargo, link_of
 from costmodel.serving.split.rate import MOST_USED, DecodeRate, PrefillRate
 from search.optimizer.front import Objectives, pareto_front
-from search.optimizer.legal import legal_plans
 from search.optimizer.recommend import Policy
 from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import AT_A_RATE, Asked
-from search.optimizer.split.pools import DecodePool, PrefillPool, fits, joined_decode, joined_prefill, variants
+from search.optimizer.split.pools import (
+    DecodePool,
+    PrefillPool,
+    decoding,
+    fits,
+    joined_decode,
+    joined_prefill,
+    prefilling,
+    variants,
+)
 from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, search_split
 
 CHUNK = 1 << 15  # deployments that are scored at a time
@@ -98,8 +106,7 @@ def _counted(plans: Plans, capacity: Array, demand: Demand, most: int) -> tuple[
 
 def prefill_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, demand: Demand) -> Rows:
     """Every legal instance that fits, at every token budget, in every number that can follow."""
-    axes = dict(space.axes) | {"gpus": asked.prefill_sizes, "dp": (1,), "batch": (1,)}
-    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    plans = prefilling(scenario, facts, space, asked)
     pools, models, counts = [], [], []
     for tokens in asked.tokens:
         there = replace(scenario, engine=replace(scenario.engine, max_batched_tokens=tokens))
@@ -135,9 +142,7 @@ def _joined(models: list[PrefillRate]) -> PrefillRate:
 
 def decode_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, demand: Demand) -> Rows:
     """Every legal instance whose seats fit, in every number that can follow."""
-    axes = dict(space.axes) | {"gpus": asked.decode_sizes, "dp": (1,), "sp": (1,)}
-    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
-    plans = plans.take(plans.batch >= plans.attn_dp)
+    plans = decoding(scenario, facts, space, asked)
     pools, models, counts = [], [], []
     for place, ranks, there, able in variants(scenario, plans, asked):
         kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from costmodel.blocks.mla import LatentAttention
 from costmodel.drafts.drafting import with_drafter
 from costmodel.memory import memory
 from costmodel.memory.device import usable_bytes
@@ -29,7 +28,9 @@ from search.optimizer.legal import legal_plans
 from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafting
+from search.optimizer.speculation.rules import beside_dealt
 from search.optimizer.split.asked import Asked
+from search.optimizer.split.transfer import receives, sends
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,24 @@ class DecodePool:
         )
 
 
-def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> PrefillPool:
-    """Every legal instance that fits, at every utilisation and token budget."""
+def prefilling(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> Plans:
+    """Instances that may prefill, one of each layout."""
     axes = dict(space.axes) | {"gpus": asked.prefill_sizes, "dp": (1,), "batch": (1,)}
     plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    return plans.take(sends(scenario, plans))
+
+
+def decoding(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> Plans:
+    """Instances that may decode. Prompts are not split in it: ``sp`` is 1. No more groups than sequences: the others
+    would stand idle."""
+    axes = dict(space.axes) | {"gpus": asked.decode_sizes, "dp": (1,), "sp": (1,)}
+    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    return plans.take((plans.batch >= plans.attn_dp) & receives(scenario.engine.name, plans))
+
+
+def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> PrefillPool:
+    """Every legal instance that fits, at every utilisation and token budget."""
+    plans = prefilling(scenario, facts, space, asked)
     found = []
     for tokens in asked.tokens:
         engine = replace(scenario.engine, max_batched_tokens=tokens)
@@ -107,11 +122,8 @@ def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -
 
 
 def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> DecodePool:
-    """Every legal instance whose sequences fit. Prompts are not split in it: ``sp`` is 1."""
-    axes = dict(space.axes) | {"gpus": asked.decode_sizes, "dp": (1,), "sp": (1,)}
-    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
-    # No more groups than sequences: the others would stand idle.
-    plans = plans.take(plans.batch >= plans.attn_dp)
+    """Every legal instance whose sequences fit."""
+    plans = decoding(scenario, facts, space, asked)
     found = []
     for place, ranks, there, able in variants(scenario, plans, asked):
         kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))
@@ -123,19 +135,18 @@ def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) ->
 
 
 def variants(scenario: Scenario, plans: Plans, asked: Asked) -> Iterator[tuple[int, int, Scenario, Plans]]:
-    """Each drafter, and each number of ranks that share a cache (not both), with the plans that may: place of the
-    drafter as in ``DecodePool``, ranks, the scenario, the plans. vLLM's NixlConnector takes a dealt cache of latent
-    attention over the whole tp group alone (vllm/config/vllm.py, 0.33)."""
-    yield 0, 1, scenario, plans
-    for place, drafter in enumerate(asked.drafters, 1):
-        kept = drafting(drafter, plans, scenario.model, scenario.engine.name)
-        yield place, 1, with_drafter(scenario, drafter), plans.take(kept)
-    latent = all(isinstance(k.mixer, LatentAttention) for k in scenario.model.kinds if k.mixer is not None)
-    for ranks in asked.ranks:
-        kept = may_deal(scenario, ranks, plans)
-        if scenario.engine.name == "vllm":
-            kept &= (plans.tp == ranks) & latent
-        yield 0, ranks, replace(scenario, decode_ranks=ranks), plans.take(kept)
+    """Each drafter, each number of ranks that share a cache, and both where the engine has them together, with the
+    plans that may: place of the drafter as in ``DecodePool``, ranks, the scenario, the plans."""
+    engine = scenario.engine.name
+    for place, drafter in enumerate((None, *asked.drafters)):
+        able = plans.take(drafting(drafter, plans, scenario.model, engine)) if drafter is not None else plans
+        there = with_drafter(scenario, drafter)
+        yield place, 1, there, able
+        if drafter is not None and beside_dealt(drafter.kind, engine, pools=True) is not None:
+            continue
+        for ranks in asked.ranks:
+            dealt = replace(there, decode_ranks=ranks)
+            yield place, ranks, dealt, able.take(may_deal(scenario, ranks, able, pools=True))
 
 
 def fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, Array]:

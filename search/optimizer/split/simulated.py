@@ -31,14 +31,12 @@ def deployment_of(best: SplitPlans, asked: Asked) -> Deployment:
 
 
 def with_simulated(found: SplitFound, config: Config, asked: Asked) -> SplitFound:
-    """The same with what the best plan comes to over several seeds; as it is in the closed loop, without a plan, or
-    with pipelines. Requests at both ends are left out, as many as are in flight."""
+    """The same with what the best plan comes to over several seeds; as it is in the closed loop or without a plan.
+    Requests at both ends are left out, as many as are in flight."""
     best = found.best
     if best is None or not best.served or config.verify.top == 0:
         return found
     deployment = deployment_of(best, asked)
-    if int(deployment.prefill.pp[0]) > 1 or int(deployment.decode.pp[0]) > 1:
-        return found
     traffic = read_traffic(config.workload)
     around = int(np.ceil(best.served["requests_in_flight"][0]))
     parts: list[list[np.ndarray]] = [[], [], []]
@@ -47,7 +45,8 @@ def with_simulated(found: SplitFound, config: Config, asked: Asked) -> SplitFoun
         new = np.maximum(np.round(sent.prompt_tokens * (1.0 - best.scenario.lengths.prefix_hit)), 1).astype(np.int64)
         first = min(around, len(sent) // 3)
         late = slice(first, max(len(sent) - around, first + 1))
-        for part, values in zip(parts, simulate(deployment, sent.arrival_s, new, sent.answer_tokens), strict=True):
+        served = simulate(deployment, sent.arrival_s, new, sent.answer_tokens, sent.prompt_tokens)
+        for part, values in zip(parts, (served.ttft_s, served.tpot_s, served.e2e_s), strict=True):
             part.append(values[late])
     told: dict[str, float] = {}
     for name, part in zip(("ttft_s", "tpot_s", "e2e_s"), parts, strict=True):

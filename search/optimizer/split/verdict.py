@@ -20,6 +20,7 @@ from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.at_rate import searched as search_split
+from search.optimizer.split.fewer import Fewer, fewer, with_split
 from search.optimizer.split.search import SplitFound, SplitPlans
 from search.optimizer.ties import TIED
 
@@ -27,7 +28,6 @@ RATES = (0.25, 0.5, 2.0, 4.0)  # of the workload's requests a second
 PROMPTS = (0.25, 0.5, 2.0, 4.0)  # of the workload's prompts: lengths at which the question is asked again
 MOST_RESCORED = 30_000  # aggregated plans that are scored again for each; with more, those of the front alone
 INTERVALS = (*FIGURES_WITH_INTERVALS, *SAME_AS, *COSTS, "rate_headroom")
-WITHOUT = ("gpus",)  # deciding columns that no interval surrounds
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Turn:
-    """The winner, and the split plan's figure over the aggregated one's, at prompts of ``isl`` tokens; ``None`` where a
-    side has no plan that keeps the limits."""
+    """The winner, and the split plan's figure over the aggregated one's in ``column``, at prompts of ``isl`` tokens;
+    ``None`` where a side has no plan that keeps the limits."""
 
     isl: int
     winner: str
     ratio: float | None
+    column: str
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,14 @@ class RateTurn:
     requests_per_s: float
     winner: str
     ratio: float | None
+    column: str
 
 
 @dataclass(frozen=True)
 class Verdict:
     """``winner``: ``split`` or ``aggregated``; ``ratio`` of the split plan's figure to the aggregated one's, ``sure``:
-    the one's interval does not reach the other's. A side without a feasible plan is ``None``."""
+    the one's interval does not reach the other's. A side without a feasible plan is ``None``. ``fewer``: where the
+    accelerators that each needs decide."""
 
     column: str
     direction: str
@@ -74,6 +77,7 @@ class Verdict:
     sure: bool
     turns: tuple[Turn, ...] = ()
     rates: tuple[RateTurn, ...] = ()
+    fewer: Fewer | None = None
 
     @property
     def turning(self) -> tuple[Turn, ...]:
@@ -84,10 +88,10 @@ class Verdict:
 def verdict_of(
     policy: Policy, plans: Plans, scores: Scores, coverage: IntArray, row: int | None, found: SplitFound
 ) -> Verdict | None:
-    """``row`` of the best aggregated plan; ``None`` where neither side has a feasible one. At a rate all plans that
-    keep up serve the same requests: where the deciding column is alike, the first tie-break that is not decides."""
+    """``row`` of the best aggregated plan; ``None`` where neither side has a feasible one. Where the deciding column is
+    alike, as at a rate that all plans keep up with, the first tie-break that is not decides."""
     name, direction = policy.first
-    if found.best is not None and found.best.served and row is not None:
+    if found.best is not None and row is not None:
         name, direction = _apart(policy, plans, scores, row, found.best)
     one = None
     if row is not None:
@@ -103,9 +107,12 @@ def verdict_of(
         return None
     ratio = None if one is None or other is None or one.value == 0.0 else other.value / one.value
     winner = _winner(one, other, direction)
-    known = name in (*WITHOUT, *INTERVALS)
-    sure = one is None or other is None or (known and (one.high < other.low or other.high < one.low))
-    return Verdict(name, direction, one, other, winner, ratio, sure)
+    sure = one is None or other is None or (name in INTERVALS and (one.high < other.low or other.high < one.low))
+    less = None
+    if name == "gpus" and row is not None and other is not None:
+        less = fewer(plans, scores, coverage, row, found)
+        sure = less is not None and less.sure(winner)
+    return Verdict(name, direction, one, other, winner, ratio, sure, fewer=less)
 
 
 def _apart(policy: Policy, plans: Plans, scores: Scores, row: int, best: SplitPlans) -> tuple[str, str]:
@@ -130,7 +137,7 @@ def _side(name: str, value: float, known: IntArray, rate: float) -> Side:
     if name == "rate_headroom":  # of the requests that it carries, by their interval
         low, high = load_intervals().of("max_requests_per_s", known, np.array([1.0 + value]))
         return Side(value, float(low[0]) - 1.0, float(high[0]) - 1.0, rate)
-    if name in WITHOUT or name not in INTERVALS:
+    if name not in INTERVALS:
         return Side(value, value, value, rate)
     low, high = load_intervals().of(name, known, np.array([value]))
     return Side(value, float(low[0]), float(high[0]), rate)
@@ -154,7 +161,7 @@ def with_turns(
         found = search_split(there, longer, space, asked, objectives, policy)
         asked_there = verdict_of(policy, again, scores, known, row, found)
         if asked_there is not None:
-            turns.append(Turn(isl, asked_there.winner, asked_there.ratio))
+            turns.append(Turn(isl, asked_there.winner, asked_there.ratio, asked_there.column))
     return replace(verdict, turns=tuple(turns))
 
 
@@ -165,19 +172,23 @@ def with_rates(
     """The same question at other rates."""
     assert scenario.demand is not None
     again = plans if len(plans) <= MOST_RESCORED else plans.take(front)
-    turns = []
+    turns: list[RateTurn] = []
+    lower: list[SplitPlans] = []
     for factor in RATES:
         rate = scenario.demand.requests_per_s * factor
         there = replace(scenario, demand=replace(scenario.demand, requests_per_s=rate))
         scores = evaluate(there, again)
         known = coverage_of(there, again, scores)
         row = best_feasible(again, scores, policy, known) if scores.feasible.any() else None
-        asked_there = verdict_of(
-            policy, again, scores, known, row, search_split(there, facts, space, asked, objectives, policy)
-        )
+        found = search_split(there, facts, space, asked, objectives, policy)
+        if factor < 1.0:
+            lower.append(found.front)
+        asked_there = verdict_of(policy, again, scores, known, row, found)
         if asked_there is not None:
-            turns.append(RateTurn(rate, asked_there.winner, asked_there.ratio))
-    return replace(verdict, rates=tuple(turns))
+            turns.append(RateTurn(rate, asked_there.winner, asked_there.ratio, asked_there.column))
+    less = with_split(verdict.fewer, lower)
+    sure = verdict.sure if less is None else less.sure(verdict.winner)
+    return replace(verdict, rates=tuple(turns), fewer=less, sure=sure)
 
 
 def layout_of(plan: Mapping[str, int]) -> str:

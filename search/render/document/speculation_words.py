@@ -43,7 +43,8 @@ def _drafts(outcome: Outcome) -> list[str]:
 
 
 def _name(o: Option) -> str:
-    return f"{o.drafter.kind} of {o.drafter.tokens}"
+    dealt = f", cache over {o.ranks} ranks" if o.ranks > 1 else ""
+    return f"{o.drafter.kind} of {o.drafter.tokens}{dealt}"
 
 
 def _answer(found: SpeculationFound) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from costmodel.serving.rate.figures import bounded
 from search.optimizer.outcome import Outcome
+from search.optimizer.split.fewer import Carried, Fewer
 from search.optimizer.split.search import SplitFound, SplitPlans
-from search.optimizer.split.verdict import Side, Verdict, layout_of
+from search.optimizer.split.verdict import RateTurn, Side, Turn, Verdict, layout_of
 from search.render.document.formats import figure
 
 
@@ -52,9 +53,7 @@ def verdict_lines(outcome: Outcome) -> list[str]:
         lines.append(f"Up to {low:.3g} requests/s both keep the limits; from there to {high:.3g} only {faster} does.")
     lines.append(_turning(verdict))
     if verdict.rates:
-        told = ", ".join(
-            f"{t.requests_per_s:.3g}: {t.winner}" + (f" ({t.ratio:.2f})" if t.ratio else "") for t in verdict.rates
-        )
+        told = ", ".join(f"{t.requests_per_s:.3g}: {t.winner}{_ratio(verdict, t)}" for t in verdict.rates)
         turns = any(t.winner != verdict.winner for t in verdict.rates)
         said = "the answer turns" if turns else "the answer is the same at every rate tried"
         lines.append(f"At other rates (requests/s) {said}: {told}.")
@@ -88,11 +87,33 @@ def _p99(values: Mapping[str, float]) -> str:
 def _answer(v: Verdict, what: str) -> str:
     if v.aggregated is None or v.split is None:
         return f"{what}: {v.winner}; the other has no plan that keeps every limit."
+    if v.fewer is not None:
+        return _by_count(v, v.fewer, what)
     how = "the intervals are apart" if v.sure else "the intervals overlap: not sure"
     return (
         f"{what}: {v.winner}, by {v.column}. Best aggregated {_of(v.column, v.aggregated)}, best split "
         f"{_of(v.column, v.split)}: {v.ratio:.3g} times; {how}."
     )
+
+
+def _by_count(v: Verdict, f: Fewer, what: str) -> str:
+    """On fewer accelerators: what each side carries there."""
+
+    def carried(c: Carried | None) -> str:
+        return "is not known to carry any" if c is None else f"carries {c.value:.3g} ({c.low:.3g} to {c.high:.3g})"
+
+    how = "sure" if v.sure else "not sure: an interval reaches what is wanted, or too little is known"
+    return (
+        f"{what}: {v.winner}, by gpus: {f.gpus} instead of {f.more} for {f.wanted:.3g} requests/s. On {f.gpus}, within "
+        f"the limits, split {carried(f.split)} requests/s and aggregated {carried(f.aggregated)}; {how}."
+    )
+
+
+def _ratio(v: Verdict, turn: Turn | RateTurn) -> str:
+    """Of the figures by which this turn was decided, where it is another than the verdict's."""
+    if not turn.ratio:
+        return ""
+    return f" ({turn.ratio:.2f}{'' if turn.column == v.column else f' by {turn.column}'})"
 
 
 def _of(name: str, side: Side | None) -> str:
@@ -101,6 +122,6 @@ def _of(name: str, side: Side | None) -> str:
 
 
 def _turning(v: Verdict) -> str:
-    told = ", ".join(f"{t.isl} tokens: {t.winner}" + (f" ({t.ratio:.2f})" if t.ratio else "") for t in v.turns)
+    told = ", ".join(f"{t.isl} tokens: {t.winner}{_ratio(v, t)}" for t in v.turns)
     said = "the answer turns" if v.turning else "the answer is the same at every length tried"
     return f"With prompts of other lengths {said}: {told}." if told else "No other length of prompts keeps the limits."

@@ -16,6 +16,7 @@ from costmodel.serving.rate.overflow import overflow_risk
 from search.optimizer.outcome import Outcome
 from search.optimizer.verify import Verified
 from search.render.document.account import scalar
+from search.render.document.split_words import plan_in_words
 from search.render.document.view import Values
 
 HALVINGS = 11  # of the rate at which as many are in flight as a plan states
@@ -49,8 +50,17 @@ def crossing_values(outcome: Outcome) -> Values:
     values: Values = {"regime.figure": found.figure, "regime.own": found.own}
     for i, crossing in enumerate(found.crossings):
         values[f"regime.crossing.{i}.rate"] = crossing.rate
-        values |= {f"regime.crossing.{i}.{axis}": size for axis, size in outcome.plans.row(crossing.winner).items()}
+        values |= {f"regime.crossing.{i}.{k}": v for k, v in winner_values(outcome, crossing.winner).items()}
     return values
+
+
+def winner_values(outcome: Outcome, winner: int) -> Values:
+    """A winner of the map: the axes of a plan, or the accelerators of a ``split`` one and its words."""
+    apart = winner - len(outcome.plans)
+    if apart < 0 or outcome.regimes is None:
+        return dict(outcome.plans.row(winner))
+    plan = outcome.regimes.rivals[apart]
+    return {"gpus": int(plan.figures.gpus[0]), "split": plan_in_words(plan)}
 
 
 def term_values(scenario: Scenario, plan: Plans, scores: Scores) -> Values:

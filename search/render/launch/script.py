@@ -108,7 +108,8 @@ def inline(server: Server, engine: str, options: str = "trtllm.yaml") -> str:
 @dataclass(frozen=True)
 class Pool:
     """What a server of a split plan is told beside what any server is: ``flags``, shell ``settings`` before the
-    command, its script's ``name`` and file of ``options``, the first of its ports and what stands in front of it."""
+    command, its script's ``name`` and file of ``options``, the first of its ports and what stands in front of it;
+    ``device``: the first accelerator of its servers, where both pools are on one node."""
 
     name: str
     flags: tuple[tuple[Word, ...], ...]
@@ -116,6 +117,7 @@ class Pool:
     port: int
     front: tuple[str, ...]
     options: str = "trtllm.yaml"
+    device: int = 0
 
 
 def script(server: Server, engine: str, config: Config) -> str:
@@ -131,7 +133,8 @@ def pool_script(server: Server, engine: str, pool: Pool) -> str:
     lines = [*about(server, engine), *_usage(server, engine, pool.name), *pool.front, *watching(pool.port)]
     command = _command(server, engine)
     command = replace(command, flags=(*command.flags, *pool.flags))
-    return _script(lines, [*_settings(server, engine, pool.port, pool.options), *pool.settings], command)
+    settings = _settings(server, engine, pool.port, pool.options, pool.device)
+    return _script(lines, [*settings, *pool.settings], command)
 
 
 def _script(told: list[str], settings: list[str], command: Command) -> str:
@@ -194,7 +197,7 @@ def _usage(server: Server, engine: str, script: str) -> list[str]:
     return [*lines, *network_usage(server, engine)]
 
 
-def _settings(server: Server, engine: str, first: int, options: str) -> list[str]:
+def _settings(server: Server, engine: str, first: int, options: str, device: int = 0) -> list[str]:
     known = server.checkpoint.name(LAUNCHED[engine].casts)
     model = f":-{word(known)}" if known is not None else f":?{server.checkpoint.wanted}"
     lines = [f"MODEL=${{MODEL{model}}}", "HOST=${HOST:-127.0.0.1}"]
@@ -213,8 +216,8 @@ def _settings(server: Server, engine: str, first: int, options: str) -> list[str
             lines.append(f"LOCAL=$((10#$REPLICA % {server.per_node}))")
             port = f"$(({first} + LOCAL))"
     lines.append(f"PORT=${{PORT:-{port}}}")
-    if server.per_node > 1:
-        lines += _visible(server)
+    if server.per_node > 1 or device:
+        lines += _visible(server, device)
     if server.nodes > 1 and engine == "trtllm":
         lines.append(f"HOSTFILE=${{HOSTFILE:?{HOSTFILE}}}")
         lines += network_settings(server, engine)
@@ -228,15 +231,17 @@ def _settings(server: Server, engine: str, first: int, options: str) -> list[str
     return lines
 
 
-def _visible(server: Server) -> list[str]:
+def _visible(server: Server, first: int) -> list[str]:
     variable = DEVICES.get(server.vendor)
     if variable is None:
-        return [
-            comment(f"Give server REPLICA the accelerators {server.gpus_each} * LOCAL and after, as its platform does")
-        ]
-    cases = [f"  {i}) export {variable}={_devices(server, i)} ;;" for i in range(server.per_node)]
+        begin = f"{first} + " if first else ""
+        which = f"{begin}{server.gpus_each} * LOCAL" if server.per_node > 1 else f"{first}"
+        return [comment(f"Give server REPLICA the accelerators {which} and after, as its platform does")]
+    if server.per_node == 1:
+        return [f"export {variable}={_devices(server, 0, first)}"]
+    cases = [f"  {i}) export {variable}={_devices(server, i, first)} ;;" for i in range(server.per_node)]
     return ['case "$LOCAL" in', *cases, "esac"]
 
 
-def _devices(server: Server, local: int) -> str:
-    return ",".join(str(server.gpus_each * local + g) for g in range(server.gpus_each))
+def _devices(server: Server, local: int, first: int = 0) -> str:
+    return ",".join(str(first + server.gpus_each * local + g) for g in range(server.gpus_each))

@@ -22,7 +22,7 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.split.search import SplitPlans
 from search.render.document.split_words import plan_in_words
-from search.render.launch import split_compose, split_kubernetes, split_platforms
+from search.render.launch import split_compose, split_kubernetes, split_platforms, split_slurm
 from search.render.launch.engines import LAUNCHED, refusal
 from search.render.launch.script import Pool, pool_script, refused_script
 from search.render.launch.server import Server, server_of
@@ -37,7 +37,7 @@ from search.render.launch.split_flags import (
     options,
     pool_flags,
 )
-from search.render.launch.split_parts import PoolServers, pool_servers
+from search.render.launch.split_parts import PoolServers, pool_servers, together
 
 ROUTER_PORT = 8000
 
@@ -58,10 +58,13 @@ def split_files(outcome: Outcome) -> dict[str, str]:
         refused = refusal(server, plan, facts_of(outcome.scenario), engine)
         if refused is not None:
             return {f"split.{name}.sh": refused_script(refused, engine, server)}
-        pool = _pool(server, engine, name, drafters[name], dealt[name])
+    alone = together([*servers.values()])
+    for name, server in servers.items():
+        device = servers["prefill"].gpus if alone and name == "decode" else 0
+        pool = replace(_pool(server, engine, name, drafters[name], dealt[name]), device=device)
         files[f"split.{name}.sh"] = pool_script(server, engine, pool)
         if engine == "trtllm":
-            files[pool.options] = options(server, name, drafters[name])
+            files[pool.options] = options(server, name, drafters[name], dealt[name])
     words = plan_in_words(best)
     files |= _router(servers, engine, words)
     told = [words, *_predicted(servers["decode"])]
@@ -95,8 +98,11 @@ def _manifests(
         "split.dynamo.yaml": split_platforms.dynamo(engine, pools(), about),
         **split_platforms.llm_d(engine, pools(decode=split_platforms.BEHIND), about),
     }
-    composed = split_compose.compose(engine, pools(), about)
-    return found if composed is None else {**found, "split.compose.yaml": composed}
+    more = {
+        "split.compose.yaml": split_compose.compose(engine, pools(), about),
+        split_slurm.FILE: split_slurm.slurm(engine, pools(), about),
+    }
+    return found | {name: text for name, text in more.items() if text is not None}
 
 
 def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plans, Drafter | None]:

@@ -11,29 +11,29 @@ from search.render.launch.compose import container
 from search.render.launch.containers import OPTIONS_FOLDER, checkpoint, image, words
 from search.render.launch.shell import comment
 from search.render.launch.split_flags import PORTS, SIDE_PORTS
-from search.render.launch.split_parts import ROUTERS, PoolServers, asked
+from search.render.launch.split_parts import ROUTERS, PoolServers, asked, together
 
 
 def compose(engine: str, pools: list[PoolServers], about: list[str]) -> str | None:
     """The file; ``None`` where a server takes several nodes (scripts and Kubernetes start those)."""
     if any(pool.server.nodes > 1 for pool in pools):
         return None
-    together = sum(pool.server.gpus for pool in pools) <= pools[0].server.node_size
+    alone = together([pool.server for pool in pools])
     services: dict[str, Any] = {}
     first = 0
     for pool in pools:
         for local in range(pool.server.per_node):
             services[f"{pool.name}{local}"] = _server(engine, pool, local, first)
-        first += pool.server.gpus if together else 0
+        first += pool.server.gpus if alone else 0
     services["router"] = _router(engine, pools)
     told = [line for line in asked(engine, pools) if line.startswith("DRAFT")]
     text = yaml.safe_dump({"services": services}, sort_keys=False, width=100, allow_unicode=False)
-    return "\n".join([*(comment(n) for n in [*about, *told, *_notes(pools, together)]), text])
+    return "\n".join([*(comment(n) for n in [*about, *told, *_notes(pools, alone)]), text])
 
 
-def _notes(pools: list[PoolServers], together: bool) -> list[str]:
+def _notes(pools: list[PoolServers], alone: bool) -> list[str]:
     up = "docker compose -f split.compose.yaml"
-    if together:
+    if alone:
         return [f"{up} --profile prefill --profile decode --profile router up -d starts all, ... down stops it"]
     counts = " and ".join(f"{plural(str(-(-p.server.dp // p.server.per_node)), 'node')} that {p.name}" for p in pools)
     return [

@@ -71,10 +71,27 @@ def _draft_flags(engine: str, drafter: Drafter, draft: Word) -> Flags:
     return []
 
 
-def options(server: Server, name: str, drafter: Drafter | None) -> str:
-    """TensorRT-LLM's file of options for a server of a pool."""
+# Helix as TensorRT-LLM's own test of it has it (tests/integration/defs/accuracy/test_disaggregated_serving.py
+# test_auto_dtype_with_helix, 1.2): blocks of 32 tokens, dealt over the ranks, none used again.
+HELIX_BLOCK = 32
+
+
+def _helix(values: dict[str, Any], ranks: int) -> None:
+    values["tensor_parallel_size"] //= ranks
+    values["context_parallel_size"] = ranks
+    values["cp_config"] = {"cp_type": "HELIX", "tokens_per_block": HELIX_BLOCK}
+    values["kv_cache_config"] |= {
+        "tokens_per_block": HELIX_BLOCK, "enable_block_reuse": False, "enable_partial_reuse": False,
+    }  # fmt: skip
+    values |= {"enable_chunked_prefill": False, "disable_overlap_scheduler": True}
+
+
+def options(server: Server, name: str, drafter: Drafter | None, ranks: int = 1) -> str:
+    """TensorRT-LLM's file of options for a server of a pool; ``ranks`` over which a sequence's cache is dealt."""
     values = trtllm.options(server)
     values["cache_transceiver_config"] = {"backend": "UCX", "max_tokens_in_buffer": server.length}
+    if ranks > 1:
+        _helix(values, ranks)
     if name == "prefill":
         values["disable_overlap_scheduler"] = True
     if drafter is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from costmodel.drafts.drafter import Drafter
@@ -33,8 +34,13 @@ def pool_servers(
             "VLLM_NIXL_SIDE_CHANNEL_HOST": None,
             "VLLM_NIXL_SIDE_CHANNEL_PORT": str(SIDE_PORTS[name]),
         }
-    told = options(server, name, drafter) if engine == "trtllm" else None
+    told = options(server, name, drafter, ranks) if engine == "trtllm" else None
     return PoolServers(name, server, drafter, Part(tuple(flags), environment, told, port))
+
+
+def together(servers: Sequence[Server]) -> bool:
+    """Whether one node holds the servers of both pools."""
+    return sum(server.gpus for server in servers) <= servers[0].node_size
 
 
 def asked(engine: str, pools: list[PoolServers]) -> list[str]:

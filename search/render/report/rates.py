@@ -13,7 +13,7 @@ from costmodel.serving.own_hits import curves
 from costmodel.serving.rate.figures import bounded
 from search.optimizer.outcome import Outcome
 from search.optimizer.verify import Verified
-from search.render.document.traffic_values import crossing_values
+from search.render.document.traffic_values import crossing_values, winner_values
 from search.render.report.view import ReportValues
 
 LATENCIES = ("ttft_s", "tpot_s", "e2e_s")
@@ -101,5 +101,5 @@ def _regimes(outcome: Outcome) -> ReportValues:
     if found.own is not None:
         values["regime.own"] = found.own
     for i, name in enumerate(names.tolist()):
-        values |= {f"regime.plan.{i}.{axis}": size for axis, size in outcome.plans.row(name).items()}
+        values |= {f"regime.plan.{i}.{k}": v for k, v in winner_values(outcome, name).items()}
     return values | crossing_values(outcome)

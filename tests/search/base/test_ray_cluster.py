@@ -18,6 +18,7 @@ from search.base.workers.cluster import Cluster  # noqa: E402
 from search.inputs.compose import composed  # noqa: E402
 from search.optimizer import run as module  # noqa: E402
 from search.optimizer import stream as streaming  # noqa: E402
+from search.optimizer.full.found import full_search  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,19 @@ def test_the_same_on_two_nodes(address, monkeypatch):
     assert np.array_equal(here.front, there.front)
     assert (here.tally, here.sensitivity, here.choice) == (there.tally, there.sensitivity, there.choice)
     assert not ray.is_initialized()
+
+
+def test_everything_on_two_nodes(address):
+    words = ["space.gpus=[8,16]", "space.batch='1:60:1'", "space.engines=vllm", "space.max_batched_tokens=8192"]
+    words += [f"space.{axis}=[1,2,4,8]" for axis in ("dp", "pp", "sp", "tp", "ep")]
+    config = composed(["+experiment=qwen3_235b", "space=full", "space.weights=[given,nvfp4]", *words])
+    here = full_search(config)
+    with opened("ray", None, address) as workers:
+        there = full_search(config, workers)
+    assert [one.count for one in here.searched] == [one.count for one in there.searched]
+    assert np.array_equal(here.which, there.which)
+    assert np.array_equal(here.scores.tpot_s, there.scores.tpot_s)
+    assert np.array_equal(here.plans.batch, there.plans.batch)
 
 
 def test_a_worker_of_another_version_and_one_that_fails_are_one_line(address, monkeypatch):

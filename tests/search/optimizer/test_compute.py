@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costmodel.evaluate import evaluate
+from costmodel.plans import Plans, concatenate
 from search.base.workers import LOCAL
 from search.base.workers import local as hired
 from search.base.workers.processes import Processes
 from search.inputs.compose import composed
+from search.inputs.config import read_model, read_scenario
 from search.optimizer import run as module
 from search.optimizer import stream as streaming
+from search.optimizer.recommend import Policy
+from search.optimizer.verify import verify
 from search.render.run_folder import write_run
 
 BARE = ["+experiment=qwen3_235b", "strategy=exact", "report=none", "sensitivity.draws=12", "output.max_candidates=60"]
@@ -94,3 +99,22 @@ def test_the_workers_were_asked(pools, monkeypatch):
     assert kinds == ["partial"] * 6 + ["Drawing"] * 3
     assert outcome.workers == ("local", 2)
     assert np.all(np.diff(outcome.front) > 0)
+
+
+def test_simulations_are_the_same_whoever_runs_them(pools, monkeypatch):
+    words = ["workload.requests_per_s=0.3", "verify.requests=100", "verify.seeds=1", "verify.top=2"]
+    config = composed(["+experiment=qwen3_235b_traffic", *words])
+    scenario = read_scenario(config, read_model(config.model).architecture)
+    plans = Plans.of(gpus=16, tp=4, ep=8, dp=2, batch=[32, 64, 128])
+    plans = concatenate([plans, replace(plans, tp=plans.tp // 2), replace(plans, dp=plans.dp // 2)])
+    scores = evaluate(scenario, plans)
+    scores = replace(scores, violations=np.minimum(scores.violations, 0.0))
+    policy = Policy.from_config(config.objective.recommend, config.objective.ties)
+    here = verify(config, scenario, plans, scores, policy)
+    monkeypatch.setattr(hired, "WORTH", 0)
+    sent = []
+    submit = Processes._submit
+    monkeypatch.setattr(Processes, "_submit", lambda self, *a: sent.append(a[0]) or submit(self, *a))
+    assert verify(config, scenario, plans, scores, policy, pools[2]) == here
+    assert len(here) >= 2
+    assert {type(task).__name__ for task in sent} == {"Simulating"}

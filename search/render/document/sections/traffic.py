@@ -102,7 +102,8 @@ def _crossings(r: View) -> str:
     """Which plan wins up to which rate."""
     rows, low = [], 0.0
     for c in r.each("crossing"):
-        plan = ", ".join(f"{axis} {c.n(axis)}" for axis in READING_ORDER[1:])
+        plan = ", ".join(f"{axis} {c.n(axis)}" for axis in READING_ORDER[1:] if axis in c)
+        plan = f"split: {c.text('split')}" if "split" in c else plan
         rows.append([f"{formats.count(low)} to {c.n('rate')}", c.n("gpus"), plan])
         low = c.number("rate")
     return (

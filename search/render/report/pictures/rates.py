@@ -175,4 +175,6 @@ def _cell(value: float, knots: list[float]) -> float:
 
 
 def _plan(p: PageView) -> str:
+    if "split" in p:
+        return f"{p.n('gpus')} GPUs, split: {p.text('split')}"
     return f"{p.n('gpus')} GPUs, tp {p.n('tp')} ep {p.n('ep')} dp {p.n('dp')} pp {p.n('pp')} sp {p.n('sp')}"

@@ -61,14 +61,14 @@ def regimes(v: PageView) -> Html:
     r = v.at("regime")
     shares = [str(cell) for cell in r.column("cell")]
     plans = [
-        [letter(int(name)), layout(r.at("plan").at(name)), formats.percent(shares.count(name) / len(shares))]
+        [letter(int(name)), _winner(r.at("plan").at(name)), formats.percent(shares.count(name) / len(shares))]
         for name in r.children("plan")
     ]
     parts = [table("Winners", ["", "plan", "of the map"], plans, text=(0, 1))]
     if r.children("crossing"):
         column, low, rows = describe(r.text("figure")), 0.0, []
         for c in r.each("crossing"):
-            rows.append([f"{short(low)} to {short(c.number('rate'))}", c.n("gpus"), layout(c)])
+            rows.append([f"{short(low)} to {short(c.number('rate'))}", c.n("gpus"), _winner(c)])
             low = c.number("rate")
         allowed = f"{short(r.number('own') * column.scale)} {column.unit}"
         caption = f"At the run's own limits ({column.label} of {allowed} and the others)"
@@ -78,4 +78,10 @@ def regimes(v: PageView) -> Html:
         "those with as many, the one with the lowest. One batch of each layout takes part, which carries most. White: "
         "no plan keeps its limits."
     )
+    if any("split" in r.at("plan").at(name) for name in r.children("plan")):
+        said += " Split plans compete with batches of their own, without drafts."
     return join([tag("p", said), *parts])
+
+
+def _winner(v: PageView) -> str:
+    return f"split: {v.text('split')}" if "split" in v else layout(v)

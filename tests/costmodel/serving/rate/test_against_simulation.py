@@ -52,3 +52,14 @@ def test_one_seat_and_prompts_that_vary_much() -> None:
     for case in (one, replace(one, prompt=Length("fixed", 4000))):
         found = errors(serve(case, 8000))
         assert abs(found["ttft_s"]) < 0.12 and abs(found["e2e_s"]) < 0.12
+
+
+@pytest.mark.parametrize(("seats", "load"), [(4, 0.8), (16, 0.5)])
+def test_few_seats_and_prompts_that_vary_much(seats: int, load: float) -> None:
+    """Long prompts hold up all inside, whose answers then end and let others in together."""
+    prompt, answer = Length("lognormal", 4000, 200, 32000, 1.1), Length("lognormal", 200, 2, 1600, 0.5)
+    engine = replace(ENGINES["vllm"], max_batched_tokens=8192)
+    scenario = worked_case(model=qwen3(layers=24), engine=engine, lengths=FixedLengths(4000, 200))
+    plan = Plans.of(tp=4, ep=4, gpus=4, batch=seats)
+    found = errors(serve(Case(scenario, plan, prompt, answer, "poisson", 1.0, load, 1), 4000))
+    assert abs(found["ttft_s"]) < 0.2 and abs(found["tpot_s"]) < 0.12 and abs(found["e2e_s"]) < 0.12

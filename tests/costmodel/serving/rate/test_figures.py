@@ -105,6 +105,19 @@ def test_one_seat_is_an_m_d_1_queue(load: float) -> None:
     assert float(found.seat_wait_chance[0]) == pytest.approx(load, rel=0.02)
 
 
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
+def test_nobody_is_prefilled_beside_the_only_seat(engine: Engine) -> None:
+    """However many wait, one token follows the other as if nobody else were there."""
+    plan, lengths = (
+        Plans.of(tp=8, ep=8, gpus=8, batch=1),
+        MixedLengths(3000, 60, 0.0, 6.0 * VARIED.prompts, VARIED.answers),
+    )
+    idle = evaluate(at(1e-4, lengths=lengths, engine=engine), plan)
+    assert idle.capacity_requests_per_s is not None
+    busy = evaluate(at(0.8 * float(idle.capacity_requests_per_s[0]), lengths=lengths, engine=engine), plan)
+    assert busy.tpot_s == pytest.approx(idle.tpot_s, rel=1e-6)
+
+
 def test_equal_lengths_in_a_sample_are_fixed_lengths() -> None:
     alike = MixedLengths(2048, 2048, 0.25, np.full(64, 2048.0), np.full(64, 2048.0))
     fixed = worked_case(lengths=FixedLengths(2048, 2048, 0.25))

@@ -12,8 +12,9 @@ from costmodel.engine import Engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
 from costmodel.serving.mix import Mix, MixedLengths, stratified
+from costmodel.serving.rate.crowd import clusters, waiting_chance
 from costmodel.serving.rate.distribution import Mixture, Part, collapsed, exponential, sometimes
-from costmodel.serving.rate.load import Load, nobody
+from costmodel.serving.rate.load import Load, nobody, renewals
 from costmodel.serving.rate.overflow import overflow_risk
 from costmodel.serving.rate.seats import seats
 from costmodel.serving.rate.tables import PassTables
@@ -100,7 +101,7 @@ def test_seats_with_stays_of_their_own_are_erlang_s(servers: int, busy: float) -
     """Stays that no number inside makes longer, exponential: M/M/c (Erlang 1917)."""
     count, stay, one = np.array([float(servers)]), np.array([2.0]), np.ones(1)
     load = Load.of(busy * count / stay, one, Mix.of(FixedLengths(64, 64)))
-    found = seats(load, count, one, busy * count, stay, stay, stay, 0.5, one)
+    found = seats(load, count, one, busy * count, stay, stay, 0.5, one)
     assert found.chance[0] == pytest.approx(erlang_c(servers, busy), rel=0.02)
     assert found.wait_s[0] == pytest.approx(2.0 / (servers * (1.0 - busy)), rel=1e-6)
 
@@ -127,7 +128,7 @@ def test_waits_of_gaps_and_services_of_any_spread(servers: int, gap: float) -> N
     for busy in (0.5, 0.75):
         count, share = np.array([float(servers)]), 1.0 - 0.46 / math.sqrt(3.0)  # E(min) of two services
         load = Load.of(busy * count, np.array([gap]), Mix.of(FixedLengths(64, 64)))
-        found = seats(load, count, one, busy * count, one, one, one, share, 0.46**2 * one)
+        found = seats(load, count, one, busy * count, one, one, share, 0.46**2 * one)
         chance, mean = waits(servers, busy, gap, 0.46, 1200)
         assert float(found.chance[0]) == pytest.approx(chance, rel=0.25, abs=0.04), busy
         assert float((found.chance * found.wait_s)[0]) == pytest.approx(mean, rel=0.25, abs=0.015), busy
@@ -140,6 +141,50 @@ def test_nobody_comes(cv: float) -> None:
         # From a moment at random: the gap that it falls into is met by its length, and left to run for a uniform share.
         empty = np.maximum(gaps - expected, 0.0).sum() / gaps.sum()
         assert float(nobody(expected, np.array(cv**2))) == pytest.approx(empty, rel=0.03, abs=2e-3)
+
+
+@pytest.mark.parametrize("cv", [0.0, 0.5, 1.0, 2.0])
+def test_those_that_come_after_one_of_them(cv: float) -> None:
+    rng = np.random.default_rng(3)
+    at = np.cumsum(rng.gamma(1.0 / cv**2, cv**2, 100_000) if cv else np.ones(100_000))
+    for expected in (0.05, 0.4, 2.5, 6.5):
+        counted = np.mean(np.searchsorted(at, at[:-100] + expected, side="right") - np.arange(1, len(at) - 99))
+        assert float(renewals(expected, np.array(cv**2))) == pytest.approx(counted, rel=0.04, abs=1e-3)
+    if cv != 1.0:
+        load = Load.of(np.ones(1), np.array([cv**2]), Mix.of(FixedLengths(64, 64)))
+        assert float(load.bunching(np.array([20.0]))[0]) == pytest.approx(
+            1.0 + (max(cv**2, 0.01) - 1.0) / 40.0, rel=2e-3
+        )
+
+
+@pytest.mark.parametrize("varied", [0.0, 1.5])
+def test_clusters_of_prompts_that_follow_each_other(varied: float) -> None:
+    """Busy periods, generation by generation: each prompt takes a time and brings those that come in it."""
+    rng, busy = np.random.default_rng(4), 0.5
+    size, some = np.ones(200_000), np.ones(200_000, dtype=np.int64)
+    while np.any(some):
+        # So many prompts together take a time of a gamma distribution.
+        long = rng.gamma(some / varied, varied) if varied else some
+        some = rng.poisson(busy * long)
+        size += some
+    assert size.mean() == pytest.approx(1.0 / (1.0 - busy), rel=0.01)
+    assert clusters(busy, varied) == pytest.approx(np.mean(size * (size - 1.0)) / size.mean(), rel=0.06)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("grows", [0.0, 0.2, 1.0])
+def test_seats_that_are_all_taken_in_a_birth_and_death_process(count: int, grows: float) -> None:
+    """Stays of 1 + ``grows`` n; who finds a seat meets itself besides, so E(min(N + 1, c)) is what a stay is of."""
+    for busy in (0.4, 0.7, 0.9):
+        rate, n = busy * count / (1.0 + grows * count), np.arange(count + 1.0)
+        weight = np.cumprod(np.concatenate([[1.0], rate * (1.0 + grows * n[1:]) / n[1:]]))
+        weight[-1] /= 1.0 - busy  # and those that wait
+        weight /= weight.sum()
+        inside, full = float(n @ weight), float(weight[-1])
+        assert inside == pytest.approx(rate * (1.0 + grows * (inside + 1.0 - full)), rel=1e-9)
+        wide = 1.0 / (1.0 - rate * grows)
+        found = float(waiting_chance(np.array(inside), np.array(float(count)), wide))
+        assert found == pytest.approx(full, abs=0.07), busy
 
 
 def test_overflow_is_the_chance_that_a_random_sum_is_too_large() -> None:

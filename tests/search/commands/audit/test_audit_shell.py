@@ -39,7 +39,9 @@ def by_bash(text: str) -> list[list[str]] | None:
     and conditions go on to the next, so that all of them are seen."""
     names = "vllm serve a -x ="
     functions = "\n".join(
-        f"function {n} {{ printf '%s\\0' {n} \"$@\" >&9; printf '\\1\\0' >&9; return 0; }}" for n in names.split()[:3]
+        # in one piece: the commands of a pipe run side by side
+        f"function {n} {{ printf '%s\\0' {n} \"$@\" $'\\1' >&9; return 0; }}"
+        for n in names.split()[:3]
     )
     result = subprocess.run(
         ["bash", "-c", f"exec 9>&1; cd /dev/shm; {functions}\neval \"$1\"", "bash", text],

@@ -134,8 +134,8 @@ def test_other_files_are_no_runs(tmp_path: Path) -> None:
 
 
 def test_the_open_runs_are_all_predicted(tmp_path: Path) -> None:
-    """Nothing is fitted to them. Two stages within a tenth of their capacity are predicted beyond it: passes of many
-    sequences of Llama-2 are predicted 12 to 15 % too long (docs/simulate.md). The others are held."""
+    """Nothing is fitted to them (docs/simulate.md). Stages that keep up far from their capacity are held closer than
+    overloaded runs, whose queue multiplies what a pass is off by."""
     folder = os.environ.get("SERVEFRONT_DATA")
     if not folder or not (Path(folder) / "traffic" / "measured").is_dir():
         pytest.skip("SERVEFRONT_DATA is unset or has no traffic: measured runs are not predicted")
@@ -145,8 +145,13 @@ def test_the_open_runs_are_all_predicted(tmp_path: Path) -> None:
     predictions = predict([*runs, *(stage for stage in stages if stage.name in wanted)])
     assert not [p.skipped for p in predictions if p.skipped] and len(predictions) == 5
     write_predictions(predictions, "file", tmp_path / "out.csv")
+    kept_up = {p.run.name for p in steady(predictions) if "rate_per_s" in p.run.settings}
+    assert kept_up == {wanted[0], wanted[2]}
     for p in predictions:
-        limits = {"ttft_s_mean": 0.33, "ttft_s_p99": 0.30, "e2e_s_mean": 0.16, "e2e_s_p99": 0.16}
+        limits = {"ttft_s_mean": 0.20, "ttft_s_p99": 0.30, "e2e_s_mean": 0.17, "e2e_s_p99": 0.17}
+        if p.run.name in kept_up:
+            limits |= {"ttft_s_mean": 0.10, "e2e_s_mean": 0.10}
+            assert p.analytic["ttft_s_mean"] == pytest.approx(p.run.measured["ttft_s_mean"], rel=0.15)
         for name, limit in limits.items():
             assert p.simulated[name] == pytest.approx(p.run.measured[name], rel=limit), (p.run.name, name)
     assert len(steady(predictions)) == 3

@@ -111,7 +111,7 @@ def test_the_front_is_that_of_all_plans(configs, data):
     assert total.legal == legal
     assert total.scored + sum(total.spared.values()) == legal
     assert total.feasible <= feasible
-    assert found.size == found.space.size * len(found.searched)
+    assert found.size == found.space.size * found.variants
     for one in found.searched:
         assert one.count.legal + sum(one.removed.values()) == found.space.size
 

@@ -2,18 +2,30 @@
 
 import csv
 import io
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from costmodel.evaluate import evaluate
+from search.cli import main as servefront
 from search.inputs.compose import composed
-from search.optimizer.front import pareto_front
+from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.recommend import Policy
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.run import run
 from search.optimizer.split import at_rate
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.search import costs_of
+from search.render.document import render_plan
 from search.render.document.split_words import verdict_lines
+from search.render.document.traffic_values import winner_values
+from search.render.report import collect
+from search.render.report.pictures.rates import regime_pictures
+from search.render.report.sections.rates import regimes
+from search.render.report.view import PageView
+from search.render.run_folder import write_run
 from search.render.split import header, split_csv, split_summary
 
 BASE = (
@@ -80,3 +92,49 @@ def test_where_the_fewest_accelerators_tie_the_next_column_decides(outcome):
     if v.aggregated is not None and v.split is not None:
         same = outcome.plans.gpus[outcome.choice.recommended] == outcome.split.best.figures.gpus[0]
         assert (v.column == "rate_headroom") == bool(same)
+
+
+@pytest.mark.parametrize("place", [2, 8, 12])
+def test_the_map_needs_no_more_accelerators_than_either_search_at_that_rate(outcome, place):
+    o, found = outcome, outcome.regimes
+    rate = float(found.rates[place])
+    there = replace(o.scenario, demand=replace(o.scenario.demand, requests_per_s=rate, headroom=False))
+    scores = evaluate(there, o.plans)
+    needed = o.plans.gpus[scores.feasible].tolist()
+    fewest = Policy({"gpus": "min"})
+    apart = at_rate.search_at_rate(there, facts_of(there), o.space, asked_of(o.config, o.space),
+                                   Objectives(fewest.columns), fewest)  # fmt: skip
+    needed += apart.front.figures.gpus.tolist()
+    winner = next((c.winner for c in found.crossings if c.rate >= rate), None)
+    assert (winner is None) == (not needed)
+    if winner is not None:
+        assert winner_values(o, winner)["gpus"] == min(needed)
+
+
+def test_split_plans_win_somewhere_on_the_map_and_are_told(outcome):
+    o, found = outcome, outcome.regimes
+    rows = len(o.plans)
+    assert found.winner.max() >= rows
+    told = [winner_values(o, c.winner) for c in found.crossings]
+    assert {"split" in values for values in told} == {c.winner >= rows for c in found.crossings}
+    text = render_plan(o)
+    for values in told:
+        assert values.get("split", "") in text
+    page = PageView(collect(o))
+    assert "split: " in str(regimes(page))
+    assert "GPUs, split: " in str(regime_pictures(page))
+
+
+def test_a_plan_of_the_run_is_simulated_as_the_search_said(outcome, tmp_path):
+    """``servefront simulate --plan split:2``, a plan that the search itself did not simulate."""
+    write_run(tmp_path / "run", outcome)
+    told = list(csv.DictReader(io.StringIO(split_csv(outcome))))[1]
+    words = ["simulate", str(tmp_path / "run"), "--plan", "split:2", "--requests", "2000", "--knee", "1"]
+    assert servefront([*words, "--out", str(tmp_path / "s")]) == 0
+    found = json.loads((tmp_path / "s" / "simulation.json").read_text())
+    for name, off in (("ttft_s", 0.15), ("tpot_s", 0.05), ("e2e_s", 0.05)):
+        assert found[name]["mean"] == pytest.approx(float(told[name]), rel=off)
+    knee = csv.DictReader(io.StringIO((tmp_path / "s" / "knee.csv").read_text()))
+    assert min(float(row["requests_per_s"]) for row in knee) == pytest.approx(
+        0.2 * float(told["capacity_requests_per_s"]), rel=1e-4
+    )

@@ -78,3 +78,32 @@ def test_without_split_nothing_is_added(outcome):
     assert verdict_lines(alone) == []
     assert "Split or aggregated" not in render_plan(alone)
     assert alone.plans.row(alone.choice.recommended) == outcome.plans.row(outcome.choice.recommended)
+
+
+COUNTED = (
+    *(word for word in SPLIT if not word.startswith(("engine=", "space.gpus", "space.dp", "space.tp", "space.batch"))),
+    "engine=vllm", "space.gpus=[4,8]", "space.dp=[1,2]", "space.tp=[2,4]", "space.batch=[64,128]", "workload.isl=2048",
+    "workload.osl=256", "limits.ttft_s=2", "limits.tpot_s=0.05", "verify.top=0",
+)  # fmt: skip
+AT_A_RATE = ("objective=rate", "workload.requests_per_s=8", "workload.arrivals.kind=poisson",
+             "limits.ttft_statistic=p99", "limits.tpot_statistic=p95")  # fmt: skip
+
+
+def test_fewer_accelerators_are_as_sure_as_the_rates_on_them():
+    o = run(composed([*COUNTED, *AT_A_RATE], None))
+    v, f = o.verdict, o.verdict.fewer
+    assert (v.column, v.winner, f.gpus, f.more, f.wanted) == ("gpus", "aggregated", 4, 8, 8.0)
+    few = o.plans.gpus <= 4
+    assert f.aggregated.value == o.scores.max_requests_per_s[few & (o.scores.violations[0] <= 0.0)].max()
+    assert f.split.value < 8.0 < f.aggregated.value
+    assert v.sure == (f.split.high < 8.0 <= f.aggregated.low)
+    line = verdict_lines(o)[0]
+    assert line.startswith("Split or aggregated: aggregated, by gpus: 4 instead of 8 for 8 requests/s. On 4, within")
+    assert line.endswith("; sure.") is v.sure
+    assert ("not sure" in line) is not v.sure
+
+
+def test_as_many_accelerators_are_told_apart_by_the_next_column():
+    o = run(composed([*COUNTED, "objective=fewest_gpus", "limits.min_requests_per_s=4"], None))
+    assert (o.verdict.column, o.verdict.fewer) == ("requests_per_s", None)
+    assert o.verdict.aggregated.value == o.scores.requests_per_s[o.choice.recommended]

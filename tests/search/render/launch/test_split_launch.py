@@ -52,7 +52,7 @@ def test_each_pool_and_the_router_have_a_script(written):
     manifests = {f"split.{name}.yaml" for name in ("kubernetes", "compose", "dynamo")}
     if engine != "trtllm":
         manifests |= {"split.llm-d.yaml", "split.llm-d.values.yaml"}
-    assert set(files) == wanted | options | manifests
+    assert set(files) == wanted | options | manifests | {"split.slurm"}
     best = found.split.best
     tokens = f"{best.column('output_tokens_per_s')[0]:,.0f}"
     assert f"{tokens} output tokens/s" in files["split.decode.sh"]

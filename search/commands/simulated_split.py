@@ -1,0 +1,93 @@
+"""``servefront simulate RUN --plan split``: the pool that prefills, the link, the pool that decodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from costmodel.scenario import Scenario
+from costmodel.serving.simulation.requests import Requests, rows_of
+from costmodel.serving.split.simulated import Deployment, SplitServed, simulate
+from search.base.errors import InputError
+from search.commands.simulated import Simulated, check_served
+from search.inputs.config import read_model, read_scenario
+from search.inputs.saved_run import SavedRun
+from search.inputs.schema import LimitsConfig
+from search.inputs.split_rows import SplitRow, named_split
+from search.inputs.traffic import Traffic, in_closed_loop
+from search.optimizer.split.deployed import capacity_per_s, deployment_of_row
+from search.optimizer.split.verdict import layout_of
+from search.render import split_simulation
+
+
+def split_simulated(run: SavedRun, traffic: Traffic, requests: Requests, text: str, balancer: str) -> Simulated:
+    """``InputError`` for what is not simulated of split plans."""
+    row, name = named_split(run, text)
+    scenario = _scenario(run)
+    deployment = deployment_of_row(run.config, scenario, replace(traffic, hashes=False).lengths(), row)
+    if balancer != "round_robin":
+        raise InputError(
+            f"--balancer: {balancer} is not allowed with a split plan; its requests go in turn, round_robin"
+        )
+    most = capacity_per_s(deployment)
+    if traffic.process == "closed":
+        raise InputError(
+            "workload.arrivals.kind: closed is not allowed with a split plan; requests arrive at a rate, as "
+            f"workload.arrivals.kind=poisson workload.requests_per_s={0.7 * most:.3g} (70 % of what it can do)"
+        )
+    served = _served(deployment, requests)
+    check_served(requests, served.e2e_s)
+    found = split_simulation.summary(requests, served)
+    title = f"{scenario.model.name}: {_words(row)}"
+    words = f"{name}: {_words(row)} on {scenario.engine.name}{_fewer(row, deployment)}"
+    return Simulated(
+        words, title, found, split_simulation.text(found),
+        split_simulation.csv_text(requests, served),
+        split_simulation.picture(served, title, row.y * int(deployment.decode.batch[0])),
+        lambda sent: split_simulation.figures(_served(deployment, sent)), lambda: most,
+    )  # fmt: skip
+
+
+def _scenario(run: SavedRun) -> Scenario:
+    limits = LimitsConfig(memory_fraction=run.config.limits.memory_fraction)
+    config = replace(run.config, workload=in_closed_loop(run.config.workload), limits=limits)
+    return read_scenario(config, read_model(config.model).architecture)
+
+
+def _served(d: Deployment, requests: Requests) -> SplitServed:
+    """Those that are longer than the model's context are refused by the router."""
+    longest = d.scenario.model.max_position or np.inf
+    rows = np.flatnonzero(requests.prompt_tokens + requests.answer_tokens <= longest)
+    sent = rows_of(requests, rows)
+    cached = 0 if sent.cached_tokens is None else sent.cached_tokens
+    new = np.maximum(sent.prompt_tokens - cached, 1)
+    whole = (sent.prompt_tokens, sent.blocks, sent.block_tokens)
+    found = simulate(d, sent.arrival_s, new, sent.answer_tokens, *whole)
+
+    def spread(values: Any, nobody: float) -> Any:
+        whole = np.full(len(requests), nobody, dtype=values.dtype)
+        whole[rows] = values
+        return whole
+
+    return SplitServed(
+        requests.arrival_s, requests.answer_tokens, spread(found.prefilled_s, np.inf), spread(found.arrived_s, np.inf),
+        spread(found.first_s, np.inf), spread(found.last_s, np.inf), spread(found.prefill, -1),
+        spread(found.decode, -1), spread(found.hits + cached, 0),
+    )  # fmt: skip
+
+
+def _fewer(row: SplitRow, d: Deployment) -> str:
+    seats, batch = int(d.decode.batch[0]), int(row.decode.batch[0])
+    return f"; {seats} of {batch} sequences fit at these lengths" if seats < batch else ""
+
+
+def _words(row: SplitRow) -> str:
+    p, d = row.prefill.row(0), row.decode.row(0)
+    drafts = f", {row.drafter} of {row.drafts}" if row.drafts else ""
+    dealt = f", cache over {row.ranks} ranks" if row.ranks > 1 else ""
+    return (
+        f"{row.x} x prefill ({p['gpus']} GPUs: {layout_of(p)}) and {row.y} x decode ({d['gpus']} GPUs: "
+        f"{layout_of(d)}, batch {d['batch']}{drafts}{dealt})"
+    )

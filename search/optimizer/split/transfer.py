@@ -1,0 +1,25 @@
+"""What engines' transfers of caches refuse of instances, beside the rules of any layout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from costmodel.blocks.decode_context import widths
+from costmodel.blocks.parallel import parts
+from costmodel.plans import Plans
+from costmodel.scenario import Scenario
+from search.optimizer.rules.rule import Mask
+
+
+def receives(engine: str, plans: Plans) -> Mask:
+    """Instances that decode. vLLM: in one stage (vllm/distributed/kv_transfer/kv_connector/v1/nixl/base_worker.py,
+    0.33). SGLang: in one stage, or in as many as those that prefill, which is not searched
+    (sglang/srt/disaggregation/common/conn.py, 0.5.23)."""
+    return np.asarray(plans.pp == 1) if engine in ("vllm", "sglang") else np.full(len(plans), True)
+
+
+def sends(scenario: Scenario, plans: Plans) -> Mask:
+    """Instances that prefill. vLLM: in several stages where all layers' caches are laid out alike (the same file), so
+    without windows, selections and states."""
+    alike = all(widths(p) is not None for k in scenario.model.kinds if k.mixer is not None for p in parts(k.mixer))
+    return np.full(len(plans), True) if alike or scenario.engine.name != "vllm" else np.asarray(plans.pp == 1)
