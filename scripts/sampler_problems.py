@@ -1,4 +1,4 @@
-"""Five problems with their exact fronts, for ``sampler_table.py``: what a sampler may propose, and what it is told."""
+"""Problems with their exact fronts, for ``sampler_table.py``: what a sampler may propose, and what it is told."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from costmodel.columns import column
 from costmodel.evaluate import evaluate
+from search.base.paths import conf_dir
 from search.inputs.compose import composed
 from search.inputs.config import read_model, read_scenario
 from search.inputs.fleet.read import read_fleet
@@ -185,8 +186,14 @@ class SplitPlaces:
             return place
         return self._place(*pair, params["total"], params["ratio"] / (RATIOS - 1))
 
-    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
-        return int(elite[int(rng.integers(len(elite)))])
+    def features(self, places: np.ndarray) -> np.ndarray:
+        return np.array([list(self.params(int(place)).values()) for place in places], dtype=float)
+
+    def neighbours(self, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.array([self.neighbour(int(place), rng) for place in places], dtype=np.int64)
+
+    def some_of(self, front: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        return front[rng.integers(len(front), size=count)]
 
     def params(self, place: int) -> dict[str, int]:
         a, b, total, x, y = self.known[place]
@@ -202,12 +209,18 @@ def _degrees(pool: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: column(name, pool.plans, pool.plans) for name in names}
 
 
+def _shipped(name: str) -> Callable[[], Task]:
+    return lambda: plain(name, [f"+experiment={name}"])
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "worked case": lambda: plain("worked case", ["+experiment=qwen3_235b", "space=fine_batch"]),
-    "deepseek_r1_h200": lambda: plain("deepseek_r1_h200", ["+experiment=deepseek_r1_h200"]),
+    "deepseek_r1_h200": _shipped("deepseek_r1_h200"),
     "split": lambda: split(
         "split", ["+experiment=deepseek_r1_h200", "engine=sglang", "space.serving=[aggregated,split]"]
     ),
     "three_models": lambda: fleet("three_models", ["+fleet=three_models"]),
     "two_kinds_1024": lambda: fleet("two_kinds_1024", ["+fleet=two_kinds_1024"]),
 }
+COMPARED = tuple(TASKS)  # by every sampler
+TASKS |= {name: _shipped(name) for name in sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))}

@@ -8,7 +8,7 @@ plan's own. The sampler learns from the plan that was scored, not from the one i
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,17 +18,21 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from costmodel.plans import Array, IntArray
 from search.base.errors import InputError
 from search.optimizer.distributions import distribution
 from search.optimizer.legal import Legal
+from search.optimizer.screen import Known, most_promising, predicted
 from search.optimizer.space import ORDER, Space
 
-# Half of the proposals search near the front found so far (a memetic step, Ishibuchi and Murata, IEEE TSMC-C 1998). The
-# shares hardly matter between 0.5 and 0.9; docs/adr/0003 has what the step gains.
+# Most proposals search near the front found so far (a memetic step, Ishibuchi and Murata, IEEE TSMC-C 1998), each the
+# most promising of some candidates (``search.optimizer.screen``). docs/adr/0003 has what either gains.
+LOCAL = 0.8
+CANDIDATES = 10
+NEARLY_KEPT = 0.02  # a predicted excess: limits are where the front is
 NEAR_LAYOUTS = 8
-LOCAL = 0.5
 SAME_LAYOUT = 0.7
-STEPS_ASIDE = 8  # tries to leave a plan that was already proposed
+ASIDE = 8  # neighbours of a plan that was already proposed, one of which is taken instead
 
 SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "exact")
 
@@ -45,14 +49,17 @@ class Places(Protocol):
     def nearest(self, params: dict[str, int], rng: np.random.Generator) -> int:
         """The place nearest to a point of the axes."""
 
-    def neighbour(self, place: int, rng: np.random.Generator) -> int:
-        """A place near another."""
+    def neighbours(self, places: IntArray, rng: np.random.Generator) -> IntArray:
+        """A place near each."""
 
-    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
-        """One of the best so far."""
+    def some_of(self, front: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+        """So many of the best so far, to search around."""
 
     def params(self, place: int) -> dict[str, int]:
         """The point of the axes at a place."""
+
+    def features(self, places: IntArray) -> Array:
+        """In which costs are smooth, shape (places, features)."""
 
 
 class LegalPlaces:
@@ -84,21 +91,30 @@ class LegalPlaces:
         batches = self.batch[start:stop]
         return start + int(np.abs(batches - wanted[-1]).argmin())
 
-    def neighbour(self, place: int, rng: np.random.Generator) -> int:
-        """A legal plan near ``place``: another batch of its layout, a power of two of places away, or the same batch
-        in one of the nearest layouts."""
-        layout = int(self.layout_of(place))
-        start, stop = int(self.start[layout]), int(self.stop[layout])
-        if rng.random() < SAME_LAYOUT and stop - start > 1:
-            reach = 2 ** int(rng.integers(int(stop - start).bit_length()))
-            return int(np.clip(place + rng.choice((-reach, reach)), start, stop - 1))
-        distance = np.abs(self.layouts - self.layouts[layout]).sum(axis=1)
-        near = np.argsort(distance + rng.random(len(distance)))[1 : NEAR_LAYOUTS + 1]
-        if len(near) == 0:
-            return place
-        other = int(rng.choice(near))
-        batches = self.batch[self.start[other] : self.stop[other]]
-        return int(self.start[other]) + int(np.abs(batches - self.batch[place]).argmin())
+    def neighbours(self, places: IntArray, rng: np.random.Generator) -> IntArray:
+        """A legal plan near each: another batch of its layout, a power of two of places away, or the same batch in one
+        of the nearest layouts."""
+        layout = self.layout_of(places)
+        length = self.stop[layout] - self.start[layout]
+        reach = 2 ** rng.integers(np.frexp(length)[1]) * rng.choice((-1, 1), len(places))
+        found = np.clip(places + reach, self.start[layout], self.stop[layout] - 1)
+        away = np.flatnonzero((rng.random(len(places)) >= SAME_LAYOUT) | (length == 1))
+        if len(self.layouts) > 1:
+            found[away] = self._elsewhere(places[away], layout[away], rng)
+        return found
+
+    def _elsewhere(self, places: IntArray, layout: IntArray, rng: np.random.Generator) -> IntArray:
+        """The batch of each nearest to its own, in one of the layouts nearest to its own; ties are drawn."""
+        near = min(NEAR_LAYOUTS, len(self.layouts) - 1)
+        ties, which = rng.random(len(self.layouts)), rng.integers(near, size=len(places))
+        found = []
+        for place, own, nth in zip(places, layout, which, strict=True):
+            distance = np.abs(self.layouts - self.layouts[own]).sum(axis=1) + ties
+            distance[own] = np.inf
+            other = np.argpartition(distance, near - 1)[:near][nth]
+            start, stop = self.start[other], self.stop[other]
+            found.append(start + np.abs(self.batch[start:stop] - self.batch[place]).argmin())
+        return np.array(found, dtype=np.int64)
 
     def params(self, place: int) -> dict[str, int]:
         """The parameters of the legal plan at ``place``."""
@@ -106,27 +122,57 @@ class LegalPlaces:
         places = [*self.layouts[layout], self.batch[place]]
         return {name: self.axes[name][int(i)] for name, i in zip(ORDER, places, strict=True)}
 
-    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
-        """A layout uniformly, then one of its plans."""
-        found = np.asarray(elite)
-        layouts = self.layout_of(found)
-        mine = found[layouts == rng.choice(np.unique(layouts))]
-        return int(rng.choice(mine))
+    def features(self, places: IntArray) -> Array:
+        """Doublings of the degrees and of the batch."""
+        layouts = self.layouts[self.layout_of(places)]
+        rows = [*layouts.T, self.batch[places]]
+        return np.log2([np.asarray(self.axes[name])[row] for name, row in zip(ORDER, rows, strict=True)]).T
+
+    def some_of(self, front: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+        """Of each a layout uniformly, then one of its plans."""
+        front = np.sort(front)
+        first = np.flatnonzero(np.diff(self.layout_of(front), prepend=-1))
+        length = np.diff(first, append=len(front))
+        which = rng.integers(len(first), size=count)
+        return front[first[which] + rng.integers(length[which])]
 
 
 class LegalSampler(BaseSampler):
     """Wraps ``base``; the first generation and parameters that ``base`` leaves open are drawn among the legal.
-    ``local``: share of the proposals that search near the front."""
+    ``local``: share of the proposals that search near the front, once something is on it."""
 
     def __init__(self, base: BaseSampler | None, places: Places, seed: int, local: float = LOCAL) -> None:
         self.base = base
-        self.local = local
+        self.local = local if base else 0.0
         self.places = places
         self.rng = np.random.default_rng(seed)
         self.space = {name: distribution(values) for name, values in places.axes.items()}
-        self.elite: Sequence[int] = ()
         self.seen: set[int] = set()
         self.proposed: dict[int, int] = {}  # trial number -> place among the legal
+        self._near: list[int] = []  # to propose next near the front, the best last
+
+    def learn(self, known: Known, together: int) -> None:
+        """``together`` more are proposed before there is more to learn."""
+        self._near = []
+        if self.local == 0.0 or not len(known.front):
+            return
+        asked = self._candidates(known.places[known.front], CANDIDATES * together)
+        if not asked:
+            return
+        finite = np.flatnonzero(np.isfinite(known.costs).all(axis=1))
+        values = np.concatenate([known.costs, np.clip(known.excess, -1.0, 1.0)], axis=1)[finite]
+        features = self.places.features
+        costs, excess = np.split(
+            predicted(features(known.places[finite]), values, features(np.array(asked))), [known.costs.shape[1]], axis=1
+        )
+        hopeful = np.flatnonzero(np.all(excess <= NEARLY_KEPT, axis=1))
+        best = hopeful[most_promising(costs[hopeful], known.costs[known.front], together)]
+        self._near = [asked[row] for row in best[::-1]]
+
+    def _candidates(self, front: IntArray, count: int) -> list[int]:
+        """Neighbours of the front that were not proposed yet."""
+        found = self.places.neighbours(self.places.some_of(front, count, self.rng), self.rng)
+        return [place for place in dict.fromkeys(found.tolist()) if place not in self.seen]
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.space
@@ -135,17 +181,16 @@ class LegalSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         wanted = self.base.sample_relative(study, trial, search_space) if self.base else {}
-        if wanted:
+        if wanted and self._near and self.rng.random() < self.local:
+            place = self._near.pop()
+        elif wanted:
             missing = {n: int(self.rng.choice(v)) for n, v in self.places.axes.items() if n not in wanted}
             place = self.places.nearest(wanted | missing, self.rng)
-            if len(self.elite) and self.rng.random() < self.local:
-                place = self.places.neighbour(self.places.one_of(self.elite, self.rng), self.rng)
-            for _ in range(STEPS_ASIDE):
-                if place not in self.seen:
-                    break
-                place = self.places.neighbour(place, self.rng)
         else:
             place = self.places.random(self.rng)
+        if self.base and place in self.seen:
+            near = self.places.neighbours(np.full(ASIDE, place), self.rng).tolist()
+            place = next((other for other in near if other not in self.seen), near[-1])
         self.seen.add(place)
         self.proposed[trial.number] = place
         return self.places.params(place)

@@ -14,6 +14,7 @@ from costmodel.plans import Array, IntArray, Plans
 from costmodel.scores import Scores
 from search.optimizer.archive import Archive
 from search.optimizer.front import Objectives, pareto_front
+from search.optimizer.screen import Known
 from search.optimizer.shared.ledger import Answer, Ledger
 from search.optimizer.trial_notes import Notes, notes
 
@@ -36,10 +37,11 @@ class Alone:
         answers = told(self.objectives, plans, scores, rows)
         return [(*answer, noted) for answer, noted in zip(answers, noted_of(self.archive, rows), strict=True)]
 
-    def elite(self) -> IntArray:
-        """Places of the front so far."""
+    def known(self) -> Known:
+        """Every plan so far."""
         plans, scores = self.archive.contents()
-        return self.archive.places()[pareto_front(self.objectives.costs(plans, scores), scores.feasible)]
+        costs = self.objectives.costs(plans, scores)
+        return Known(self.archive.places(), costs, scores.violations.T, pareto_front(costs, scores.feasible))
 
     def done(self, study: optuna.Study) -> None:
         """The archive holds every trial."""
@@ -71,10 +73,12 @@ class Shared:
             self._known.setdefault(place, answer)
         return [(*answer, {}) for answer in found]
 
-    def elite(self) -> IntArray:
+    def known(self) -> Known:
         costs: Array = np.array([values for values, _ in self._known.values()]) * self._signs
-        kept = np.array([max(missed) <= 0.0 for _, missed in self._known.values()])
-        return np.array(list(self._known), dtype=np.int64)[pareto_front(costs, kept)]
+        costs[np.abs(costs) >= ABSENT] = np.inf
+        excess = np.array([missed for _, missed in self._known.values()])
+        places = np.array(list(self._known), dtype=np.int64)
+        return Known(places, costs, excess, pareto_front(costs, np.all(excess <= 0.0, axis=1)))
 
     def done(self, study: optuna.Study) -> None:
         """Documents and notes show figures that a storage does not have."""

@@ -65,7 +65,7 @@ def run_study(
             proposed = np.array([sampler.proposed.pop(t.number) for t in trials])
             for trial, (values, missed, noted) in zip(trials, scorer.answers(trials, proposed), strict=True):
                 storage.tell(study, trial, values, dict(zip(scorer.limits, missed, strict=True)), noted)
-            sampler.elite = scorer.elite().tolist()
+            sampler.learn(scorer.known(), together)
         scorer.done(study)
     return study, archive
 

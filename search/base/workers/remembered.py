@@ -104,10 +104,11 @@ class Remembered(Hired):
             return
         if self._left_by() != self._about():
             if turn == 0:
-                print(
-                    f"warning: {self._folder}: was left by another version or another search; starting again",
-                    file=sys.stderr,
-                )
+                if (self._folder / ABOUT).exists():  # else it was killed before it left anything
+                    print(
+                        f"warning: {self._folder}: was left by another version or another search; starting again",
+                        file=sys.stderr,
+                    )
                 shutil.rmtree(self._folder, ignore_errors=True)
             return
         first = 0

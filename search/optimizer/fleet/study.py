@@ -15,6 +15,7 @@ from search.optimizer.fleet.choices import Choices
 from search.optimizer.fleet.problem import Front, Problem
 from search.optimizer.front import hypervolume_share, pareto_front
 from search.optimizer.sampler import LegalSampler, base_sampler
+from search.optimizer.screen import Known
 from search.optimizer.study import BATCH_WITHOUT_GENERATIONS, name_metrics, quiet
 from search.optimizer.trial_notes import Notes
 from search.optimizer.trials import Trials
@@ -95,8 +96,17 @@ class FleetPlaces:
             picks[i] = int(rng.choice(rows[away == away.min()]))
         return self.number(picks)
 
-    def one_of(self, elite: Sequence[int], rng: np.random.Generator) -> int:
-        return int(elite[int(rng.integers(len(elite)))])
+    def features(self, places: IntArray) -> Array:
+        """Accelerators of each pool, and the share of each member that is served: costs are sums of these."""
+        picks = np.array([self.known[place] for place in places])
+        gpus = np.sum([m.gpus[picks[:, i]] for i, m in enumerate(self.members)], axis=0)
+        return np.column_stack([gpus, *(m.share[picks[:, i]] for i, m in enumerate(self.members))])
+
+    def neighbours(self, places: IntArray, rng: np.random.Generator) -> IntArray:
+        return np.array([self.neighbour(int(place), rng) for place in places], dtype=np.int64)
+
+    def some_of(self, front: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+        return front[rng.integers(len(front), size=count)]
 
     def params(self, place: int) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -148,9 +158,11 @@ def run_study(
         said = _notes(problem, names, picks)
         for trial, values, missed, noted in zip(trials, told, problem.excess(picks).tolist(), said, strict=True):
             storage.tell(study, trial, values, dict(zip(names, missed, strict=True)), noted)
-        tried = np.array(places.known)[sorted(sampler.seen)]
-        front = pareto_front(costs_of(problem, tried), problem.kept(tried))
-        sampler.elite = [places.number(row) for row in tried[front]]
+        numbers = np.array(sorted(sampler.seen))
+        tried = np.array(places.known)[numbers]
+        costs = costs_of(problem, tried)
+        front = pareto_front(costs, problem.kept(tried))
+        sampler.learn(Known(numbers, costs, problem.excess(tried), front), together)
     tried = np.array(places.known)[sorted(sampler.seen)].reshape(-1, len(problem.members))
     share = share_of(problem, tried, exact)
     return FleetStudy(study, tried, strategy.n_trials, strategy.n_trials - len(tried), share)

@@ -128,6 +128,11 @@ class Ledger:
             slot = trial.system_attrs.get(SLOT, -1) - first
             if not 0 <= slot < len(block) or trial.state == TrialState.FAIL:
                 continue
+            if trial.params != block[slot].params:  # arithmetic differs from one processor to another
+                raise InputError(
+                    f"{KEY}: trial {first + slot} there is another plan than the one proposed here: the study is of "
+                    "a computer that calculates otherwise; give another name or storage"
+                )
             if by_slot[slot] is None:
                 by_slot[slot] = trial
             elif trial.state == TrialState.WAITING:
@@ -194,8 +199,12 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        database = isinstance(error, StorageInternalError | SQLAlchemyError)
-        line = first_line(error) if database else failed_call(error)
+        if isinstance(error, OSError):  # a journal's disk is full, say
+            line: str | None = error.strerror or str(error)
+        elif isinstance(error, StorageInternalError | SQLAlchemyError):
+            line = first_line(error)
+        else:
+            line = failed_call(error)
         if line is None:
             raise
         raise InputError(f"{KEY}: {line}; what was told is there: the same command goes on with it") from error

@@ -94,7 +94,8 @@ def _database(text: str) -> BaseStorage:
         except OperationalError as error:
             raise InputError(f"{KEY}: {shown}: {first_line(error)}") from error
         except ImportError as error:
-            raise InputError(f"{KEY}: {shown} needs a driver: pip install 'servefront[postgres]' ({error})") from error
+            how = ": pip install 'servefront[postgres]'" if wait else ""
+            raise InputError(f"{KEY}: {shown} needs a driver{how} ({error})") from error
         except (SQLAlchemyError, RuntimeError) as error:
             if again == 1 or isinstance(error, ArgumentError):
                 raise InputError(f"{KEY}: {shown}: {first_line(error)}") from error

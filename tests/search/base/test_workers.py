@@ -146,6 +146,12 @@ def test_pieces_that_are_done_are_not_done_again(tmp_path, monkeypatch, capsys):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_search_killed_before_it_kept_anything_begins_without_a_word(tmp_path, capsys):
+    (tmp_path / FOLDER).mkdir()  # made, and killed before it said whose it is
+    assert gone_through(tmp_path)[1] == list(range(MANY))
+    assert capsys.readouterr().err == ""
+
+
 def test_a_full_disk_does_not_end_the_search(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(remembered, "EVERY_S", 0.0)
 

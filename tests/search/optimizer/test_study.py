@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from search.base.paths import conf_dir
 from search.inputs.typed import typed
 from search.optimizer.run import run
-from search.optimizer.sampler import SAMPLERS, _Generations
+from search.optimizer.sampler import SAMPLERS, LegalPlaces, _Generations
 from search.optimizer.trials import Trials
 
 
@@ -79,19 +79,19 @@ def test_trials_are_those_that_optuna_would_record(sampler, monkeypatch):
 
 
 @pytest.mark.slow
-def test_nsga2_reaches_99_percent_of_the_exact_hypervolume_in_the_median():
-    """On at least 20 times as many legal plans as trials; plain random search stays behind. Ten seeds of each sampler:
+def test_nsga2_reaches_999_of_a_thousand_of_the_exact_hypervolume_in_the_median():
+    """On at least 70 times as many legal plans as trials; plain random search stays behind. Ten seeds of each sampler:
     ``scripts/sampler_table.py``."""
     shares: dict[str, list[float]] = {"nsga2": [], "random": []}
     for sampler, seeds in (("nsga2", 3), ("random", 1)):
         for seed in range(seeds):
             found = outcome(
-                "space=fine_batch", f"strategy={sampler}", "strategy.n_trials=2000", f"strategy.seed={seed}"
+                "space=fine_batch", f"strategy={sampler}", "strategy.n_trials=1000", f"strategy.seed={seed}"
             )
-            assert len(found.legal) >= 20 * 2000
+            assert len(found.legal) >= 70 * 1000
             shares[sampler].append(found.study.hypervolume_share)
-    assert statistics.median(shares["nsga2"]) >= 0.99
-    assert statistics.median(shares["random"]) < statistics.median(shares["nsga2"])
+    assert statistics.median(shares["nsga2"]) >= 0.999
+    assert statistics.median(shares["random"]) < 0.9
 
 
 def test_exact_front_is_complete_whatever_the_study_found():
@@ -108,3 +108,24 @@ def test_without_the_exact_front_the_study_stands_alone():
     assert found.study.hypervolume_share is None
     assert len(found.plans) == 200 - found.study.repeats
     assert len(found.front)
+
+
+def test_neighbours_are_near_and_all_of_the_front_is_searched_around():
+    legal = outcome("strategy=exact").legal
+    places, rng = LegalPlaces(legal.space, legal), np.random.default_rng(0)
+    layout = places.layout_of(np.arange(len(legal)))
+    asked = rng.integers(len(legal), size=300)
+    for place, other in zip(asked, places.neighbours(asked, rng), strict=True):
+        mine = np.flatnonzero(layout == layout[place])
+        if layout[other] == layout[place]:
+            assert other in (mine[0], mine[-1]) or bin(abs(other - place)).count("1") == 1
+            continue
+        away = np.abs(places.layouts - places.layouts[layout[place]]).sum(axis=1)
+        assert away[layout[other]] <= np.sort(away)[8]  # the first is its own
+        batches = places.batch[layout == layout[other]]
+        assert abs(places.batch[other] - places.batch[place]) == np.abs(batches - places.batch[place]).min()
+    front = np.flatnonzero(layout < 3)[::7]
+    found = places.some_of(front, 3000, rng)
+    assert set(found) == set(front)
+    each = np.unique(layout[found], return_counts=True)[1]
+    assert each == pytest.approx([1000] * 3, abs=120)  # a layout uniformly, however many plans it has

@@ -100,6 +100,32 @@ def test_a_torn_record_is_left_out(journal, alone):
     assert list(WholeJournal(journal).read_logs(0))[-1] == {"one": 1}
 
 
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(journal, alone, monkeypatch):
+    written = []
+
+    def appended(self, logs):
+        written.append(logs)
+        if len(written) > 60:
+            raise OSError(28, "No space left on device")
+        append(self, logs)
+
+    append = WholeJournal.append_logs
+    with monkeypatch.context() as patched:
+        patched.setattr(WholeJournal, "append_logs", appended)
+        with pytest.raises(InputError, match=r"^strategy\.storage: No space left on device; what was told is there"):
+            study(journal)
+    assert 0 < sum(t.state == TrialState.COMPLETE for t in stored(journal)) < len(alone[0])
+    assert same(study(journal), alone)
+
+
+def test_a_study_of_other_proposals_is_not_mixed_with_these(journal):
+    study(journal)
+    with pytest.raises(
+        InputError, match=r"^strategy\.storage: trial 0 there is another plan than the one proposed here"
+    ):
+        study(journal, "strategy.seed=5")
+
+
 @pytest.mark.parametrize(
     ("asked", "version", "said"),
     [
