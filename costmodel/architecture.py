@@ -44,7 +44,7 @@ class Quantization:
 
     def changed(self, formats: Sequence[tuple[str, WeightFormat]]) -> Quantization:
         """The same with these modules in other formats."""
-        return replace(self, modules={**self.modules, **dict(formats)})
+        return replace(self, modules={**self.modules, **dict(formats)}) if formats else self
 
 
 Formats = tuple[tuple[str, WeightFormat], ...]  # of modules that a checkpoint stores otherwise
@@ -132,7 +132,7 @@ class Layer:
                 yield from setting.operations(block, self.formats)
         # A fused residual add and norm reads and writes both streams (vllm csrc/layernorm_kernels.cu, 0.33).
         moved = 4.0 * setting.hidden * ACTIVATION_BYTES
-        quantization = setting.quantization.changed(self.formats) if self.formats else setting.quantization
+        quantization = setting.quantization.changed(self.formats)
         for n in range(self.norms):
             weights = self.norm_weights * setting.hidden + (0 if n else self.extra_parameters)
             yield Elementwise("norm", quantization.of("norm"), moved, weights, after_reduce=True)

@@ -26,10 +26,7 @@ from costmodel.serving.rate.figures import AtRate, at_rate, excess
 from costmodel.serving.servers import Servers, flat
 from costmodel.stages import Stages
 
-# The C library keeps as much memory as a block had that was freed, and twice that (M_MMAP_THRESHOLD in mallopt(3), at
-# most 32 MiB). Else it gives arrays at the end of its heap back to the system and has them again page by page: a third
-# of the time of an evaluation. A block that nobody writes to takes no memory.
-KEPT_BYTES = 31 << 20
+KEPT_BYTES = 31 << 20  # M_MMAP_THRESHOLD in mallopt(3) grows to 32 MiB at most
 
 
 def evaluate(scenario: Scenario, plans: Plans) -> Scores:
@@ -37,11 +34,18 @@ def evaluate(scenario: Scenario, plans: Plans) -> Scores:
     hashes each plan's own cache finds its share."""
     if scenario.lengths.prefixes is not None:
         return _with_own_hits(scenario, plans)
-    np.empty(KEPT_BYTES, dtype=np.int8)
+    _keep_memory()
     servers = Servers.of_plans(scenario, plans)
     parts = [_served(scenario, part) for part in servers.parts()]
     columns = {name: np.concatenate([part[name] for part in parts])[servers.of] for name in parts[0]}
     return _scores(scenario, plans, columns)
+
+
+def _keep_memory() -> None:
+    """Have the C library keep what arrays free: it does so up to twice the largest block that it saw freed. Else it
+    gives the end of its heap back to the system and has it again page by page, a third of the time of an evaluation. A
+    block that nobody writes to takes no memory."""
+    np.empty(KEPT_BYTES, dtype=np.int8)
 
 
 def _with_own_hits(scenario: Scenario, plans: Plans) -> Scores:

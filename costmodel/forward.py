@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from costmodel.all_reduce import does_norms, kernel_of, one_pass_of, with_norm_s
-from costmodel.architecture import Layer, Setting
 from costmodel.blocks.decode_context import dealt
 from costmodel.collectives import message_seconds
 from costmodel.efficiency import Times
@@ -32,6 +31,20 @@ class Tally:
     flops: Any = 0.0
     bytes: Any = 0.0
     operations: list[OperationTime] = field(default_factory=list)
+
+    def compute(self, name: str, work: Work, times: Times, *, detail: bool) -> None:
+        self.compute_s = plus(self.compute_s, times.seconds)
+        self.flops = plus(self.flops, work.flops)
+        self.bytes = plus(self.bytes, work.bytes)
+        if detail:
+            self.operations.append(
+                OperationTime(name, work.kind, times.seconds, times.compute_s, times.memory_s, work.flops, work.bytes)
+            )
+
+    def communicate(self, op: Collective, seconds: Any, *, detail: bool) -> None:
+        self.comm_s = plus(self.comm_s, seconds)
+        if detail:
+            self.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
 
     def seconds(self, overlap: float) -> Any:
         """Time with a share of the communication hidden behind computation, never more than there is of it."""
@@ -135,9 +148,7 @@ def tally(operations: Iterable[Operation], clock: Clock, *, detail: bool = False
         if isinstance(op, Collective):
             seconds, normed = clock.message(op)
             reduced = reduced + normed
-            total.comm_s = plus(total.comm_s, seconds)
-            if detail:
-                total.operations.append(OperationTime(op.name, op.kind, seconds, 0.0, 0.0, 0.0, 0.0))
+            total.communicate(op, seconds, detail=detail)
             continue
         if isinstance(op, Elementwise) and op.after_reduce:
             if norm is None or op != norm[0]:
@@ -155,18 +166,11 @@ def tally(operations: Iterable[Operation], clock: Clock, *, detail: bool = False
                 times, prompts = times._replace(seconds=times.seconds - spared), None
         if work.kind == "experts" and scenario.engine.expert_stretch != 1.0:
             times = times._replace(seconds=times.seconds * scenario.engine.expert_stretch)
-        total.compute_s = plus(total.compute_s, times.seconds)
+        total.compute(op.name, work, times, detail=detail)
         if work.kind == "experts":
             routed.add(times)
         elif op.name.startswith("shared."):
             shared.add(times)
-        total.flops = plus(total.flops, work.flops)
-        moved = work.bytes
-        total.bytes = plus(total.bytes, moved)
-        if detail:
-            total.operations.append(
-                OperationTime(op.name, work.kind, times.seconds, times.compute_s, times.memory_s, work.flops, moved)
-            )
     threshold = scenario.engine.shared_stream_tokens
     if threshold:
         # vllm/model_executor/layers/fused_moe/layer.py shared_experts_stream, vLLM 0.33: small passes only.
@@ -222,19 +226,12 @@ def scheduled(pp: Any) -> Any:
     return 1.0 + SCHEDULED * (pp - 1.0)
 
 
-def _of_layer(kind: Layer, setting: Setting, scenario: Scenario) -> Iterable[Operation]:
-    operations = kind.operations(setting)
-    return operations if scenario.decode_ranks == 1 else dealt(
-        operations, kind.mixer, scenario.dealing, setting.layout.tp
-    )  # fmt: skip
-
-
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     """Time the passes in ``step`` (leading axis) for all plans at once."""
     setting = scenario.setting(step.layout)
-    engine = scenario.engine
+    engine, dealing, tp = scenario.engine, scenario.dealing, step.layout.tp
     overlap = engine.comm_overlap
-    layers = [list(_of_layer(kind, setting, scenario)) for kind in scenario.model.kinds]
+    layers = [list(dealt(kind.operations(setting), kind.mixer, dealing, tp)) for kind in scenario.model.kinds]
     times = Counter(id(op) for operations in layers for op in operations)
     clock = Clock(step, scenario, frozenset(op for op, count in times.items() if count > 1))
     tallies = [tally(operations, clock) for operations in layers]

@@ -14,7 +14,6 @@ IntArray = NDArray[np.int64]
 AXES = ("tp", "ep", "dp", "pp", "sp", "batch", "gpus")
 READING_ORDER = ("gpus", "dp", "pp", "sp", "tp", "ep", "batch")  # in which people read a plan
 
-
 PACKED = 1 << 62  # numbers that one number of 64 bits can hold
 TABLED = 1 << 16  # numbers below it are told apart by a table, others by sorting
 

@@ -21,14 +21,11 @@ MXFP4_TILE = 256
 # Marlin takes experts of which the model's width is a multiple of 256 and the inner one of 128 (the same function):
 # 2880 by 2880 become 3072 by 2944. 65.97 GiB of gpt-oss-120b as loaded by 0.10 follow within 0.2 %.
 MARLIN_TILE, MARLIN_WIDTH = 128, 256
-
-
 # Bytes of scale and zero point an element, of INT4 in groups of 128: those of Marlin's experts are whole tiles anyway,
 # or its kernels are not taken. In smaller groups a rank's share is padded to tiles.
 GROUPS_OF_128 = 2.5 / 128
 
-
-ALONE = Dealing()
+ALONE = Dealing()  # each rank has the whole cache of its sequences
 
 
 def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
@@ -39,17 +36,15 @@ def loaded_bytes(scenario: Scenario, setting: Setting, stages: Stages) -> Any:
         card.blackwell or (card.hopper and constants.mxfp4_kernels == "triton")
     )
     tile = constants.int4_tile * card.nvidia
+    how = scenario.dealing
     layers = [
-        layer_bytes(kind, setting, marlin, tile, scenario.dealing)
-        + twice * folded_bytes(kind, setting, scenario.dealing)
+        layer_bytes(kind, setting, marlin, tile, how) + twice * folded_bytes(kind, setting, how)
         for kind in scenario.model.kinds
     ]
     return stages.largest(layers, *end_bytes(scenario, setting, stages))
 
 
-def layer_bytes(
-    kind: Layer, setting: Setting, marlin: bool = False, int4_tile: int = 0, how: Dealing = ALONE
-) -> Any:  # fmt: skip
+def layer_bytes(kind: Layer, setting: Setting, marlin: bool = False, int4_tile: int = 0, how: Dealing = ALONE) -> Any:
     """Bytes of one layer on one rank. ``marlin``: its kernels compute experts in MXFP4; ``int4_tile``: rows to which
     they pad those in INT4; ``how`` the cache of decodes is dealt."""
     total: Any = 0.0

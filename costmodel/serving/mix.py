@@ -224,18 +224,18 @@ class Mix:
 
     @classmethod
     def of_sample(
-        cls, lengths: FixedLengths, prompts: Array, new: Array, ranked: Array, answers: Array, decodes: Array
+        cls, lengths: FixedLengths, prompts: Array, new: Array, ranked_new: Array, answers: Array, ranked_decodes: Array
     ) -> Mix:
-        """Of equally likely requests, ``new`` tokens of the prompts to prefill (``ranked`` in their order), and
-        ``decodes`` of the answers in theirs."""
-        moments = _moments(prompts, new, answers, decodes)
-        return cls(lengths, Classes.of_ranked(ranked), Classes.of_ranked(decodes), moments)
+        """Of equally likely requests. ``new``: tokens of the prompts to prefill, beside them; ``ranked_new`` and
+        ``ranked_decodes`` each in their own order, which the caller may know already."""
+        moments = _moments(prompts, new, answers, ranked_decodes)
+        return cls(lengths, Classes.of_ranked(ranked_new), Classes.of_ranked(ranked_decodes), moments)
 
     def __getitem__(self, name: str) -> float:
         return self.moments[name]
 
 
-def _moments(prompts: Array, new: Array, answers: Array, ranked: Array) -> dict[str, float]:
+def _moments(prompts: Array, new: Array, answers: Array, ranked_decodes: Array) -> dict[str, float]:
     """Means: ``new``, ``new2``, ``decodes``, ``answers``; ``seen`` by a new token; ``held`` tokens of a request in
     flight and their square (``held2``), ``kept`` and ``kept2`` where the answer's are reserved; ``rest``: the share
     of a mean answer that the shorter of two has (for the peakedness of arrivals that are not at random)."""
@@ -247,8 +247,8 @@ def _moments(prompts: Array, new: Array, answers: Array, ranked: Array) -> dict[
     cached = prompts - new
     steps = np.maximum(decodes, 1.0)
     weight = mean(steps)
-    size = len(ranked)
-    shorter = float(np.sum(np.maximum(ranked, 1.0) * (2.0 * (size - np.arange(size)) - 1.0)) / size**2)
+    size = len(ranked_decodes)
+    shorter = float(np.sum(np.maximum(ranked_decodes, 1.0) * (2.0 * (size - np.arange(size)) - 1.0)) / size**2)
     mean_steps, mean_new = mean(decodes), mean(new)
     return {
         "prompt": mean(prompts), "new": mean_new, "new2": mean(new**2), "answers": mean(answers),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -35,14 +35,6 @@ def timed(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     return PassTime(*(both(getattr(time, f.name)) for f in fields(PassTime)))
 
 
-@dataclass(frozen=True)
-class _Different:
-    """Cells of ``PROMPTS`` that differ: their places (``cells``, flat), and which of them each cell is (``which``)."""
-
-    cells: IntArray
-    which: IntArray
-
-
 def _forward_once(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     """``forward``, with passes of prompts that are alike timed once."""
     different = _different(step)
@@ -51,21 +43,23 @@ def _forward_once(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     rows = len(step.decodes)
     others: Any = slice(0, BURST) if rows == REST + 1 else [row for row in range(rows) if row not in (BURST, REST)]
     first = forward(scenario, stages, step.at(others))
-    columns = different.cells % step.decodes.shape[-1]
-    few = forward(scenario, stages.of_plans(columns), _cells(step, different.cells, columns))
+    cells, which = different
+    columns = cells % step.decodes.shape[-1]
+    few = forward(scenario, stages.of_plans(columns), _cells(step, cells, columns))
 
     def joined(a: Array, b: Array) -> Array:
         whole = np.empty(step.decodes.shape)
         whole[others] = a
-        np.take(np.broadcast_to(b, len(different.cells)), different.which, out=whole[PROMPTS].reshape(-1))
+        np.take(np.broadcast_to(b, len(cells)), which, out=whole[PROMPTS].reshape(-1))
         return whole
 
     return PassTime(*(joined(getattr(first, f.name), getattr(few, f.name)) for f in fields(PassTime)))
 
 
-def _different(step: Step) -> _Different | None:
-    """``None`` where it does not pay, or there are no rows of batches. Cells look for one like them in the place of a
-    table that a hash of their layout and numbers names; where another one stands there, a cell stays by itself."""
+def _different(step: Step) -> tuple[IntArray, IntArray] | None:
+    """Cells of ``PROMPTS`` that differ, as places in the flat array, and which of them each cell is. ``None`` where it
+    does not pay, or there are no rows of batches. Cells look for one like them in the place of a table that a hash of
+    their layout and numbers names; where another one stands there, a cell stays by itself."""
     if np.ndim(step.decodes) < 3:
         return None
     prompts, stage = step.prompts[PROMPTS], step.stage_prompts[PROMPTS]
@@ -86,7 +80,7 @@ def _different(step: Step) -> _Different | None:
     cells = np.flatnonzero(there)
     if WORTH * len(cells) > mixed.size:
         return None
-    return _Different(cells, (np.cumsum(there) - 1)[like])
+    return cells, (np.cumsum(there) - 1)[like]
 
 
 def _cells(step: Step, cells: IntArray, columns: IntArray) -> Step:

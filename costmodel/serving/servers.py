@@ -73,7 +73,6 @@ def _layout(scenario: Scenario, plans: Plans) -> list[IntArray]:
     return [*degrees, plans.gpus // plans.dp, inside]
 
 
-def flat(plans: Any, shape: tuple[int, ...]) -> Any:
+def flat(record: Any, shape: tuple[int, ...]) -> Any:
     """A dataclass of arrays over (rows, columns) or columns as one of arrays over cells."""
-    columns = {f.name: np.broadcast_to(getattr(plans, f.name), shape).ravel() for f in fields(plans)}
-    return replace(plans, **columns)
+    return replace(record, **{f.name: np.broadcast_to(getattr(record, f.name), shape).ravel() for f in fields(record)})

@@ -104,41 +104,33 @@ def at_rate(scenario: Scenario, plans: Plans, held: Memory, demand: Demand) -> A
     """Serve plans at the demand. Those beyond their capacity are timed at it for their passes and have no latency."""
     served = _served(scenario, plans, held, demand)
     server, load, carried, unstable = served.server, served.load, served.carried, served.unstable
-    stable, which, rows, some, part, now = (
-        served.stable, served.which, served.rows, served.some, served.part, served.now,
-    )  # fmt: skip
-    mix, rate, reserved = load.mix, load.rate, scenario.engine.output_reserved >= 1.0
-    found = latencies(some, part, now, carried[rows])
-    figures = {name: np.full(len(plans), np.inf) for name in latency_names()}
+    stable, which, rows, part, now = served.stable, served.which, served.rows, served.part, served.now
+    mix, rate, reserved, n = load.mix, load.rate, scenario.engine.output_reserved >= 1.0, len(plans)
+    found = latencies(served.some, part, now, carried[rows])
+    figures = {name: np.full(n, np.inf) for name in latency_names()}
     for name, mixture in _mixtures(found).items():
         figures[name][stable] = mixture.mean[which]
         for percent, values in mixture.percentiles().items():
             figures[f"{name}_p{percent}"][stable] = values[which]
     inside = served.inside
-    spread = np.ones(len(plans))
-    spread[stable] = found.seats.spread[which]
-    in_flight = np.full(len(plans), np.inf)
-    in_flight[stable] = (part.rate * found.stay_s * plans.dp[rows])[which]
+    spread = _at(stable, n, 1.0, found.seats.spread[which])
     figures |= {
-        "goodput": _at(stable, len(plans), 0.0, goodput(found, scenario.limits)[which]),
-        "requests_in_flight": in_flight,
-        "seat_wait_chance": _at(stable, len(plans), 1.0, found.seats.chance[which]),
+        "goodput": _at(stable, n, 0.0, goodput(found, scenario.limits)[which]),
+        "requests_in_flight": _at(stable, n, np.inf, (part.rate * found.stay_s * plans.dp[rows])[which]),
+        "seat_wait_chance": _at(stable, n, 1.0, found.seats.chance[which]),
         "capacity_requests_per_s": carried * plans.dp,
-        "max_requests_per_s": np.full(len(plans), np.nan),
-        "rate_headroom": np.full(len(plans), np.nan),
+        "max_requests_per_s": np.full(n, np.nan),
+        "rate_headroom": np.full(n, np.nan),
         "overflow_risk": overflow_risk(mix, inside, spread, served.wanted, held.kv_capacity_tokens, reserved=reserved),
     }
-    back = (
-        np.zeros(len(plans)) if reserved else sent_back(mix, np.where(unstable, served.full, figures["overflow_risk"]))
-    )
+    back = np.zeros(n) if reserved else sent_back(mix, np.where(unstable, served.full, figures["overflow_risk"]))
     figures |= {
         "preemptions_per_s": np.minimum(rate, carried) * plans.dp * back, "prefill_again": back / (1.0 + back),
     }  # fmt: skip
     if demand.headroom:
         limits = scenario.limits
-        free = not bounded(limits) and limits.goodput is None
         best = carried
-        if not free:
+        if bounded(limits) or limits.goodput is not None:
             one, of = grouped(server.kinds + 1j * carried)
             best = most(carried[one], _Missed(server.take(one), load.take(one), carried[one], limits))[of]
         figures["max_requests_per_s"] = best * plans.dp

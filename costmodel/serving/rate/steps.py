@@ -130,11 +130,12 @@ class Server:
 
 @dataclass(frozen=True)
 class Steps:
-    """Of shape (plans,): ``decodes`` of a group, ``plain_s`` of a pass of theirs, ``mean_s`` of any pass, ``step_s``
-    of a decoding request from token to token and ``extra_s`` once; ``prefilling`` share of the passes that hold
-    prompts, ``joined`` prompts in them; ``alone_s`` and ``more_s`` that one prompt adds, alone and beside others;
-    ``runs`` passes a prompt; ``room`` for tokens; ``clustered`` as ``seats`` has it; ``seated`` share of the arrivals
-    that find a seat."""
+    """Of shape (plans,): ``decodes`` of a group, ``plain_s`` of a pass of those that one of them meets, ``passing_s``
+    of one without prompts, which holds the decodes that come in it, ``mean_s`` of any pass, ``turn_s`` from one without prompts to the next;
+    ``step_s`` of a decoding request from token to token and ``extra_s`` once; ``prefilling`` share of the passes that
+    hold prompts, ``joined`` prompts in them; ``alone_s`` and ``more_s`` that one prompt adds, alone and beside others;
+    ``whole_s`` of a pass that prompts fill; ``runs`` passes a prompt; ``room`` for tokens; ``clustered`` as ``seats``
+    has it; ``seated`` share of the arrivals that find a seat."""
 
     decodes: Any
     plain_s: Any
@@ -219,10 +220,10 @@ def steps(
         turn = mean / np.maximum(1.0 - prefilling, 1e-3) if server.apart else mean
         joined = np.clip(rate * mean * runs / np.maximum(prefilling, 1e-12), 1.0, most)
     prompts_s = (mean - rest) / np.maximum(prefilling, 1e-12)  # of a pass of theirs, where they have their own
+    none = 0.0 * mean
     now = Steps(
-        decodes, plain, passing, mean, turn, plain, 0.0 * mean, prefilling, joined, alone, more, whole, runs, room,
-        0.0 * mean, 0.0 * mean,
-    )  # fmt: skip
+        decodes, plain, passing, mean, turn, plain, none, prefilling, joined, alone, more, whole, runs, room, none, none
+    )
     if full:
         return now.but(step_s=_full_step(server, load, now, prompts_s))
     if server.apart:

@@ -23,7 +23,7 @@ from costmodel.scenario import Scenario
 from costmodel.serving.simulation.prefix_cache import PrefixCache
 from costmodel.serving.split.decode import FIRST_STEPS, decode
 from costmodel.serving.split.journey import Link, cargo, journey
-from costmodel.serving.split.prefill import prefill, prefill_only
+from costmodel.serving.split.prefill import Prefill, prefill, prefill_only
 from costmodel.serving.split.rate import KNOTS
 from costmodel.stages import Stages
 
@@ -86,12 +86,12 @@ def simulate(
     lengths = (new if prompts is None else prompts) / float(d.scenario.lengths.isl)  # over the mean one
     hits = np.zeros(n, dtype=np.int64)
     places = np.arange(n) % d.x
-    pool, passes = prefill(d.scenario, d.prefill), _Passes.of(d.scenario, d.prefill)
+    pool = prefill(d.scenario, d.prefill)
+    passes = _Passes.of(pool, d.scenario, d.prefill)
     ready = np.empty(n)
     for k in range(d.x):
         mine = np.flatnonzero(places == k)
-        own_blocks = None if blocks is None else [blocks[i] for i in mine.tolist()]
-        caches = None if own_blocks is None else _Caches.of(d, own_blocks, block_tokens)
+        caches = None if blocks is None else _Caches.of(d, [blocks[i] for i in mine.tolist()], block_tokens)
         ready[mine], hits[mine] = _prefilled(passes, arrival_s[mine], new[mine], caches)
     order = np.argsort(ready, kind="stable")
     arrived = np.empty(n)
@@ -122,8 +122,8 @@ class _Passes:
     request_s: float
 
     @classmethod
-    def of(cls, scenario: Scenario, plan: Plans) -> _Passes:
-        pool, mean = prefill(scenario, plan), float(scenario.lengths.new)
+    def of(cls, pool: Prefill, scenario: Scenario, plan: Plans) -> _Passes:
+        mean = float(scenario.lengths.new)
         ends = [float(pool.least[0]) * mean, float(pool.prompts[0]) * mean]
         short = [n for n in SHORT if n < 0.9 * ends[0]]
         alone = [prefill(replace(scenario, lengths=FixedLengths(n, 1)), plan) for n in short]
@@ -152,8 +152,7 @@ class _Caches:
     def of(cls, d: Deployment, blocks: Sequence[Sequence[int]], block_tokens: int) -> _Caches:
         plan, asked = d.prefill, replace(d.scenario, lengths=prefill_only(d.scenario.lengths))
         held = memory(asked, asked.layout(plan), Stages.of(asked.model, plan.pp), np.ones(1))
-        count = int(plan.attn_dp[0])
-        caches = tuple(PrefixCache(block_tokens) for _ in range(count))
+        caches = tuple(PrefixCache(block_tokens) for _ in range(int(plan.attn_dp[0])))
         return cls(caches, blocks, int(held.kv_capacity_tokens[0]) // block_tokens)
 
     def begin(self, i: int, tokens: int) -> int:
