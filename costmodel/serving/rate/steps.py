@@ -131,11 +131,11 @@ class Server:
 @dataclass(frozen=True)
 class Steps:
     """Of shape (plans,): ``decodes`` of a group, ``plain_s`` of a pass of those that one of them meets, ``passing_s``
-    of one without prompts, which holds the decodes that come in it, ``mean_s`` of any pass, ``turn_s`` from one without prompts to the next;
-    ``step_s`` of a decoding request from token to token and ``extra_s`` once; ``prefilling`` share of the passes that
-    hold prompts, ``joined`` prompts in them; ``alone_s`` and ``more_s`` that one prompt adds, alone and beside others;
-    ``whole_s`` of a pass that prompts fill; ``runs`` passes a prompt; ``room`` for tokens; ``clustered`` as ``seats``
-    has it; ``seated`` share of the arrivals that find a seat."""
+    of one without prompts, with the decodes that come in it, ``mean_s`` of any pass, ``turn_s`` from one without
+    prompts to the next; ``step_s`` of a decoding request from token to token and ``extra_s`` once; ``prefilling`` share
+    of the passes that hold prompts, ``joined`` prompts in them; ``alone_s`` and ``more_s`` that one prompt adds, alone
+    and beside others; ``whole_s`` of a pass that prompts fill; ``runs`` passes a prompt; ``room`` for tokens;
+    ``clustered`` as ``seats`` has it; ``seated`` share of the arrivals that find a seat."""
 
     decodes: Any
     plain_s: Any
