@@ -215,14 +215,13 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
         verified=verified, warnings=odd, tally=tally, sample=sample,
     )  # fmt: skip
+    row = choice.recommended if choice is not None else None
     if degrees and not watch.skips("decode_cp"):
         with watch.stage("decode_cp"):
-            row = choice.recommended if choice is not None else None
             dealt = search_decode_context(scenario, degrees, plans, policy, row, scores)
             outcome = replace(outcome, dealt=dealt)
     if drafters and not watch.skips("speculation"):
         with watch.stage("speculation"):
-            row = choice.recommended if choice is not None else None
             drafted = search_speculation(scenario, drafters, plans, policy, row, scores, degrees)
             outcome = replace(outcome, speculation=drafted)
     if apart is not None and not watch.skips("split"):
@@ -231,22 +230,20 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
     return outcome
 
 
-def _studied(outcome: Outcome, watch: Stopwatch) -> Outcome:
+def _studied(o: Outcome, watch: Stopwatch) -> Outcome:
     """With the study that the exact front examines, where one was asked for."""
-    strategy = outcome.config.strategy
-    if strategy.sampler == "exact" or outcome.study is not None or watch.skips("study") or not outcome.exact:
-        return outcome
+    if o.config.strategy.sampler == "exact" or o.study is not None or watch.skips("study") or not o.exact:
+        return o
     with watch.stage("study"):
-        o = outcome
         study, archive = _study(o.config, o.scenario, o.space, o.legal, o.objectives)
         share = None
-        costs = outcome.objectives.costs(outcome.plans, outcome.scores)
-        exact = costs[pareto_front(costs, outcome.scores.feasible)]
+        costs = o.objectives.costs(o.plans, o.scores)
+        exact = costs[pareto_front(costs, o.scores.feasible)]
         if len(exact):
             tried, found = archive.contents()
-            share = hypervolume_share(outcome.objectives.costs(tried, found)[found.feasible], exact)
+            share = hypervolume_share(o.objectives.costs(tried, found)[found.feasible], exact)
         trials = len(study.get_trials(deepcopy=False))
-    return replace(outcome, study=StudyReport(study, trials, archive.repeats, share))
+    return replace(o, study=StudyReport(study, trials, archive.repeats, share))
 
 
 def _study(

@@ -13,7 +13,7 @@ import numpy as np
 
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scores import Scores
-from search.evidence.measured.intervals import CLASSES, load_intervals
+from search.evidence.measured.intervals import SPLIT, load_intervals
 from search.optimizer.split.search import SplitFound, SplitPlans
 
 
@@ -82,7 +82,7 @@ def _split(fronts: Iterable[SplitPlans], most: int) -> Carried | None:
     for front in fronts:
         carried = front.served.get("max_requests_per_s", front.figures.requests_per_s)
         found += carried[front.figures.gpus <= most].tolist()
-    return _carried(np.array([max(found)]), np.array([CLASSES.index("split")])) if found else None
+    return _carried(np.array([max(found)]), np.array([SPLIT])) if found else None
 
 
 def _carried(value: Array, known: IntArray) -> Carried:

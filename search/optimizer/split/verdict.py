@@ -12,8 +12,8 @@ from costmodel.evaluate import evaluate
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, Scores
-from search.evidence.measured.intervals import CLASSES, SAME_AS, coverage_of, load_intervals
 from search.evidence.measured.intervals import FIGURES as FIGURES_WITH_INTERVALS
+from search.evidence.measured.intervals import SAME_AS, SPLIT, coverage_of, load_intervals
 from search.optimizer.front import Objectives
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.rules.facts import Facts
@@ -102,7 +102,7 @@ def verdict_of(
     if found.best is not None:
         value = float(found.best.column(name)[0])
         most = found.front.served.get("max_requests_per_s", found.front.figures.requests_per_s)
-        other = _side(name, value, np.array([CLASSES.index("split")]), float(most.max()))
+        other = _side(name, value, np.array([SPLIT]), float(most.max()))
     if one is None and other is None:
         return None
     ratio = None if one is None or other is None or one.value == 0.0 else other.value / one.value
