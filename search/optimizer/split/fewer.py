@@ -55,8 +55,8 @@ def fewer(plans: Plans, scores: Scores, coverage: IntArray, row: int, found: Spl
     return Fewer(most, max(needs), wanted, _aggregated(plans, scores, coverage, most), _split([found.front], most))
 
 
-def with_split(known: Fewer | None, fronts: Iterable[SplitPlans]) -> Fewer | None:
-    """The same where no split plan on so few carries what is wanted: of ``fronts`` at lower rates."""
+def with_lower_rates(known: Fewer | None, fronts: Iterable[SplitPlans]) -> Fewer | None:
+    """With what split plans carry in ``fronts`` at lower rates, where none on so few carries what is wanted."""
     if known is None or known.split is not None:
         return known
     return replace(known, split=_split(fronts, known.gpus))

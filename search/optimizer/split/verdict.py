@@ -20,7 +20,7 @@ from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.at_rate import searched as search_split
-from search.optimizer.split.fewer import Fewer, fewer, with_split
+from search.optimizer.split.fewer import Fewer, fewer, with_lower_rates
 from search.optimizer.split.search import SplitFound, SplitPlans
 from search.optimizer.ties import TIED
 
@@ -186,7 +186,7 @@ def with_rates(
         asked_there = verdict_of(policy, again, scores, known, row, found)
         if asked_there is not None:
             turns.append(RateTurn(rate, asked_there.winner, asked_there.ratio, asked_there.column))
-    less = with_split(verdict.fewer, lower)
+    less = with_lower_rates(verdict.fewer, lower)
     sure = verdict.sure if less is None else less.sure(verdict.winner)
     return replace(verdict, rates=tuple(turns), fewer=less, sure=sure)
 
