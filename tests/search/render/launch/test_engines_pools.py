@@ -34,6 +34,8 @@ SPACES = {
     "qwen3_235b": ("Qwen3MoeForCausalLM", ALL),
     "llama_70b_h100": ("LlamaForCausalLM", (*ALL, "space.ep=[1]")),
 }
+# What each must refuse of a server that deals its cache, or the check would prove nothing, and the complaint.
+WRONG = {"vllm": (["--decode-context-parallel-size", "2"], "NIXL"), "sglang": (["--dcp-size", "0"], "dcp")}
 
 
 def rows(pool, *more):
@@ -107,3 +109,23 @@ def test_the_engine_takes_what_a_job_of_four_nodes_starts(repo, tmp_path, capsys
     assert refused(engine, repo, cases) == []
     with capsys.disabled():
         print(f"\n{engine} takes {len(cases)} commands of a job of {nodes} nodes")
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_the_engine_refuses_a_cache_dealt_otherwise(repo, tmp_path, engine):
+    """vLLM's connector deals over the whole tp group or not at all."""
+    interpreter(engine)
+    space = (*TWO_NODES, "space.gpus=[16]", "space.split.prefill_gpus=8", "space.split.decode_gpus=8", "space.tp=[8]")
+    dealt = ("space.ep=[8]", "space.decode_cp=[1,8]", "space.split.prefill_tokens=8192")
+    found = run(composed(["+experiment=deepseek_r1_h200", f"engine={engine}", *BASE, *space, *dealt], None))
+    best = found.split.best
+    own = replace(best, d=np.flatnonzero(best.decode.ranks == 8)[:1])
+    script = tmp_path / "split.decode.sh"
+    script.write_text(split_files(replace(found, split=replace(found.split, best=own)))[script.name])
+    result, calls = bash(tmp_path, str(script), MODEL="m")
+    assert result.returncode == 0, result.stderr
+    words, (more, complaint) = calls[0][1], WRONG[engine]
+    good = case(engine, words, found, "DeepseekV3ForCausalLM", dealt=8)
+    ((argv, _, answer),) = refused(engine, repo, [good, case(engine, [*words, *more], found, "DeepseekV3ForCausalLM")])
+    assert argv[-2:] == more
+    assert complaint in answer["error"]
