@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from costmodel.architecture import Mixer, Setting
+from costmodel.architecture import Architecture, Mixer, Setting
 from costmodel.operations import Operation
 
 
 def parts(mixer: Mixer) -> tuple[Mixer, ...]:
     """The mixers that a layer's mixer is made of: itself, or those side by side."""
     return (*parts(mixer.first), *parts(mixer.second)) if isinstance(mixer, ParallelMixers) else (mixer,)
+
+
+def mixers_of(model: Architecture) -> list[Mixer]:
+    """The ``parts`` of every kind of layer that has a mixer."""
+    return [part for kind in model.kinds if kind.mixer is not None for part in parts(kind.mixer)]
 
 
 @dataclass(frozen=True)

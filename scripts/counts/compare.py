@@ -24,7 +24,6 @@ from search.base.errors import InputError
 from search.inputs.models import load_config_json, read_architecture
 
 FORMS = ("published", "saved")
-STATES = ("exact", "off", "refused", "crash", "not built")
 BEGIN, END = "<!-- counts: begin -->", "<!-- counts: end -->"
 
 

@@ -19,7 +19,6 @@ from omegaconf.errors import OmegaConfBaseException
 from costmodel.evaluate import evaluate
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
-from costmodel.scenario import Scenario
 from costmodel.serving.simulation.deployment import serve
 from costmodel.serving.simulation.requests import Requests, first_of
 from search.base.arguments import Parser
@@ -28,13 +27,12 @@ from search.base.escape import plain
 from search.base.progress import track
 from search.base.whole_file import put_text, usable_folder
 from search.commands.plan_flag import add_plan
-from search.commands.simulated import Simulated, check_served
+from search.commands.simulated import Simulated, check_served, scenario_of
 from search.commands.simulated_split import split_simulated
-from search.inputs.config import read_model, read_scenario
 from search.inputs.saved_run import SavedRun, named_engine, named_plan, read_run
 from search.inputs.schema import LimitsConfig, WorkloadConfig
 from search.inputs.split_rows import names_split
-from search.inputs.traffic import Traffic, in_closed_loop, read_traffic
+from search.inputs.traffic import Traffic, read_traffic
 from search.inputs.typed import explain
 from search.optimizer.refused import refused
 from search.optimizer.rules.facts import facts_of
@@ -82,10 +80,13 @@ def main(argv: list[str]) -> int:
 
 
 def _simulated(run: SavedRun, traffic: Traffic, requests: Requests, options: argparse.Namespace) -> Simulated:
-    """A plan whose servers prefill and decode."""
+    """A plan whose servers prefill and decode; ``InputError`` where it cannot exist."""
     plan, name = named_plan(run, options.plan)
     run = run.of(named_engine(run, options.plan))
-    scenario = _scenario(run, plan)
+    scenario = scenario_of(run)
+    broken = refused(plan, facts_of(scenario))[0].by(scenario.engine.name)
+    if broken:
+        raise InputError(f"--plan: rule {broken[0].name} keeps it out")
     closed, watch = traffic.process == "closed", partial(track, label="simulating")
     served = serve(scenario, plan, requests, options.balancer, closed=closed, watch=watch)
     check_served(requests, served.e2e_s)
@@ -122,25 +123,11 @@ def _changed(run: SavedRun, changes: list[str]) -> WorkloadConfig:
     return merged
 
 
-def _scenario(run: SavedRun, plan: Plans) -> Scenario:
-    """What the plan is simulated under; ``InputError`` where the plan cannot exist, or is none that can be
-    simulated."""
-    limits = LimitsConfig(memory_fraction=run.config.limits.memory_fraction)  # the others judge, they change nothing
-    config = replace(run.config, workload=in_closed_loop(run.config.workload), limits=limits)
-    scenario = read_scenario(config, read_model(config.model).architecture)
-    broken = refused(plan, facts_of(scenario))[0].by(scenario.engine.name)
-    if broken:
-        raise InputError(f"--plan: rule {broken[0].name} keeps it out")
-    return scenario
-
-
 def _words(plan: Plans) -> str:
     return ", ".join(f"{axis} {value}" for axis, value in plan.row(0).items())
 
 
-def _write(
-    folder: Path, told: Simulated, points: list[knee.Point], rate: float, limits: LimitsConfig
-) -> None:  # fmt: skip
+def _write(folder: Path, told: Simulated, points: list[knee.Point], rate: float, limits: LimitsConfig) -> None:
     put_text(folder / "requests.csv", told.requests_csv)
     put_text(folder / "simulation.json", json.dumps(told.found, indent=2) + "\n")
     put_text(folder / "simulation.svg", told.picture)

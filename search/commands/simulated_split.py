@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.scenario import Scenario
 from costmodel.serving.simulation.requests import Requests, rows_of
 from costmodel.serving.split.simulated import Deployment, SplitServed, simulate
 from search.base.errors import InputError
-from search.commands.simulated import Simulated, check_served
-from search.inputs.config import read_model, read_scenario
+from search.commands.simulated import Simulated, check_served, scenario_of
 from search.inputs.saved_run import SavedRun
-from search.inputs.schema import LimitsConfig
 from search.inputs.split_rows import SplitRow, named_split
-from search.inputs.traffic import Traffic, in_closed_loop
+from search.inputs.traffic import Traffic
 from search.optimizer.split.deployed import capacity_per_s, deployment_of_row
 from search.optimizer.split.verdict import layout_of
 from search.render import split_simulation
@@ -25,7 +22,7 @@ from search.render import split_simulation
 def split_simulated(run: SavedRun, traffic: Traffic, requests: Requests, text: str, balancer: str) -> Simulated:
     """``InputError`` for what is not simulated of split plans."""
     row, name = named_split(run, text)
-    scenario = _scenario(run)
+    scenario = scenario_of(run)
     deployment = deployment_of_row(run.config, scenario, replace(traffic, hashes=False).lengths(), row)
     if balancer != "round_robin":
         raise InputError(
@@ -48,12 +45,6 @@ def split_simulated(run: SavedRun, traffic: Traffic, requests: Requests, text: s
         split_simulation.picture(served, title, row.y * int(deployment.decode.batch[0])),
         lambda sent: split_simulation.figures(_served(deployment, sent)), lambda: most,
     )  # fmt: skip
-
-
-def _scenario(run: SavedRun) -> Scenario:
-    limits = LimitsConfig(memory_fraction=run.config.limits.memory_fraction)
-    config = replace(run.config, workload=in_closed_loop(run.config.workload), limits=limits)
-    return read_scenario(config, read_model(config.model).architecture)
 
 
 def _served(d: Deployment, requests: Requests) -> SplitServed:

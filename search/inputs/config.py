@@ -137,6 +137,5 @@ def read_scenario(config: Config, model: Architecture) -> Scenario:
 
 def check_search(config: Config) -> None:
     """The search's own settings and what it writes; the sampler's name is checked where it is looked up."""
-    for group in ("strategy", "report", "output", "verify", "sensitivity"):
+    for group in ("strategy", "report", "output", "verify", "sensitivity", "objective"):
         check_ranges(group, getattr(config, group))
-    check_ranges("objective", config.objective)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.architecture import Architecture
 from costmodel.blocks.decode_context import widths
 from costmodel.blocks.gqa import GroupedQueryAttention
 from costmodel.blocks.mla import LatentAttention
-from costmodel.blocks.parallel import parts
+from costmodel.blocks.parallel import mixers_of
 from costmodel.columns import column
 from costmodel.evaluate import evaluate
 from costmodel.plans import Plans
@@ -53,15 +54,14 @@ def ranks_of(config: Config, scenario: Scenario) -> tuple[int, ...]:
             "space.decode_cp: TensorRT-LLM's Helix is for the servers of a split plan that decode, on Blackwell; give "
             "space.serving=[aggregated,split] and such an accelerator, or vllm or sglang"
         )
-    mixers = [p for k in scenario.model.kinds if k.mixer is not None for p in parts(k.mixer)]
-    if any(widths(m) is None for m in mixers) or (engine != "vllm" and not _latent(scenario)):
-        raise InputError(f"space.decode_cp: {engine} does not deal the cache of {scenario.model.name}")
+    model = scenario.model
+    if any(widths(m) is None for m in mixers_of(model)) or (engine != "vllm" and not all_latent(model)):
+        raise InputError(f"space.decode_cp: {engine} does not deal the cache of {model.name}")
     return values[1:]
 
 
-def _latent(scenario: Scenario) -> bool:
-    mixers = [p for k in scenario.model.kinds if k.mixer is not None for p in parts(k.mixer)]
-    return all(isinstance(m, LatentAttention) for m in mixers)
+def all_latent(model: Architecture) -> bool:
+    return all(isinstance(mixer, LatentAttention) for mixer in mixers_of(model))
 
 
 def may_deal(scenario: Scenario, ranks: int, plans: Plans, pools: bool = False) -> NDArray[np.bool_]:
@@ -74,12 +74,10 @@ def may_deal(scenario: Scenario, ranks: int, plans: Plans, pools: bool = False) 
     if scenario.engine.name == "trtllm":
         return kept & pools
     if scenario.engine.name == "vllm" and pools:
-        kept &= (plans.tp == ranks) & _latent(scenario)
-    for kind in scenario.model.kinds:
-        for mixer in parts(kind.mixer) if kind.mixer is not None else ():
-            if isinstance(mixer, GroupedQueryAttention):
-                kept &= plans.tp >= ranks * mixer.kv_heads
-                kept &= mixer.heads // mixer.kv_heads % ranks == 0
+        kept &= (plans.tp == ranks) & all_latent(scenario.model)
+    for mixer in mixers_of(scenario.model):
+        if isinstance(mixer, GroupedQueryAttention):
+            kept &= (plans.tp >= ranks * mixer.kv_heads) & (mixer.heads // mixer.kv_heads % ranks == 0)
     return kept
 
 

@@ -76,10 +76,10 @@ def regimes(
     gpus, rivals = some.gpus, tuple[SplitPlans, ...]()
     parts: list[Part] = list(curves(scenario, some))
     if find is not None:
-        found_apart = find(figure, name, rates, highest)
-        parts += [(len(gpus) + at, part) for at, part in found_apart.parts]
-        rows = np.concatenate([rows, len(plans) + np.arange(len(found_apart.gpus))])
-        gpus, rivals = np.concatenate([gpus, found_apart.gpus]), found_apart.plans
+        split = find(figure, name, rates, highest)
+        parts += [(len(gpus) + at, part) for at, part in split.parts]
+        rows = np.concatenate([rows, len(plans) + np.arange(len(split.gpus))])
+        gpus, rivals = np.concatenate([gpus, split.gpus]), split.plans
     contest = _Contest(gpus, figure, name.removesuffix("_s"), parts)
     least = contest.lowest(float(rates[0]))
     if not NEAREST * least < highest:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 
+from costmodel.drafts.drafter import Drafter
 from costmodel.evaluate import evaluate
 from costmodel.memory.device import usable_bytes
 from costmodel.plans import IntArray, Plans
@@ -51,7 +52,7 @@ from search.optimizer.sensitivity.units import MEMORY_BYTES
 from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafters_of
 from search.optimizer.speculation.search import search_speculation
-from search.optimizer.split.asked import asked_of
+from search.optimizer.split.asked import Asked, asked_of
 from search.optimizer.split.beside import with_split
 from search.optimizer.split.rivals import rivals_of
 from search.optimizer.stopwatch import Stopwatch, ended
@@ -189,7 +190,7 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
             places, sample, tally = _streamed(wanted, legal, config, baselines, workers)
             plans, engines = legal.at(places), legal.engines[:, places]
             scores = score_all(scenario, plans, workers, whole=True)
-        if exact and _reach(tally, scores) < len(legal):
+        if exact and (len(scores) if tally is None else tally.scored) < len(legal):
             exact = False
             watch.cut.append("exact")
         front = pareto_front(objectives.costs(plans, scores), scores.feasible)
@@ -215,38 +216,41 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         plans, scores, engines, known, exact, front, choice, report, baselines, watch.seconds,
         verified=verified, warnings=odd, tally=tally, sample=sample,
     )  # fmt: skip
+    return _with_asked(outcome, degrees, drafters, apart, watch)
+
+
+def _with_asked(
+    o: Outcome, degrees: tuple[int, ...], drafters: tuple[Drafter, ...], apart: Asked | None, watch: Stopwatch
+) -> Outcome:
+    """With what stands beside the plans where it was asked for: dealt caches, drafts, split plans."""
+    row = o.choice.recommended if o.choice is not None else None
     if degrees and not watch.skips("decode_cp"):
         with watch.stage("decode_cp"):
-            row = choice.recommended if choice is not None else None
-            dealt = search_decode_context(scenario, degrees, plans, policy, row, scores)
-            outcome = replace(outcome, dealt=dealt)
+            o = replace(o, dealt=search_decode_context(o.scenario, degrees, o.plans, o.policy, row, o.scores))
     if drafters and not watch.skips("speculation"):
         with watch.stage("speculation"):
-            row = choice.recommended if choice is not None else None
-            drafted = search_speculation(scenario, drafters, plans, policy, row, scores, degrees)
-            outcome = replace(outcome, speculation=drafted)
+            found = search_speculation(o.scenario, drafters, o.plans, o.policy, row, o.scores, degrees)
+            o = replace(o, speculation=found)
     if apart is not None and not watch.skips("split"):
         with watch.stage("split"):
-            outcome = with_split(outcome, replace(apart, drafters=drafters, ranks=degrees))
-    return outcome
+            o = with_split(o, replace(apart, drafters=drafters, ranks=degrees))
+    return o
 
 
-def _studied(outcome: Outcome, watch: Stopwatch) -> Outcome:
+def _studied(o: Outcome, watch: Stopwatch) -> Outcome:
     """With the study that the exact front examines, where one was asked for."""
-    strategy = outcome.config.strategy
-    if strategy.sampler == "exact" or outcome.study is not None or watch.skips("study") or not outcome.exact:
-        return outcome
+    if o.config.strategy.sampler == "exact" or o.study is not None or watch.skips("study") or not o.exact:
+        return o
     with watch.stage("study"):
-        o = outcome
         study, archive = _study(o.config, o.scenario, o.space, o.legal, o.objectives)
         share = None
-        costs = outcome.objectives.costs(outcome.plans, outcome.scores)
-        exact = costs[pareto_front(costs, outcome.scores.feasible)]
+        costs = o.objectives.costs(o.plans, o.scores)
+        exact = costs[pareto_front(costs, o.scores.feasible)]
         if len(exact):
             tried, found = archive.contents()
-            share = hypervolume_share(outcome.objectives.costs(tried, found)[found.feasible], exact)
+            share = hypervolume_share(o.objectives.costs(tried, found)[found.feasible], exact)
         trials = len(study.get_trials(deepcopy=False))
-    return replace(outcome, study=StudyReport(study, trials, archive.repeats, share))
+    return replace(o, study=StudyReport(study, trials, archive.repeats, share))
 
 
 def _study(
@@ -294,10 +298,6 @@ def score_all(scenario: Scenario, plans: Plans, workers: Workers = LOCAL, *, who
     if not parts:
         raise interrupt.Nothing
     return join_scores(parts)
-
-
-def _reach(tally: Tally | None, scores: Scores) -> int:
-    return tally.scored if tally is not None else len(scores)
 
 
 def _seen(archive: Archive | None, legal: Legal) -> tuple[Plans, Scores, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from costmodel.blocks import GatedDeltaNet, Mamba2
-from costmodel.blocks.parallel import parts
+from costmodel.blocks.parallel import mixers_of
 from costmodel.memory.normal import normal_cdf
 from costmodel.memory.spread import CENTRAL_80
 from costmodel.memory.start import Start as Memory
@@ -82,8 +82,7 @@ def of_plan(plan: Plans, scenario: Scenario, refusals: dict[str, Rule]) -> Start
 
 def state_blocks(scenario: Scenario, memory: Memory) -> float | None:
     """Blocks that states of recurrent layers can have; ``None`` without such layers."""
-    mixers = [part for k in scenario.model.kinds if k.mixer is not None for part in parts(k.mixer)]
-    recurrent = any(isinstance(mixer, GatedDeltaNet | Mamba2) for mixer in mixers)
+    recurrent = any(isinstance(mixer, GatedDeltaNet | Mamba2) for mixer in mixers_of(scenario.model))
     return max(float(memory.blocks[0]), 0.0) if recurrent and scenario.engine.name == "vllm" else None
 
 

@@ -134,38 +134,6 @@ def _leading(plans: Plans, scores: Scores, policy: Policy) -> IntArray:
 
 
 @dataclass(frozen=True)
-class Simulating:
-    """Simulates a plan; a function without memory."""
-
-    config: VerifyConfig
-    scenario: Scenario
-    traffic: Traffic
-
-    def __call__(self, piece: Piece) -> Verified:
-        return _simulated(self.config, self.scenario, self.traffic, piece)
-
-
-def _simulated(config: VerifyConfig, scenario: Scenario, traffic: Traffic, piece: Piece) -> Verified:
-    parts = list(_runs(config, scenario, traffic, piece.plan, piece.before, piece.after))
-    ttft, tpot, e2e = (np.concatenate([part.latencies[i] for part in parts]) for i in range(3))
-    figures = statistics("ttft_s", ttft) | statistics("tpot_s", tpot) | statistics("e2e_s", e2e)
-    if scenario.lengths.prefixes is not None:
-        figures["prefix_hit"] = sum(p.hit_tokens for p in parts) / sum(p.prompt_tokens for p in parts)
-    kept = np.ones(len(ttft), dtype=bool)
-    missed = 0.0
-    values = {"ttft_s": ttft, "tpot_s": np.nan_to_num(tpot), "e2e_s": e2e}
-    for name, statistic, bound in bounded(scenario.limits):
-        kept &= values[name] <= bound
-        missed = max(missed, figures[at_statistic(name, statistic)] / bound - 1.0)
-    figures["goodput"] = float(kept.mean())
-    if scenario.limits.goodput is not None:
-        missed = max(missed, 1.0 - figures["goodput"] / scenario.limits.goodput)
-    return Verified(
-        piece.row, figures, missed, sum(p.preemptions for p in parts), config.seeds, config.requests, parts[0].history
-    )
-
-
-@dataclass(frozen=True)
 class _Run:
     """Of the requests of a run that count: TTFT, TPOT and end-to-end seconds, their prompts and what was found of them;
     ``preemptions`` of the whole run."""
@@ -177,26 +145,50 @@ class _Run:
     history: Array
 
 
-def _runs(
-    config: VerifyConfig, scenario: Scenario, traffic: Traffic, plan: Plans, before: int, after: int
-) -> Iterator[_Run]:
-    """``before`` and ``after`` those that count come other requests."""
-    size = min(config.requests + before + after, MOST * config.requests)
-    drawn = traffic.windows(size, config.seeds)
-    deployment = Deployment.of(scenario, plan, max(int(np.max(r.prompt_tokens + r.answer_tokens)) for r in drawn))
-    in_flight = int(plan.batch[0]) if scenario.demand is None else None
-    for seed, requests in enumerate(drawn):
-        if in_flight:
-            requests = _of_all_ages(requests, in_flight * int(plan.dp[0]), seed)
-        served = deployment.serve(requests, in_flight=in_flight)
-        first = min(before, len(requests) // 2)
-        late = slice(first, max(len(requests) - after, first + 1))
-        tpot = served.tpot_s(requests.answer_tokens)
-        yield _Run(
-            (served.ttft_s[late], tpot[late], served.e2e_s[late]), float(requests.prompt_tokens[late].sum()),
-            float(served.hit_tokens[late].sum()), int(served.preemptions.sum()),
-            served.history,
-        )  # fmt: skip
+@dataclass(frozen=True)
+class Simulating:
+    """Simulates a piece; a function without memory."""
+
+    config: VerifyConfig
+    scenario: Scenario
+    traffic: Traffic
+
+    def __call__(self, piece: Piece) -> Verified:
+        config, limits, parts = self.config, self.scenario.limits, list(self._runs(piece))
+        ttft, tpot, e2e = (np.concatenate([part.latencies[i] for part in parts]) for i in range(3))
+        figures = statistics("ttft_s", ttft) | statistics("tpot_s", tpot) | statistics("e2e_s", e2e)
+        if self.scenario.lengths.prefixes is not None:
+            figures["prefix_hit"] = sum(p.hit_tokens for p in parts) / sum(p.prompt_tokens for p in parts)
+        kept = np.ones(len(ttft), dtype=bool)
+        missed = 0.0
+        values = {"ttft_s": ttft, "tpot_s": np.nan_to_num(tpot), "e2e_s": e2e}
+        for name, statistic, bound in bounded(limits):
+            kept &= values[name] <= bound
+            missed = max(missed, figures[at_statistic(name, statistic)] / bound - 1.0)
+        figures["goodput"] = float(kept.mean())
+        if limits.goodput is not None:
+            missed = max(missed, 1.0 - figures["goodput"] / limits.goodput)
+        again = sum(p.preemptions for p in parts)
+        return Verified(piece.row, figures, missed, again, config.seeds, config.requests, parts[0].history)
+
+    def _runs(self, piece: Piece) -> Iterator[_Run]:
+        config, plan = self.config, piece.plan
+        size = min(config.requests + piece.before + piece.after, MOST * config.requests)
+        drawn = self.traffic.windows(size, config.seeds)
+        longest = max(int(np.max(r.prompt_tokens + r.answer_tokens)) for r in drawn)
+        deployment = Deployment.of(self.scenario, plan, longest)
+        in_flight = int(plan.batch[0]) if self.scenario.demand is None else None
+        for seed, requests in enumerate(drawn):
+            if in_flight:
+                requests = _of_all_ages(requests, in_flight * int(plan.dp[0]), seed)
+            served = deployment.serve(requests, in_flight=in_flight)
+            first = min(piece.before, len(requests) // 2)
+            late = slice(first, max(len(requests) - piece.after, first + 1))
+            tpot = served.tpot_s(requests.answer_tokens)
+            yield _Run(
+                (served.ttft_s[late], tpot[late], served.e2e_s[late]), float(requests.prompt_tokens[late].sum()),
+                float(served.hit_tokens[late].sum()), int(served.preemptions.sum()), served.history,
+            )  # fmt: skip
 
 
 def _of_all_ages(requests: Requests, inside: int, seed: int) -> Requests:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from search.evidence.measured.intervals import CLASSES, load_intervals
+from search.evidence.measured.intervals import SPLIT, load_intervals
 from search.optimizer.front import non_dominated
 from search.optimizer.outcome import Outcome
 from search.optimizer.split.asked import AT_A_RATE, FIGURES
@@ -60,7 +60,7 @@ def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
             table += [p.budget[rows].tolist(), p.used[rows].tolist()]
         else:
             table += [plans.batch.tolist(), *_drafts(front), d.ranks[rows].tolist()]
-    known = np.full(len(front), CLASSES.index("split"))
+    known = np.full(len(front), SPLIT)
     for name in FIGURES:
         values = front.column(name)
         table.append(["" if np.isnan(v) else v for v in values.tolist()])

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from costmodel.architecture import Architecture
-from costmodel.blocks.mla import LatentAttention
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.split.decode import decode
@@ -22,7 +21,8 @@ from costmodel.serving.split.prefill import prefill
 from search.base.errors import InputError
 from search.commands.audit.command import Command
 from search.commands.audit.judged import Measured
-from search.evidence.measured.intervals import CLASSES, load_intervals
+from search.evidence.measured.intervals import SPLIT, load_intervals
+from search.optimizer.decode_context import all_latent
 from search.render.document.formats import count, gb, seconds
 from search.render.document.spans import standing
 from search.render.document.verdict import Verdict
@@ -35,7 +35,6 @@ CONNECTORS = (
     "MoRIIOConnector",
 )  # fmt: skip
 ROLES = {"kv_producer": "prefill", "kv_consumer": "decode", "kv_both": None}
-SPLIT = CLASSES.index("split")
 DEALS = ("mooncake", "nixl", "mori", "ascend", "fake")  # SGLang's backends that take a dealt cache where it decodes
 
 
@@ -80,8 +79,7 @@ def _vllm(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None:
     refused = []
     if role not in ROLES:
         refused.append(("vllm.transfer_role", f"{flag}: kv_role is none of {', '.join(ROLES)}"))
-    latent = all(isinstance(k.mixer, LatentAttention) for k in model.kinds if k.mixer is not None)
-    if connector == "NixlConnector" and ranks > 1 and not (ranks == tp and latent):
+    if connector == "NixlConnector" and ranks > 1 and not (ranks == tp and all_latent(model)):
         refused.append(("vllm.nixl_deals_all_or_nothing",
                         f"{c.flag('decode_cp')} {ranks} beside NixlConnector: only of latent attention, over all {tp} "
                         "ranks of tp"))  # fmt: skip

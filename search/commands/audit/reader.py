@@ -11,7 +11,7 @@ from typing import Any, Literal
 from costmodel.architecture import Architecture
 from costmodel.blocks import GroupedQueryAttention
 from costmodel.blocks.decode_context import widths
-from costmodel.blocks.parallel import parts
+from costmodel.blocks.parallel import mixers_of
 from costmodel.drafts.drafter import Drafter
 from search.commands.audit.command import Command, whole
 from search.commands.audit.drafts import drafting_of
@@ -257,7 +257,7 @@ class Reader(ABC):
         ranks = c.whole("decode_cp", 1)
         if ranks == 1:
             return
-        mixers = [part for k in self.model.kinds if k.mixer is not None for part in parts(k.mixer)]
+        mixers = mixers_of(self.model)
         grouped = [m for m in mixers if isinstance(m, GroupedQueryAttention)]
         heads = [m.kv_heads for m in grouped]
         if tp % ranks:

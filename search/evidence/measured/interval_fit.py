@@ -20,7 +20,6 @@ from search.inputs.hardware_catalog import find_hardware
 ROUNDS = 12  # of factors by engine, accelerator and load in turn
 FEWEST = 3  # families that a class of its own needs; with fewer it borrows the next wider one
 WIDENED = 1.5  # a class without residuals: logarithms of the widest measured class's bounds, times this
-FOREIGN = 1.25  # the measured accelerators are of one vendor: others' logarithms, times this (assumption)
 Bounds = dict[str, tuple[float, float]]
 NAMES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "output_tokens_per_s": "tokens/s/GPU"}
 
@@ -54,7 +53,12 @@ def weighted_quantile(values: Array, labels: NDArray[np.str_], q: float) -> floa
 def bounds(read: Read, found: Figures, values: Array, rows: NDArray[np.bool_] | None = None) -> tuple[float, float]:
     """Factors on a prediction; they hold 1."""
     rows = np.ones(len(values), dtype=bool) if rows is None else rows
-    low, high = quantiles(values[rows], labels_of(read, found)[rows])
+    return factors_of(values[rows], labels_of(read, found)[rows])
+
+
+def factors_of(values: Array, labels: NDArray[np.str_]) -> tuple[float, float]:
+    """The same of residuals alone."""
+    low, high = quantiles(values, labels)
     return min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0)
 
 
@@ -231,8 +235,7 @@ def published_bounds(printed: list[Measurement]) -> dict[str, dict[str, tuple[fl
                 continue
             labels = np.array([str(p.measurement.family) for p in chosen])[good]
             values = values[good]
-            low, high = quantiles(values, labels)
-            found.setdefault(figure, {})[kind] = (min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0))
+            found.setdefault(figure, {})[kind] = factors_of(values, labels)
             own = np.mean([_held(values, labels, label) for label in sorted(set(labels.tolist()))])
             print(f"80 % intervals of {name}, {kind}, hold {own:.1%} of a published family's rows (mean over families)")
     return found

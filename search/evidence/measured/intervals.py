@@ -40,6 +40,7 @@ OWN = tuple(f"covered_{e}_{a}_{load}" for e in ENGINES for a in ACCELERATORS for
 KEYS = (*SITUATIONS, *(f"covered_{e}" for e in ENGINES), "accelerator_amd", *OWN)
 CLASSES = tuple(next(s for s in SITUATIONS if key.startswith(s)) for key in KEYS)  # what each of ``KEYS`` is called
 UNCOVERED = CLASSES.index("layout")  # of plans whose layout no measured run has
+SPLIT = CLASSES.index("split")
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_per_s")
 # Figures that share another's relative interval.
 SAME_AS = {

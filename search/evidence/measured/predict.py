@@ -18,7 +18,7 @@ from costmodel.serving.offline import Offline, max_throughput, static_batch
 from costmodel.serving.split.loop import split_loop
 from search.base.errors import InputError
 from search.evidence.measured.cases import FORMATS, MOST, Case, case_of, scenario_key
-from search.evidence.measured.intervals import CLASSES, coverage, load_intervals
+from search.evidence.measured.intervals import CLASSES, SPLIT, coverage, load_intervals
 from search.evidence.measured.rows import SPREAD, Measurement
 from search.evidence.measured.split_cases import split_case_of
 from search.evidence.measured.trtllm_bench import FREE_FRACTION, settings
@@ -103,7 +103,7 @@ def _split(m: Measurement, models: Path | None) -> Prediction:
         split.prefill, split.decode, split.link, np.array([split.in_flight]), split.seats, SPREAD if m.drawn else 0.0
     )
     speed = loop.requests_per_s[0] * split.case.scenario.lengths.osl / split.gpus
-    found = _figures((loop.ttft_s[0], loop.tpot_s[0], speed), np.array([CLASSES.index("split")]))
+    found = _figures((loop.ttft_s[0], loop.tpot_s[0], speed), np.array([SPLIT]))
     return Prediction(m, *found, "split", "split", assumptions=split.assumptions)
 
 

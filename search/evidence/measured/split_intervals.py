@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from costmodel.plans import Array
 from search.evidence.measured.errors import measured as actual_value
-from search.evidence.measured.interval_fit import NAMES, quantiles, shortfall, stretched, weighted_quantile
+from search.evidence.measured.interval_fit import NAMES, factors_of, shortfall, stretched, weighted_quantile
 from search.evidence.measured.predict import predict
 from search.evidence.measured.rows import Measurement
 
@@ -40,7 +40,7 @@ def split_bounds(rows: list[Measurement]) -> dict[str, tuple[float, float]]:
 
 def bounds_of(values: Array, labels: Labels) -> tuple[float, float]:
     """Factors that hold 80 % of a left-out family's residuals, in the mean over families; they hold 1."""
-    return stretched(_plain(values, labels), _stretch(values, labels))
+    return stretched(factors_of(values, labels), _stretch(values, labels))
 
 
 def held(values: Array, labels: Labels) -> float:
@@ -55,17 +55,12 @@ def held(values: Array, labels: Labels) -> float:
     return float(np.mean(shares))
 
 
-def _plain(values: Array, labels: Labels) -> tuple[float, float]:
-    low, high = quantiles(values, labels)
-    return min(float(np.exp(low)), 1.0), max(float(np.exp(high)), 1.0)
-
-
 def _stretch(values: Array, labels: Labels) -> float:
     """By how much the bounds of the other families fall short of a family's rows: the 80th percentile, 1 at least."""
     short = np.ones(len(values))
     for label in set(labels.tolist()):
         mine = labels == label
         if not mine.all():
-            others = _plain(values[~mine], labels[~mine])
+            others = factors_of(values[~mine], labels[~mine])
             short[mine] = [shortfall(value, others) for value in values[mine].tolist()]
     return max(weighted_quantile(short, labels, 0.8), 1.0)

@@ -42,9 +42,8 @@ class Launch:
     def made(self, m: Measurement) -> bool:
         """True if the row may be of this script."""
         return (
-            (m.engine, m.system, m.precision, m.nominal) == (self.engine, self.system, self.precision, self.nominal)
+            _setting(m) == (self.model, self.engine, self.system, self.precision, self.nominal)
             and m.concurrency in self.in_flight
-            and plain(m.model.rsplit("/", 1)[-1]).startswith(MODELS[self.model])
             and m.date >= self.since
             and (not self.before or m.date < self.before)
         )
@@ -94,7 +93,7 @@ def with_launches(rows: Sequence[Measurement]) -> list[Measurement]:
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, m in enumerate(rows):
         if m.pools is not None and m.drawn:
-            groups.setdefault((*_setting(m), m.date), []).append(i)
+            groups.setdefault((*_setting(m), m.concurrency, m.date), []).append(i)
     for members in groups.values():
         left = [script for script in launches() if script.made(rows[members[0]])]
         stated = {i: script for i in members if (script := _stated(rows[i], left)) is not None}
@@ -107,8 +106,8 @@ def with_launches(rows: Sequence[Measurement]) -> list[Measurement]:
 
 def _setting(m: Measurement) -> tuple[object, ...]:
     name = plain(m.model.rsplit("/", 1)[-1])
-    model = next((key for key, starts in MODELS.items() if name.startswith(starts)), name)
-    return (model, m.engine, m.system, m.precision, m.nominal, m.concurrency)
+    model = next((key for key, starts in MODELS.items() if name.startswith(starts)), "")
+    return (model, m.engine, m.system, m.precision, m.nominal)
 
 
 def _counted(m: Measurement) -> bool:
@@ -154,8 +153,8 @@ def _shared(rows: Sequence[tuple[int, Measurement]], scripts: Sequence[Launch]) 
 
 def _by(m: Measurement, script: Launch) -> Measurement:
     """The row as the script launched it."""
-    copied = m.pools is not None and m.pools.copied
+    assert m.pools is not None
     drafted = f", {script.pools.drafts} drafts" if script.pools.drafts else ""
-    known = f"{m.pools.inferred}; " if m.pools is not None and copied else ""
+    known = f"{m.pools.inferred}; " if m.pools.copied else ""
     note = f"{known}instances, layouts and seats are those of a launch script of the benchmark{drafted}"
-    return m.with_pools(replace(script.pools, inferred=note, copied=copied))
+    return m.with_pools(replace(script.pools, inferred=note, copied=m.pools.copied))

@@ -8,7 +8,7 @@ import numpy as np
 
 from costmodel.architecture import Setting
 from costmodel.blocks import DenseFfn, GroupedQueryAttention, MoeFfn
-from costmodel.blocks.parallel import parts
+from costmodel.blocks.parallel import mixers_of
 from costmodel.operations import Gemm
 from costmodel.scenario import Scenario
 
@@ -53,7 +53,7 @@ class Facts:
 def facts_of(scenario: Scenario) -> Facts:
     """Collect them from the architecture's layers."""
     kinds = scenario.model.kinds
-    mixers = [part for k in kinds if k.mixer is not None for part in parts(k.mixer)]
+    mixers = mixers_of(scenario.model)
     moe = [k.ffn for k in kinds if isinstance(k.ffn, MoeFfn)]
     dense = {k.ffn.inner for k in kinds if isinstance(k.ffn, DenseFfn)} | {m.shared_inner for m in moe}
     gqa = [m for m in mixers if isinstance(m, GroupedQueryAttention)]

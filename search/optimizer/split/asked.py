@@ -28,9 +28,8 @@ AT_A_RATE = tuple(name for name in TRAFFIC if name not in OF_A_CACHE)
 @dataclass(frozen=True)
 class Asked:
     """``sizes`` of an instance of each pool; ``used``: utilisations of the prefill pool, ascending; ``tokens``: token
-    budgets of its passes, ascending; ``totals``: accelerators of a
-    deployment; ``drafters`` of the instances that decode, tried beside none; ``ranks`` over which they deal a
-    sequence's cache, tried beside one."""
+    budgets of its passes, ascending; ``totals``: accelerators of a deployment; ``drafters`` of the instances that
+    decode, tried beside none; ``ranks`` over which they deal a sequence's cache, tried beside one."""
 
     prefill_sizes: tuple[int, ...]
     decode_sizes: tuple[int, ...]

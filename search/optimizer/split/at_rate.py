@@ -38,6 +38,7 @@ from search.optimizer.split.pools import (
     fits,
     joined_decode,
     joined_prefill,
+    own_front,
     prefilling,
     variants,
 )
@@ -81,7 +82,7 @@ def search_at_rate(
     assert demand is not None
     prefills = prefill_rows(scenario, facts, space, asked, demand)
     decodes = decode_rows(scenario, facts, space, asked, demand)
-    p, d = (own_front(rows) for rows in (prefills, decodes))
+    p, d = (rows.take(own_front(rows.sizes, rows.costs)) for rows in (prefills, decodes))
     found = joined(scenario, p, d, asked, demand)
     front = found.take(pareto_front(costs_of(found, objectives), found.feasible))
     front = front.take(order_of(front, policy))
@@ -199,17 +200,6 @@ def _may_keep(part: Part, limits: Limits, figure: str) -> IntArray:
         else:
             kept &= single(part).below(bound) >= float(statistic[1:]) / 100.0 - 0.01
     return np.flatnonzero(kept)
-
-
-def own_front(rows: Rows) -> Rows:
-    """Without rows that another one of as many accelerators equals or beats in all costs."""
-    kept = []
-    for size in np.unique(rows.sizes):
-        at = np.flatnonzero(rows.sizes == size)
-        _, first = np.unique(rows.costs[at], axis=0, return_index=True)
-        at = at[np.sort(first)]
-        kept.append(at[pareto_front(rows.costs[at], np.ones(len(at), dtype=bool))])
-    return rows.take(np.concatenate(kept).astype(np.int64) if kept else np.zeros(0, dtype=np.int64))
 
 
 def joined(scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand) -> SplitPlans:

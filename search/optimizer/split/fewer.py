@@ -13,7 +13,7 @@ import numpy as np
 
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scores import Scores
-from search.evidence.measured.intervals import CLASSES, load_intervals
+from search.evidence.measured.intervals import SPLIT, load_intervals
 from search.optimizer.split.search import SplitFound, SplitPlans
 
 
@@ -55,8 +55,8 @@ def fewer(plans: Plans, scores: Scores, coverage: IntArray, row: int, found: Spl
     return Fewer(most, max(needs), wanted, _aggregated(plans, scores, coverage, most), _split([found.front], most))
 
 
-def with_split(known: Fewer | None, fronts: Iterable[SplitPlans]) -> Fewer | None:
-    """The same where no split plan on so few carries what is wanted: of ``fronts`` at lower rates."""
+def with_lower_rates(known: Fewer | None, fronts: Iterable[SplitPlans]) -> Fewer | None:
+    """With what split plans carry in ``fronts`` at lower rates, where none on so few carries what is wanted."""
     if known is None or known.split is not None:
         return known
     return replace(known, split=_split(fronts, known.gpus))
@@ -82,7 +82,7 @@ def _split(fronts: Iterable[SplitPlans], most: int) -> Carried | None:
     for front in fronts:
         carried = front.served.get("max_requests_per_s", front.figures.requests_per_s)
         found += carried[front.figures.gpus <= most].tolist()
-    return _carried(np.array([max(found)]), np.array([CLASSES.index("split")])) if found else None
+    return _carried(np.array([max(found)]), np.array([SPLIT])) if found else None
 
 
 def _carried(value: Array, known: IntArray) -> Carried:

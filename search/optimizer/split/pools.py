@@ -157,15 +157,15 @@ def fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, 
     return np.flatnonzero((total <= most) & (held.seats >= 1.0)), total
 
 
-def own_front(pool: PrefillPool | DecodePool) -> IntArray:
-    """Rows of a pool that no other row of as many accelerators equals or beats in all of ``costs``; of equal ones the
+def own_front(gpus: IntArray, costs: Array) -> IntArray:
+    """Rows of a pool that no other row of as many ``gpus`` equals or beats in all ``costs``; of equal ones the
     first."""
     kept = []
-    for size in np.unique(pool.plans.gpus):
-        rows = np.flatnonzero(pool.plans.gpus == size)
-        _, first = np.unique(pool.costs[rows], axis=0, return_index=True)
+    for size in np.unique(gpus):
+        rows = np.flatnonzero(gpus == size)
+        _, first = np.unique(costs[rows], axis=0, return_index=True)
         rows = rows[np.sort(first)]
-        kept.append(rows[pareto_front(pool.costs[rows], np.ones(len(rows), dtype=bool))])
+        kept.append(rows[pareto_front(costs[rows], np.ones(len(rows), dtype=bool))])
     return np.concatenate(kept).astype(np.int64) if kept else np.zeros(0, dtype=np.int64)
 
 

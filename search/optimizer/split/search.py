@@ -112,7 +112,7 @@ def search_split(
     start = time.perf_counter()
     prefill, decode = prefill_pool(scenario, facts, space, asked), decode_pool(scenario, facts, space, asked)
     p, d = prefill.take(_bounded(prefill, scenario)), decode.take(_bounded(decode, scenario))
-    p, d = p.take(own_front(p)), d.take(own_front(d))
+    p, d = p.take(own_front(p.plans.gpus, p.costs)), d.take(own_front(d.plans.gpus, d.costs))
     joined = merged(scenario, p, d, asked)
     kept = pareto_front(costs_of(joined, objectives), joined.feasible)
     front = joined.take(kept)

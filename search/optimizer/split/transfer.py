@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from costmodel.blocks.decode_context import widths
-from costmodel.blocks.parallel import parts
+from costmodel.blocks.parallel import mixers_of
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from search.optimizer.rules.rule import Mask
@@ -21,5 +21,5 @@ def receives(engine: str, plans: Plans) -> Mask:
 def sends(scenario: Scenario, plans: Plans) -> Mask:
     """Instances that prefill. vLLM: in several stages where all layers' caches are laid out alike (the same file), so
     without windows, selections and states."""
-    alike = all(widths(p) is not None for k in scenario.model.kinds if k.mixer is not None for p in parts(k.mixer))
+    alike = all(widths(mixer) is not None for mixer in mixers_of(scenario.model))
     return np.full(len(plans), True) if alike or scenario.engine.name != "vllm" else np.asarray(plans.pp == 1)

@@ -12,15 +12,15 @@ from costmodel.evaluate import evaluate
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, Scores
-from search.evidence.measured.intervals import CLASSES, SAME_AS, coverage_of, load_intervals
 from search.evidence.measured.intervals import FIGURES as FIGURES_WITH_INTERVALS
+from search.evidence.measured.intervals import SAME_AS, SPLIT, coverage_of, load_intervals
 from search.optimizer.front import Objectives
 from search.optimizer.recommend import Policy, best_feasible
 from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.at_rate import searched as search_split
-from search.optimizer.split.fewer import Fewer, fewer, with_split
+from search.optimizer.split.fewer import Fewer, fewer, with_lower_rates
 from search.optimizer.split.search import SplitFound, SplitPlans
 from search.optimizer.ties import TIED
 
@@ -102,7 +102,7 @@ def verdict_of(
     if found.best is not None:
         value = float(found.best.column(name)[0])
         most = found.front.served.get("max_requests_per_s", found.front.figures.requests_per_s)
-        other = _side(name, value, np.array([CLASSES.index("split")]), float(most.max()))
+        other = _side(name, value, np.array([SPLIT]), float(most.max()))
     if one is None and other is None:
         return None
     ratio = None if one is None or other is None or one.value == 0.0 else other.value / one.value
@@ -186,7 +186,7 @@ def with_rates(
         asked_there = verdict_of(policy, again, scores, known, row, found)
         if asked_there is not None:
             turns.append(RateTurn(rate, asked_there.winner, asked_there.ratio, asked_there.column))
-    less = with_split(verdict.fewer, lower)
+    less = with_lower_rates(verdict.fewer, lower)
     sure = verdict.sure if less is None else less.sure(verdict.winner)
     return replace(verdict, rates=tuple(turns), fewer=less, sure=sure)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from search.render.launch.server import Server
-from search.render.launch.shell import comment
 
 # Port on which the ranks meet (vLLM's own default, vllm/config/parallel.py, 0.33; SGLang's examples).
 MEETING_PORT = {"vllm": 29501, "sglang": 20000, "trtllm": 0}
@@ -55,8 +54,3 @@ def watching(port: int) -> list[str]:
 def remember_process() -> str:
     """The script becomes the server, so its number is the server's."""
     return 'if [[ -n "${PIDFILE:-}" ]]; then echo "$$" > "$PIDFILE"; fi'
-
-
-def as_comments(lines: list[str]) -> list[str]:
-    """For a YAML file or a script."""
-    return [comment(line) for line in lines]

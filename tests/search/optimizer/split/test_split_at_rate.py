@@ -17,6 +17,7 @@ from search.optimizer.rules.facts import facts_of
 from search.optimizer.run import run
 from search.optimizer.split import at_rate
 from search.optimizer.split.asked import asked_of
+from search.optimizer.split.pools import own_front
 from search.optimizer.split.search import costs_of
 from search.render.document import render_plan
 from search.render.document.split_words import verdict_lines
@@ -48,7 +49,8 @@ def test_the_front_is_that_of_the_whole_product(outcome):
     p = at_rate.prefill_rows(o.scenario, facts, o.space, asked, demand)
     d = at_rate.decode_rows(o.scenario, facts, o.space, asked, demand)
     every = at_rate.joined(o.scenario, p, d, asked, demand)
-    few = at_rate.joined(o.scenario, at_rate.own_front(p), at_rate.own_front(d), asked, demand)
+    own = (rows.take(own_front(rows.sizes, rows.costs)) for rows in (p, d))
+    few = at_rate.joined(o.scenario, *own, asked, demand)
     fronts = []
     for plans in (every, few):
         costs = costs_of(plans, o.objectives)

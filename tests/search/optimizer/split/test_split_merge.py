@@ -48,7 +48,7 @@ def front_of(costs):
 
 
 def merged_front(scenario, p, d, asked):
-    p, d = p.take(own_front(p)), d.take(own_front(d))
+    p, d = p.take(own_front(p.plans.gpus, p.costs)), d.take(own_front(d.plans.gpus, d.costs))
     plans = merged(scenario, p, d, asked)
     return front_of(costs_of(plans, WANTED)[plans.feasible]), len(plans)
 
