@@ -31,11 +31,9 @@ TWO_NODES = (
 )  # fmt: skip
 SPACES = {
     "deepseek_r1_h200": ("DeepseekV3ForCausalLM", (*ALL, *DEALT)),
-    "qwen3_235b": ("Qwen3MoeForCausalLM", ALL),
-    "llama_70b_h100": ("LlamaForCausalLM", (*ALL, "space.ep=[1]")),
 }
-# What each must refuse of a server that deals its cache, or the check would prove nothing, and the complaint.
-WRONG = {"vllm": (["--decode-context-parallel-size", "2"], "NIXL"), "sglang": (["--dcp-size", "0"], "dcp")}
+# What an engine must refuse of a server that deals its cache, or the check would prove nothing, and the complaint.
+WRONG = {"vllm": (["--decode-context-parallel-size", "2"], "NIXL")}
 
 
 def rows(pool, *more):
@@ -111,7 +109,7 @@ def test_the_engine_takes_what_a_job_of_four_nodes_starts(repo, tmp_path, capsys
         print(f"\n{engine} takes {len(cases)} commands of a job of {nodes} nodes")
 
 
-@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("engine", WRONG)
 def test_the_engine_refuses_a_cache_dealt_otherwise(repo, tmp_path, engine):
     """vLLM's connector deals over the whole tp group or not at all."""
     interpreter(engine)
