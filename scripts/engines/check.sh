@@ -21,4 +21,4 @@ if ! ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1'; then
 fi
 SERVEFRONT_VLLM=$folder/vllm/bin/python SERVEFRONT_SGLANG=$folder/sglang/bin/python \
     .venv/bin/python -m pytest tests/search/render/launch/test_engines_own.py \
-    tests/search/render/launch/test_engines_split.py
+    tests/search/render/launch/test_engines_split.py tests/search/render/launch/test_engines_pools.py

@@ -85,6 +85,7 @@ def main() -> None:
                 answer["attn_dp"], answer["ep"] = view.attn_dp_size, view.ep_size
                 answer["tokens"], answer["batch"] = view.chunked_prefill_size, view.max_running_requests
                 answer["part"] = view.disaggregation_mode
+                answer["dealt"] = view.dcp_size
                 answer["drafts"] = view.speculative_num_draft_tokens
         print(json.dumps(answer), flush=True)
 

@@ -108,6 +108,7 @@ def main() -> None:
                 answer["batch"] = config.scheduler_config.max_num_seqs
                 answer["tokens"] = config.scheduler_config.max_num_batched_tokens
                 told, drafts = config.kv_transfer_config, config.speculative_config
+                answer["dealt"] = config.parallel_config.decode_context_parallel_size
                 answer["part"] = told and told.kv_role
                 answer["drafts"] = drafts and drafts.num_speculative_tokens
             print(json.dumps(answer), flush=True)
