@@ -20,7 +20,7 @@ from search.inputs.hardware_catalog import cluster_names, hardware_names, load_c
 from search.inputs.models import ReadModel, model_names, read_catalog_model, search_models
 from search.inputs.schema import Config
 
-WIDTH_WITHOUT_TERMINAL = 250  # nothing is cut off in a pipe
+WIDTH_WITHOUT_TERMINAL = 300  # more than any of these tables needs
 
 Row = Mapping[str, Any]
 

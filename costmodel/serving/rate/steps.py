@@ -9,9 +9,8 @@ with S0 seconds of a pass of decodes (where prompts have passes of their own, a 
 those). Who decodes for D passes does so for D S(m) + b n / L seconds, S of the m that it meets in passes (``crowd``),
 b the share of the time that is prompts' and n those that decode while a prompt is prefilled (Little's law for seconds:
 Brumelle, Journal of Applied Probability 8, 1971): those that are inside when it comes at random (Wolff, Operations
-Research 30, 1982) but those that are through by then, and one fewer if it waits for a seat. By Little's law
-(Operations Research 9, 1961) those that decode in a group are d = L / groups * (E(D) t(d) + extra(d)), with ``extra_s``
-once a request: what hangs on those that are prefilled before.
+Research 30, 1982) but those that are through by then, and one fewer if it waits for a seat. In a group decode
+d = L / groups * (E(D) t(d) + extra(d)) (Little, Operations Research 9, 1961), ``extra_s`` the cost of those ahead.
 """
 
 from __future__ import annotations
