@@ -59,18 +59,19 @@ def resumed(arguments: Sequence[str]) -> list[str]:
 
 
 def _hydras(folder: Path, path: Path) -> dict[str, Any]:
-    """What Hydra wrote of a run before it began."""
+    """What Hydra wrote of a run before it began: not at once, so that a kill may leave an empty or a cut file."""
+    nothing = f"resume: {folder} holds nothing to go on with"
     if not path.is_file():
-        raise InputError(f"resume: {folder} holds nothing to go on with; give the folder of a search or a sweep")
+        raise InputError(f"{nothing}; give the folder of a search or a sweep")
+    text = read_bounded(path, 10_000_000, "Hydra's word of a run")
     try:
-        found = yaml.load(read_bounded(path, 10_000_000, "Hydra's word of a run"), Loader=yaml.CSafeLoader)["hydra"]
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"resume: {path}: is not Hydra's word of a run") from error
-    if not isinstance(found, dict):
-        raise InputError(f"resume: {path}: is not Hydra's word of a run")
-    return found
+        found = yaml.load(text, Loader=yaml.CSafeLoader)["hydra"]
+        whole = isinstance(found, dict) and isinstance(found.get("runtime"), dict)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise InputError(f"{nothing}: {path.name} is not whole; begin again")
+    return dict(found)
 
 
 def _words(folder: Path, found: dict[str, Any]) -> list[str]:
@@ -85,8 +86,7 @@ def _words(folder: Path, found: dict[str, Any]) -> list[str]:
 
 
 def _go_to(folder: Path, found: dict[str, Any]) -> None:
-    runtime = found.get("runtime")
-    cwd = runtime.get("cwd") if isinstance(runtime, dict) else None
+    cwd = found["runtime"].get("cwd")
     try:
         os.chdir(str(cwd))
     except (OSError, ValueError) as error:
@@ -95,7 +95,7 @@ def _go_to(folder: Path, found: dict[str, Any]) -> None:
 
 def _own_folders(found: dict[str, Any]) -> list[str]:
     """The ``--config-dir`` of the run."""
-    sources = found.get("runtime", {}).get("config_sources")
+    sources = found["runtime"].get("config_sources")
     for source in sources if isinstance(sources, list) else ():
         if isinstance(source, dict) and source.get("provider") == "command-line" and source.get("schema") == "file":
             return ["--config-dir", str(source.get("path"))]

@@ -214,3 +214,12 @@ def test_a_folder_says_nothing_to_hydra_and_asks_for_no_environment(word, search
     code, _, err = search("resume=it")
     assert (code, err.count("\n")) == (2, 1)
     assert "is not taken from a folder" in err
+
+
+@pytest.mark.parametrize("text", ["", "hydra:\n  run:", "hydra: 1", "hydra:\n  run: {dir: it"])
+def test_a_kill_while_hydra_wrote_its_file_leaves_nothing_to_go_on_with(text, search, tmp_path):
+    (tmp_path / "it" / ".hydra").mkdir(parents=True)
+    (tmp_path / "it" / ".hydra" / "hydra.yaml").write_text(text)
+    code, out, err = search("resume=it")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "holds nothing to go on with: hydra.yaml is not whole; begin again" in err
