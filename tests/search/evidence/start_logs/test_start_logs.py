@@ -164,11 +164,25 @@ def test_names_as_paths_and_beside_a_drafter(printed: str, name: str) -> None:
     assert architecture_of(printed, "", None).name == name
 
 
+# As logs name models that the catalog has.
+CATALOGUED = (
+    "Qwen2.5-0.5B", "Qwen2.5-1.5B", "Qwen2.5-3B", "Qwen2.5-7B", "Qwen2.5-14B", "Qwen2.5-32B", "QwQ-32B",
+    "Qwen2.5-VL-3B", "Qwen2.5-VL-7B", "Qwen2.5-VL-32B", "Qwen2.5-VL-72B", "DeepSeek-R1-Distill-Qwen-1.5B",
+    "DeepSeek-R1-Distill-Qwen-7B", "DeepSeek-R1-Distill-Qwen-14B", "DeepSeek-R1-Distill-Qwen-32B",
+    "DeepSeek-R1-Distill-Llama-8B", "DeepSeek-R1-Distill-Llama-70B", "DeepSeek-R1-0528-Qwen3-8B", "DeepSeek-V3.1",
+    "Llama-3.3-70B", "Llama-3.2-1B", "Llama-3.2-3B", "Meta-Llama-3-70B", "phi-4", "granite-3.3-8b-instruct",
+    "granite-3.3-8b", "Devstral-Small", "Mistral-Nemo", "EXAONE-4.0-32B", "DeepSeek-V2-Lite", "DeepSeek-V2.5",
+    "Qwen3.6-27B", "Qwen3.6-35B-A3B", "MiniMax-M2.1", "GLM-4.7", "GLM-5.3", "Kimi-K2-Thinking", "Kimi-K2.6",
+    "Qwen2-7B", "Llama-2-13B", "Mistral-7B-v0.3", "Mistral-7B-Instruct-v0.3", "TinyLlama-1.1B",
+    "TinyLlama-1.1B-Chat-v1.0", "Mistral-Large", "Gemma-3-12b",
+)  # fmt: skip
+
+
 def test_sizes_of_listed_models_are_those_in_their_names() -> None:
     """Parameters of the language model, against the number of billions in the name."""
     listed = OmegaConf.to_container(OmegaConf.load(conf_dir() / "models_of_logs.yaml"))["models"]  # type: ignore[index, call-overload]
     seen = 0
-    for name in listed:
+    for name in [*listed, *CATALOGUED]:
         number = re.search(r"-(\d+(?:\.\d+)?)b(?:-|$)", str(name), re.I)
         if number is None or "504B" in str(name):
             continue
