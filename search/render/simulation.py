@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.plans import Array
+from costmodel.plans import Array, IntArray
 from costmodel.serving.simulation.requests import Requests, Served
 from search.render.document.formats import count, percent, seconds, table
 from search.render.palette import BLUE, LINE, ORANGE, VERMILION
@@ -36,18 +36,28 @@ def figures(requests: Requests, served: Served) -> dict[str, dict[str, float]]:
 
 def summary(requests: Requests, served: Served) -> dict[str, Any]:
     """What ``--json`` prints: requests, seconds until the last answer, rates, statistics, prefix hits, preemptions."""
-    done = np.isfinite(served.e2e_s)
+    found = figures(requests, served)
+    return summary_of(requests, served.e2e_s, served.end_s, found, served.hit_tokens) | {
+        "preemptions": int(served.preemptions.sum()),
+        "passes": served.passes,
+    }
+
+
+def summary_of(
+    requests: Requests, e2e_s: Array, end_s: float, found: Mapping[str, Mapping[str, float]], hit_tokens: IntArray
+) -> dict[str, Any]:
+    """The part of a summary that every deployment has. ``e2e_s`` and ``hit_tokens`` by request, ``end_s`` of the last
+    answer, ``found`` statistics by figure."""
+    done = np.isfinite(e2e_s)
     tokens = int(requests.answer_tokens[done].sum())
     return {
         "requests": len(requests),
         "never_served": int((~done).sum()),
-        "seconds": served.end_s,
-        "requests_per_s": float(done.sum()) / served.end_s if served.end_s else 0.0,
-        "output_tokens_per_s": tokens / served.end_s if served.end_s else 0.0,
-        **figures(requests, served),
-        "prefix_hit": float(served.hit_tokens.sum() / max(requests.prompt_tokens.sum(), 1)),
-        "preemptions": int(served.preemptions.sum()),
-        "passes": served.passes,
+        "seconds": end_s,
+        "requests_per_s": float(done.sum()) / end_s if end_s else 0.0,
+        "output_tokens_per_s": tokens / end_s if end_s else 0.0,
+        **found,
+        "prefix_hit": float(hit_tokens.sum() / max(requests.prompt_tokens.sum(), 1)),
     }
 
 

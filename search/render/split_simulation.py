@@ -12,7 +12,7 @@ from costmodel.plans import Array
 from costmodel.serving.simulation.requests import Requests
 from costmodel.serving.split.simulated import SplitServed
 from search.render.document.formats import percent
-from search.render.simulation import FIGURES, csv_of, over_time, statistics, text_of
+from search.render.simulation import FIGURES, csv_of, over_time, statistics, summary_of, text_of
 
 PARTS = {
     "prefill_s": "of TTFT: queue and prefill", "journey_s": "of TTFT: the cache's journey",
@@ -43,17 +43,8 @@ def figures(served: SplitServed) -> dict[str, dict[str, float]]:
 
 def summary(requests: Requests, served: SplitServed) -> dict[str, Any]:
     """What ``--json`` prints."""
-    done = np.isfinite(served.e2e_s)
-    end = float(served.last_s[done].max(initial=0.0))
-    return {
-        "requests": len(requests),
-        "never_served": int((~done).sum()),
-        "seconds": end,
-        "requests_per_s": float(done.sum()) / end if end else 0.0,
-        "output_tokens_per_s": int(requests.answer_tokens[done].sum()) / end if end else 0.0,
-        **figures(served),
-        "prefix_hit": float(served.hits.sum() / max(requests.prompt_tokens.sum(), 1)),
-    }
+    end = float(served.last_s[np.isfinite(served.e2e_s)].max(initial=0.0))
+    return summary_of(requests, served.e2e_s, end, figures(served), served.hits)
 
 
 def text(found: dict[str, Any]) -> str:

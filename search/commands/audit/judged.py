@@ -54,13 +54,17 @@ def measured(
     for name, value in given.items():
         derived = case.score(name)
         low, high = case.span(name, Meaning("", derived, ""))
-        side = "as predicted"
-        if name in open_figures:
-            side = NOT_JUDGED
-        elif not low <= value <= high:
-            above = value > high
-            side = "more" if above else "less"
-            if name in (*lower, *higher):
-                side = "better" if above == (name in higher) else "worse"
+        best = "high" if name in higher else "low" if name in lower else ""
+        side = NOT_JUDGED if name in open_figures else side_of(value, low, high, best)
         found.append(Measured(name, value, derived, low, high, side))
     return tuple(found)
+
+
+def side_of(value: float, low: float, high: float, best: str) -> str:
+    """Where a ``value`` lies beside its interval; ``best`` if it is ``low`` or ``high``, or empty for sizes."""
+    if low <= value <= high:
+        return "as predicted"
+    above = value > high
+    if not best:
+        return "more" if above else "less"
+    return "better" if above == (best == "high") else "worse"

@@ -20,7 +20,7 @@ from costmodel.serving.split.journey import cargo
 from costmodel.serving.split.prefill import prefill
 from search.base.errors import InputError
 from search.commands.audit.command import Command
-from search.commands.audit.judged import Measured
+from search.commands.audit.judged import Measured, side_of
 from search.evidence.measured.intervals import SPLIT, load_intervals
 from search.optimizer.decode_context import all_latent
 from search.render.document.formats import count, gb, seconds
@@ -127,8 +127,7 @@ class Said:
         if self.tpot_s is None or m.figure != "tpot_s":
             return m
         value, low, high = self.tpot_s
-        side = "worse" if m.value > high else "better" if m.value < low else "as predicted"
-        return Measured(m.figure, m.value, value, low, high, side)
+        return Measured(m.figure, m.value, value, low, high, side_of(m.value, low, high, "low"))
 
 
 NOTHING = Said()
