@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from search import __version__
+from search.base import interrupt
 
 COMMANDS = {
     "search": ("search.commands.search", "search the layouts of a model on accelerators (the default)"),
@@ -87,12 +88,15 @@ def guarded(command: Callable[[], int]) -> int:
         if getattr(sys, name) is None:  # closed (`>&-`)
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     try:
-        code = command()
-        sys.stdout.flush()
+        with interrupt.terminable():
+            code = command()
+            sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of a pipe went away (`| head`): not an error of ours
         _close_output()
         return 0
+    except interrupt.Terminated:
+        return _said("terminated", 143)
     except KeyboardInterrupt:
         return _said("interrupted", 130)
     except MemoryError:
