@@ -137,8 +137,7 @@ def _compute(config: DictConfig) -> ComputeConfig:
 def register() -> None:
     """In the place of Hydra's basic launcher and sweeper from now on."""
     known = Plugins.instance().class_name_to_class
-    from search.commands.sweeper import Sweeper
+    from search.commands.sweeper import BasicSweeper, Sweeper
 
-    for ours in (Launcher, Sweeper):
-        theirs = ours.__base__
+    for theirs, ours in ((BasicLauncher, Launcher), (BasicSweeper, Sweeper)):
         known[f"{theirs.__module__}.{theirs.__name__}"] = ours

@@ -65,7 +65,10 @@ def main() -> int:
             at = rng.uniform(0.02, options.until) * wholes[called].seconds
             said, ended = one(called, chosen[called], ready, folder, how, at, rng, wholes[called])
             broken += bool(said)
-            print(f"{nth} {called} {how} after {at:.2f} s: exit {ended.code}{': BROKEN: ' if said else ''}{said}", flush=True)
+            print(
+                f"{nth} {called} {how} after {at:.2f} s: exit {ended.code}{': BROKEN: ' if said else ''}{said}",
+                flush=True,
+            )
             if not said:
                 shutil.rmtree(folder)
         print(f"{options.kills} kills, {broken} broke the contract")
@@ -99,7 +102,14 @@ def _place(command: Command, folder: Path) -> Path:
 
 
 def one(
-    called: str, command: Command, ready: Given, folder: Path, how: str, at: float, rng: random.Random, undisturbed: Whole
+    called: str,
+    command: Command,
+    ready: Given,
+    folder: Path,
+    how: str,
+    at: float,
+    rng: random.Random,
+    undisturbed: Whole,
 ) -> tuple[str, Ended]:
     """What broke, in a line, if anything did."""
     place = _place(command, folder)
@@ -169,7 +179,7 @@ def _same(called: str, there: dict[str, bytes], expected: dict[str, bytes], part
 
 
 def _differ(there: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    return [n for n in {*there, *expected} if there.get(n) != expected.get(n) and n in there or n not in expected]
+    return [n for n in {*there, *expected} if (there.get(n) != expected.get(n) and n in there) or n not in expected]
 
 
 def _again(
@@ -188,7 +198,9 @@ def _again(
         return [f"again: exit {again.code}, {again.err[-500:]!r}"]
     if not _same(called, files(place), undisturbed.files):
         now = files(place)
-        return [f"again: not what it would have been: {[n for n in {*now, *undisturbed.files} if now.get(n) != undisturbed.files.get(n)][:8]}"]
+        return [
+            f"again: not what it would have been: {[n for n in {*now, *undisturbed.files} if now.get(n) != undisturbed.files.get(n)][:8]}"
+        ]
     if hidden := beside(place):
         return [f"again: left {hidden[:5]}"]
     return []

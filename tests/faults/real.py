@@ -24,7 +24,14 @@ from search import cli  # noqa: E402
 
 SMALL = ("model=qwen3_8b", "hardware=h100_sxm", "engine=vllm", "sensitivity=none", "space.gpus=[8]", "space.batch=[16]")
 EXACT = (*SMALL, "strategy=exact")
-SPLIT = ("model=qwen3_8b", "hardware=h100_sxm", "engine=vllm", "space.gpus=[2,4]", "space.batch=[16,64]", "strategy=exact")
+SPLIT = (
+    "model=qwen3_8b",
+    "hardware=h100_sxm",
+    "engine=vllm",
+    "space.gpus=[2,4]",
+    "space.batch=[16,64]",
+    "strategy=exact",
+)
 FIT = ("--engine", "vllm", "--model", "qwen3_8b", "--hardware", "h100_sxm", "--tp", "1")
 TIMES = ("summary.json", "report.html", "study.journal", "multirun.yaml")  # of a day, or of seconds
 MARK = "SERVEFRONT_FAULT_MARK"
@@ -89,7 +96,10 @@ def given(folder: Path) -> Given:
         results[-1].write_text(json.dumps(VLLM | {"max_concurrency": n, "mean_tpot_ms": 6.0 + n / 8}))
     rows = folder / "rows.csv"
     head = "row,model,system,engine,engine_version,precision,mode,gpus,tp,pp,attn_dp,moe_tp,ep,isl,osl,concurrency,origin,ttft_ms,tpot_ms"
-    lines = [f"{n},qwen3_8b,h100_sxm,vllm,0.11.0,bf16,agg,1,1,1,1,1,1,512,128,{n},own,{30 + n},{6 + n / 8}" for n in range(1, 65)]
+    lines = [
+        f"{n},qwen3_8b,h100_sxm,vllm,0.11.0,bf16,agg,1,1,1,1,1,1,512,128,{n},own,{30 + n},{6 + n / 8}"
+        for n in range(1, 65)
+    ]
     rows.write_text("\n".join([head, *lines]) + "\n")
     return Given(run, tuple(results), rows)
 
@@ -132,7 +142,9 @@ class Child:
             place = Path("/proc", str(waiting.pop()))
             try:
                 ticks += sum(map(int, (place / "stat").read_text().rpartition(")")[2].split()[11:15]))
-                waiting += [int(pid) for task in (place / "task").iterdir() for pid in (task / "children").read_text().split()]
+                waiting += [
+                    int(pid) for task in (place / "task").iterdir() for pid in (task / "children").read_text().split()
+                ]
             except OSError:  # it has ended
                 continue
         return ticks / os.sysconf("SC_CLK_TCK")
@@ -170,4 +182,6 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def beside(folder: Path) -> list[str]:
     """Partial files and folders, and claims, that are still there."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob(".*") if p.name != ".hydra" and p.parent.name != ".hydra")
+    return sorted(
+        str(p.relative_to(folder)) for p in folder.rglob(".*") if p.name != ".hydra" and p.parent.name != ".hydra"
+    )

@@ -58,9 +58,14 @@ def whole(name: str, ready: Given, folder: Path) -> tuple[dict[str, bytes], floa
     return files(place), time.monotonic() - begun
 
 
+def refused(code: int, said: str, why: Sequence[str]) -> bool:
+    return code == 2 and said.count("\n") == 1 and any(words in said for words in why)
+
+
 def made(name: str, folder: Path) -> Path:
     folder.mkdir()
-    (folder / "r").mkdir() if not COMMANDS[name].makes else None
+    if not COMMANDS[name].makes:
+        (folder / "r").mkdir()
     return folder / "r"
 
 
@@ -75,7 +80,9 @@ def test_two_at_once(name: str, ready: Given, tmp_path: Path) -> None:
         ended = sorted(twin.ended() for twin in twins)
         assert ended[0] == (0, ""), ended
         code, said = ended[1]
-        assert (code, said) == (0, "") or (code == 2 and said.count("\n") == 1 and any(c in said for c in CLAIMED)), ended
+        assert (code, said) == (0, "") or (code == 2 and said.count("\n") == 1 and any(c in said for c in CLAIMED)), (
+            ended
+        )
         assert files(place) == expected
         assert beside(place) == []
         shutil.rmtree(tmp_path / "both")
@@ -91,7 +98,9 @@ def test_one_that_runs_is_not_resumed(name: str, ready: Given, tmp_path: Path) -
         second = Twin([f"resume={place}"], tmp_path / "second", after)
         ended = first.ended(), second.ended()
         code, said = ended[1]
-        assert (code, said) == (0, "") or (code == 2 and said.count("\n") == 1 and any(c in said for c in NOTHING_YET)), ended
+        assert (code, said) == (0, "") or (
+            code == 2 and said.count("\n") == 1 and any(c in said for c in NOTHING_YET)
+        ), ended
         if code:
             assert ended[0] == (0, ""), ended
         assert files(place) == expected
