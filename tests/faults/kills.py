@@ -22,8 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from real import COMMANDS, Command, Ended, beside, files, given, start
-from real import Given as Given
+from real import COMMANDS, Child, Command, Ended, Given, beside, files, given, place
 
 CODES = {"SIGKILL": (-9,), "SIGTERM": (143,), "SIGINT": (130,)}
 MEASURE = Command(
@@ -40,115 +39,94 @@ WITH_CHILDREN = ("measure", "workers")
 
 @dataclass(frozen=True)
 class Whole:
+    """What a command leaves that nothing happens to, and its seconds of the processor."""
+
     files: dict[str, bytes]
     seconds: float
 
 
-MEASURED = Whole(dict.fromkeys(MEASURED_FILES, b""), 12.0)  # its ranks come in the first ten seconds of the processor
+MEASURED = Whole(dict.fromkeys(MEASURED_FILES, b""), 12.0)  # its ranks come in the first ten seconds
+
+
+@dataclass(frozen=True)
+class Kill:
+    """``how`` a command is ended, ``after`` seconds of the processor."""
+
+    name: str
+    command: Command
+    how: str
+    after: float
+    rng: random.Random
 
 
 def main() -> int:
     options = _parser().parse_args()
     commands = COMMANDS | ({"measure": MEASURE} if importlib.util.find_spec("torch") else {})
-    chosen = {name: commands[name] for name in options.only or commands if name != "launch"}
+    chosen = options.only or list(commands)
     broken = 0
     with tempfile.TemporaryDirectory(prefix="servefront-faults-") as name:
         work = Path(name)
-        ready, wholes = given(work / "given"), {}
+        ready, wholes = given(work / "given"), {"measure": MEASURED}
         for nth in range(options.kills):
-            rng = random.Random(f"{options.seed} {nth}")
-            called = list(chosen)[nth % len(chosen)]
+            rng, called = random.Random(f"{options.seed} {nth}"), chosen[nth % len(chosen)]
             if called not in wholes:
-                wholes[called] = MEASURED if called == "measure" else whole(chosen[called], ready, work / called)
-            how = _how(nth // len(chosen), called)
-            folder = work / f"{nth}"
-            at = rng.uniform(0.02, options.until) * wholes[called].seconds
-            said, ended = one(called, chosen[called], ready, folder, how, at, rng, wholes[called])
-            broken += bool(said)
-            print(
-                f"{nth} {called} {how} after {at:.2f} s: exit {ended.code}{': BROKEN: ' if said else ''}{said}",
-                flush=True,
-            )
-            if not said:
-                shutil.rmtree(folder)
+                wholes[called] = _whole(commands[called], ready, work / called)
+            ways = [*CODES, CHILD] if called in WITH_CHILDREN else list(CODES)
+            after = rng.uniform(0.02, 1.0) * wholes[called].seconds
+            kill = Kill(called, commands[called], ways[nth // len(chosen) % len(ways)], after, rng)
+            code, wrong = _killed(kill, ready, work / f"{nth}", wholes[called])
+            broken += bool(wrong)
+            told = f": BROKEN: {'; '.join(wrong)}" if wrong else ""
+            print(f"{nth} {called} {kill.how} after {after:.2f} s: exit {code}{told}", flush=True)
+            if not options.keep:
+                shutil.rmtree(work / f"{nth}")
         print(f"{options.kills} kills, {broken} broke the contract")
         if broken and options.keep:
             shutil.copytree(work, options.keep)
     return int(broken > 0)
 
 
-def _how(turn: int, called: str) -> str:
-    signals = [*CODES, CHILD] if called in WITH_CHILDREN else list(CODES)
-    return signals[turn % len(signals)]
-
-
-def whole(command: Command, ready: Given, folder: Path) -> Whole:
-    """What it leaves when nothing happens to it."""
-    place = _place(command, folder)
-    before = os.times()
-    done = start(command.words(ready, place), folder).ended()
+def _whole(command: Command, ready: Given, folder: Path) -> Whole:
+    there, before = place(command, folder), os.times()
+    done = Child(command.words(ready, there), folder).ended()
     assert done.code == 0, done
     after = os.times()
-    return Whole(files(place), sum(after[2:4]) - sum(before[2:4]))
+    return Whole(files(there), sum(after[2:4]) - sum(before[2:4]))
 
 
-def _place(command: Command, folder: Path) -> Path:
-    """Where it is to write: of the same name always, for names stand in outputs."""
-    folder.mkdir()
-    place = folder / "r"
-    if not command.makes:
-        place.mkdir()
-    return place
-
-
-def one(
-    called: str,
-    command: Command,
-    ready: Given,
-    folder: Path,
-    how: str,
-    at: float,
-    rng: random.Random,
-    undisturbed: Whole,
-) -> tuple[str, Ended]:
-    """What broke, in a line, if anything did."""
-    place = _place(command, folder)
-    child = start(command.words(ready, place), folder)
-    while child.process.poll() is None and child.spent() < at:
+def _killed(kill: Kill, ready: Given, folder: Path, whole: Whole) -> tuple[int, list[str]]:
+    """The exit code, and what broke."""
+    there = place(kill.command, folder)
+    child = Child(kill.command.words(ready, there), folder)
+    while child.process.poll() is None and child.spent() < kill.after:
         time.sleep(0.01)
-    struck = _strike(child, how, rng)
+    _strike(child, kill.how, kill.rng)
     ended = child.ended()
-    wrong = _told(called, how, ended, struck)
+    wrong = _told(kill.how, ended)
     if left := child.left():
         wrong.append(f"left processes {left}")
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    there = files(place) if place.exists() else {}
-    partial = ended.code == 130 and command.early and _partial(place)
-    if not partial and not _same(called, there, undisturbed.files, part=True):
-        wrong.append(f"left what is not whole: {_differ(there, undisturbed.files)}")
-    if how != "SIGKILL" and place.exists() and (hidden := [n for n in beside(place) if ".progress" not in n]):
+    partial = ended.code == 130 and kill.command.early and _partial(there)
+    if not partial and (odd := _differ(kill.name, files(there), whole.files)):
+        wrong.append(f"left what is not whole: {odd}")
+    if kill.how != "SIGKILL" and (hidden := [name for name in beside(there) if ".progress" not in name]):
         wrong.append(f"left {hidden[:5]}")
-    wrong += _again(called, command, ready, folder, place, partial, undisturbed)
-    return "; ".join(wrong), ended
+    if kill.command.again:
+        wrong += _again(kill, ready, there, partial, whole)
+    return ended.code, wrong
 
 
-def _strike(child, how, rng) -> bool:
-    """Whether there was something to strike."""
+def _strike(child: Child, how: str, rng: random.Random) -> None:
     if how != CHILD:
-        child.send(getattr(signal, how))
-        return True
-    others = [pid for pid in child.relatives() if pid != child.process.pid]
-    if others:
-        try:
+        child.process.send_signal(getattr(signal, how))
+    elif others := [pid for pid in child.relatives() if pid != child.process.pid]:
+        with suppress(ProcessLookupError):
             os.kill(rng.choice(others), signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-    return bool(others)
 
 
-def _told(called: str, how: str, ended: Ended, struck: bool) -> list[str]:
+def _told(how: str, ended: Ended) -> list[str]:
     said = [line for line in ended.err.splitlines() if not line.startswith(OWN_WORDS)]
     lines = [line for line in said if TRACKER not in line or how != "SIGKILL"]
     wrong = []
@@ -165,52 +143,36 @@ def _told(called: str, how: str, ended: Ended, struck: bool) -> list[str]:
     return wrong
 
 
-def _partial(place: Path) -> bool:
-    for summary in place.rglob("summary.json"):
-        if json.loads(summary.read_text()).get("partial"):
-            return True
-    return (place / "sweep.csv").exists()
+def _partial(there: Path) -> bool:
+    summaries = [json.loads(path.read_text()) for path in there.rglob("summary.json")]
+    return any(found.get("partial") for found in summaries) or (there / "sweep.csv").exists()
 
 
-def _same(called: str, there: dict[str, bytes], expected: dict[str, bytes], part: bool = False) -> bool:
-    if called == "measure":  # timings differ each time
-        return not set(there) - set(expected) if part else set(there) == set(expected)
-    return there.items() <= expected.items() if part else there == expected
+def _differ(name: str, there: dict[str, bytes], whole: dict[str, bytes]) -> list[str]:
+    """Files that are none of the whole ones; a measurement's are different each time."""
+    odd = [path for path, content in there.items() if whole.get(path) != content]
+    return sorted(path for path in odd if name != "measure" or path not in whole)[:8]
 
 
-def _differ(there: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    return [n for n in {*there, *expected} if (there.get(n) != expected.get(n) and n in there) or n not in expected]
-
-
-def _again(
-    called: str, command: Command, ready: Given, folder: Path, place: Path, partial: bool, undisturbed: Whole
-) -> list[str]:
-    """What broke where a search goes on; the other commands remember nothing."""
-    if not command.again:
-        return []
-    there = files(place) if place.exists() else {}
-    done_before = "summary.json" in there and not partial
-    words = [f"resume={place}"] if partial else command.words(ready, place)
-    again = start(words, folder).ended()
-    if done_before:
+def _again(kill: Kill, ready: Given, there: Path, partial: bool, whole: Whole) -> list[str]:
+    """What broke where a search is to go on."""
+    done = "summary.json" in files(there) and not partial
+    words = [f"resume={there}"] if partial else kill.command.words(ready, there)
+    again = Child(words, there.parent).ended()
+    if done:
         return [] if again.code == 2 and "already holds a run" in again.err else [f"again: {again}"]
     if again.code != 0:
         return [f"again: exit {again.code}, {again.err[-500:]!r}"]
-    if not _same(called, files(place), undisturbed.files):
-        now = files(place)
-        return [
-            f"again: not what it would have been: {[n for n in {*now, *undisturbed.files} if now.get(n) != undisturbed.files.get(n)][:8]}"
-        ]
-    if hidden := beside(place):
-        return [f"again: left {hidden[:5]}"]
-    return []
+    now = files(there)
+    if now != whole.files:
+        return [f"again: not what it would have been: {_differ(kill.name, now, whole.files)}, {len(now)} files"]
+    return [f"again: left {hidden[:5]}"] if (hidden := beside(there)) else []
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--until", type=float, default=1.0, help="share of a command's time in which it is struck (1)")
+    parser.add_argument("--kills", type=int, default=50, help="how many (50)")
+    parser.add_argument("--seed", type=int, default=0, help="other moments (0)")
     parser.add_argument("--only", action="append", help="a command by its name, more than once")
     parser.add_argument("--keep", type=Path, help="where everything is kept if something broke")
     return parser

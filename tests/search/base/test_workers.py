@@ -49,6 +49,18 @@ def test_processes_give_the_same_in_the_same_order(two):
     assert [[a.tolist() for a in r] for r in here] == [[a.tolist() for a in r] for r in there]
 
 
+def sleeps(piece: int) -> int:
+    time.sleep(600.0 * piece)
+    return piece
+
+
+def test_who_ends_at_once_does_not_wait_for_workers():
+    """A test that hangs has failed."""
+    with pytest.raises(KeyboardInterrupt), opened("processes", 2, None) as workers:
+        for _ in workers.map(sleeps, range(4), 4, ""):
+            raise KeyboardInterrupt
+
+
 def test_a_worker_that_is_killed_loses_no_piece(two, tmp_path):
     found = list(two.map(partial(dies_once, str(tmp_path / "died")), range(MANY), MANY, ""))
     assert [piece for piece, _ in found] == list(range(MANY))
