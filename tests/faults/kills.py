@@ -24,7 +24,7 @@ from pathlib import Path
 
 from real import COMMANDS, Child, Command, Ended, Given, beside, files, given, place
 
-CODES = {"SIGKILL": (-9,), "SIGTERM": (143,), "SIGINT": (130,)}
+CODES = {"SIGKILL": (-9,), "SIGTERM": (143, -15), "SIGINT": (130,)}  # -15: before or after all work; 143 to a shell
 MEASURE = Command(
     lambda _, f: ["measure", "--device", "cpu", "--quick", "--ranks", "2", "--timings", str(f / "timings.csv"),
                   "--law-out", str(f / "conf")],
