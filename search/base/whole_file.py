@@ -40,11 +40,12 @@ def put(path: Path, write: Callable[[Path], T]) -> T:
 
 
 def _clear_dead(folder: Path, name: str) -> None:
-    """Remove what killed processes left of a file."""
-    for there in os.listdir(folder):
-        found = PARTIAL.fullmatch(there)
-        if found and found[2] == name and not _runs(int(found[1])):
-            (folder / there).unlink(missing_ok=True)
+    """Remove what killed processes of this machine left of a file."""
+    with suppress(OSError):  # a folder that takes files but does not list them
+        for there in os.listdir(folder):
+            found = PARTIAL.fullmatch(there)
+            if found and found[2] == name and not _runs(int(found[1])):
+                (folder / there).unlink(missing_ok=True)
 
 
 def _runs(pid: int) -> bool:

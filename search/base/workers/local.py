@@ -50,7 +50,7 @@ class Workers:
         """Nothing is left running."""
 
     def end(self) -> None:
-        """Before ``close``: nobody waits any more for what is running."""
+        """Before ``close``, where nobody waits any more for what is running."""
 
 
 LOCAL = Workers()
