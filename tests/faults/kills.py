@@ -31,7 +31,7 @@ MEASURE = Command(
     makes=False,
 )  # fmt: skip
 MEASURED_FILES = ("timings.csv", *(f"conf/{group}/measured_cpu.yaml" for group in ("law", "hardware", "cluster")))
-OWN_WORDS = ("warning: ", "measure: ", "#")
+OWN_WORDS = ("warning: ", "measure: ", "interrupted: ")  # the last where all was found already, too
 TRACKER = "resource_tracker"  # Python's own says what it cleared up after a process that was killed
 CHILD = "a child's SIGKILL"
 WITH_CHILDREN = ("measure", "workers")
