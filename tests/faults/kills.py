@@ -24,7 +24,8 @@ from pathlib import Path
 
 from real import COMMANDS, Child, Command, Ended, Given, beside, files, given, place
 
-CODES = {"SIGKILL": (-9,), "SIGTERM": (143, -15), "SIGINT": (130,)}  # -15: before or after all work; 143 to a shell
+# -15 and -2 are 143 and 130 to a shell: before or after all work, or where Python itself ends by the signal.
+CODES = {"SIGKILL": (-9,), "SIGTERM": (143, -15), "SIGINT": (130, -2)}
 MEASURE = Command(
     lambda _, f: ["measure", "--device", "cpu", "--quick", "--ranks", "2", "--timings", str(f / "timings.csv"),
                   "--law-out", str(f / "conf")],

@@ -1,4 +1,4 @@
-"""A process that is one rank of ``servefront measure --ranks``: it ends with the one that started it, whatever it does."""
+"""One rank of ``servefront measure --ranks``: a process that ends with the one that started it, whatever it does."""
 
 from __future__ import annotations
 
