@@ -135,7 +135,7 @@ def test_a_disk_that_fills_up_before_the_search_leaves_nothing(search, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (code, err.count("\n")) == (2, 1), err
-    assert "hydra.run.dir: File too large" in err
+    assert f"hydra.run.dir: {tmp_path / 'r'}: File too large" in err
     assert not (tmp_path / "r").exists()
 
 
