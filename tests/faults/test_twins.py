@@ -63,7 +63,7 @@ def refused(code: int, said: str, why: Sequence[str]) -> bool:
     return code == 2 and said.count("\n") == 1 and any(words in said for words in why)
 
 
-@pytest.mark.parametrize("name", AT_ONCE if COUNT > 1 else ("search", "simulate"))
+@pytest.mark.parametrize("name", AT_ONCE if COUNT > 1 else AT_ONCE[:1])
 def test_two_at_once(name: str, ready: Given, tmp_path: Path) -> None:
     expected, seconds = whole(name, ready, tmp_path / "alone")
     for nth in range(COUNT):
