@@ -26,6 +26,7 @@ from costmodel.memory import memory
 from costmodel.operations import Work
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
+from costmodel.serving.burst import Burst, burst_of
 from costmodel.serving.streaming import larger_root
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -68,7 +69,7 @@ def floors(scenario: Scenario, plans: Plans, last: IntArray) -> Floors:
     batch = Range(plans.batch.astype(float), last.astype(float))
     loop = _loop(scenario, layout, stages, batch)
     best, worst = _best_kernels(scenario), _worst_kernels(scenario)
-    low = forward(best, stages, _least(scenario, layout, loop, batch))
+    low = forward(best, stages, _least(scenario, layout, loop))
     high = forward(worst, stages, _most(scenario, layout, loop))
     found = _latencies(scenario, plans, batch, loop, low, high)
     known = loop.known
@@ -96,6 +97,7 @@ class _Loop:
     groups: Range
     busy: Range
     disturbed: Range
+    burst: Burst  # of the smallest batch: each request more adds to its passes
 
 
 def _loop(scenario: Scenario, layout: Layout, stages: Stages, batch: Range) -> _Loop:
@@ -138,6 +140,7 @@ def _loop(scenario: Scenario, layout: Layout, stages: Stages, batch: Range) -> _
     return _Loop(
         known, wanted, admitted, micro, sequences, prefills, queue,
         Range(rate.low * turns, np.minimum(rate.high * turns, sequences.high)), prompts, groups, busy, disturbed,
+        burst_of(lengths, layout, batch.low, float(engine.max_batched_tokens)),
     )  # fmt: skip
 
 
@@ -156,12 +159,11 @@ def _together(busy: Any, groups: Any) -> Any:
 DECODE, MIXED, FULL, REST = 0, 1, 2, 3
 
 
-def _least(scenario: Scenario, layout: Layout, loop: _Loop, batch: Range) -> Step:
-    """The least that a step of decodes, a mixed step, a full pass of the burst and its last one hold."""
-    full, stage, rest = _burst(scenario, layout, loop, batch)
-    zero = np.zeros_like(rest)
+def _least(scenario: Scenario, layout: Layout, loop: _Loop) -> Step:
+    """The least that a step of decodes, a mixed step, a full pass of the burst and one that is not full hold."""
+    burst, zero = loop.burst, np.zeros_like(loop.burst.passes)
     steps = _steps(scenario, loop.decodes.low, loop.prompts.low, loop.busy.low, loop.groups.low)
-    return _passes(scenario, layout, [*steps, (zero, full, zero, stage), (zero, rest, zero, rest)])
+    return _passes(scenario, layout, [*steps, (zero, burst.prompts, zero, burst.stage_prompts), (zero,) * 4])
 
 
 def _most(scenario: Scenario, layout: Layout, loop: _Loop) -> Step:
@@ -182,17 +184,6 @@ def _steps(scenario: Scenario, decodes: Any, prompts: Any, busy: Any, groups: An
 def _passes(scenario: Scenario, layout: Layout, passes: list[tuple[Any, ...]]) -> Step:
     here, starting, stage_here, stage_starting = (np.stack(column) for column in zip(*passes, strict=True))
     return Step(here, starting, stage_here, stage_starting, here + starting, scenario.lengths, layout)
-
-
-def _burst(scenario: Scenario, layout: Layout, loop: _Loop, batch: Range) -> tuple[Any, Any, Any]:
-    """Prompts of a group in a full pass and of all groups, and those of a group that are left for the last pass: at
-    least so many."""
-    new, budget = scenario.lengths.new, float(scenario.engine.max_batched_tokens)
-    full = Range(*(np.minimum(budget / new, w) for w in loop.wanted))
-    before = np.maximum(np.ceil(loop.wanted.high * new / budget), 1.0) - 1.0
-    spread = np.maximum(batch.low - full.high, 0.0) / np.maximum(before, 1.0)
-    stage = np.minimum(full.low * layout.attn_dp, np.where(before > 0, np.minimum(spread, batch.low), batch.low))
-    return full.low, stage, np.zeros_like(stage)
 
 
 def _latencies(scenario: Scenario, plans: Plans, batch: Range, loop: _Loop, low: PassTime, high: PassTime) -> Floors:
@@ -216,9 +207,7 @@ def _latencies(scenario: Scenario, plans: Plans, batch: Range, loop: _Loop, low:
     first = larger_root(before + longest, busy, busy * work) - longest
     stay = larger_root(before + turns * step, busy, busy * work)
     outside = np.maximum(loop.wanted.low / loop.admitted.high, 1.0)
-    passes = np.maximum(np.ceil(loop.wanted.low * lengths.new / float(engine.max_batched_tokens)), 1.0)
-    burst = low.latency_s[FULL] + np.maximum(passes - 2.0, 0.0) * low.slowest_stage_s[FULL]
-    burst = burst + (passes > 1.0) * low.slowest_stage_s[REST]
+    burst = loop.burst.seconds(low.latency_s[FULL], low.slowest_stage_s[FULL], low.slowest_stage_s[REST])
     tokens = plans.dp * batch.high * lengths.osl / (stay * outside)
     return Floors(
         ttft_s=(np.maximum(first, before) + (outside - 1.0) * stay) * (1.0 - SAFE),

@@ -223,6 +223,25 @@ class Reference:
         stages[-1] += last
         return first + c.layers * layer + last + host + (self.pp - 1) * hop, max(stages)
 
+    def burst(self) -> float:
+        """Each group fills its own passes; those before the first in which a group has less are alike, the others their
+        mean."""
+        c, passes = self.case, []
+        waiting = [(self.batch // self.attn_dp + (g < self.batch % self.attn_dp)) * c.isl for g in range(self.attn_dp)]
+        while any(waiting):
+            taken = [min(w, c.budget) for w in waiting]
+            waiting = [w - t for w, t in zip(waiting, taken, strict=True)]
+            passes.append((max(taken) / c.isl, sum(taken)))
+        alike = max(next((i for i, p in enumerate(passes) if p != passes[0]), len(passes)), 1)
+        others = passes[alike:]
+        prompts, tokens = passes[0]
+        through, stage = self.step(0.0, prompts, tokens, prompts)
+        burst = through + (alike - 1) * stage
+        if others:
+            prompts, tokens = (sum(p[i] for p in others) / len(others) for i in (0, 1))
+            burst += len(others) * self.step(0.0, prompts, tokens, prompts)[1]
+        return burst
+
     def figures(self) -> dict[str, float]:
         """Every figure by the name it has in ``Scores``."""
         c, admitted = self.case, self.admitted()
@@ -267,13 +286,7 @@ class Reference:
         p, q = stay + served * work, stay * served * work - served * work**2 / 2
         stay = p / 2 + math.sqrt(p * p / 4 - q)
         ttft = stay - answers * tpot + max(self.wanted() / admitted - 1, 0.0) * stay
-        passes = max(math.ceil(self.wanted() * c.isl / c.budget), 1)
-        full = min(c.budget / c.isl, self.wanted())
-        rest = self.wanted() - (passes - 1) * full
-        here = min(full * self.attn_dp, (self.batch - rest) / (passes - 1)) if passes > 1 else self.batch
-        through, stage = self.step(0.0, full, here * c.isl, full)
-        burst = through + (passes - 2) * stage
-        burst += self.step(0.0, rest, (self.batch - (passes - 1) * here) * c.isl, rest)[1] + request
+        burst = self.burst() + request
         return {
             "ttft_s": ttft,
             "burst_ttft_s": burst,

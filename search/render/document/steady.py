@@ -25,8 +25,8 @@ class Steady:
     steps) + ``own_s`` (``prefills`` passes of its own) + ``request_s`` (host) + ``stream_s`` (waiting to be sent) +
     ``outside_s`` (waiting for KV cache) + ``first_wave_s`` (where a client sends a finite number of requests, the first
     of which are a burst).
-    Burst = (``burst_passes`` - 1) of ``burst_pass_s`` + ``burst_through_s`` (a pass through all stages) -
-    ``burst_spared_s`` (the last one is shorter) + ``request_s``.
+    Burst = ``burst_through_s`` (a pass through all stages) + (``burst_full`` - 1) of ``burst_pass_s``, the others of
+    ``burst_passes`` at ``burst_rest_s`` + ``request_s``.
     """
 
     sequences: float
@@ -45,9 +45,10 @@ class Steady:
     outside_s: float
     first_wave_s: float
     burst_passes: float
+    burst_full: float
     burst_pass_s: float
     burst_through_s: float
-    burst_spared_s: float
+    burst_rest_s: float
     handovers_s: tuple[float, float, float]
     micro: float
     stage_tokens: float
@@ -82,9 +83,10 @@ def steady(scenario: Scenario, plan: Plans) -> Steady:
         outside_s=scalar(found.outside_s),
         first_wave_s=scalar(found.first_wave_s),
         burst_passes=scalar(loop.burst.passes),
+        burst_full=scalar(loop.burst.full),
         burst_pass_s=float(slowest[BURST]),
         burst_through_s=float(latency[BURST]),
-        burst_spared_s=float(slowest[BURST] - slowest[REST]),
+        burst_rest_s=float(slowest[REST]),
         handovers_s=(float(hops[DECODE]), float(hops[MIXED]), float(hops[BURST])),
         micro=micro,
         stage_tokens=float(step.stage_decodes[DECODE, 0]),
