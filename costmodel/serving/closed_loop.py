@@ -133,6 +133,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         rate, busy = sequences / life, whole / life
     # Groups that have anything to do: fewer sequences than groups leave some idle.
     groups = np.minimum(layout.attn_dp, batch / admitted)
+    # Groups that decode in the fullest micro-batch: all, where each has a sequence in it; else as many as full ones.
+    fullest = np.where(sequences > 1.0, groups, np.minimum(layout.attn_dp, batch))
     prefilling = 1.0 - (1.0 - busy) ** groups  # share of a micro-batch's passes
     if scenario.engine.balance_steps:
         # All groups prefill in the same passes, as often as one alone would, or when they have waited long enough.
@@ -159,8 +161,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     zero = np.zeros_like(decodes)
     beside = zero if scenario.engine.prefill_first else decodes
     passes = [  # decodes and prompts of a group, and of the stage
-        (decodes, zero, decodes * groups, zero),
-        (beside, prompts, beside * groups, prompts * groups_prefilling),
+        (decodes, zero, decodes * fullest, zero),
+        (beside, prompts, beside * fullest, prompts * groups_prefilling),
         (zero, burst.prompts, zero, burst.stage_prompts),
         (zero, burst.rest, zero, burst.stage_rest),
     ]
@@ -174,8 +176,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     step = Step(here, starting, stage_here, stage_starting, samples, lengths, layout, verified)
     queue = zero if lockstep else np.maximum(life - prefills - turns, 0.0)
     loop = Loop(
-        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, admitted * groups,
-        burst, first_passes, before, after,
+        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed,
+        np.minimum(admitted * layout.attn_dp, batch), burst, first_passes, before, after,
     )  # fmt: skip
     return loop, step
 

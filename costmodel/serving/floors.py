@@ -70,7 +70,7 @@ def floors(scenario: Scenario, plans: Plans, last: IntArray) -> Floors:
     loop = _loop(scenario, layout, stages, batch)
     best, worst = _best_kernels(scenario), _worst_kernels(scenario)
     low = forward(best, stages, _least(scenario, layout, loop))
-    high = forward(worst, stages, _most(scenario, layout, loop))
+    high = forward(worst, stages, _most(scenario, layout, loop, batch))
     found = _latencies(scenario, plans, batch, loop, low, high)
     known = loop.known
     return Floors(
@@ -166,9 +166,11 @@ def _least(scenario: Scenario, layout: Layout, loop: _Loop) -> Step:
     return _passes(scenario, layout, [*steps, (zero, burst.prompts, zero, burst.stage_prompts), (zero,) * 4])
 
 
-def _most(scenario: Scenario, layout: Layout, loop: _Loop) -> Step:
+def _most(scenario: Scenario, layout: Layout, loop: _Loop, batch: Range) -> Step:
     """The most that a step of decodes and a mixed step hold."""
-    steps = _steps(scenario, loop.decodes.high, loop.prompts.high, loop.busy.high, loop.groups.high)
+    # The fullest micro-batch may hold a sequence of each group where the others do not.
+    groups = np.where(loop.micro.high > 1.0, np.minimum(layout.attn_dp, batch.high), loop.groups.high)
+    steps = _steps(scenario, loop.decodes.high, loop.prompts.high, loop.busy.high, groups)
     return _passes(scenario, layout, steps)
 
 
@@ -206,7 +208,7 @@ def _latencies(scenario: Scenario, plans: Plans, batch: Range, loop: _Loop, low:
     # What waits to be sent falls as the stay rises, by less than it rises.
     first = larger_root(before + longest, busy, busy * work) - longest
     stay = larger_root(before + turns * step, busy, busy * work)
-    outside = np.maximum(loop.wanted.low / loop.admitted.high, 1.0)
+    outside = np.maximum(batch.low / (loop.admitted.high * plans.attn_dp), 1.0)
     burst = loop.burst.seconds(low.latency_s[FULL], low.slowest_stage_s[FULL], low.slowest_stage_s[REST])
     tokens = plans.dp * batch.high * lengths.osl / (stay * outside)
     return Floors(

@@ -257,7 +257,8 @@ class Reference:
         prompts, decodes = rate / busy, rate * answers
         groups = min(self.attn_dp, self.batch / admitted)  # that have anything to do
         some = 1 - (1 - busy) ** groups  # steps in which at least one group prefills
-        stage_decodes = decodes * groups
+        # With one sequence of a group in a micro-batch, the fullest has one of every group.
+        stage_decodes = decodes * (groups if b > 1 else min(self.attn_dp, self.batch))
         stage_prompts = prompts * groups * busy / some
         plain, plain_stage = self.step(decodes, 0.0, stage_decodes, decodes)
         mixed, mixed_stage = self.step(decodes, prompts, stage_decodes + stage_prompts * c.isl, decodes + prompts)
@@ -285,7 +286,7 @@ class Reference:
         work, served = c.osl * c.stream_token_s, min(admitted * self.attn_dp, self.batch)
         p, q = stay + served * work, stay * served * work - served * work**2 / 2
         stay = p / 2 + math.sqrt(p * p / 4 - q)
-        ttft = stay - answers * tpot + max(self.wanted() / admitted - 1, 0.0) * stay
+        ttft = stay - answers * tpot + max(self.batch / served - 1, 0.0) * stay
         burst = self.burst() + request
         return {
             "ttft_s": ttft,
