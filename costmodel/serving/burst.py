@@ -27,21 +27,29 @@ from costmodel.scenario import Scenario
 class Burst:
     """Arrays of shape (n,): ``sequences`` of the fullest attention group, prefilled in ``passes``; a prompt that passes
     the end of one goes on in the next. The first ``full`` of them are alike: each group has ``prompts``, as many as the
-    budget takes. The others, in which groups with one prompt fewer end, hold ``rest`` in the mean. ``stage_prompts``
-    and ``stage_rest`` are of all groups."""
+    budget takes. In ``between`` more only the fullest have, those with one prompt fewer end; the last holds the
+    ``rest`` unless it is full. ``stage_prompts``, ``stage_between`` (their mean) and ``stage_rest`` are of all
+    groups."""
 
     sequences: Any
     passes: Any
     full: Any
+    between: Any
     prompts: Any
     rest: Any
     stage_prompts: Any
+    stage_between: Any
     stage_rest: Any
 
-    def seconds(self, latency: Any, stage: Any, rest_stage: Any) -> Any:
-        """Until the last pass has left the last stage: a full pass takes ``latency`` through all stages, other full ones
-        follow it at ``stage``, the rest at ``rest_stage`` seconds in the slowest stage."""
-        return latency + (self.full - 1.0) * stage + (self.passes - self.full) * rest_stage
+    @property
+    def last(self) -> Any:
+        """1 where the last pass is not full."""
+        return self.passes - self.full - self.between
+
+    def seconds(self, latency: Any, full: Any, between: Any, rest: Any) -> Any:
+        """Until the last pass has left the last stage: the first takes ``latency`` through all stages, the others follow
+        it at so many seconds in the slowest stage."""
+        return latency + (self.full - 1.0) * full + self.between * between + self.last * rest
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,12 @@ def burst_of(lengths: FixedLengths, layout: Layout, batch: Any, budget: float) -
     stage = groups * less + (batch - groups * fewest) * (prompts - less)
     full = np.maximum(np.floor(np.where(fewest > 0, fewest, sequences) * share), 1.0)
     left = passes - full
-    others, some = np.maximum(left, 1.0), left > 0
-    rest = np.where(some, np.maximum(sequences - full * prompts, 0.0) / others, prompts)  # 0: rounding
-    stage_rest = np.where(some, np.maximum(batch - full * stage, 0.0) / others, stage)
-    return Burst(sequences, passes, full, prompts, rest, stage, stage_rest)
+    between = np.maximum(left - 1.0, 0.0)
+    rest = np.where(left > 0, np.maximum(sequences - (passes - 1.0) * prompts, 0.0), prompts)  # 0: rounding
+    behind = np.maximum(batch - full * stage, 0.0)  # prompts of all groups after the full passes
+    stage_rest = np.where(left > 0, np.where(between > 0, (batch - groups * fewest) * rest, behind), stage)
+    stage_between = np.where(between > 0, (behind - stage_rest) / np.maximum(between, 1.0), stage)
+    return Burst(sequences, passes, full, between, prompts, rest, stage, stage_between, stage_rest)
 
 
 def first_wave(scenario: Scenario, burst: Burst, admitted: Any, budget: float) -> FirstWave:

@@ -50,8 +50,8 @@ HELD_FULL = 0.9
 # Where the largest of so many normal draws lies (Blom 1958, as in ``costmodel.layout``).
 LAST_OF = np.array([0.0, 0.0, *(NormalDist().inv_cdf((n - 0.375) / (n + 0.25)) for n in range(2, 129))])
 
-# The passes, on the leading axis; REST is the last of a burst. FIRST only where waves are counted.
-DECODE, MIXED, BURST, REST, FIRST = 0, 1, 2, 3, 4
+# The passes, on the leading axis; BURST, BETWEEN and REST of a burst. FIRST only where waves are counted.
+DECODE, MIXED, BURST, BETWEEN, REST, FIRST = range(6)
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         (decodes, zero, decodes * fullest, zero),
         (beside, prompts, beside * fullest, prompts * groups_prefilling),
         (zero, burst.prompts, zero, burst.stage_prompts),
+        (zero, burst.prompts, zero, burst.stage_between),
         (zero, burst.rest, zero, burst.stage_rest),
     ]
     first_passes = burst.passes

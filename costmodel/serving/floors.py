@@ -209,7 +209,8 @@ def _latencies(scenario: Scenario, plans: Plans, batch: Range, loop: _Loop, low:
     first = larger_root(before + longest, busy, busy * work) - longest
     stay = larger_root(before + turns * step, busy, busy * work)
     outside = np.maximum(batch.low / (loop.admitted.high * plans.attn_dp), 1.0)
-    burst = loop.burst.seconds(low.latency_s[FULL], low.slowest_stage_s[FULL], low.slowest_stage_s[REST])
+    least = low.slowest_stage_s[REST]
+    burst = loop.burst.seconds(low.latency_s[FULL], low.slowest_stage_s[FULL], least, least)
     tokens = plans.dp * batch.high * lengths.osl / (stay * outside)
     return Floors(
         ttft_s=(np.maximum(first, before) + (outside - 1.0) * stay) * (1.0 - SAFE),

@@ -92,7 +92,7 @@ def latencies(scenario: Scenario, loop: Loop, time: PassTime, batch: Any, drafti
     stream, later = streaming_wait(scenario, loop.served, stay)
     inside = until + queue + own + request + stream
     outside = np.maximum(batch / loop.served - 1.0, 0.0) * (stay + stream + later)
-    burst = loop.burst.seconds(time.latency_s[BURST], time.slowest_stage_s[BURST], time.slowest_stage_s[REST])
+    burst = loop.burst.seconds(time.latency_s[BURST], *time.slowest_stage_s[BURST : REST + 1])
     first_wave: Any = 0.0
     if math.isfinite(scenario.waves):
         wave = (loop.first_passes - 1.0) / 2.0 * time.slowest_stage_s[FIRST] + time.latency_s[FIRST]

@@ -224,7 +224,7 @@ class Reference:
         return first + c.layers * layer + last + host + (self.pp - 1) * hop, max(stages)
 
     def burst(self) -> float:
-        """Each group fills its own passes; those before the first in which a group has less are alike, the others their
+        """Each group fills its own passes; those between the ones in which all are full and the last are timed as their
         mean."""
         c, passes = self.case, []
         waiting = [(self.batch // self.attn_dp + (g < self.batch % self.attn_dp)) * c.isl for g in range(self.attn_dp)]
@@ -233,13 +233,16 @@ class Reference:
             waiting = [w - t for w, t in zip(waiting, taken, strict=True)]
             passes.append((max(taken) / c.isl, sum(taken)))
         alike = max(next((i for i, p in enumerate(passes) if p != passes[0]), len(passes)), 1)
-        others = passes[alike:]
         prompts, tokens = passes[0]
         through, stage = self.step(0.0, prompts, tokens, prompts)
         burst = through + (alike - 1) * stage
-        if others:
-            prompts, tokens = (sum(p[i] for p in others) / len(others) for i in (0, 1))
-            burst += len(others) * self.step(0.0, prompts, tokens, prompts)[1]
+        if between := passes[alike:-1]:
+            assert {p for p, _ in between} == {prompts}
+            mean = sum(tokens for _, tokens in between) / len(between)
+            burst += len(between) * self.step(0.0, prompts, mean, prompts)[1]
+        if alike < len(passes):
+            prompts, tokens = passes[-1]
+            burst += self.step(0.0, prompts, tokens, prompts)[1]
         return burst
 
     def figures(self) -> dict[str, float]:

@@ -137,8 +137,8 @@ def ttft_check(v: View) -> str:
         f"Burst: all {r.n('batch')} requests of a replica arrive at once, {r.n('group.most')} a group with "
         f"{i.n('new')} tokens to prefill each, in passes of at most {i.at('engine').n('max_batched_tokens')} tokens: "
         f"{r.s('burst_through_s')} of one through all stages + ({r.n('burst_full')} full passes - 1) × "
-        f"{r.s('burst_pass_s')} + ({r.n('burst_passes')} passes - {r.n('burst_full')}) × {r.s('burst_rest_s')} + host "
-        f"{r.s('request_s')} = **{r.s('burst_ttft_s')}**. The physical limit is {r.s('limit_burst_ttft_s')}."
+        f"{r.s('burst_pass_s')} + {r.n('burst_between')} in which some groups end × {r.s('burst_between_s')} + "
+        f"{r.n('burst_last')} with what is left × {r.s('burst_rest_s')} + host {r.s('request_s')} = **{r.s('burst_ttft_s')}**. The physical limit is {r.s('limit_burst_ttft_s')}."
     )
     return "\n\n".join([table(["term", "time"], terms), burst])
 
