@@ -131,10 +131,10 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         prompts, decodes = sequences / whole, sequences
         life = whole + turns
         rate, busy = sequences / life, whole / life
-    # Groups that have anything to do: fewer sequences than groups leave some idle.
-    groups = np.minimum(layout.attn_dp, batch / admitted)
-    # Groups that decode in the fullest micro-batch: all, where each has a sequence in it; else as many as full ones.
-    fullest = np.where(sequences > 1.0, groups, np.minimum(layout.attn_dp, batch))
+    # Groups that have anything to do: fewer sequences than groups leave some idle. So many full ones are in the mean
+    # micro-batch; in the fullest, which a round waits for, are all where each group has one sequence in a micro-batch.
+    mean_groups = np.minimum(layout.attn_dp, batch / admitted)
+    groups = np.where(sequences > 1.0, mean_groups, np.minimum(layout.attn_dp, batch))
     prefilling = 1.0 - (1.0 - busy) ** groups  # share of a micro-batch's passes
     if scenario.engine.balance_steps:
         # All groups prefill in the same passes, as often as one alone would, or when they have waited long enough.
@@ -149,7 +149,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     if scenario.engine.balance_steps:
         disturbed = np.where(groups > 1.0, np.maximum(prefilling - own, 0.0), disturbed)
     # A round of the micro-batches is as slow as its slowest pass: none overtakes another in a pipeline.
-    quiet = (1.0 - prefilling) ** (micro - 1.0)
+    quiet = (1.0 - prefilling) ** (micro * mean_groups / groups - 1.0)
     prefilling, disturbed = 1.0 - (1.0 - prefilling) * quiet, 1.0 - (1.0 - disturbed) * quiet
     if lockstep:
         disturbed, groups_prefilling = 0.0 * disturbed, groups
@@ -161,8 +161,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     zero = np.zeros_like(decodes)
     beside = zero if scenario.engine.prefill_first else decodes
     passes = [  # decodes and prompts of a group, and of the stage
-        (decodes, zero, decodes * fullest, zero),
-        (beside, prompts, beside * fullest, prompts * groups_prefilling),
+        (decodes, zero, decodes * groups, zero),
+        (beside, prompts, beside * groups, prompts * groups_prefilling),
         (zero, burst.prompts, zero, burst.stage_prompts),
         (zero, burst.prompts, zero, burst.stage_between),
         (zero, burst.rest, zero, burst.stage_rest),

@@ -258,24 +258,25 @@ class Reference:
         rate = b / life
         busy = min(rate * n, 1.0)
         prompts, decodes = rate / busy, rate * answers
-        groups = min(self.attn_dp, self.batch / admitted)  # that have anything to do
-        some = 1 - (1 - busy) ** groups  # steps in which at least one group prefills
+        mean_groups = min(self.attn_dp, self.batch / admitted)  # that have anything to do
         # With one sequence of a group in a micro-batch, the fullest has one of every group.
-        stage_decodes = decodes * (groups if b > 1 else min(self.attn_dp, self.batch))
+        groups = mean_groups if b > 1 else min(self.attn_dp, self.batch)
+        some = 1 - (1 - busy) ** groups  # steps in which at least one group prefills
+        stage_decodes = decodes * groups
         stage_prompts = prompts * groups * busy / some
         plain, plain_stage = self.step(decodes, 0.0, stage_decodes, decodes)
         mixed, mixed_stage = self.step(decodes, prompts, stage_decodes + stage_prompts * c.isl, decodes + prompts)
         # What a decoding request sees: its own prefill is over, the others' are not.
         own = n / life
         seen = 1 - (1 - max(busy - own, 0.0) / (1 - own if own < 1 else 1)) * (1 - busy) ** max(groups - 1, 0)
-        quiet = (1 - some) ** (micro - 1)  # rounds in which no other micro-batch of the pipeline prefills
+        quiet = (1 - busy) ** (micro * mean_groups - groups)  # rounds in which no other micro-batch prefills
         some, seen = 1 - (1 - some) * quiet, 1 - (1 - seen) * quiet
         mean = (1 - seen) * plain + seen * mixed
         mean_stage = (1 - seen) * plain_stage + seen * mixed_stage
         tpot = max(mean, micro * mean_stage)
         queue = max(life - n - answers, 0.0)
         # A request falls into a step of the loop of the others, a long one being hit more often than a short one.
-        others = max(b * micro * groups - 1, 0.0)
+        others = max(b * micro * mean_groups - 1, 0.0)
         without, long = max(plain, micro * plain_stage), max(mixed, micro * mixed_stage)
         usual = without + (hit_share := some * others / (1 + others)) * (long - without)
         hit = ((1 - hit_share) * without**2 + hit_share * long**2) / usual
