@@ -56,7 +56,7 @@ DECODE, MIXED, BURST, BETWEEN, REST, FIRST = range(6)
 
 @dataclass(frozen=True)
 class Loop:
-    """The steady state in steps, arrays of shape (n,). ``micro`` micro-batches circulate in a pipeline, each with its
+    """The steady state in steps, arrays of shape (n,). ``micro`` full micro-batches circulate in a pipeline, each with its
     own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
     = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
     rounds in which some group of some micro-batch prefills, ``disturbed`` share of a decoding request's rounds in which
@@ -131,10 +131,11 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         prompts, decodes = sequences / whole, sequences
         life = whole + turns
         rate, busy = sequences / life, whole / life
-    # Groups that have anything to do: fewer sequences than groups leave some idle. So many full ones are in the mean
-    # micro-batch; in the fullest, which a round waits for, are all where each group has one sequence in a micro-batch.
-    mean_groups = np.minimum(layout.attn_dp, batch / admitted)
-    groups = np.where(sequences > 1.0, mean_groups, np.minimum(layout.attn_dp, batch))
+    # Groups that have anything to do: fewer sequences than groups leave some idle.
+    groups = np.minimum(layout.attn_dp, batch / admitted)
+    # Where a micro-batch has one sequence of a group, all but the last have one of every group: a round waits for those.
+    fullest = np.where(sequences > 1.0, groups, np.minimum(layout.attn_dp, batch))
+    micro, groups = micro * groups / fullest, fullest
     prefilling = 1.0 - (1.0 - busy) ** groups  # share of a micro-batch's passes
     if scenario.engine.balance_steps:
         # All groups prefill in the same passes, as often as one alone would, or when they have waited long enough.
@@ -149,7 +150,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     if scenario.engine.balance_steps:
         disturbed = np.where(groups > 1.0, np.maximum(prefilling - own, 0.0), disturbed)
     # A round of the micro-batches is as slow as its slowest pass: none overtakes another in a pipeline.
-    quiet = (1.0 - prefilling) ** (micro * mean_groups / groups - 1.0)
+    quiet = (1.0 - prefilling) ** (micro - 1.0)
     prefilling, disturbed = 1.0 - (1.0 - prefilling) * quiet, 1.0 - (1.0 - disturbed) * quiet
     if lockstep:
         disturbed, groups_prefilling = 0.0 * disturbed, groups

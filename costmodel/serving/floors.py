@@ -194,9 +194,10 @@ def _latencies(scenario: Scenario, plans: Plans, batch: Range, loop: _Loop, low:
     turns, request = float(lengths.decodes), engine.request_s(lengths.isl)
     own = low.latency_s[MIXED]  # the last of its own passes
     low, high = _mixed(scenario, low), _mixed(scenario, high)
-    step = _round(low, loop.disturbed.low, loop.micro.low)
-    alone = np.maximum(low.latency_s[DECODE], loop.micro.low * low.slowest_stage_s[DECODE])
-    mixed = np.maximum(low.latency_s[MIXED], loop.micro.low * low.slowest_stage_s[MIXED])
+    micro = np.minimum(loop.micro.low, np.maximum(batch.low / plans.attn_dp, 1.0))  # full ones
+    step = _round(low, loop.disturbed.low, micro)
+    alone = np.maximum(low.latency_s[DECODE], micro * low.slowest_stage_s[DECODE])
+    mixed = np.maximum(low.latency_s[MIXED], micro * low.slowest_stage_s[MIXED])
     served = loop.admitted.low * loop.groups.low
     others = np.clip(served - 1.0, 0.0, 1.0)
     # Of steps that differ in length the one that is hit is no shorter than the mean one.

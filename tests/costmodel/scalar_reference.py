@@ -258,9 +258,10 @@ class Reference:
         rate = b / life
         busy = min(rate * n, 1.0)
         prompts, decodes = rate / busy, rate * answers
-        mean_groups = min(self.attn_dp, self.batch / admitted)  # that have anything to do
-        # With one sequence of a group in a micro-batch, the fullest has one of every group.
-        groups = mean_groups if b > 1 else min(self.attn_dp, self.batch)
+        groups = min(self.attn_dp, self.batch / admitted)  # that have anything to do
+        if b == 1:  # of a group in a micro-batch: all but the last have one of every group
+            fullest = min(self.attn_dp, self.batch)
+            micro, groups = micro * groups / fullest, fullest
         some = 1 - (1 - busy) ** groups  # steps in which at least one group prefills
         stage_decodes = decodes * groups
         stage_prompts = prompts * groups * busy / some
@@ -269,14 +270,14 @@ class Reference:
         # What a decoding request sees: its own prefill is over, the others' are not.
         own = n / life
         seen = 1 - (1 - max(busy - own, 0.0) / (1 - own if own < 1 else 1)) * (1 - busy) ** max(groups - 1, 0)
-        quiet = (1 - busy) ** (micro * mean_groups - groups)  # rounds in which no other micro-batch prefills
+        quiet = (1 - some) ** (micro - 1)  # rounds in which no other micro-batch of the pipeline prefills
         some, seen = 1 - (1 - some) * quiet, 1 - (1 - seen) * quiet
         mean = (1 - seen) * plain + seen * mixed
         mean_stage = (1 - seen) * plain_stage + seen * mixed_stage
         tpot = max(mean, micro * mean_stage)
         queue = max(life - n - answers, 0.0)
         # A request falls into a step of the loop of the others, a long one being hit more often than a short one.
-        others = max(b * micro * mean_groups - 1, 0.0)
+        others = max(b * micro * groups - 1, 0.0)
         without, long = max(plain, micro * plain_stage), max(mixed, micro * mixed_stage)
         usual = without + (hit_share := some * others / (1 + others)) * (long - without)
         hit = ((1 - hit_share) * without**2 + hit_share * long**2) / usual
