@@ -47,8 +47,8 @@ class Burst:
         return self.passes - self.full - self.between
 
     def seconds(self, latency: Any, full: Any, between: Any, rest: Any) -> Any:
-        """Until the last pass has left the last stage: the first takes ``latency`` through all stages, the others follow
-        it at so many seconds in the slowest stage."""
+        """Until the last pass has left the last stage: the first takes ``latency`` through all stages, the others
+        follow it at so many seconds in the slowest stage."""
         return latency + (self.full - 1.0) * full + self.between * between + self.last * rest
 
 

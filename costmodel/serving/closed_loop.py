@@ -56,9 +56,9 @@ DECODE, MIXED, BURST, BETWEEN, REST, FIRST = range(6)
 
 @dataclass(frozen=True)
 class Loop:
-    """The steady state in steps, arrays of shape (n,). ``micro`` full micro-batches circulate in a pipeline, each with its
-    own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
-    = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
+    """The steady state in steps, arrays of shape (n,). ``micro`` full micro-batches circulate in a pipeline, each with
+    ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life`` =
+    N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
     rounds in which some group of some micro-batch prefills, ``disturbed`` share of a decoding request's rounds in which
     somebody else is prefilled; ``served`` requests are in the replica's server at a time; ``burst`` of the whole batch,
     ``first_passes`` prefill the first wave; ``stalls_before`` and ``_after``: passes of others' prompts, in a lockstep,
@@ -133,7 +133,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         rate, busy = sequences / life, whole / life
     # Groups that have anything to do: fewer sequences than groups leave some idle.
     groups = np.minimum(layout.attn_dp, batch / admitted)
-    # Where a micro-batch has one sequence of a group, all but the last have one of every group: a round waits for those.
+    # Micro-batches with one sequence of a group: all but the last have one of every group, and a round waits for them.
     fullest = np.where(sequences > 1.0, groups, np.minimum(layout.attn_dp, batch))
     micro, groups = micro * groups / fullest, fullest
     prefilling = 1.0 - (1.0 - busy) ** groups  # share of a micro-batch's passes
