@@ -20,8 +20,9 @@ AGAIN = 16
 SLACK = 1.0 + 1e-9
 # Where a decode speeds up, more of a full server's requests stand in its prefill queue at a time, so that a mean TTFT
 # may rise; a closed network's throughput may not fall (Lazowska et al., Quantitative System Performance, 1984, ch. 5).
-# What is left is rounding between the regimes of the loop.
-REGIMES = 1.005
+# What is left is rounding between the regimes of the loop, and prompts that join a request's own passes: they are taken
+# to cost what a mixed step takes longer than a decode, which grows where decodes speed up and launches hold the other.
+REGIMES = 1.01
 # With one request more a burst ends later, a token takes longer and more come out, but for kernels that take whole
 # tiles, passes that no longer fit in a captured graph, seats that more graphs take, and TensorRT-LLM's one-pass
 # all-reduce of up to 128 tokens, also where it is the slower one (docs/cost_model.md).
