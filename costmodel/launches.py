@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from costmodel.architecture import Architecture
 from costmodel.blocks.mla import LatentAttention
-from costmodel.efficiency import NONE, EfficiencyLaw, ExpertKernels, Inputs
+from costmodel.efficiency import NONE, EfficiencyLaw, ExpertKernels, Inputs, ProductKernels
 from costmodel.engine import Engine
 from costmodel.hardware import Accelerator
 from costmodel.operations import Work, Writer
@@ -89,6 +89,10 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, mode
         fused=INPUT_QUANTISATION[engine.input_quantisation],
         even=FP8_PRODUCTS[engine.fp8_products],
         experts=kernels_of_experts(engine.expert_kernels, accelerator),
+        products=ProductKernels(
+            engine.blackwell_products if accelerator.blackwell else 1.0,
+            engine.block_products if accelerator.hopper else 1.0,
+        ),
     )
 
 

@@ -29,6 +29,10 @@ from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from costmodel.step import Step
 
+# Engines whose passes hold whole prompts: TensorRT-LLM's do unless ``enable_chunked_prefill`` (tensorrt_llm/llmapi/
+# llm_args.py, off by default, 1.2).
+WHOLE = ("trtllm",)
+
 
 def prefill_only(lengths: FixedLengths) -> FixedLengths:
     """The same prompts, each answered by one token."""
@@ -133,7 +137,8 @@ def prefill(scenario: Scenario, plans: Plans) -> Prefill:
     new = max(float(lengths.new), 1.0)
     passes = float(np.ceil(new / budget))
     least = 1.0 / passes
-    most = max(budget / new, 1.0) if passes == 1.0 else least  # of one group
+    fit = np.floor(budget / new) if engine.name in WHOLE else budget / new
+    most = max(float(fit), 1.0) if passes == 1.0 else least  # of one group
     ones = np.ones(len(plans))
     zero = np.zeros((2, len(plans)))
     here = np.stack([least * ones, most * ones])
