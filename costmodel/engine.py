@@ -101,12 +101,11 @@ class Engine:
         str, Choice("cutlass takes whole tiles of rows on Hopper, cublas does not", FP8_PRODUCTS)
     ] = "cutlass"
     block_products: Annotated[
-        float,
-        Quantity("FP8 products whose weights are scaled in blocks compute so many times as long on Hopper", 0, 10, above=True),
+        float, Quantity("times as long that FP8 products scaled in blocks compute on Hopper", 0, 10, above=True)
     ] = 1.0
     blackwell_products: Annotated[
         float,
-        Quantity("rate of matrix products on Blackwell over what the accelerator's sustained_share leaves", 0, 2, above=True),
+        Quantity("rate of matrix products on Blackwell over sustained_share, up to that of the law", 0, 10, above=True),
     ] = 1.0
     step_overhead_s: Annotated[float, Quantity("host, a pass", 0, 10)] = 0.0
     layer_overhead_s: Annotated[float, Quantity("a layer and pass", 0, 10)] = 0.0

@@ -25,8 +25,8 @@ from costmodel.operations import Work, Writer
 # power-law routing. TensorRT-LLM's (DeepGEMM) have 0.5 to 0.6 of the work a row and 150 rows of padding.
 GENERATED = ExpertKernels(launch=0.65, fp4_io=0.9, padding=0.0, blocks=2.0, block_rows=80.0)
 # Experts in FP8 scaled in blocks on Hopper, a row: 1.32 to 1.39 in the tables of the H100, 1.35 to 1.47 in those
-# of the H200, over all sizes in vLLM, SGLang and TensorRT-LLM alike. From 1,024 tokens on, where rows rule, TensorRT-LLM's
-# (``moe_torch_flow_cutlass``, balanced, 1.3) take 1.7 to 2.2 times the law's.
+# of the H200, over all sizes in vLLM, SGLang and TensorRT-LLM alike. From 1,024 tokens on, where rows rule,
+# TensorRT-LLM's (``moe_torch_flow_cutlass``, balanced, 1.3) take 1.7 to 2.2 times the law's.
 BLOCKS_ON_HOPPER = {"cutlass": 1.8}
 USUAL_BLOCKS_ON_HOPPER = 1.4
 EXPERT_KERNELS = {
