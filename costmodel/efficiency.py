@@ -45,11 +45,11 @@ USUAL = ExpertKernels()
 
 @dataclass(frozen=True)
 class ProductKernels:
-    """How an engine's matrix products differ: ``rate`` of all of them over the law's, ``blocks``: times the computing
-    of dense ones whose weights are scaled in blocks (FP8)."""
+    """How an engine's matrix products differ: ``rate`` of all of them over the law's, ``block_bytes`` an element that
+    quantising the inputs of FP8 products scaled in blocks moves (0: the law's)."""
 
     rate: float = 1.0
-    blocks: float = 1.0
+    block_bytes: float = 0.0
 
 
 ALIKE = ProductKernels()

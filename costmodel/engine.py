@@ -100,9 +100,12 @@ class Engine:
     fp8_products: Annotated[
         str, Choice("cutlass takes whole tiles of rows on Hopper, cublas does not", FP8_PRODUCTS)
     ] = "cutlass"
-    block_products: Annotated[
-        float, Quantity("times as long that FP8 products scaled in blocks compute on Hopper", 0, 10, above=True)
-    ] = 1.0
+    block_input_bytes: Annotated[
+        float,
+        Quantity(
+            "an element that quantising inputs of products scaled in blocks moves on Hopper; 0: the law's", 0, 100
+        ),
+    ] = 0.0
     blackwell_products: Annotated[
         float,
         Quantity("rate of matrix products on Blackwell over sustained_share, up to that of the law", 0, 10, above=True),

@@ -93,7 +93,7 @@ def in_engine(law: EfficiencyLaw, engine: Engine, accelerator: Accelerator, mode
         experts=kernels_of_experts(engine.expert_kernels, accelerator),
         products=ProductKernels(
             engine.blackwell_products if accelerator.blackwell else 1.0,
-            engine.block_products if accelerator.hopper else 1.0,
+            engine.block_input_bytes if accelerator.hopper else 0.0,
         ),
     )
 

@@ -39,11 +39,10 @@ class GemmLaw:
     ``k_step_s``: seconds for each element of k: a tile walks along k on one SM, however few tiles there are; this is
     the tile saturation T / (T + T_half) and the bandwidth saturation bytes / (bytes + b_half) written as additions,
     which is what the rational saturations amount to. ``rows``: m, or in FP8 on Hopper those of ``whole_tiles``, but for
-    products that are ``even`` (what writes their input, and its format); those whose
-    weights are scaled in blocks compute ``blocks`` times as long. The bracket: products in fp8, int8 or fp4
+    products that are ``even`` (what writes their input, and its format)). The bracket: products in fp8, int8 or fp4
     quantise their input first, a kernel of its own (``quantise_s``, its walk along k for the scales, and its traffic;
-    ``fp4_`` its own in fp4), unless the engine has the operation before write them so (``fused``). Valid for n and k
-    from 512 on, and m from 1 to 32768.
+    ``fp4_`` its own in fp4, ``block_bytes`` an engine's own of weights scaled in blocks), unless the engine has the
+    operation before write them so (``fused``). Valid for n and k from 512 on, and m from 1 to 32768.
     """
 
     peak_share: float
@@ -57,12 +56,12 @@ class GemmLaw:
     fp4_quantise_bytes: float = FP4_QUANTISED_BYTES
     fused: Inputs = NONE
     even: Inputs = NONE
-    blocks: float = 1.0
+    block_bytes: float = 0.0
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
         rate = rates.product_flops_per_s(accelerator, work.dtype, self.peak_share)
-        compute = self._flops(work, accelerator) / (rate / self.blocks if work.blocks else rate)
+        compute = self._flops(work, accelerator) / rate
         memory, there = work.bytes / bandwidth, work.of_rows(any_rows)
         fixed = self.launch_s + work.k * self.k_step_s
         seconds = overlap(compute, memory)
@@ -73,6 +72,7 @@ class GemmLaw:
         halvings = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0)
         if halvings and (work.written_by, work.dtype) not in self.fused:
             call, step, moved = self._quantising(halvings)
+            moved = self.block_bytes if work.blocks and self.block_bytes else moved
             fixed = fixed + call + work.k * step
             seconds += work.m * work.k * (moved / bandwidth)
         seconds += fixed * there

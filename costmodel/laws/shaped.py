@@ -82,7 +82,7 @@ class ShapedLaw:
         """Fixed seconds a call (``LAUNCHES``) scaled by ``share``. Those of experts stay: routing, sorting and adding
         up are kernels that wait for each other in every engine, as in the tables, but where ``experts`` says so."""
         scaled = {part: _scaled(getattr(self, part), share) for part in PARTS if part != "experts"}
-        scaled["gemm"] = replace(scaled["gemm"], fused=fused, even=even, blocks=products.blocks)
+        scaled["gemm"] = replace(scaled["gemm"], fused=fused, even=even, block_bytes=products.block_bytes)
         scaled["rates"] = self.rates.quicker(products.rate)
         scaled["experts"] = replace(self.experts, kernels=experts)
         return replace(self, **scaled)

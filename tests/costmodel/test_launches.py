@@ -176,22 +176,24 @@ def test_block_scales_slow_products_of_experts_down():
     assert rows(replace(CHIP, dependent_launch=False), "vllm") == pytest.approx(plain)
 
 
-def test_dense_products_scaled_in_blocks_compute_longer_on_hopper():
-    m, n, k = 4096.0, 2048.0, 2048.0
-    call = work("gemm", m, n, k, "fp8")
+def test_inputs_of_products_scaled_in_blocks_are_quantised_by_an_engines_own_kernel():
+    """On Hopper, whatever an engine fuses: so many bytes an element in place of the law's three."""
+    m, k = 4096.0, 2048.0
+    call = work("gemm", m, 2048.0, k, "fp8")
 
-    def compute(blocks: bool, chip, factor: float = 1.25) -> float:
-        engine = Engine("e", block_products=factor)
-        return float(in_engine(law(), engine, chip, qwen3()).times(replace(call, blocks=blocks), chip).compute_s)
+    def seconds(blocks: bool, chip, moved: float) -> float:
+        engine = Engine("e", block_input_bytes=moved, input_quantisation="fused")
+        return float(in_engine(law(), engine, chip, qwen3()).times(replace(call, blocks=blocks), chip).seconds)
 
-    assert compute(True, CHIP) == pytest.approx(1.25 * compute(False, CHIP), rel=1e-12)
-    assert compute(True, BLACKWELL) == compute(False, BLACKWELL)
-    assert compute(True, CHIP, 1.0) == compute(False, CHIP)
+    more = (7.3 - law().gemm.quantise_bytes) * m * k / law().rates.bytes_per_s(CHIP)
+    assert seconds(True, CHIP, 7.3) - seconds(True, CHIP, 0.0) == pytest.approx(more, rel=1e-9)
+    assert seconds(True, BLACKWELL, 7.3) == seconds(True, BLACKWELL, 0.0)
+    assert seconds(False, CHIP, 7.3) == seconds(False, CHIP, 0.0) == seconds(True, CHIP, 0.0)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("gemm", "bf16"), ("gemm", "fp4"), ("experts", "fp8")])
 def test_products_on_blackwell_reach_at_most_the_tables_rate(kind, dtype):
-    """1.44 times a sustained share of 0.5 is 0.72 of the law's rate, of 0.9 the law's own; nothing changes on Hopper."""
+    """1.44 times a sustained share of 0.5 is 0.72 of the law's rate, of 0.9 the law's own; Hopper stays as it is."""
     call = work(kind, 4096.0, 2048.0, 2048.0, dtype)
 
     def compute(share: float, chip, rate: float = 1.44) -> float:
@@ -205,8 +207,8 @@ def test_products_on_blackwell_reach_at_most_the_tables_rate(kind, dtype):
 
 
 def test_an_fp8_cache_speeds_latent_prompts_on_blackwell_alone():
-    """TensorRT-LLM multiplies them in FP8 there; on Hopper what that gains goes into quantising. Grouped attention gains
-    on both."""
+    """TensorRT-LLM multiplies them in FP8 there; on Hopper what that gains goes into quantising. Grouped attention
+    gains on both."""
     mla = LatentAttention(128, 1536, 512, 128, 64, 128)
     deepseek = qwen3(hidden=7168, runs=(LayerRun(Layer(mla, DenseFfn(2048)), 61),))
 

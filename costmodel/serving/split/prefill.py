@@ -1,9 +1,10 @@
 """An instance that prefills and does nothing else.
 
 Prompts come one by one. A pass holds up to M new tokens of each attention group, whole prompts alone in some engines
-(``WHOLE``), so Q prompts of an instance; those that came while a pass ran share the next one. Of q prompts a pass takes t(q), a straight line between one prompt in one
-group and all groups full; at a rate of r the passes hold q = r t(q) of them, no fewer than one and no more than Q. What
-an instance can do is mu = Q / t(Q), its utilisation rho = r / mu. A prompt waits for
+(``WHOLE``), so Q prompts of an instance; those that came while a pass ran share the next one. Of q prompts a pass takes
+t(q), a straight line between one prompt in one group and all groups full; at a rate of r the passes hold q = r t(q) of
+them, no fewer than one and no more than Q. What an instance can do is mu = Q / t(Q), its utilisation rho = r / mu. A
+prompt waits for
 
     busy t / 2  +  (q / Q)^2 rho^2 / (2 mu (1 - rho)),
 
