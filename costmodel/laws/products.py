@@ -39,7 +39,7 @@ class GemmLaw:
     ``k_step_s``: seconds for each element of k: a tile walks along k on one SM, however few tiles there are; this is
     the tile saturation T / (T + T_half) and the bandwidth saturation bytes / (bytes + b_half) written as additions,
     which is what the rational saturations amount to. ``rows``: m, or in FP8 on Hopper those of ``whole_tiles``, but for
-    products that are ``even`` (what writes their input, and its format)). The bracket: products in fp8, int8 or fp4
+    products that are ``even`` (what writes their input, and its format). The bracket: products in fp8, int8 or fp4
     quantise their input first, a kernel of its own (``quantise_s``, its walk along k for the scales, and its traffic;
     ``fp4_`` its own in fp4, ``block_bytes`` an engine's own of weights scaled in blocks), unless the engine has the
     operation before write them so (``fused``). Valid for n and k from 512 on, and m from 1 to 32768.
