@@ -54,7 +54,8 @@ Formats = tuple[tuple[str, WeightFormat], ...]  # of modules that a checkpoint s
 class Setting:
     """What a block is told when it lists its operations: the model's width, the layout, formats, lengths, the
     engine's way of exchanging tokens between attention groups (``allgather`` or ``alltoall``), and which rows its
-    experts' kernels walk (``local`` or ``all``: also those whose experts are on other ranks)."""
+    experts' kernels walk (``local`` or ``all``: also those whose experts are on other ranks). ``attention_dtype`` that
+    attention multiplies in, and ``latent_prompts`` that latent attention does for prompts."""
 
     hidden: int
     layout: Layout
@@ -64,6 +65,7 @@ class Setting:
     lengths: FixedLengths
     exchange: str = "allgather"
     expert_rows: str = "local"
+    latent_prompts: str = "bf16"
 
     @classmethod
     def single(cls, architecture: Architecture, lengths: FixedLengths = FixedLengths(1, 2)) -> Setting:

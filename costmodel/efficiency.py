@@ -42,6 +42,18 @@ class ExpertKernels:
 
 USUAL = ExpertKernels()
 
+
+@dataclass(frozen=True)
+class ProductKernels:
+    """How an engine's matrix products differ: ``rate`` of all of them over the law's, ``block_bytes`` an element that
+    quantising the inputs of FP8 products scaled in blocks moves (0: the law's)."""
+
+    rate: float = 1.0
+    block_bytes: float = 0.0
+
+
+ALIKE = ProductKernels()
+
 Inputs = frozenset[tuple[Writer | None, str]]  # of products: the operation that writes them, and their format
 NONE: Inputs = frozenset()
 
@@ -52,11 +64,12 @@ class EfficiencyLaw(Protocol):
         ...
 
     def with_launches(
-        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL
-    ) -> EfficiencyLaw:
+        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL,
+        products: ProductKernels = ALIKE,
+    ) -> EfficiencyLaw:  # fmt: skip
         """The same law with its fixed costs a call scaled by ``share``: CUDA graphs and dependent launches hide some.
         ``fused``: which inputs are quantised by the operation before; ``even``: of which FP8 inputs the product takes
-        as many rows as there are, no whole tiles. ``experts``: how the engine's kernels for them differ."""
+        as many rows as there are, no whole tiles. ``experts``, ``products``: how the engine's kernels differ."""
         ...
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
@@ -79,8 +92,9 @@ class FlatLaw:
         return Times(bound + self.launch_s * (bound > 0) if self.launch_s else bound, compute, memory)
 
     def with_launches(
-        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL
-    ) -> FlatLaw:
+        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL,
+        products: ProductKernels = ALIKE,
+    ) -> FlatLaw:  # fmt: skip
         return replace(self, launch_s=self.launch_s * share)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:

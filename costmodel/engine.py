@@ -100,6 +100,16 @@ class Engine:
     fp8_products: Annotated[
         str, Choice("cutlass takes whole tiles of rows on Hopper, cublas does not", FP8_PRODUCTS)
     ] = "cutlass"
+    block_input_bytes: Annotated[
+        float,
+        Quantity(
+            "an element that quantising inputs of products scaled in blocks moves on Hopper; 0: the law's", 0, 100
+        ),
+    ] = 0.0
+    blackwell_products: Annotated[
+        float,
+        Quantity("rate of matrix products on Blackwell over sustained_share, up to that of the law", 0, 10, above=True),
+    ] = 1.0
     step_overhead_s: Annotated[float, Quantity("host, a pass", 0, 10)] = 0.0
     layer_overhead_s: Annotated[float, Quantity("a layer and pass", 0, 10)] = 0.0
     sequence_overhead_s: Annotated[float, Quantity("host, a sampled sequence and pass", 0, 10)] = 0.0

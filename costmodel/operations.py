@@ -129,6 +129,7 @@ class Gemm:
             self.n,
             self.k,
             written_by=self.after if self.format.fusable else None,
+            blocks=self.format.blocks,
             known=step.known,
         )
 

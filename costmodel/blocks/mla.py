@@ -119,7 +119,7 @@ class LatentAttention:
         yield Core(
             "attention.prefill",
             "prefill_attention",
-            **core,
+            **(core | ({} if self.indexer else {"dtype": setting.latent_prompts})),
             io_per_token=heads * prefill * ACTIVATION_BYTES,
             context=pairs / np.maximum(lengths.new, 1.0),
         )

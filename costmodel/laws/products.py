@@ -41,8 +41,8 @@ class GemmLaw:
     which is what the rational saturations amount to. ``rows``: m, or in FP8 on Hopper those of ``whole_tiles``, but for
     products that are ``even`` (what writes their input, and its format). The bracket: products in fp8, int8 or fp4
     quantise their input first, a kernel of its own (``quantise_s``, its walk along k for the scales, and its traffic;
-    ``fp4_`` its own in fp4), unless the engine has the operation before write them so (``fused``). Valid for n and k
-    from 512 on, and m from 1 to 32768.
+    ``fp4_`` its own in fp4, ``block_bytes`` an engine's own of weights scaled in blocks), unless the engine has the
+    operation before write them so (``fused``). Valid for n and k from 512 on, and m from 1 to 32768.
     """
 
     peak_share: float
@@ -56,6 +56,7 @@ class GemmLaw:
     fp4_quantise_bytes: float = FP4_QUANTISED_BYTES
     fused: Inputs = NONE
     even: Inputs = NONE
+    block_bytes: float = 0.0
 
     def times(self, work: Work, accelerator: Accelerator, rates: Rates) -> Times:
         bandwidth = rates.bytes_per_s(accelerator)
@@ -71,6 +72,7 @@ class GemmLaw:
         halvings = HALVINGS.get(accelerator.compute_dtype(work.dtype), 0)
         if halvings and (work.written_by, work.dtype) not in self.fused:
             call, step, moved = self._quantising(halvings)
+            moved = self.block_bytes if work.blocks and self.block_bytes else moved
             fixed = fixed + call + work.k * step
             seconds += work.m * work.k * (moved / bandwidth)
         seconds += fixed * there

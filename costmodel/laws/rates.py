@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,11 @@ class Rates:
     bandwidth_share: float
     halving_share: float
     sustained_share: float = 1.0
+
+    def quicker(self, rate: float) -> Rates:
+        """Products in serving at ``rate`` times the speed, not beyond that of kernels timed alone."""
+        share = self.sustained_share
+        return self if rate == 1.0 else replace(self, sustained_share=max(share, min(share * rate, 1.0)))
 
     def bytes_per_s(self, accelerator: Accelerator) -> float:
         return accelerator.memory_bytes_per_s * self.bandwidth_share

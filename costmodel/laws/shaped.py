@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from costmodel.efficiency import NONE, USUAL, ExpertKernels, Inputs, Times
+from costmodel.efficiency import ALIKE, NONE, USUAL, ExpertKernels, Inputs, ProductKernels, Times
 from costmodel.hardware import Accelerator
 from costmodel.laws.attention import DecodeLaw, PrefillLaw
 from costmodel.laws.products import ExpertsLaw, GemmLaw
@@ -76,12 +76,14 @@ class ShapedLaw:
         return result
 
     def with_launches(
-        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL
-    ) -> ShapedLaw:
+        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL,
+        products: ProductKernels = ALIKE,
+    ) -> ShapedLaw:  # fmt: skip
         """Fixed seconds a call (``LAUNCHES``) scaled by ``share``. Those of experts stay: routing, sorting and adding
         up are kernels that wait for each other in every engine, as in the tables, but where ``experts`` says so."""
         scaled = {part: _scaled(getattr(self, part), share) for part in PARTS if part != "experts"}
-        scaled["gemm"] = replace(scaled["gemm"], fused=fused, even=even)
+        scaled["gemm"] = replace(scaled["gemm"], fused=fused, even=even, block_bytes=products.block_bytes)
+        scaled["rates"] = self.rates.quicker(products.rate)
         scaled["experts"] = replace(self.experts, kernels=experts)
         return replace(self, **scaled)
 

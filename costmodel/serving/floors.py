@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from costmodel.all_reduce import does_norms
-from costmodel.efficiency import NONE, USUAL, EfficiencyLaw, ExpertKernels, Inputs, Times
+from costmodel.efficiency import ALIKE, NONE, USUAL, EfficiencyLaw, ExpertKernels, Inputs, ProductKernels, Times
 from costmodel.forward import PassTime, forward
 from costmodel.hardware import Accelerator
 from costmodel.layout import Layout
@@ -250,9 +250,11 @@ class _WithoutNorms:
         return Times(0.0 * found.seconds, 0.0 * found.compute_s, 0.0 * found.memory_s) if _small(work) else found
 
     def with_launches(
-        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL
-    ) -> _WithoutNorms:
-        return _WithoutNorms(self.law.with_launches(share, fused=fused, even=even, experts=experts))
+        self, share: float, *, fused: Inputs = NONE, even: Inputs = NONE, experts: ExpertKernels = USUAL,
+        products: ProductKernels = ALIKE,
+    ) -> _WithoutNorms:  # fmt: skip
+        law = self.law.with_launches(share, fused=fused, even=even, experts=experts, products=products)
+        return _WithoutNorms(law)
 
     def ceilings(self, accelerator: Accelerator, dtype: str) -> tuple[float, float]:
         return self.law.ceilings(accelerator, dtype)

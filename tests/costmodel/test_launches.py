@@ -15,7 +15,7 @@ from costmodel.forward import Clock, tally
 from costmodel.launches import in_engine
 from costmodel.layout import Layout
 from costmodel.lengths import FixedLengths
-from costmodel.operations import Gemm
+from costmodel.operations import Core, Gemm
 from costmodel.step import Step
 from tests.costmodel.test_laws import CHIP, law, work
 from tests.costmodel.worked_case import original, qwen3, worked_case
@@ -153,7 +153,7 @@ def test_experts_of_a_format_without_units_are_unpacked(kernels, factor):
 
 def test_block_scales_slow_products_of_experts_down():
     """Twice a row in FlashInfer's kernels, as vLLM and SGLang call them a little more and less, with 80 rows of padding
-    an expert; 1.4 times on Hopper; DeepGEMM on Blackwell pads more and multiplies faster."""
+    an expert; 1.4 times on Hopper, TensorRT-LLM's 1.8; DeepGEMM on Blackwell pads more and multiplies faster."""
     call = replace(work("experts", 300.0, 2048.0, 2048.0, "fp8"), blocks=True)
     law_rows = law().experts.tile_rows
 
@@ -168,12 +168,60 @@ def test_block_scales_slow_products_of_experts_down():
     for kernels, times in (("vllm", 2.4), ("sglang", 1.9), ("generated", 2.0), ("any", 2.0)):
         assert rows(BLACKWELL, kernels) == pytest.approx(times * 300 + 4 * 80)
     assert rows(BLACKWELL, "cutlass") == pytest.approx(0.6 * 300 + 4 * 150)
-    for kernels in ("vllm", "sglang", "cutlass"):
-        assert rows(CHIP, kernels) == pytest.approx(1.4 * 300 + 4 * law_rows)
+    for kernels, times in (("vllm", 1.4), ("sglang", 1.4), ("cutlass", 1.8)):
+        assert rows(CHIP, kernels) == pytest.approx(times * 300 + 4 * law_rows)
     plain = 300 + 4 * law_rows
     assert rows(BLACKWELL, "cutlass", blocks=False) == rows(CHIP, "vllm", blocks=False) == pytest.approx(plain)
     assert rows(BLACKWELL, "vllm", blocks=False) == pytest.approx(300)  # tiles that follow the rows
     assert rows(replace(CHIP, dependent_launch=False), "vllm") == pytest.approx(plain)
+
+
+def test_inputs_of_products_scaled_in_blocks_are_quantised_by_an_engines_own_kernel():
+    """On Hopper, whatever an engine fuses: so many bytes an element in place of the law's three."""
+    m, k = 4096.0, 2048.0
+    call = work("gemm", m, 2048.0, k, "fp8")
+
+    def seconds(blocks: bool, chip, moved: float) -> float:
+        engine = Engine("e", block_input_bytes=moved, input_quantisation="fused")
+        return float(in_engine(law(), engine, chip, qwen3()).times(replace(call, blocks=blocks), chip).seconds)
+
+    more = (7.3 - law().gemm.quantise_bytes) * m * k / law().rates.bytes_per_s(CHIP)
+    assert seconds(True, CHIP, 7.3) - seconds(True, CHIP, 0.0) == pytest.approx(more, rel=1e-9)
+    assert seconds(True, BLACKWELL, 7.3) == seconds(True, BLACKWELL, 0.0)
+    assert seconds(False, CHIP, 7.3) == seconds(False, CHIP, 0.0) == seconds(True, CHIP, 0.0)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("gemm", "bf16"), ("gemm", "fp4"), ("experts", "fp8")])
+def test_products_on_blackwell_reach_at_most_the_tables_rate(kind, dtype):
+    """1.44 times a sustained share of 0.5 is 0.72 of the law's rate, of 0.9 the law's own; Hopper stays as it is."""
+    call = work(kind, 4096.0, 2048.0, 2048.0, dtype)
+
+    def compute(share: float, chip, rate: float = 1.44) -> float:
+        engine = Engine("e", blackwell_products=rate)
+        return float(in_engine(law().sustained(share), engine, chip, qwen3()).times(call, chip).compute_s)
+
+    assert compute(0.5, BLACKWELL) == pytest.approx(compute(0.72, BLACKWELL, 1.0), rel=1e-12)
+    assert compute(0.9, BLACKWELL) == pytest.approx(compute(1.0, BLACKWELL, 1.0), rel=1e-12)
+    assert compute(1.2, BLACKWELL) == compute(1.2, BLACKWELL, 1.0)
+    assert compute(0.5, CHIP) == compute(0.5, CHIP, 1.0)
+
+
+def test_an_fp8_cache_speeds_latent_prompts_on_blackwell_alone():
+    """TensorRT-LLM multiplies them in FP8 there; on Hopper what that gains goes into quantising. Grouped attention
+    gains on both."""
+    mla = LatentAttention(128, 1536, 512, 128, 64, 128)
+    deepseek = qwen3(hidden=7168, runs=(LayerRun(Layer(mla, DenseFfn(2048)), 61),))
+
+    def attends_in(model, chip, kind: str) -> str:
+        scenario = worked_case(model=replace(model, kv_format=weight_format("fp8")), accelerator=chip,
+                               engine=Engine("trtllm", attention_format="cache"))  # fmt: skip
+        setting = scenario.setting(Layout.single())
+        operations = [op for k in scenario.model.kinds for op in k.operations(setting)]
+        return next(op.dtype for op in operations if isinstance(op, Core) and op.kind == kind)
+
+    assert attends_in(deepseek, BLACKWELL, "prefill_attention") == "fp8"
+    assert attends_in(deepseek, CHIP, "prefill_attention") == "bf16"
+    assert attends_in(deepseek, CHIP, "mla_decode") == attends_in(qwen3(), CHIP, "prefill_attention") == "fp8"
 
 
 def test_generated_kernels_do_routing_and_products_in_one():

@@ -1,9 +1,10 @@
 """An instance that prefills and does nothing else.
 
-Prompts come one by one. A pass holds up to M new tokens of each attention group, so Q prompts of an instance; those
-that came while a pass ran share the next one. Of q prompts a pass takes t(q), a straight line between one prompt in one
-group and all groups full; at a rate of r the passes hold q = r t(q) of them, no fewer than one and no more than Q. What
-an instance can do is mu = Q / t(Q), its utilisation rho = r / mu. A prompt waits for
+Prompts come one by one. A pass holds up to M new tokens of each attention group, whole prompts alone in some engines
+(``WHOLE``), so Q prompts of an instance; those that came while a pass ran share the next one. Of q prompts a pass takes
+t(q), a straight line between one prompt in one group and all groups full; at a rate of r the passes hold q = r t(q) of
+them, no fewer than one and no more than Q. What an instance can do is mu = Q / t(Q), its utilisation rho = r / mu. A
+prompt waits for
 
     busy t / 2  +  (q / Q)^2 rho^2 / (2 mu (1 - rho)),
 
@@ -28,6 +29,10 @@ from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
 from costmodel.step import Step
+
+# Engines whose passes hold whole prompts: TensorRT-LLM's do unless ``enable_chunked_prefill`` (tensorrt_llm/llmapi/
+# llm_args.py, off by default, 1.2).
+WHOLE = ("trtllm",)
 
 
 def prefill_only(lengths: FixedLengths) -> FixedLengths:
@@ -133,7 +138,8 @@ def prefill(scenario: Scenario, plans: Plans) -> Prefill:
     new = max(float(lengths.new), 1.0)
     passes = float(np.ceil(new / budget))
     least = 1.0 / passes
-    most = max(budget / new, 1.0) if passes == 1.0 else least  # of one group
+    fit = np.floor(budget / new) if engine.name in WHOLE else budget / new
+    most = max(float(fit), 1.0) if passes == 1.0 else least  # of one group
     ones = np.ones(len(plans))
     zero = np.zeros((2, len(plans)))
     here = np.stack([least * ones, most * ones])

@@ -100,6 +100,16 @@ def test_a_prompt_longer_than_the_budget_takes_passes_in_turn():
     assert (short.capacity_per_s > 8.0 * pool.capacity_per_s).all()
 
 
+@pytest.mark.parametrize("engine", ["trtllm", "vllm", "sglang"])
+def test_passes_of_tensorrt_llm_hold_whole_prompts(engine):
+    """Eight of 1,000 tokens in a budget of 8,192 for each group, where others fill it with a part of a ninth."""
+    asked = replace(scenario(1000), engine=Engine(engine, max_batched_tokens=8192))
+    pool = prefill(asked, INSTANCES)
+    full = (8.0 if engine == "trtllm" else 8.192) * INSTANCES.attn_dp
+    np.testing.assert_allclose(pool.prompts, full, rtol=1e-12)
+    assert (pool.least == 1.0).all()
+
+
 def test_a_decoding_instance_serves_more_of_more_sequences_and_each_more_slowly():
     asked, plan = scenario(), Plans.of(gpus=8, tp=2, ep=8)
     at = np.geomspace(0.5, 512, 30)
