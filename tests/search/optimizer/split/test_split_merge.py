@@ -16,7 +16,6 @@ from costmodel.scenario import Limits
 from costmodel.serving.split.joint import DecodePoint, PrefillPoint
 from costmodel.serving.split.journey import Cargo, Transfer
 from search.optimizer.front import Objectives, pareto_front
-from search.optimizer.rules.facts import facts_of
 from search.optimizer.space import Space
 from search.optimizer.split.asked import Asked
 from search.optimizer.split.merge import ratios
@@ -102,8 +101,7 @@ def test_the_merge_is_exact_on_a_small_space_of_the_model(engine):
     axes = {"gpus": (8, 12), "dp": (1,), "pp": (1,), "sp": (1,), "tp": (1, 2, 4, 8), "ep": (1, 2, 4, 8)}
     space = Space(axes | {"batch": (1, 8, 64)})
     asked = Asked((2, 4, 8), (2, 4, 8), (0.5, 0.9), (4096, 8192), (8, 12), Transfer())
-    facts = facts_of(scenario)
-    p, d = prefill_pool(scenario, facts, space, asked), decode_pool(scenario, facts, space, asked)
+    p, d = prefill_pool(scenario, space, asked), decode_pool(scenario, space, asked)
     found, pairs = merged_front(scenario, p, d, asked)
     exact = product(scenario, p, d, asked)
     assert len(exact) > 3
