@@ -53,22 +53,25 @@ def _named(key: str, pool: dict[str, Any]) -> None:
         pool["cluster"] = data(conf_dir() / "cluster" / f"{cluster}.yaml")
 
 
-def pool_machine(config: Config, name: str) -> Machine | None:
-    """The machine of the pool ``name``; ``None`` where it is the search's own."""
+def pool_config(config: Config, name: str) -> Config | None:
+    """The configuration that a search on the machine of the pool ``name`` has; ``None`` where it is the same."""
     pool: PoolConfig = getattr(config.space.split, name)
     if pool.hardware is None and pool.cluster is None and not pool.engine:
         return None
-    key = f"space.split.{name}"
-    own = replace(
-        config,
-        hardware=pool.hardware or config.hardware,
-        cluster=pool.cluster or config.cluster,
-        engine=_engine(f"{key}.engine", config.engine, pool.engine or {}),
-    )
+    engine = _engine(f"space.split.{name}.engine", config.engine, pool.engine or {})
+    hardware, cluster = pool.hardware or config.hardware, pool.cluster or config.cluster
+    return replace(config, hardware=hardware, cluster=cluster, engine=engine)
+
+
+def pool_machine(config: Config, name: str) -> Machine | None:
+    """The machine of the pool ``name``; ``None`` where it is the search's own."""
+    own = pool_config(config, name)
+    if own is None:
+        return None
     try:
         return read_machine(own)
     except InputError as error:
-        raise InputError(f"{key}.{error}") from error
+        raise InputError(f"space.split.{name}.{error}") from error
 
 
 def _engine(key: str, usual: EngineConfig, own: dict[str, Any]) -> EngineConfig:

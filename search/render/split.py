@@ -51,10 +51,14 @@ def _drafts(front: SplitPlans) -> list[list[Any]]:
 def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
     p, d = front.prefill, front.decode
     table: list[list[Any]] = []
-    one, other = front.pools
-    for pool, own, rows, instances in ((p, one, front.p, front.x), (d, other, front.d, front.y)):
+    prefill, decode = front.pools
+    for pool, on, rows, instances in ((p, prefill, front.p, front.x), (d, decode, front.d, front.y)):
         plans = pool.plans.take(rows)
-        table += [[own.accelerator.name] * len(front), instances.tolist(), *(getattr(plans, n).tolist() for n in OF_POOL[2:-1])]
+        table += [
+            [on.accelerator.name] * len(front),
+            instances.tolist(),
+            *(getattr(plans, n).tolist() for n in OF_POOL[2:-1]),
+        ]
         table.append(pool.memory_bytes[rows].tolist())
         if pool is p:
             table += [p.budget[rows].tolist(), p.used[rows].tolist()]

@@ -11,6 +11,7 @@ from search.optimizer.outcome import Outcome
 from search.optimizer.speculation.search import Option
 from search.optimizer.split.asked import Asked
 from search.optimizer.split.at_rate import searched as search_split
+from search.optimizer.split.own import stated
 from search.optimizer.split.search import SplitFound
 from search.optimizer.split.simulated import with_simulated
 from search.optimizer.split.verdict import Verdict, verdict_of, with_rates, with_turns
@@ -33,7 +34,8 @@ def with_split(outcome: Outcome, asked: Asked) -> Outcome:
     if more:
         found = search_split(o.scenario, o.space, asked, o.objectives, o.policy)
     found = with_simulated(found, o.config)
-    return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if more else None)
+    assumed = (*o.assumptions, *stated(o.config, asked.pools(o.scenario)))
+    return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if more else None, assumptions=assumed)
 
 
 def _drafted(o: Outcome, found: SplitFound) -> Verdict | None:

@@ -1,7 +1,4 @@
-"""What a pool has of its own: its accelerators, engine settings, share of memory and how many accelerators there are.
-
-Which pools caches travel between (``docs/split.md``): engines of one vendor's accelerators, and blocks that agree.
-"""
+"""What a pool has of its own: accelerators and how many of them, engine settings, share of memory."""
 
 from __future__ import annotations
 
@@ -14,7 +11,9 @@ from costmodel.scenario import Scenario
 from search.base.errors import InputError
 from search.inputs.config import Machine, read_machine
 from search.inputs.costs import check_costs
-from search.inputs.pool_machines import POOLS, pool_machine
+from search.inputs.fallbacks import fallbacks
+from search.inputs.own_cluster import foreign
+from search.inputs.pool_machines import POOLS, pool_config, pool_machine
 from search.inputs.schema import Config
 from search.optimizer.space import axis_values
 
@@ -55,7 +54,8 @@ def own_pools(config: Config) -> tuple[Own, Own]:
     prefill, decode = (_own(config, name) for name in POOLS)
     if prefill.machine is not None or decode.machine is not None:
         usual = read_machine(config)
-        _check_pair(prefill.machine or usual, decode.machine or usual)
+        mine = "prefill" if decode.machine is None else "decode"
+        _check_pair(prefill.machine or usual, decode.machine or usual, f"space.split.{mine}")
     return prefill, decode
 
 
@@ -70,12 +70,24 @@ def _own(config: Config, name: str) -> Own:
     return Own(machine, pool.memory_fraction, gpus)
 
 
-def _check_pair(prefill: Machine, decode: Machine) -> None:
+def stated(config: Config, pools: tuple[Scenario, Scenario]) -> tuple[str, ...]:
+    """Assumptions about the pools' own accelerators, one line each."""
+    found: list[str] = []
+    for name, pool in zip(POOLS, pools, strict=True):
+        own = pool_config(config, name)
+        if own is not None and pool.accelerator.name != config.hardware.name:
+            lines = (*fallbacks(pool), *foreign(own, pool.accelerator, pool.cluster))
+            found += [f"{name}: {line}" for line in lines]
+    return tuple(found)
+
+
+def _check_pair(prefill: Machine, decode: Machine, key: str) -> None:
+    """``key`` is where the second of them was asked for."""
     one, other = prefill.accelerator, decode.accelerator
     if one.vendor != other.vendor:
         raise InputError(
-            f"space.split.decode.hardware: {other.name!r} is not allowed beside {one.name!r}, which prefills: engines "
-            "send caches between accelerators of one vendor alone"
+            f"{key}.hardware: prefill on {one.name!r} and decode on {other.name!r} is not allowed; engines send caches "
+            "between accelerators of one vendor alone"
         )
     if one.name != other.name:
         for name, machine in zip(POOLS, (prefill, decode), strict=True):
@@ -91,6 +103,6 @@ def _check_pair(prefill: Machine, decode: Machine) -> None:
     if sent != got and not (engine == "vllm" and got % sent == 0):
         wanted = f"a multiple of {sent}" if engine == "vllm" else f"{sent}"
         raise InputError(
-            f"space.split.decode.engine.block_tokens: {got} is not allowed beside {sent} where prompts are prefilled; "
-            f"{engine} takes {wanted}"
+            f"{key}.engine.block_tokens: {sent} where prompts are prefilled and {got} where they are decoded is not "
+            f"allowed; {engine} takes {wanted} there"
         )

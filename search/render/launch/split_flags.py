@@ -8,9 +8,12 @@ vLLM 0.33: NixlConnector (docs/features/nixl_connector_usage.md). SGLang 0.5.23:
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from costmodel.drafts.drafter import Drafter
+from costmodel.scenario import Scenario
+from search.optimizer.split.transfer import backend, generation
 from search.render.launch import trtllm
 from search.render.launch.flags import SGLANG, VLLM
 from search.render.launch.server import Server
@@ -20,6 +23,7 @@ POOLS = ("prefill", "decode")
 PORTS = {"prefill": 8100, "decode": 8200}
 BOOTSTRAP_PORT = 8998  # sglang/srt/server_args.py disaggregation_bootstrap_port, 0.5.23
 SIDE_PORTS = {"prefill": 5600, "decode": 6600}  # vLLM's NIXL handshake, one for each attention group
+PAGE = 64  # tokens of a page that every one of SGLang's attention backends takes
 DRAFT = "path or name of the checkpoint that drafts"
 # SGLang has one algorithm for its own modules and for EAGLE-3 heads each (sglang/srt/speculative/spec_info.py, 0.5.23).
 SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
@@ -27,7 +31,30 @@ SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
 Flags = list[tuple[Word, ...]]
 
 
-def pool_flags(engine: str, name: str, drafter: Drafter | None, ranks: int, bootstrap: Word, draft: Word) -> Flags:
+@dataclass(frozen=True)
+class Alike:
+    """What both pools have to be told where each would choose by its own accelerators: vLLM's attention ``backend``,
+    tokens of a cache's ``block`` (0: nothing)."""
+
+    backend: str | None = None
+    block: int = 0
+
+    @classmethod
+    def of(cls, prefill: Scenario, decode: Scenario) -> Alike:
+        """SGLang compares the pages of both pools, some kernels of Blackwell take 32 or 64 alone
+        (sglang/srt/disaggregation/common/conn.py, arg_groups/overrides.py _mla_backend_page_constraints, 0.5.23)."""
+        apart = generation(prefill.accelerator) != generation(decode.accelerator)
+        return cls(backend(prefill, decode), PAGE if apart and prefill.engine.name == "sglang" else 0)
+
+    @property
+    def flags(self) -> Flags:
+        flags: Flags = [] if self.backend is None else [("--attention-backend", self.backend)]
+        return flags + ([(SGLANG["block"].name, self.block)] if self.block else [])
+
+
+def pool_flags(
+    engine: str, name: str, drafter: Drafter | None, ranks: int, alike: Alike, bootstrap: Word, draft: Word
+) -> Flags:
     """``ranks`` over which a sequence's cache is dealt; ``bootstrap`` port of SGLang's servers that prefill; ``draft``:
     the drafter's checkpoint, where it has one."""
     dealt = {"vllm": VLLM, "sglang": SGLANG}.get(engine)
@@ -39,6 +66,7 @@ def pool_flags(engine: str, name: str, drafter: Drafter | None, ranks: int, boot
             flags += [("--disaggregation-mode", name), ("--disaggregation-transfer-backend", "nixl")]
             if name == "prefill":
                 flags.append(("--disaggregation-bootstrap-port", bootstrap))
+    flags += alike.flags
     return flags + ([] if drafter is None else _draft_flags(engine, drafter, draft))
 
 
