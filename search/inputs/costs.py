@@ -8,8 +8,8 @@ from costmodel.hardware import Accelerator
 from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, PREFIXES, TRAFFIC
 from search.base.errors import InputError
-from search.inputs.pool_machines import POOLS
 from search.inputs.schema import Config
+from search.inputs.split.machines import POOLS
 
 UNITS = {"price_per_hour": "USD and hardware.price_as_of=TEXT", "power_w": "WATTS"}
 

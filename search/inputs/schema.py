@@ -192,7 +192,7 @@ class DraftConfig:
 class PoolConfig:
     """What a pool of split plans has of its own; null: as the search has it."""
 
-    hardware: HardwareConfig | None = None  # or an option of the catalog: ``search.inputs.pool_machines``
+    hardware: HardwareConfig | None = None  # or an option of the catalog: ``search.inputs.split.machines``
     cluster: ClusterConfig | None = None  # likewise; null: the one that the hardware comes with
     engine: dict[str, Any] | None = None  # some keys of ``engine``
     memory_fraction: Annotated[

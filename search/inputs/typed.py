@@ -10,9 +10,9 @@ from search.inputs import own_cluster
 from search.inputs.compared import spread
 from search.inputs.kinds import check_kinds
 from search.inputs.plan_reader import read_baselines
-from search.inputs.pool_machines import named
 from search.inputs.records import record
 from search.inputs.schema import Config
+from search.inputs.split.machines import named
 
 own_cluster.register()  # before Hydra composes anything
 

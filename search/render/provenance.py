@@ -10,7 +10,7 @@ from typing import Any
 from search.base.escape import one_line
 from search.base.paths import conf_dir
 from search.inputs.catalog_yaml import data
-from search.inputs.pool_machines import POOLS
+from search.inputs.split.machines import POOLS
 from search.optimizer.outcome import Outcome
 from search.render.document import formats
 from search.render.document.view import Value, Values, plain

@@ -13,8 +13,8 @@ from search.inputs.config import Machine, read_machine
 from search.inputs.costs import check_costs
 from search.inputs.fallbacks import fallbacks
 from search.inputs.own_cluster import foreign
-from search.inputs.pool_machines import POOLS, pool_config, pool_machine
 from search.inputs.schema import Config
+from search.inputs.split.machines import POOLS, pool_config, pool_machine
 from search.optimizer.space import axis_values
 
 

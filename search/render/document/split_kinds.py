@@ -6,7 +6,7 @@ import numpy as np
 
 from costmodel.columns import column
 from costmodel.scenario import Scenario
-from search.inputs.pool_machines import POOLS
+from search.inputs.split.machines import POOLS
 from search.optimizer.outcome import Outcome
 from search.render.document.formats import usd
 

@@ -5,8 +5,8 @@ from omegaconf import OmegaConf
 
 from search.base.errors import InputError
 from search.inputs.compose import composed
-from search.inputs.pool_machines import pool_machine
 from search.inputs.saved_run import config_text
+from search.inputs.split.machines import pool_machine
 from search.inputs.typed import typed
 
 BASE = ("model=qwen3_8b", "engine=sglang", "hardware=h200")
