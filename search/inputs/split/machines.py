@@ -28,22 +28,26 @@ OF_BOTH = ("name", "version", "compare", "engines", "sources", "drafts", "draft_
 
 
 def named(container: Any) -> None:
-    """In a composed configuration: names of hardware and clusters become what the catalog has of them."""
+    """In a composed configuration: names of hardware and clusters become what the catalog has of them; that of the
+    search's own hardware nothing, so that whatever was set of it holds for the pool too."""
     space = container.get("space") if isinstance(container, dict) else None
     split = space.get("split") if isinstance(space, dict) else None
     for name in POOLS:
         pool = split.get(name) if isinstance(split, dict) else None
         if isinstance(pool, dict):
-            _named(f"space.split.{name}", pool)
+            _named(f"space.split.{name}", pool, container.get("hardware"))
 
 
-def _named(key: str, pool: dict[str, Any]) -> None:
+def _named(key: str, pool: dict[str, Any], usual: Any) -> None:
     hardware = pool.get("hardware")
     if isinstance(hardware, str):
         try:
-            hardware = pool["hardware"] = data(conf_dir() / "hardware" / f"{find_hardware(hardware)}.yaml")
+            hardware = data(conf_dir() / "hardware" / f"{find_hardware(hardware)}.yaml")
         except InputError as error:
             raise InputError(f"{key}.{error}") from error
+        if isinstance(usual, dict) and usual.get("name") == hardware["name"]:
+            hardware = None
+        pool["hardware"] = hardware
     cluster = pool.get("cluster")
     if cluster is None and isinstance(hardware, dict):
         cluster = hardware.get("cluster") or FALLBACK

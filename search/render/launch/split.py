@@ -156,7 +156,7 @@ def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks
             settings.append(f"BOOTSTRAP_PORT=${{BOOTSTRAP_PORT:-$(({BOOTSTRAP_PORT} + {local}))}}")
     if has_checkpoint(engine, drafter):
         settings.append(f"DRAFT=${{DRAFT:?{DRAFT}}}")
-    flags = pool_flags(engine, name, drafter, ranks, alike, Variable("BOOTSTRAP_PORT"), Variable("DRAFT"))
+    flags = pool_flags(engine, name, drafter, ranks, Variable("BOOTSTRAP_PORT"), Variable("DRAFT"), alike)
     front = (
         f"One of the servers that {name}; split.router.sh stands in front of both pools. Caches travel over NVLink or",
         "RDMA (UCX) between them: start both before the router.",

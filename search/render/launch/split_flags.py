@@ -52,8 +52,11 @@ class Alike:
         return flags + ([(SGLANG["block"].name, self.block)] if self.block else [])
 
 
+NOTHING = Alike()
+
+
 def pool_flags(
-    engine: str, name: str, drafter: Drafter | None, ranks: int, alike: Alike, bootstrap: Word, draft: Word
+    engine: str, name: str, drafter: Drafter | None, ranks: int, bootstrap: Word, draft: Word, alike: Alike = NOTHING
 ) -> Flags:
     """``ranks`` over which a sequence's cache is dealt; ``bootstrap`` port of SGLang's servers that prefill; ``draft``:
     the drafter's checkpoint, where it has one."""

@@ -44,7 +44,7 @@ def pool_servers(
     port: int = PORT,
 ) -> PoolServers:
     """``DRAFT`` stands where a drafter's checkpoint has to be named; ``nodes``: labels of the pool's own."""
-    flags = pool_flags(engine, name, drafter, ranks, alike, str(BOOTSTRAP_PORT), "DRAFT")
+    flags = pool_flags(engine, name, drafter, ranks, str(BOOTSTRAP_PORT), "DRAFT", alike)
     environment: dict[str, str | None] = {}
     if engine == "vllm":
         environment = {

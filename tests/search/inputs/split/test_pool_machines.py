@@ -28,6 +28,11 @@ def test_a_name_and_the_group_put_there_mean_the_same():
     assert pool_machine(other, "decode").cluster.tiers[0].bytes_per_s == found.accelerator.link_bytes_per_s
 
 
+def test_the_searchs_own_hardware_by_name_is_as_somebody_set_it():
+    found = read("hardware.price_per_hour=1", "hardware.price_as_of=today", "space.split.decode.hardware=h200_sxm")
+    assert pool_machine(found, "decode") is None
+
+
 def test_a_runs_configuration_holds_the_accelerators_themselves():
     own = ("space.split.prefill.hardware=b200", "space.split.decode.engine={max_batched_tokens:64}")
     config = read(*own)

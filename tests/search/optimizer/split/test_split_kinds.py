@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_split_merge import merged_front, product
+from test_split_merge import WANTED, merged_front, product
 from test_split_verdict import SPLIT
 from worked_case import accelerator, cluster, qwen3, worked_case
 
@@ -27,7 +27,7 @@ from search.optimizer.space import Space
 from search.optimizer.split.asked import Asked, asked_of
 from search.optimizer.split.own import USUAL, Own
 from search.optimizer.split.pools import decode_pool, prefill_pool
-from search.optimizer.split.search import search_split
+from search.optimizer.split.search import costs_of, search_split
 from search.optimizer.split.transfer import check_backends
 from search.render.document.split_words import verdict_lines
 from search.render.provenance import provenance_values
@@ -76,6 +76,16 @@ def test_naming_the_searchs_own_hardware_changes_nothing(plain):
     other = run(composed([*SPLIT, *named], None))
     assert split_csv(other) == split_csv(plain)
     assert verdict_lines(other) == verdict_lines(plain)
+
+
+def test_a_machine_like_the_searchs_own_changes_nothing():
+    scenario = small()
+    same = Own(Machine(scenario.accelerator, scenario.cluster, scenario.engine, scenario.law))
+    policy = Policy({"output_tokens_per_s": "max"})
+    plain, named = (search_split(scenario, SMALL, a, WANTED, policy).front for a in (asked(), asked(same, same)))
+    assert len(plain) > 3
+    np.testing.assert_array_equal(costs_of(plain, WANTED), costs_of(named, WANTED))
+    assert np.array_equal(plain.x, named.x) and np.array_equal(plain.y, named.y)
 
 
 @given(st.floats(1.0, 8.0), st.floats(1.0, 8.0))
