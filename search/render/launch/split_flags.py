@@ -8,7 +8,8 @@ vLLM 0.33: NixlConnector (docs/features/nixl_connector_usage.md). SGLang 0.5.23:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from costmodel.drafts.drafter import Drafter
@@ -23,7 +24,7 @@ POOLS = ("prefill", "decode")
 PORTS = {"prefill": 8100, "decode": 8200}
 BOOTSTRAP_PORT = 8998  # sglang/srt/server_args.py disaggregation_bootstrap_port, 0.5.23
 SIDE_PORTS = {"prefill": 5600, "decode": 6600}  # vLLM's NIXL handshake, one for each attention group
-PAGE = 64  # tokens of a page that every one of SGLang's attention backends takes
+PAGE = 64  # tokens of a page, to which SGLang's kernels for Blackwell come by themselves
 DRAFT = "path or name of the checkpoint that drafts"
 # SGLang has one algorithm for its own modules and for EAGLE-3 heads each (sglang/srt/speculative/spec_info.py, 0.5.23).
 SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
@@ -33,23 +34,26 @@ Flags = list[tuple[Word, ...]]
 
 @dataclass(frozen=True)
 class Alike:
-    """What both pools have to be told where each would choose by its own accelerators: vLLM's attention ``backend``,
-    tokens of a cache's ``block`` (0: nothing)."""
+    """What pools have to be told of their caches where each would choose by its own accelerators: vLLM's attention
+    ``backend``, tokens of a block by pool (none: the engine's own)."""
 
     backend: str | None = None
-    block: int = 0
+    blocks: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, prefill: Scenario, decode: Scenario) -> Alike:
         """SGLang compares the pages of both pools, some kernels of Blackwell take 32 or 64 alone
         (sglang/srt/disaggregation/common/conn.py, arg_groups/overrides.py _mla_backend_page_constraints, 0.5.23)."""
+        own = [pool.engine.block_tokens for pool in (prefill, decode)]
         apart = generation(prefill.accelerator) != generation(decode.accelerator)
-        return cls(backend(prefill, decode), PAGE if apart and prefill.engine.name == "sglang" else 0)
+        if apart and prefill.engine.name == "sglang":
+            return cls(blocks=dict.fromkeys(POOLS, PAGE))
+        return cls(backend(prefill, decode), dict(zip(POOLS, own, strict=True)) if own[0] != own[1] else {})
 
-    @property
-    def flags(self) -> Flags:
+    def flags(self, engine: str, name: str) -> Flags:
         flags: Flags = [] if self.backend is None else [("--attention-backend", self.backend)]
-        return flags + ([(SGLANG["block"].name, self.block)] if self.block else [])
+        block = SGLANG["block"] if engine == "sglang" else VLLM["block"]
+        return flags + ([(block.name, self.blocks[name])] if name in self.blocks else [])
 
 
 NOTHING = Alike()
@@ -69,7 +73,7 @@ def pool_flags(
             flags += [("--disaggregation-mode", name), ("--disaggregation-transfer-backend", "nixl")]
             if name == "prefill":
                 flags.append(("--disaggregation-bootstrap-port", bootstrap))
-    flags += alike.flags
+    flags += alike.flags(engine, name)
     return flags + ([] if drafter is None else _draft_flags(engine, drafter, draft))
 
 

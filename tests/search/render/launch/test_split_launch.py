@@ -58,6 +58,12 @@ def test_pools_of_two_generations_are_told_what_both_must_do_and_where_they_may_
         assert f"accelerator={found[1]}" in text.split("apiVersion")[0]
 
 
+def test_blocks_of_two_sizes_are_written():
+    files = split_files(outcome_of("engine=vllm", "space.split.decode.engine={block_tokens:64}"))
+    for name, tokens in (("prefill", 16), ("decode", 64)):
+        assert f"--block-size {tokens} " in files[f"split.{name}.sh"]
+
+
 def test_each_pool_and_the_router_have_a_script(written):
     engine, found, _, files = written
     wanted = {f"split.{name}.sh" for name in ("prefill", "decode", "router")}
