@@ -42,9 +42,10 @@ def outcome():
     return run(composed(list(BASE), None))
 
 
-def test_the_front_is_that_of_the_whole_product(outcome):
+@pytest.mark.parametrize("more", [(), ("space.split.decode.hardware=b200", "space.split.decode.gpus=[2,4]")])
+def test_the_front_is_that_of_the_whole_product(outcome, more):
     o = outcome
-    asked, demand = asked_of(o.config, o.space), o.scenario.demand
+    asked, demand = asked_of(composed([*BASE, *more], None), o.space), o.scenario.demand
     p = at_rate.prefill_rows(o.scenario, o.space, asked, demand)
     d = at_rate.decode_rows(o.scenario, o.space, asked, demand)
     every = at_rate.joined(o.scenario, p, d, asked, demand)
@@ -55,6 +56,7 @@ def test_the_front_is_that_of_the_whole_product(outcome):
         costs = costs_of(plans, o.objectives)
         fronts.append(np.unique(np.round(costs[pareto_front(costs, plans.feasible)], 9), axis=0))
     assert len(few) < len(every)
+    assert not more or set(every.gpus_of[1].tolist()) == {2, 4}
     np.testing.assert_allclose(fronts[1], fronts[0], rtol=1e-7)
 
 
