@@ -20,14 +20,17 @@ from search.evidence.measured.intervals import SPLIT as MEASURED
 from search.evidence.measured.intervals import load_intervals, pool_class
 from search.inputs.compose import composed
 from search.inputs.config import Machine, read_model, read_scenario
+from search.inputs.split_rows import SplitRow
 from search.optimizer.front import Objectives
 from search.optimizer.recommend import Policy
 from search.optimizer.run import run
 from search.optimizer.space import Space
 from search.optimizer.split.asked import Asked, asked_of
+from search.optimizer.split.deployed import deployment_of_row
 from search.optimizer.split.own import USUAL, Own
 from search.optimizer.split.pools import decode_pool, prefill_pool
 from search.optimizer.split.search import costs_of, search_split
+from search.optimizer.split.simulated import deployment_of
 from search.optimizer.split.transfer import check_backends
 from search.render import report
 from search.render.document.split_words import verdict_lines
@@ -150,6 +153,19 @@ def test_what_is_written_names_both_kinds_and_their_cost(mixed):
     keys = {str(value) for key, value in rows.items() if key.endswith(".key")}
     assert {"space.split.decode.hardware.memory_bytes", "space.split.decode.cluster.node.size"} <= keys
     assert not any(key.startswith("space.split.prefill.") for key in keys)
+
+
+def test_both_kinds_are_simulated(mixed):
+    """Of the best plan as it was found, and as it is read back from its row."""
+    best = mixed.split.best
+    p, d = best.prefill.plans.take(best.p), best.decode.plans.take(best.d)
+    budget = int(best.prefill.budget[best.p[0]])
+    row = SplitRow(p, int(best.x[0]), budget, d, int(best.y[0]), "none", 0, 1)
+    read_back = deployment_of_row(mixed.config, mixed.scenario, mixed.scenario.lengths, row)
+    for found in (deployment_of(best), read_back):
+        assert found.scenario.accelerator.name == "NVIDIA H200 SXM 141GB"
+        assert found.decoding.accelerator.name == "NVIDIA B200 SXM 180GB"
+        assert found.link.bytes_per_s == mixed.scenario.cluster.tiers[1].rate
 
 
 def test_an_accelerator_whose_kernels_were_not_measured_widens_what_depends_on_it(mixed):
