@@ -80,13 +80,13 @@ def split(name: str, overrides: Sequence[str]) -> Task:
     """Prefill and decode on pools of their own."""
     config = composed(overrides)
     scenario = read_scenario(config, read_model(config.model).architecture)
-    space, facts = Space.from_config(vars(config.space)), facts_of(scenario)
+    space = Space.from_config(vars(config.space))
     objectives = Objectives.from_config("objective.columns", config.objective.columns)
     policy = Policy.from_config(config.objective.recommend, config.objective.ties)
     asked = asked_of(config, space)
     assert asked is not None
-    found = search_split(scenario, facts, space, asked, objectives, policy)
-    p, d = prefill_pool(scenario, facts, space, asked), decode_pool(scenario, facts, space, asked)
+    found = search_split(scenario, space, asked, objectives, policy)
+    p, d = prefill_pool(scenario, space, asked), decode_pool(scenario, space, asked)
 
     def told(places: Any, rows: Sequence[int]) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
         costs = np.zeros((len(rows), len(objectives.names)))

@@ -17,6 +17,7 @@ from search.inputs.traffic import Traffic
 from search.optimizer.split.deployed import capacity_per_s, deployment_of_row
 from search.optimizer.split.verdict import layout_of
 from search.render import split_simulation
+from search.render.document.split_kinds import nouns
 
 
 def split_simulated(run: SavedRun, traffic: Traffic, requests: Requests, text: str, balancer: str) -> Simulated:
@@ -37,8 +38,9 @@ def split_simulated(run: SavedRun, traffic: Traffic, requests: Requests, text: s
     served = _served(deployment, requests)
     check_served(requests, served.e2e_s)
     found = split_simulation.summary(requests, served)
-    title = f"{scenario.model.name}: {_words(row)}"
-    words = f"{name}: {_words(row)} on {scenario.engine.name}{_fewer(row, deployment)}"
+    told = _words(row, nouns(scenario, (deployment.scenario, deployment.decoding)))
+    title = f"{scenario.model.name}: {told}"
+    words = f"{name}: {told} on {scenario.engine.name}{_fewer(row, deployment)}"
     return Simulated(
         words, title, found, split_simulation.text(found),
         split_simulation.csv_text(requests, served),
@@ -74,11 +76,11 @@ def _fewer(row: SplitRow, d: Deployment) -> str:
     return f"; {seats} of {batch} sequences fit at these lengths" if seats < batch else ""
 
 
-def _words(row: SplitRow) -> str:
+def _words(row: SplitRow, kinds: tuple[str, str]) -> str:
     p, d = row.prefill.row(0), row.decode.row(0)
     drafts = f", {row.drafter} of {row.drafts}" if row.drafts else ""
     dealt = f", cache over {row.ranks} ranks" if row.ranks > 1 else ""
     return (
-        f"{row.x} x prefill ({p['gpus']} GPUs: {layout_of(p)}) and {row.y} x decode ({d['gpus']} GPUs: "
+        f"{row.x} x prefill ({p['gpus']} {kinds[0]}: {layout_of(p)}) and {row.y} x decode ({d['gpus']} {kinds[1]}: "
         f"{layout_of(d)}, batch {d['batch']}{drafts}{dealt})"
     )

@@ -15,7 +15,10 @@ from search.inputs.hardware_catalog import find_hardware
 from search.inputs.models import ConfigError, find_model
 
 FOLDER_FLAGS = ("--config-dir", "-cd")
-NAMED = re.compile(r"^(hardware|model)=(?P<names>[\w./() -]+(?:,[\w./() -]+)*)$", re.ASCII)
+# Also +hardware@space.split.decode.hardware=h20, which puts an option elsewhere.
+NAMED = re.compile(
+    r"^(?P<where>\+?(?P<group>hardware|model)(?:@[\w.]+)?)=(?P<names>[\w./() -]+(?:,[\w./() -]+)*)$", re.ASCII
+)
 UNNAMED = re.compile(
     r"^\+?(?P<group>\w+)=(?P<value>[\d.]+|true|false|\[.*)$", re.IGNORECASE
 )  # no option has such a name
@@ -37,8 +40,8 @@ def _renamed(word: str, folders: Iterable[Path]) -> str:
         if odd and (conf_dir() / odd["group"]).is_dir():
             raise InputError(f"{odd['group']}: {odd['value'][:60]!r} is not allowed; give the name of an option")
         return word
-    group, names = found[1], found["names"].split(",")
-    return f"{group}={','.join(_option(group, name.strip(), folders) for name in names)}"
+    group, names = found["group"], found["names"].split(",")
+    return f"{found['where']}={','.join(_option(group, name.strip(), folders) for name in names)}"
 
 
 def _option(group: str, name: str, folders: Iterable[Path]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from costmodel.architecture import Architecture
 from costmodel.cluster import Cluster, Tier
+from costmodel.efficiency import EfficiencyLaw
 from costmodel.engine import Engine
 from costmodel.formats import COMPUTE_DTYPES, FORMATS
 from costmodel.hardware import Accelerator
@@ -113,26 +115,40 @@ def check_rate(scenario: Scenario) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What a model is served on: ``accelerator`` with its ``law``, ``cluster``, ``engine`` of a ``version``."""
+
+    accelerator: Accelerator
+    cluster: Cluster
+    engine: Engine
+    law: EfficiencyLaw
+    version: str = ""
+
+    def serving(self, model: Architecture) -> dict[str, Any]:
+        """The fields of a ``Scenario`` that it makes with ``model``."""
+        engine = self.engine
+        if engine.name == "vllm" and self.version:
+            usual = read_engine(load_engine("vllm")).memory
+            engine = of_version(engine, self.version, model, usual)
+        law = in_engine(self.law, engine, self.accelerator, model)
+        return {"accelerator": self.accelerator, "cluster": self.cluster, "engine": engine, "law": law}
+
+
+def read_machine(config: Config) -> Machine:
+    """Of the groups ``hardware``, ``cluster`` and ``engine``."""
+    accelerator, engine = read_hardware(config.hardware), read_engine(config.engine)
+    cluster = read_cluster(config.cluster, accelerator.link_bytes_per_s)
+    return Machine(accelerator, cluster, engine, read_law(config.hardware.efficiency), config.engine.version)
+
+
 def read_scenario(config: Config, model: Architecture) -> Scenario:
     """Everything that a plan is scored against."""
-    accelerator = read_hardware(config.hardware)
-    engine = read_engine(config.engine)
-    if engine.name == "vllm" and config.engine.version:
-        usual = read_engine(load_engine("vllm")).memory
-        engine = of_version(engine, config.engine.version, model, usual)
+    machine = read_machine(config)
     lengths, demand = read_workload(config.workload)
     check_context(config.workload, lengths, model.max_position)
     limits = read_limits(config.limits)
-    return Scenario(
-        model=model,
-        accelerator=accelerator,
-        cluster=read_cluster(config.cluster, accelerator.link_bytes_per_s),
-        engine=engine,
-        lengths=lengths,
-        limits=limits,
-        law=in_engine(read_law(config.hardware.efficiency), engine, accelerator, model),
-        demand=demand,
-    )
+    return Scenario(model=model, lengths=lengths, limits=limits, demand=demand, **machine.serving(model))
 
 
 def check_search(config: Config) -> None:

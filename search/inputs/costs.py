@@ -9,20 +9,23 @@ from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, PREFIXES, TRAFFIC
 from search.base.errors import InputError
 from search.inputs.schema import Config
+from search.inputs.split.machines import POOLS
 
 UNITS = {"price_per_hour": "USD and hardware.price_as_of=TEXT", "power_w": "WATTS"}
 
 
 def dated(config: Config, overrides: Sequence[str]) -> Config:
     """``config``; ``InputError`` where its price has no date, or that of the price which ``overrides`` replaced."""
-    price, date = "hardware.price_per_hour", "hardware.price_as_of"
-    if config.hardware.price_per_hour is None:
-        return config
     given = {word.lstrip("+").split("=", 1)[0] for word in overrides}
-    if not config.hardware.price_as_of or (price in given and date not in given):
-        raise InputError(
-            f"{price}: {config.hardware.price_per_hour:g} has no date and place; give them, as {date}='our contract'"
-        )
+    pools = {f"space.split.{name}.hardware": getattr(config.space.split, name).hardware for name in POOLS}
+    for key, hardware in {"hardware": config.hardware, **pools}.items():
+        price, date = f"{key}.price_per_hour", f"{key}.price_as_of"
+        if hardware is None or hardware.price_per_hour is None:
+            continue
+        if not hardware.price_as_of or (price in given and date not in given):
+            raise InputError(
+                f"{price}: {hardware.price_per_hour:g} has no date and place; give them, as {date}='our contract'"
+            )
     return config
 
 
@@ -42,13 +45,13 @@ def check_traffic(key: str, figures: Iterable[str], scenario: Scenario) -> None:
             )
 
 
-def check_costs(key: str, figures: Iterable[str], accelerator: Accelerator) -> None:
+def check_costs(key: str, figures: Iterable[str], accelerator: Accelerator, group: str = "hardware") -> None:
     """``InputError`` for the first of ``figures`` that the accelerator does not state what is needed for; ``key`` is
-    where they were asked for."""
+    where they were asked for, ``group`` where it stands."""
     for figure in figures:
         field = COSTS.get(figure)
         if field is not None and getattr(accelerator, field) is None:
             raise InputError(
-                f"{key}.{figure}: hardware {accelerator.name!r} has hardware.{field} = null; "
-                f"set hardware.{field}={UNITS[field]} or leave the figure out"
+                f"{key}.{figure}: hardware {accelerator.name!r} has {group}.{field} = null; "
+                f"set {group}.{field}={UNITS[field].replace('hardware', group)} or leave the figure out"
             )

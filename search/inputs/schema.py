@@ -188,6 +188,19 @@ class DraftConfig:
     ngram: Annotated[Any, CHANCES] = None  # to be given
 
 
+@dataclass
+class PoolConfig:
+    """What a pool of split plans has of its own; null: as the search has it."""
+
+    hardware: HardwareConfig | None = None  # or an option of the catalog: ``search.inputs.split.machines``
+    cluster: ClusterConfig | None = None  # likewise; null: the one that the hardware comes with
+    engine: dict[str, Any] | None = None  # some keys of ``engine``
+    memory_fraction: Annotated[
+        float | None, Quantity("most of the accelerator's memory that may be used", 0, 1, above=True)
+    ] = None
+    gpus: Any = None  # of all its instances together: an axis; null: whatever the other pool leaves
+
+
 @schema_of(Transfer)
 class SplitConfig(Derived):
     """Of ``space.serving: [aggregated, split]``."""
@@ -198,6 +211,8 @@ class SplitConfig(Derived):
         default_factory=lambda: [0.3, 0.5, 0.7, 0.8, 0.9, 0.95]
     )
     prefill_tokens: Any = None  # new tokens of a pass; null: engine.max_batched_tokens
+    prefill: PoolConfig = field(default_factory=PoolConfig)
+    decode: PoolConfig = field(default_factory=PoolConfig)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from search.inputs.kinds import check_kinds
 from search.inputs.plan_reader import read_baselines
 from search.inputs.records import record
 from search.inputs.schema import Config
+from search.inputs.split.machines import named
 
 own_cluster.register()  # before Hydra composes anything
 
@@ -22,6 +23,7 @@ def typed(config: DictConfig) -> Config:
     try:
         container = OmegaConf.to_container(config, resolve=True)
         spread(container)
+        named(container)
         check_kinds(container, Config)
         result = record(Config, container)
     except OmegaConfBaseException as error:

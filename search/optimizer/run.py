@@ -55,6 +55,7 @@ from search.optimizer.speculation.search import search_speculation
 from search.optimizer.split.asked import Asked, asked_of
 from search.optimizer.split.beside import with_split
 from search.optimizer.split.rivals import rivals_of
+from search.optimizer.split.transfer import check_backends
 from search.optimizer.stopwatch import Stopwatch, ended
 from search.optimizer.stream import Wanted, stream
 from search.optimizer.study import run_study
@@ -154,6 +155,8 @@ def _searched(config: Config, watch: Stopwatch, whole: bool, workers: Workers) -
         check_confidence(config)
         facts = facts_of(scenario)
         apart = asked_of(config, space)
+        if apart is not None:
+            check_backends(*apart.pools(scenario))
         drafters = drafters_of(config, scenario.model)
         degrees = ranks_of(config, scenario)
         ranges = read_ranges(config.sensitivity, scenario)

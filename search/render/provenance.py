@@ -10,6 +10,7 @@ from typing import Any
 from search.base.escape import one_line
 from search.base.paths import conf_dir
 from search.inputs.catalog_yaml import data
+from search.inputs.split.machines import POOLS
 from search.optimizer.outcome import Outcome
 from search.render.document import formats
 from search.render.document.view import Value, Values, plain
@@ -86,19 +87,34 @@ def _entries(outcome: Outcome) -> Iterator[Entry]:
         published = key.startswith("model.published")
         yield Entry(key, value, SOURCED if published and model["source"] else CHOSEN, model["source"] * published)
     yield from _sourced("hardware", config["hardware"], config["hardware"]["sources"])
-    yield Entry("cluster.name", config["cluster"]["name"], *_standing("cluster.name", config["cluster"]["source"]))
-    for tier in config["cluster"]["tiers"]:
-        yield from _sourced(f"cluster.{tier['name']}", tier, tier["source"])
+    yield from _cluster("cluster", config["cluster"])
     yield from _sourced("engine", config["engine"], config["engine"]["sources"])
     sensitivity = config["sensitivity"]
     for name, spread in sensitivity.pop("ranges").items():
         ends = {end: spread[end] for end in ("low", "high")}
         yield from _sourced(f"sensitivity.ranges.{name}", ends, dict.fromkeys(ends, spread["source"]))
+    for name in POOLS:
+        yield from _of_pool(f"space.split.{name}", config["space"]["split"][name])
     for group in ASKED:
         for key, value in _leaves(group, config[group]):
             yield Entry(key, value, CHOSEN, "")
     factors = _intervals()
     yield Entry("intervals.yaml", "factors of the 80 % intervals", *_standing("intervals", factors))
+
+
+def _cluster(key: str, cluster: dict[str, Any]) -> Iterator[Entry]:
+    yield Entry(f"{key}.name", cluster["name"], *_standing(f"{key}.name", cluster["source"]))
+    for tier in cluster["tiers"]:
+        yield from _sourced(f"{key}.{tier['name']}", tier, tier["source"])
+
+
+def _of_pool(key: str, pool: dict[str, Any]) -> Iterator[Entry]:
+    """Hardware and cluster of a pool of split plans, which are taken out of it: the rest is asked for."""
+    hardware, cluster = pool.pop("hardware"), pool.pop("cluster")
+    if hardware is not None:
+        yield from _sourced(f"{key}.hardware", hardware, hardware["sources"])
+    if cluster is not None:
+        yield from _cluster(f"{key}.cluster", cluster)
 
 
 def _assumptions(outcome: Outcome) -> Iterator[Entry]:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from search.evidence.measured.intervals import SPLIT, load_intervals
 from search.optimizer.front import non_dominated
 from search.optimizer.outcome import Outcome
 from search.optimizer.split.asked import AT_A_RATE, FIGURES
 from search.optimizer.split.search import SplitPlans, costs_of
 
 POOLS = ("prefill", "decode")
-OF_POOL = ("instances", "gpus", "tp", "ep", "pp", "sp", "attn_dp", "memory_bytes_per_gpu")
+OF_POOL = ("hardware", "instances", "gpus", "tp", "ep", "pp", "sp", "attn_dp", "memory_bytes_per_gpu")
 INTERVALS = ("ttft_s", "tpot_s", "output_tokens_per_s")
 OWN = ("transfer_s", "link_share", "link_bytes_per_s", "in_flight")
 
@@ -52,20 +51,24 @@ def _drafts(front: SplitPlans) -> list[list[Any]]:
 def _columns(outcome: Outcome, front: SplitPlans) -> list[list[Any]]:
     p, d = front.prefill, front.decode
     table: list[list[Any]] = []
-    for pool, rows, instances in ((p, front.p, front.x), (d, front.d, front.y)):
+    prefill, decode = front.pools
+    for pool, on, rows, instances in ((p, prefill, front.p, front.x), (d, decode, front.d, front.y)):
         plans = pool.plans.take(rows)
-        table += [instances.tolist(), *(getattr(plans, n).tolist() for n in OF_POOL[1:-1])]
+        table += [
+            [on.accelerator.name] * len(front),
+            instances.tolist(),
+            *(getattr(plans, n).tolist() for n in OF_POOL[2:-1]),
+        ]
         table.append(pool.memory_bytes[rows].tolist())
         if pool is p:
             table += [p.budget[rows].tolist(), p.used[rows].tolist()]
         else:
             table += [plans.batch.tolist(), *_drafts(front), d.ranks[rows].tolist()]
-    known = np.full(len(front), SPLIT)
     for name in FIGURES:
         values = front.column(name)
         table.append(["" if np.isnan(v) else v for v in values.tolist()])
         if name in INTERVALS:
-            table += [bound.tolist() for bound in load_intervals().of(name, known, values)]
+            table += [bound.tolist() for bound in front.interval(name, values)]
     table += [getattr(front.figures, name).tolist() for name in OWN]
     if outcome.scenario.demand is not None:
         table += [front.served[name].tolist() for name in AT_A_RATE]
@@ -89,6 +92,7 @@ def split_summary(outcome: Outcome) -> dict[str, Any]:
             "front": len(found.front),
             "instances": dict(zip(POOLS, found.instances, strict=True)),
             "own_fronts": dict(zip(POOLS, found.kept, strict=True)),
+            "hardware": dict(zip(POOLS, (own.accelerator.name for own in found.front.pools), strict=True)),
             "pairs": found.pairs,
             "winner": v.winner if v else None,
             "ratio": v.ratio if v else None,

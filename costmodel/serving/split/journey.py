@@ -12,7 +12,7 @@ and a message's latency for every layer. What is sent by chunks while later ones
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -78,6 +78,14 @@ def link_of(cluster: Cluster, transfer: Transfer, gpus: int) -> Link:
         return Link(tier.rate, tier.latency_s)
     slow = 2.0 / transfer.host_bytes_per_s + 1.0 / tier.rate
     return Link(1.0 / slow, 3.0 * tier.latency_s)
+
+
+def link_between(one: Cluster, other: Cluster, transfer: Transfer, gpus: int) -> Link:
+    """The link between pools of different clusters, or of accelerators of two kinds in like ones: no scale-up domain
+    holds both, so it is the network whatever the place, at the rate of the lesser end."""
+    outside = transfer if transfer.transport != "auto" else replace(transfer, transport="rdma")
+    ends = [link_of(cluster, outside, gpus) for cluster in (one, other)]
+    return Link(min(end.bytes_per_s for end in ends), max(end.latency_s for end in ends))
 
 
 def cargo(scenario: Scenario, plans: Plans) -> Cargo:

@@ -69,6 +69,14 @@ class Intervals:
         high = np.array([table[name][1] for name in KEYS])[classes]
         return (values / high, values / low) if figure in COSTS else (values * low, values * high)
 
+    def of_pools(self, figure: str, pools: tuple[int, int], values: Array) -> tuple[Array, Array]:
+        """The same of split plans whose ``pools`` (the one that prefills first) are of the classes of ``pool_class``:
+        the widest of those that the figure depends on. Tokens after the first depend on instances that decode alone."""
+        classes = pools[1:] if figure.startswith("tpot_s") else pools
+        found = [self.of(figure, np.full(len(values), known), values) for known in (SPLIT, *classes)]
+        lows, highs = zip(*found, strict=True)
+        return np.min(lows, axis=0), np.max(highs, axis=0)
+
 
 @cache
 def load_intervals() -> Intervals:
@@ -105,6 +113,14 @@ def coverage(scenario: Scenario, plans: Plans, waiting: NDArray[np.bool_]) -> ND
         unusual = np.ones_like(unusual)
     classes[unusual] = UNCOVERED
     return classes
+
+
+def pool_class(scenario: Scenario) -> int:
+    """The class of a pool of split plans: ``split`` where the accelerator's law is its own or a near relative's, as of
+    all measured rows; else that of an accelerator whose kernels were not measured."""
+    if "measured_" in str(getattr(scenario.law, "name", "flat")):
+        return SPLIT
+    return KEYS.index("accelerator_amd" if scenario.accelerator.amd else "accelerator")
 
 
 def coverage_of(scenario: Scenario, plans: Plans, scores: Scores) -> NDArray[np.int64]:

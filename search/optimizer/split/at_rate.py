@@ -24,11 +24,10 @@ from costmodel.serving.rate.figures import bounded
 from costmodel.serving.split.at_rate import Pair, figures, single
 from costmodel.serving.split.decode import decode
 from costmodel.serving.split.joint import DecodePoint, Joint, joint, prefill_point
-from costmodel.serving.split.journey import cargo, link_of
+from costmodel.serving.split.journey import cargo
 from costmodel.serving.split.rate import MOST_USED, DecodeRate, PrefillRate
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.recommend import Policy
-from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import AT_A_RATE, Asked
 from search.optimizer.split.pools import (
@@ -66,22 +65,20 @@ class Rows:
         return Rows(self.pool.take(i), self.at.take(i), self.count[i], self.costs[i])
 
 
-def searched(
-    scenario: Scenario, facts: Facts, space: Space, asked: Asked, objectives: Objectives, policy: Policy
-) -> SplitFound:
+def searched(scenario: Scenario, space: Space, asked: Asked, objectives: Objectives, policy: Policy) -> SplitFound:
     """In the closed loop, or at the scenario's rate."""
     find = search_split if scenario.demand is None else search_at_rate
-    return find(scenario, facts, space, asked, objectives, policy)
+    return find(scenario, space, asked, objectives, policy)
 
 
 def search_at_rate(
-    scenario: Scenario, facts: Facts, space: Space, asked: Asked, objectives: Objectives, policy: Policy
+    scenario: Scenario, space: Space, asked: Asked, objectives: Objectives, policy: Policy
 ) -> SplitFound:
     """The front of split plans at the scenario's demand."""
     start, demand = time.perf_counter(), scenario.demand
     assert demand is not None
-    prefills = prefill_rows(scenario, facts, space, asked, demand)
-    decodes = decode_rows(scenario, facts, space, asked, demand)
+    prefills = prefill_rows(scenario, space, asked, demand)
+    decodes = decode_rows(scenario, space, asked, demand)
     p, d = (rows.take(own_front(rows.sizes, rows.costs)) for rows in (prefills, decodes))
     found = joined(scenario, p, d, asked, demand)
     front = found.take(pareto_front(costs_of(found, objectives), found.feasible))
@@ -105,9 +102,10 @@ def _counted(plans: Plans, capacity: Array, demand: Demand, most: int) -> tuple[
     return np.concatenate([none, *places]), np.concatenate([none, *counts])
 
 
-def prefill_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, demand: Demand) -> Rows:
+def prefill_rows(scenario: Scenario, space: Space, asked: Asked, demand: Demand) -> Rows:
     """Every legal instance that fits, at every token budget, in every number that can follow."""
-    plans = prefilling(scenario, facts, space, asked)
+    scenario, _ = asked.pools(scenario)
+    plans = prefilling(scenario, space, asked)
     pools, models, counts = [], [], []
     for tokens in asked.tokens:
         there = replace(scenario, engine=replace(scenario.engine, max_batched_tokens=tokens))
@@ -141,9 +139,10 @@ def _joined(models: list[PrefillRate]) -> PrefillRate:
     return replace(models[0], mean=together([m.mean for m in models]), classes=classes)
 
 
-def decode_rows(scenario: Scenario, facts: Facts, space: Space, asked: Asked, demand: Demand) -> Rows:
+def decode_rows(scenario: Scenario, space: Space, asked: Asked, demand: Demand) -> Rows:
     """Every legal instance whose seats fit, in every number that can follow."""
-    plans = decoding(scenario, facts, space, asked)
+    _, scenario = asked.pools(scenario)
+    plans = decoding(scenario, space, asked)
     pools, models, counts = [], [], []
     for place, ranks, there, able in variants(scenario, plans, asked):
         kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))
@@ -204,6 +203,7 @@ def _may_keep(part: Part, limits: Limits, figure: str) -> IntArray:
 
 def joined(scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand) -> SplitPlans:
     """Every pair of rows that fills a deployment, scored; the most that one carries where it keeps its limits."""
+    p, d = (rows.take(np.flatnonzero(own.has(rows.sizes))) for rows, own in zip((p, d), asked.own, strict=True))
     parts = []
     for total in asked.totals:
         for a, b in _pairs(p.sizes, d.sizes, total):
@@ -224,7 +224,7 @@ def _pairs(first: IntArray, second: IntArray, total: int) -> Iterator[tuple[IntA
 def _scored(
     scenario: Scenario, p: Rows, d: Rows, a: IntArray, b: IntArray, asked: Asked, demand: Demand, total: int
 ) -> SplitPlans:
-    link = link_of(scenario.cluster, asked.transfer, total)
+    link = asked.link(scenario, total)
     x, y = p.count[a], d.count[b]
     one, other = p.pool.point.take(a), d.pool.point.take(b)
     pair = Pair(
@@ -238,7 +238,7 @@ def _scored(
         requests_per_s=np.full(n, demand.requests_per_s),
     )  # fmt: skip
     plans = SplitPlans(
-        p.pool, d.pool, a, b, x, y, means, scenario.lengths.osl, scenario, asked.drafters, served
+        p.pool, d.pool, a, b, x, y, means, scenario.lengths.osl, scenario, asked, served
     )  # fmt: skip
     kept = np.flatnonzero(plans.feasible)
     plans = plans.take(kept)
@@ -257,5 +257,5 @@ def _together(scenario: Scenario, p: Rows, d: Rows, parts: list[SplitPlans], ask
     served = {n: column([part.served[n] for part in parts], float) for n in ("ttft_s", "tpot_s", *AT_A_RATE)}
     return SplitPlans(
         p.pool, d.pool, **whole, figures=Joint(**means), osl=scenario.lengths.osl, scenario=scenario,
-        drafters=asked.drafters, served=served,
+        asked=asked, served=served,
     )  # fmt: skip

@@ -8,10 +8,10 @@ from costmodel.columns import column
 from search.evidence.measured.intervals import coverage_of
 from search.optimizer.decode_context import Dealt
 from search.optimizer.outcome import Outcome
-from search.optimizer.rules.facts import facts_of
 from search.optimizer.speculation.search import Option
 from search.optimizer.split.asked import Asked
 from search.optimizer.split.at_rate import searched as search_split
+from search.optimizer.split.own import stated
 from search.optimizer.split.search import SplitFound
 from search.optimizer.split.simulated import with_simulated
 from search.optimizer.split.verdict import Verdict, verdict_of, with_rates, with_turns
@@ -20,21 +20,22 @@ from search.optimizer.split.verdict import Verdict, verdict_of, with_rates, with
 def with_split(outcome: Outcome, asked: Asked) -> Outcome:
     """Split plans beside the aggregated ones, and the verdict between the best of each: like with like, without drafts
     and, where they were asked for, with them."""
-    o, facts = outcome, facts_of(outcome.scenario)
+    o = outcome
     plain = replace(asked, drafters=(), ranks=())
-    found = search_split(o.scenario, facts, o.space, plain, o.objectives, o.policy)
+    found = search_split(o.scenario, o.space, plain, o.objectives, o.policy)
     row = o.choice.recommended if o.choice is not None else None
     verdict = verdict_of(o.policy, o.plans, o.scores, o.coverage, row, found)
     if verdict is not None:
-        told = (o.scenario, facts, o.space, plain, o.objectives, o.policy, o.plans, o.front)
+        told = (o.scenario, o.space, plain, o.objectives, o.policy, o.plans, o.front)
         verdict = with_turns(verdict, *told)
         if o.scenario.demand is not None:
             verdict = with_rates(verdict, *told)
     more = bool(asked.drafters or asked.ranks)
     if more:
-        found = search_split(o.scenario, facts, o.space, asked, o.objectives, o.policy)
-    found = with_simulated(found, o.config, asked)
-    return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if more else None)
+        found = search_split(o.scenario, o.space, asked, o.objectives, o.policy)
+    found = with_simulated(found, o.config)
+    assumed = (*o.assumptions, *stated(o.config, asked.pools(o.scenario)))
+    return replace(o, split=found, verdict=verdict, drafted=_drafted(o, found) if more else None, assumptions=assumed)
 
 
 def _drafted(o: Outcome, found: SplitFound) -> Verdict | None:

@@ -12,7 +12,7 @@ from costmodel.memory import memory
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.split.at_rate import Pair
-from costmodel.serving.split.journey import cargo, link_of
+from costmodel.serving.split.journey import cargo
 from costmodel.serving.split.rate import DecodeRate, PrefillRate
 from costmodel.serving.split.simulated import Deployment
 from costmodel.stages import Stages
@@ -33,8 +33,9 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
     asked = asked_of(config, Space.from_config(vars(config.space)))
     if asked is None:
         raise InputError("--plan: the run searched no split plans; search with space.serving=[aggregated,split]")
-    _legal(scenario, "prefill", row.prefill)
-    _legal(scenario, "decode", row.decode)
+    prefilling, own = asked.pools(scenario)
+    _legal(prefilling, "prefill", row.prefill)
+    _legal(own, "decode", row.decode)
     drafters: tuple[Drafter, ...] = ()
     if row.drafts:
         given = getattr(config.space.draft, row.drafter)
@@ -42,18 +43,17 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
     degrees = (row.ranks,) if row.ranks > 1 else ()
     alone = replace(asked, drafters=drafters, ranks=degrees)
     decoding = next(
-        (there for place, ranks, there, able in variants(scenario, row.decode, alone)
+        (there for place, ranks, there, able in variants(own, row.decode, alone)
          if (place > 0, ranks) == (row.drafts > 0, row.ranks) and len(able)), None,
     )  # fmt: skip
     if decoding is None:
         raise InputError(f"--plan: {scenario.engine.name} does not let its decode instances draft or deal caches so")
-    sent = replace(scenario, lengths=lengths)
-    passes = replace(sent, engine=replace(scenario.engine, max_batched_tokens=row.budget))
+    engine = replace(prefilling.engine, max_batched_tokens=row.budget)
+    passes = replace(prefilling, lengths=lengths, engine=engine)
     decoding = replace(decoding, lengths=lengths)
     decode = _seated(decoding, row.decode)
     gpus = row.x * int(row.prefill.gpus[0]) + row.y * int(row.decode.gpus[0])
-    link = link_of(scenario.cluster, asked.transfer, gpus)
-    return Deployment(passes, link, row.prefill, row.x, decode, row.y, decoding)
+    return Deployment(passes, asked.link(scenario, gpus), row.prefill, row.x, decode, row.y, decoding)
 
 
 def _legal(scenario: Scenario, pool: str, plan: Plans) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scores import Scores
-from search.evidence.measured.intervals import SPLIT, load_intervals
+from search.evidence.measured.intervals import load_intervals
 from search.optimizer.split.search import SplitFound, SplitPlans
 
 
@@ -24,6 +24,11 @@ class Carried:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, *figures: Array) -> Carried:
+        """Of arrays of one."""
+        return cls(*(float(figure[0]) for figure in figures))
 
 
 @dataclass(frozen=True)
@@ -74,17 +79,15 @@ def _aggregated(plans: Plans, scores: Scores, coverage: IntArray, most: int) -> 
     if not len(rows):
         return None
     row = rows[int(np.argmax(carried[rows]))]
-    return _carried(carried[[row]], coverage[[row]])
+    value = carried[[row]]
+    return Carried.of(value, *load_intervals().of("max_requests_per_s", coverage[[row]], value))
 
 
 def _split(fronts: Iterable[SplitPlans], most: int) -> Carried | None:
     found = []
     for front in fronts:
         carried = front.served.get("max_requests_per_s", front.figures.requests_per_s)
-        found += carried[front.figures.gpus <= most].tolist()
-    return _carried(np.array([max(found)]), np.array([SPLIT])) if found else None
-
-
-def _carried(value: Array, known: IntArray) -> Carried:
-    low, high = load_intervals().of("max_requests_per_s", known, value)
-    return Carried(float(value[0]), float(low[0]), float(high[0]))
+        value = carried[front.figures.gpus <= most].max(initial=-np.inf, keepdims=True)
+        if value[0] >= 0.0:
+            found.append(Carried.of(value, *front.interval("max_requests_per_s", value)))
+    return max(found, key=lambda c: c.value, default=None)

@@ -25,7 +25,7 @@ from costmodel.stages import Stages
 from search.optimizer.decode_context import may_deal
 from search.optimizer.front import pareto_front
 from search.optimizer.legal import legal_plans
-from search.optimizer.rules.facts import Facts
+from search.optimizer.rules.facts import facts_of
 from search.optimizer.space import Space
 from search.optimizer.speculation.asked import drafting
 from search.optimizer.speculation.rules import beside_dealt
@@ -88,24 +88,25 @@ class DecodePool:
         )
 
 
-def prefilling(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> Plans:
-    """Instances that may prefill, one of each layout."""
+def prefilling(scenario: Scenario, space: Space, asked: Asked) -> Plans:
+    """Instances that may prefill, one of each layout; ``scenario`` is the pool's own."""
     axes = dict(space.axes) | {"gpus": asked.prefill_sizes, "dp": (1,), "batch": (1,)}
-    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    plans = legal_plans(Space(axes), facts_of(scenario), scenario.engine.name).plans
     return plans.take(sends(scenario, plans))
 
 
-def decoding(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> Plans:
+def decoding(scenario: Scenario, space: Space, asked: Asked) -> Plans:
     """Instances that may decode. Prompts are not split in it: ``sp`` is 1. No more groups than sequences: the others
-    would stand idle."""
+    would stand idle. ``scenario`` is the pool's own."""
     axes = dict(space.axes) | {"gpus": asked.decode_sizes, "dp": (1,), "sp": (1,)}
-    plans = legal_plans(Space(axes), facts, scenario.engine.name).plans
+    plans = legal_plans(Space(axes), facts_of(scenario), scenario.engine.name).plans
     return plans.take((plans.batch >= plans.attn_dp) & receives(scenario.engine.name, plans))
 
 
-def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> PrefillPool:
+def prefill_pool(scenario: Scenario, space: Space, asked: Asked) -> PrefillPool:
     """Every legal instance that fits, at every utilisation and token budget."""
-    plans = prefilling(scenario, facts, space, asked)
+    scenario, _ = asked.pools(scenario)
+    plans = prefilling(scenario, space, asked)
     found = []
     for tokens in asked.tokens:
         engine = replace(scenario.engine, max_batched_tokens=tokens)
@@ -121,9 +122,10 @@ def prefill_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -
     return joined_prefill(found)
 
 
-def decode_pool(scenario: Scenario, facts: Facts, space: Space, asked: Asked) -> DecodePool:
+def decode_pool(scenario: Scenario, space: Space, asked: Asked) -> DecodePool:
     """Every legal instance whose sequences fit."""
-    plans = decoding(scenario, facts, space, asked)
+    _, scenario = asked.pools(scenario)
+    plans = decoding(scenario, space, asked)
     found = []
     for place, ranks, there, able in variants(scenario, plans, asked):
         kept, bytes_each = fits(there, able, np.ceil(able.batch / able.attn_dp))

@@ -17,14 +17,13 @@ from costmodel.scenario import Demand, Scenario
 from costmodel.serving.rate.curves import Point
 from costmodel.serving.rate.figures import excess
 from costmodel.serving.split.at_rate import Pair, figures
-from costmodel.serving.split.journey import Transfer, cargo, link_of
+from costmodel.serving.split.journey import cargo
 from costmodel.serving.split.rate import MOST_USED, DecodeRate, PrefillRate
 from search.inputs.schema import Config
 from search.optimizer.front import Objectives
 from search.optimizer.recommend import Policy
-from search.optimizer.rules.facts import facts_of
 from search.optimizer.space import Space
-from search.optimizer.split.asked import asked_of
+from search.optimizer.split.asked import Asked, asked_of
 from search.optimizer.split.at_rate import search_at_rate
 from search.optimizer.split.search import SplitPlans
 
@@ -79,10 +78,10 @@ def rivals_of(config: Config, scenario: Scenario, space: Space) -> Find | None:
         for rate in rates[:: max(len(rates) // SEARCHED, 1)].tolist():
             there = replace(demand, requests_per_s=rate, headroom=False)
             asking = replace(scenario, demand=there, limits=limits)
-            front = search_at_rate(asking, facts_of(asking), space, asked, objectives, policy).front
+            front = search_at_rate(asking, space, asked, objectives, policy).front
             for plan in _few(front, figure):
                 found.setdefault(_key(plan), plan)
-        return _rivals(scenario, demand, asked.transfer, tuple(found.values()))
+        return _rivals(scenario, demand, asked, tuple(found.values()))
 
     return find
 
@@ -103,8 +102,9 @@ def _key(plan: SplitPlans) -> tuple[Any, ...]:
     return (int(plan.x[0]), int(plan.y[0]), int(plan.prefill.budget[p]), *layouts)
 
 
-def _rivals(scenario: Scenario, demand: Demand, transfer: Transfer, plans: tuple[SplitPlans, ...]) -> Rivals:
+def _rivals(scenario: Scenario, demand: Demand, asked: Asked, plans: tuple[SplitPlans, ...]) -> Rivals:
     """Plans of one size and token budget are timed together."""
+    prefilling, decoding = asked.pools(scenario)
     gpus = np.array([int(one.figures.gpus[0]) for one in plans], dtype=np.int64)
     budgets = np.array([int(one.prefill.budget[one.p[0]]) for one in plans], dtype=np.int64)
     parts = []
@@ -114,10 +114,10 @@ def _rivals(scenario: Scenario, demand: Demand, transfer: Transfer, plans: tuple
         p = concatenate([one.prefill.plans.take(one.p) for one in some])
         d = concatenate([one.decode.plans.take(one.d) for one in some])
         x, y = (np.array([float(getattr(one, name)[0]) for one in some]) for name in ("x", "y"))
-        passes = replace(scenario, engine=replace(scenario.engine, max_batched_tokens=budget))
+        passes = replace(prefilling, engine=replace(prefilling.engine, max_batched_tokens=budget))
         pair = Pair(
-            scenario, link_of(scenario.cluster, transfer, size), PrefillRate.of(passes, p), x, cargo(scenario, p),
-            p.attn_dp.astype(float), DecodeRate.of_plans(scenario, d), y, cargo(scenario, d),
+            scenario, asked.link(scenario, size), PrefillRate.of(passes, p), x, cargo(prefilling, p),
+            p.attn_dp.astype(float), DecodeRate.of_plans(decoding, d), y, cargo(decoding, d),
         )  # fmt: skip
         parts.append((rows, SplitCurves(pair, demand)))
     return Rivals(plans, gpus, tuple(parts))

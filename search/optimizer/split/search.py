@@ -16,10 +16,9 @@ from costmodel.plans import Array, IntArray
 from costmodel.scenario import Scenario
 from costmodel.serving.rate.figures import excess
 from costmodel.serving.split.joint import Joint, joint
-from costmodel.serving.split.journey import link_of
+from search.evidence.measured.intervals import load_intervals, pool_class
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.recommend import Policy
-from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.merge import Keeping, pairs, ratios
@@ -41,7 +40,7 @@ class SplitPlans:
     figures: Joint
     osl: int
     scenario: Scenario
-    drafters: tuple[Drafter, ...] = ()
+    asked: Asked
     served: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -52,9 +51,30 @@ class SplitPlans:
         names = Joint.__dataclass_fields__
         return SplitPlans(
             self.prefill, self.decode, self.p[i], self.d[i], self.x[i], self.y[i],
-            Joint(**{name: getattr(f, name)[i] for name in names}), self.osl, self.scenario, self.drafters,
+            Joint(**{name: getattr(f, name)[i] for name in names}), self.osl, self.scenario, self.asked,
             {name: values[i] for name, values in self.served.items()},
         )  # fmt: skip
+
+    @property
+    def drafters(self) -> tuple[Drafter, ...]:
+        """That ``decode.drafter`` counts, from 1 on."""
+        return self.asked.drafters
+
+    @property
+    def pools(self) -> tuple[Scenario, Scenario]:
+        """What the instances of each pool are scored against."""
+        return self.asked.pools(self.scenario)
+
+    def interval(self, figure: str, values: Array) -> tuple[Array, Array]:
+        """Low and high of such values of plans whose pools these are."""
+        one, other = (pool_class(pool) for pool in self.pools)
+        return load_intervals().of_pools(figure, (one, other), values)
+
+    @property
+    def gpus_of(self) -> tuple[IntArray, IntArray]:
+        """Accelerators of each pool."""
+        prefill, decode = self.prefill.plans.gpus[self.p], self.decode.plans.gpus[self.d]
+        return np.asarray(self.x * prefill), np.asarray(self.y * decode)
 
     def column(self, name: str) -> Array:
         """One of ``FIGURES``, or of those at a rate, shape (n,)."""
@@ -68,10 +88,18 @@ class SplitPlans:
             case "output_tokens_per_s_per_gpu":
                 return np.asarray(tokens / f.gpus)
             case "usd_per_million_output_tokens" | "joules_per_output_token":
-                priced = usd_per_million_output_tokens if name.startswith("usd") else joules_per_output_token
-                found = priced(self.scenario.accelerator, tokens / f.gpus)
-                return np.full(len(self), np.nan) if found is None else found
+                return self._spent(name, tokens / f.gpus)
         return np.asarray(getattr(f, name), dtype=float)
+
+    def _spent(self, name: str, each: Array) -> Array:
+        """What an output token costs where an accelerator puts out ``each`` a second: either pool's accelerators by
+        their share of all."""
+        of = usd_per_million_output_tokens if name.startswith("usd") else joules_per_output_token
+        one, other = (of(pool.accelerator, each) for pool in self.pools)
+        if one is None or other is None:
+            return np.full(len(self), np.nan)
+        share = self.gpus_of[0] / self.figures.gpus
+        return one + (1.0 - share) * (other - one)
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
@@ -105,12 +133,10 @@ class SplitFound:
     simulated: Mapping[str, float] | None = None
 
 
-def search_split(
-    scenario: Scenario, facts: Facts, space: Space, asked: Asked, objectives: Objectives, policy: Policy
-) -> SplitFound:
+def search_split(scenario: Scenario, space: Space, asked: Asked, objectives: Objectives, policy: Policy) -> SplitFound:
     """Pools, their own fronts, the merge over every ratio that fills the accelerators, the front of all."""
     start = time.perf_counter()
-    prefill, decode = prefill_pool(scenario, facts, space, asked), decode_pool(scenario, facts, space, asked)
+    prefill, decode = prefill_pool(scenario, space, asked), decode_pool(scenario, space, asked)
     p, d = prefill.take(_bounded(prefill, scenario)), decode.take(_bounded(decode, scenario))
     p, d = p.take(own_front(p.plans.gpus, p.costs)), d.take(own_front(d.plans.gpus, d.costs))
     joined = merged(scenario, p, d, asked)
@@ -144,11 +170,12 @@ def merged(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> S
             for n in firsts
             for m in seconds
             for x, y in ratios(total, n, m)
+            if asked.may(x * n, y * m)
             for a, b in [pairs(keep_p[n], x, keep_d[m], y)]
         ]
         if found:
             parts.append(scored(scenario, p, d, asked, total, *(np.concatenate(c) for c in zip(*found, strict=True))))
-    return _joined(scenario, p, d, parts, asked.drafters)
+    return _joined(scenario, p, d, parts, asked)
 
 
 def scored(
@@ -156,14 +183,12 @@ def scored(
     a: IntArray, b: IntArray, x: IntArray, y: IntArray,
 ) -> SplitPlans:  # fmt: skip
     """Given pairs of rows, on ``total`` accelerators."""
-    link = link_of(scenario.cluster, asked.transfer, total)
+    link = asked.link(scenario, total)
     figures = joint(scenario, link, p.point.take(a), x.astype(float), d.point.take(b), y.astype(float))
-    return SplitPlans(p, d, a, b, x, y, figures, scenario.lengths.osl, scenario, asked.drafters)
+    return SplitPlans(p, d, a, b, x, y, figures, scenario.lengths.osl, scenario, asked)
 
 
-def _joined(
-    scenario: Scenario, p: PrefillPool, d: DecodePool, parts: list[SplitPlans], drafters: tuple[Drafter, ...]
-) -> SplitPlans:
+def _joined(scenario: Scenario, p: PrefillPool, d: DecodePool, parts: list[SplitPlans], asked: Asked) -> SplitPlans:
     names = list(Joint.__dataclass_fields__)
     none = np.zeros(0)
     figures = {n: np.concatenate([none, *(getattr(part.figures, n) for part in parts)]) for n in names}
@@ -171,7 +196,7 @@ def _joined(
         n: np.concatenate([none.astype(np.int64), *(getattr(part, n) for part in parts)]) for n in ("p", "d", "x", "y")
     }
     osl = scenario.lengths.osl
-    return SplitPlans(p, d, **whole, figures=Joint(**figures), osl=osl, scenario=scenario, drafters=drafters)
+    return SplitPlans(p, d, **whole, figures=Joint(**figures), osl=osl, scenario=scenario, asked=asked)
 
 
 def costs_of(plans: SplitPlans, objectives: Objectives) -> Array:

@@ -7,36 +7,35 @@ from dataclasses import replace
 import numpy as np
 
 from costmodel.drafts.drafting import with_drafter
-from costmodel.serving.split.journey import link_of
 from costmodel.serving.split.simulated import Deployment, simulate
 from search.inputs.schema import Config
 from search.inputs.traffic import read_traffic
-from search.optimizer.split.asked import Asked
 from search.optimizer.split.search import SplitFound, SplitPlans
 from search.optimizer.verify import MOST, statistics
 
 
-def deployment_of(best: SplitPlans, asked: Asked) -> Deployment:
+def deployment_of(best: SplitPlans) -> Deployment:
     """The first of the plans."""
     p, d = best.p[:1], best.d[:1]
-    scenario = best.scenario
-    scenario = replace(scenario, engine=replace(scenario.engine, max_batched_tokens=int(best.prefill.budget[p[0]])))
+    prefilling, decoding = best.pools
+    budget = int(best.prefill.budget[p[0]])
+    passes = replace(prefilling, engine=replace(prefilling.engine, max_batched_tokens=budget))
     which = int(best.decode.drafter[d[0]])
     drafter = best.drafters[which - 1] if which else None
-    link = link_of(scenario.cluster, asked.transfer, int(best.figures.gpus[0]))
+    link = best.asked.link(best.scenario, int(best.figures.gpus[0]))
     return Deployment(
-        scenario, link, best.prefill.plans.take(p), int(best.x[0]), best.decode.plans.take(d), int(best.y[0]),
-        replace(with_drafter(best.scenario, drafter), decode_ranks=int(best.decode.ranks[d[0]])),
+        passes, link, best.prefill.plans.take(p), int(best.x[0]), best.decode.plans.take(d), int(best.y[0]),
+        replace(with_drafter(decoding, drafter), decode_ranks=int(best.decode.ranks[d[0]])),
     )  # fmt: skip
 
 
-def with_simulated(found: SplitFound, config: Config, asked: Asked) -> SplitFound:
+def with_simulated(found: SplitFound, config: Config) -> SplitFound:
     """The same with what the best plan comes to over several seeds; as it is in the closed loop or without a plan.
     Requests at both ends are left out, as many as are in flight."""
     best = found.best
     if best is None or not best.served or config.verify.top == 0:
         return found
-    deployment = deployment_of(best, asked)
+    deployment = deployment_of(best)
     traffic = read_traffic(config.workload)
     around = int(np.ceil(best.served["requests_in_flight"][0]))
     parts: list[list[np.ndarray]] = [[], [], []]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from costmodel.columns import column
 from costmodel.evaluate import evaluate
-from costmodel.plans import IntArray, Plans
+from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
 from costmodel.scores import COSTS, Scores
 from search.evidence.measured.intervals import FIGURES as FIGURES_WITH_INTERVALS
-from search.evidence.measured.intervals import SAME_AS, SPLIT, coverage_of, load_intervals
+from search.evidence.measured.intervals import SAME_AS, coverage_of, load_intervals
 from search.optimizer.front import Objectives
 from search.optimizer.recommend import Policy, best_feasible
-from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.at_rate import searched as search_split
@@ -27,6 +26,7 @@ from search.optimizer.ties import TIED
 RATES = (0.25, 0.5, 2.0, 4.0)  # of the workload's requests a second
 PROMPTS = (0.25, 0.5, 2.0, 4.0)  # of the workload's prompts: lengths at which the question is asked again
 MOST_RESCORED = 30_000  # aggregated plans that are scored again for each; with more, those of the front alone
+Interval = Callable[[str, Array], tuple[Array, Array]]  # of a figure and its values
 INTERVALS = (*FIGURES_WITH_INTERVALS, *SAME_AS, *COSTS, "rate_headroom")
 
 
@@ -97,12 +97,13 @@ def verdict_of(
     if row is not None:
         value = float(column(name, plans, scores)[row])
         most = scores.requests_per_s if scores.max_requests_per_s is None else scores.max_requests_per_s
-        one = _side(name, value, coverage[[row]], float(most[scores.feasible].max()))
+        known = coverage[[row]]
+        one = _side(name, value, lambda f, v: load_intervals().of(f, known, v), float(most[scores.feasible].max()))
     other = None
     if found.best is not None:
         value = float(found.best.column(name)[0])
         most = found.front.served.get("max_requests_per_s", found.front.figures.requests_per_s)
-        other = _side(name, value, np.array([SPLIT]), float(most.max()))
+        other = _side(name, value, found.best.interval, float(most.max()))
     if one is None and other is None:
         return None
     ratio = None if one is None or other is None or one.value == 0.0 else other.value / one.value
@@ -133,18 +134,18 @@ def _winner(one: Side | None, other: Side | None, direction: str) -> str:
     return "split" if better - worse > TIED * abs(worse) else "aggregated"
 
 
-def _side(name: str, value: float, known: IntArray, rate: float) -> Side:
+def _side(name: str, value: float, interval: Interval, rate: float) -> Side:
     if name == "rate_headroom":  # of the requests that it carries, by their interval
-        low, high = load_intervals().of("max_requests_per_s", known, np.array([1.0 + value]))
+        low, high = interval("max_requests_per_s", np.array([1.0 + value]))
         return Side(value, float(low[0]) - 1.0, float(high[0]) - 1.0, rate)
     if name not in INTERVALS:
         return Side(value, value, value, rate)
-    low, high = load_intervals().of(name, known, np.array([value]))
+    low, high = interval(name, np.array([value]))
     return Side(value, float(low[0]), float(high[0]), rate)
 
 
 def with_turns(
-    verdict: Verdict, scenario: Scenario, facts: Facts, space: Space, asked: Asked,
+    verdict: Verdict, scenario: Scenario, space: Space, asked: Asked,
     objectives: Objectives, policy: Policy, plans: Plans, front: IntArray,
 ) -> Verdict:  # fmt: skip
     """The same question at other lengths of prompts: all aggregated plans scored again, all split ones searched."""
@@ -154,11 +155,10 @@ def with_turns(
         isl = max(round(scenario.lengths.isl * factor), 1)
         lengths = scenario.lengths.times(prompt=factor)
         there = replace(scenario, lengths=lengths)
-        longer = replace(facts, total_tokens=int(lengths.total))
         scores = evaluate(there, again)
         known = coverage_of(there, again, scores)
         row = best_feasible(again, scores, policy, known) if scores.feasible.any() else None
-        found = search_split(there, longer, space, asked, objectives, policy)
+        found = search_split(there, space, asked, objectives, policy)
         asked_there = verdict_of(policy, again, scores, known, row, found)
         if asked_there is not None:
             turns.append(Turn(isl, asked_there.winner, asked_there.ratio, asked_there.column))
@@ -166,7 +166,7 @@ def with_turns(
 
 
 def with_rates(
-    verdict: Verdict, scenario: Scenario, facts: Facts, space: Space, asked: Asked,
+    verdict: Verdict, scenario: Scenario, space: Space, asked: Asked,
     objectives: Objectives, policy: Policy, plans: Plans, front: IntArray,
 ) -> Verdict:  # fmt: skip
     """The same question at other rates."""
@@ -180,7 +180,7 @@ def with_rates(
         scores = evaluate(there, again)
         known = coverage_of(there, again, scores)
         row = best_feasible(again, scores, policy, known) if scores.feasible.any() else None
-        found = search_split(there, facts, space, asked, objectives, policy)
+        found = search_split(there, space, asked, objectives, policy)
         if factor < 1.0:
             lower.append(found.front)
         asked_there = verdict_of(policy, again, scores, known, row, found)

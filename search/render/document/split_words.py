@@ -10,17 +10,19 @@ from search.optimizer.split.fewer import Carried, Fewer
 from search.optimizer.split.search import SplitFound, SplitPlans
 from search.optimizer.split.verdict import RateTurn, Side, Turn, Verdict, layout_of
 from search.render.document.formats import figure
+from search.render.document.split_kinds import empty_pools, kinds_lines, nouns
 
 
 def plan_in_words(best: SplitPlans) -> str:
     """``2 x prefill (8 GPUs: tp 8 ep 8) and 3 x decode (16 GPUs: tp 2 ep 16, batch 128)``."""
+    one, other = nouns(best.scenario, best.pools)
     p, d = best.prefill.plans.row(int(best.p[0])), best.decode.plans.row(int(best.d[0]))
     which = int(best.decode.drafter[best.d[0]])
     drafts = f", {best.drafters[which - 1].kind} of {best.drafters[which - 1].tokens}" if which else ""
     ranks = int(best.decode.ranks[best.d[0]])
     drafts += f", cache over {ranks} ranks" if ranks > 1 else ""
     return (
-        f"{best.x[0]} x prefill ({p['gpus']} GPUs: {layout_of(p)}) and {best.y[0]} x decode ({d['gpus']} GPUs: "
+        f"{best.x[0]} x prefill ({p['gpus']} {one}: {layout_of(p)}) and {best.y[0]} x decode ({d['gpus']} {other}: "
         f"{layout_of(d)}, batch {d['batch']}{drafts})"
     )
 
@@ -31,7 +33,7 @@ def verdict_lines(outcome: Outcome) -> list[str]:
     if found is None:
         return []
     if verdict is None and outcome.drafted is None:
-        return ["Split or aggregated: neither has a plan that keeps every limit."]
+        return ["Split or aggregated: neither has a plan that keeps every limit.", *empty_pools(outcome)]
     lines = [_answer(verdict, "Split or aggregated")] if verdict is not None else []
     if outcome.drafted is not None:
         what = ["drafts"] * bool(outcome.speculation) + ["a dealt cache of decodes"] * bool(outcome.dealt)
@@ -45,6 +47,7 @@ def verdict_lines(outcome: Outcome) -> list[str]:
             f"it); the cache's journey takes {f.transfer_s[0] * 1e3:.3g} ms of the TTFT.",
             *_served(found),
         ]
+    lines += [*empty_pools(outcome), *kinds_lines(outcome)]
     if verdict is None:
         return lines
     if verdict.aggregated is not None and verdict.split is not None:

@@ -40,12 +40,14 @@ class Shell:
 @dataclass(frozen=True)
 class Part:
     """A server in a container beside what any server is: ``flags``; ``environment``, ``None`` where a variable is the
-    pod's own address; TensorRT-LLM's file of ``options``; the ``port`` that it answers on."""
+    pod's own address; TensorRT-LLM's file of ``options``; the ``port`` that it answers on; labels of the ``nodes`` that
+    have it, where not all do."""
 
     flags: tuple[tuple[Word, ...], ...] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)
     options: str | None = None
     port: int = PORT
+    nodes: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, server: Server, engine: str) -> Command:
         """The engine's command with the part's flags."""

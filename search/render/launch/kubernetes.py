@@ -123,7 +123,7 @@ def _deployment(name: str, server: Server, engine: str, part: Part, labels: dict
     program = len(command.program)
     container = _container(server, engine, part, server.gpus_each)
     container |= {"command": found[:program], "args": found[program:]}
-    pod = _pod(container | _probes(part.port), name, engine)
+    pod = _pod(container | _probes(part.port), name, engine, part)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -152,7 +152,7 @@ def _several(name: str, server: Server, engine: str, part: Part, labels: dict[st
         if role == "leader":
             container |= _probes(part.port)
             told |= labels
-        return {"metadata": {"labels": told}, "spec": _pod(container, name, engine)}
+        return {"metadata": {"labels": told}, "spec": _pod(container, name, engine, part)}
 
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
@@ -222,7 +222,7 @@ def _probes(port: int) -> dict[str, Any]:
     return {"startupProbe": health(failureThreshold=START_TRIES), "readinessProbe": health(timeoutSeconds=5)}
 
 
-def _pod(container: dict[str, Any], name: str, engine: str) -> dict[str, Any]:
+def _pod(container: dict[str, Any], name: str, engine: str, part: Part) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [
         {"name": "shm", "emptyDir": {"medium": "Memory"}}, {"name": "cache", "emptyDir": {}},
     ]  # fmt: skip
@@ -230,7 +230,8 @@ def _pod(container: dict[str, Any], name: str, engine: str) -> dict[str, Any]:
         volumes.append({"name": "options", "configMap": {"name": f"{name}-options"}})
     if any(mount["name"] == "ssh" for mount in container["volumeMounts"]):
         volumes.append({"name": "ssh", "secret": {"secretName": mpi.SECRET, "defaultMode": 0o400}})
-    return {"terminationGracePeriodSeconds": 60, "containers": [container], "volumes": volumes}
+    place = {"nodeSelector": dict(part.nodes)} if part.nodes else {}
+    return {"terminationGracePeriodSeconds": 60, **place, "containers": [container], "volumes": volumes}
 
 
 def _escaped(word: str) -> str:

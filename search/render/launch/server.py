@@ -108,7 +108,7 @@ def server_of(config: Config, scenario: Scenario, plans: Plans, scores: Scores, 
     return Server(
         model=scenario.model.name,
         hardware=scenario.accelerator.name,
-        vendor=config.hardware.vendor,
+        vendor=scenario.accelerator.vendor,
         scored_for=engine.name,
         **plan,
         attn_dp=attn_dp,

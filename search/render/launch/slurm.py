@@ -34,7 +34,8 @@ def slurm(server: Server, engine: str, about: list[str]) -> str:
 
 FOLDER = 'HERE=${SLURM_SUBMIT_DIR:-$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)}'
 INDEX = "INDEX=${SLURM_ARRAY_TASK_ID:-0}"
-FIRST = 'MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)'
+# Not by head, which may end before scontrol does: that would be a failed pipe.
+FIRST = 'read -r MASTER_ADDR < <(scontrol show hostnames "$SLURM_JOB_NODELIST")'
 
 
 def _servers(server: Server, engine: str) -> list[str]:

@@ -23,6 +23,7 @@ from search.optimizer.rules.facts import facts_of
 from search.optimizer.split.search import SplitPlans
 from search.render.document.split_words import plan_in_words
 from search.render.launch import split_compose, split_kubernetes, split_platforms, split_slurm
+from search.render.launch.containers import PORT
 from search.render.launch.engines import LAUNCHED, refusal
 from search.render.launch.script import Pool, pool_script, refused_script
 from search.render.launch.server import Server, server_of
@@ -33,11 +34,12 @@ from search.render.launch.split_flags import (
     POOLS,
     PORTS,
     SIDE_PORTS,
+    Alike,
     has_checkpoint,
     options,
     pool_flags,
 )
-from search.render.launch.split_parts import PoolServers, pool_servers, together
+from search.render.launch.split_parts import PoolServers, labels, pool_servers, together
 
 ROUTER_PORT = 8000
 
@@ -52,23 +54,24 @@ def split_files(outcome: Outcome) -> dict[str, str]:
     files: dict[str, str] = {}
     servers, drafters = {}, {}
     dealt = {"prefill": 1, "decode": int(best.decode.ranks[best.d[0]])}
-    for name in POOLS:
-        server, plan, drafters[name] = _server(outcome, best, name)
+    alike = Alike.of(*best.pools)
+    for name, scenario in zip(POOLS, best.pools, strict=True):
+        server, plan, drafters[name] = _server(outcome, scenario, best, name)
         servers[name] = server
-        refused = refusal(server, plan, facts_of(outcome.scenario), engine)
+        refused = refusal(server, plan, facts_of(scenario), engine)
         if refused is not None:
             return {f"split.{name}.sh": refused_script(refused, engine, server)}
     alone = together([*servers.values()])
     for name, server in servers.items():
         device = servers["prefill"].gpus if alone and name == "decode" else 0
-        pool = replace(_pool(server, engine, name, drafters[name], dealt[name]), device=device)
+        pool = replace(_pool(server, engine, name, drafters[name], dealt[name], alike), device=device)
         files[f"split.{name}.sh"] = pool_script(server, engine, pool)
         if engine == "trtllm":
             files[pool.options] = options(server, name, drafters[name], dealt[name])
     words = plan_in_words(best)
     files |= _router(servers, engine, words)
     told = [words, *_predicted(servers["decode"])]
-    return files | _manifests(engine, servers, drafters, dealt, told, files)
+    return files | _manifests(engine, servers, drafters, dealt, alike, told, files)
 
 
 def _predicted(server: Server) -> list[str]:
@@ -83,16 +86,20 @@ def _manifests(
     servers: dict[str, Server],
     drafters: dict[str, Drafter | None],
     dealt: dict[str, int],
+    alike: Alike,
     told: list[str],
     files: dict[str, str],
 ) -> dict[str, str]:
     """The same pools in containers."""
 
     def pools(**ports: int) -> list[PoolServers]:
-        return [pool_servers(engine, n, servers[n], drafters[n], dealt[n], **({"port": ports[n]} if n in ports else {}))
-                for n in POOLS]  # fmt: skip
+        return [
+            pool_servers(engine, n, servers[n], drafters[n], dealt[n], alike, nodes[n], ports.get(n, PORT))
+            for n in POOLS
+        ]
 
-    about = [f"{LAUNCHED[engine].title}: {servers['decode'].model} on {servers['decode'].hardware}", *told]
+    nodes, kinds = labels(servers), dict.fromkeys(server.hardware for server in servers.values())
+    about = [f"{LAUNCHED[engine].title}: {servers['decode'].model} on {' and '.join(kinds)}", *told]
     found = {
         "split.kubernetes.yaml": split_kubernetes.manifest(engine, pools(), about, files["split.router.sh"]),
         "split.dynamo.yaml": split_platforms.dynamo(engine, pools(), about),
@@ -105,9 +112,11 @@ def _manifests(
     return found | {name: text for name, text in more.items() if text is not None}
 
 
-def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plans, Drafter | None]:
-    """One pool as servers: as many replicas as it has instances, and what was predicted of the whole plan."""
-    scenario: Scenario = outcome.scenario
+def _server(
+    outcome: Outcome, scenario: Scenario, best: SplitPlans, name: str
+) -> tuple[Server, Plans, Drafter | None]:  # fmt: skip
+    """One pool, whose own ``scenario`` it is, as servers: as many replicas as it has instances, and what was predicted
+    of the whole plan."""
     drafter = None
     if name == "prefill":
         row, count, one = int(best.p[0]), int(best.x[0]), best.prefill.plans.row(int(best.p[0]))
@@ -133,7 +142,7 @@ def _server(outcome: Outcome, best: SplitPlans, name: str) -> tuple[Server, Plan
     return server_of(outcome.config, scenario, plan, own, 0), plan, drafter
 
 
-def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks: int) -> Pool:
+def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks: int, alike: Alike) -> Pool:
     settings: list[str] = []
     local = "${LOCAL:-0}" if server.per_node > 1 else "0"
     match engine:
@@ -147,7 +156,7 @@ def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks
             settings.append(f"BOOTSTRAP_PORT=${{BOOTSTRAP_PORT:-$(({BOOTSTRAP_PORT} + {local}))}}")
     if has_checkpoint(engine, drafter):
         settings.append(f"DRAFT=${{DRAFT:?{DRAFT}}}")
-    flags = pool_flags(engine, name, drafter, ranks, Variable("BOOTSTRAP_PORT"), Variable("DRAFT"))
+    flags = pool_flags(engine, name, drafter, ranks, Variable("BOOTSTRAP_PORT"), Variable("DRAFT"), alike)
     front = (
         f"One of the servers that {name}; split.router.sh stands in front of both pools. Caches travel over NVLink or",
         "RDMA (UCX) between them: start both before the router.",

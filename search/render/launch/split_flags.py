@@ -8,9 +8,13 @@ vLLM 0.33: NixlConnector (docs/features/nixl_connector_usage.md). SGLang 0.5.23:
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from costmodel.drafts.drafter import Drafter
+from costmodel.scenario import Scenario
+from search.optimizer.split.transfer import backend, generation
 from search.render.launch import trtllm
 from search.render.launch.flags import SGLANG, VLLM
 from search.render.launch.server import Server
@@ -20,6 +24,7 @@ POOLS = ("prefill", "decode")
 PORTS = {"prefill": 8100, "decode": 8200}
 BOOTSTRAP_PORT = 8998  # sglang/srt/server_args.py disaggregation_bootstrap_port, 0.5.23
 SIDE_PORTS = {"prefill": 5600, "decode": 6600}  # vLLM's NIXL handshake, one for each attention group
+PAGE = 64  # tokens of a page, to which SGLang's kernels for Blackwell come by themselves
 DRAFT = "path or name of the checkpoint that drafts"
 # SGLang has one algorithm for its own modules and for EAGLE-3 heads each (sglang/srt/speculative/spec_info.py, 0.5.23).
 SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
@@ -27,7 +32,36 @@ SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
 Flags = list[tuple[Word, ...]]
 
 
-def pool_flags(engine: str, name: str, drafter: Drafter | None, ranks: int, bootstrap: Word, draft: Word) -> Flags:
+@dataclass(frozen=True)
+class Alike:
+    """What pools have to be told of their caches where each would choose by its own accelerators: vLLM's attention
+    ``backend``, tokens of a block by pool (none: the engine's own)."""
+
+    backend: str | None = None
+    blocks: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, prefill: Scenario, decode: Scenario) -> Alike:
+        """SGLang compares the pages of both pools, some kernels of Blackwell take 32 or 64 alone
+        (sglang/srt/disaggregation/common/conn.py, arg_groups/overrides.py _mla_backend_page_constraints, 0.5.23)."""
+        own = [pool.engine.block_tokens for pool in (prefill, decode)]
+        apart = generation(prefill.accelerator) != generation(decode.accelerator)
+        if apart and prefill.engine.name == "sglang":
+            return cls(blocks=dict.fromkeys(POOLS, PAGE))
+        return cls(backend(prefill, decode), dict(zip(POOLS, own, strict=True)) if own[0] != own[1] else {})
+
+    def flags(self, engine: str, name: str) -> Flags:
+        flags: Flags = [] if self.backend is None else [("--attention-backend", self.backend)]
+        block = SGLANG["block"] if engine == "sglang" else VLLM["block"]
+        return flags + ([(block.name, self.blocks[name])] if name in self.blocks else [])
+
+
+NOTHING = Alike()
+
+
+def pool_flags(
+    engine: str, name: str, drafter: Drafter | None, ranks: int, bootstrap: Word, draft: Word, alike: Alike = NOTHING
+) -> Flags:
     """``ranks`` over which a sequence's cache is dealt; ``bootstrap`` port of SGLang's servers that prefill; ``draft``:
     the drafter's checkpoint, where it has one."""
     dealt = {"vllm": VLLM, "sglang": SGLANG}.get(engine)
@@ -39,6 +73,7 @@ def pool_flags(engine: str, name: str, drafter: Drafter | None, ranks: int, boot
             flags += [("--disaggregation-mode", name), ("--disaggregation-transfer-backend", "nixl")]
             if name == "prefill":
                 flags.append(("--disaggregation-bootstrap-port", bootstrap))
+    flags += alike.flags(engine, name)
     return flags + ([] if drafter is None else _draft_flags(engine, drafter, draft))
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from costmodel.drafts.drafter import Drafter
 from search.render.launch.containers import PORT, Part, checkpoint, image
 from search.render.launch.server import Server
-from search.render.launch.split_flags import BOOTSTRAP_PORT, DRAFT, SIDE_PORTS, has_checkpoint, options, pool_flags
+from search.render.launch.split_flags import (
+    BOOTSTRAP_PORT,
+    DRAFT,
+    SIDE_PORTS,
+    Alike,
+    has_checkpoint,
+    options,
+    pool_flags,
+)
 
+NODE_LABEL = "accelerator"  # the label of the Kubernetes page on scheduling GPUs
 ROUTERS = {"vllm": "vllm-router", "sglang": "sglang-router"}  # packages that bring the router
 
 
@@ -24,10 +34,17 @@ class PoolServers:
 
 
 def pool_servers(
-    engine: str, name: str, server: Server, drafter: Drafter | None, ranks: int, port: int = PORT
+    engine: str,
+    name: str,
+    server: Server,
+    drafter: Drafter | None,
+    ranks: int,
+    alike: Alike,
+    nodes: Mapping[str, str],
+    port: int = PORT,
 ) -> PoolServers:
-    """``DRAFT`` stands where a drafter's checkpoint has to be named."""
-    flags = pool_flags(engine, name, drafter, ranks, str(BOOTSTRAP_PORT), "DRAFT")
+    """``DRAFT`` stands where a drafter's checkpoint has to be named; ``nodes``: labels of the pool's own."""
+    flags = pool_flags(engine, name, drafter, ranks, str(BOOTSTRAP_PORT), "DRAFT", alike)
     environment: dict[str, str | None] = {}
     if engine == "vllm":
         environment = {
@@ -35,12 +52,21 @@ def pool_servers(
             "VLLM_NIXL_SIDE_CHANNEL_PORT": str(SIDE_PORTS[name]),
         }
     told = options(server, name, drafter, ranks) if engine == "trtllm" else None
-    return PoolServers(name, server, drafter, Part(tuple(flags), environment, told, port))
+    return PoolServers(name, server, drafter, Part(tuple(flags), environment, told, port, nodes))
 
 
 def together(servers: Sequence[Server]) -> bool:
-    """Whether one node holds the servers of both pools."""
-    return sum(server.gpus for server in servers) <= servers[0].node_size
+    """Whether one node holds the servers of both pools, which are of one kind then."""
+    return (
+        len({server.hardware for server in servers}) == 1
+        and sum(server.gpus for server in servers) <= servers[0].node_size
+    )
+
+
+def labels(servers: Mapping[str, Server]) -> dict[str, dict[str, str]]:
+    """By pool, the label of its nodes in Kubernetes, where there are two kinds of them."""
+    kinds = {name: re.sub(r"[^a-z0-9]+", "-", server.hardware.lower()).strip("-") for name, server in servers.items()}
+    return {name: {NODE_LABEL: kind} if len(set(kinds.values())) > 1 else {} for name, kind in kinds.items()}
 
 
 def asked(engine: str, pools: list[PoolServers]) -> list[str]:
@@ -53,4 +79,7 @@ def asked(engine: str, pools: list[PoolServers]) -> list[str]:
         lines.append(f"MODEL: put the {server.checkpoint.wanted}")
     if any(has_checkpoint(engine, pool.drafter) for pool in pools):
         lines.append(f"DRAFT: put the {DRAFT}")
+    for pool in pools:
+        for key, value in pool.part.nodes.items():
+            lines.append(f"Nodes that {pool.name}: kubectl label nodes NODE ... {key}={value}")
     return lines

@@ -141,7 +141,7 @@ def _component(engine: str, pool: PoolServers, runtime: str) -> dict[str, Any]:
     }
     if part.environment:
         container["env"] = [x for x in environment(part) if "PORT" not in x["name"]]
-    spec: dict[str, Any] = {"containers": [container]}
+    spec: dict[str, Any] = {"containers": [container]} | ({"nodeSelector": dict(part.nodes)} if part.nodes else {})
     if part.options is not None:
         container["volumeMounts"] = [{"name": "options", "mountPath": OPTIONS_FOLDER}]
         spec["volumes"] = [{"name": "options", "configMap": {"name": f"{GUIDE}-{pool.name}-options"}}]

@@ -1,4 +1,5 @@
-"""A split plan in Slurm: one job whose nodes start the servers of both pools by their scripts, and the router."""
+"""A split plan in Slurm: one job whose nodes start the servers of both pools by their scripts, and the router. Of
+accelerators of two kinds it is a heterogeneous job, a part a pool (heterogeneous_jobs of Slurm's documentation)."""
 
 from __future__ import annotations
 
@@ -8,6 +9,10 @@ from search.render.launch.split_parts import PoolServers, together
 
 FILE = "split.slurm"
 NODES = 'mapfile -t NODES < <(scontrol show hostnames "$SLURM_JOB_NODELIST")'
+PARTS = (
+    'mapfile -t NODES < <(scontrol show hostnames "$SLURM_JOB_NODELIST_HET_GROUP_0"; '
+    'scontrol show hostnames "$SLURM_JOB_NODELIST_HET_GROUP_1")'
+)
 
 
 def slurm(engine: str, pools: list[PoolServers], about: list[str]) -> str | None:
@@ -15,34 +20,47 @@ def slurm(engine: str, pools: list[PoolServers], about: list[str]) -> str | None
     if engine == "trtllm" and any(pool.server.nodes > 1 for pool in pools):
         return None
     alone = together([pool.server for pool in pools])
+    apart = len({pool.server.hardware for pool in pools}) > 1
     nodes = 1 if alone else sum(_nodes(pool) for pool in pools)
     gpus = sum(pool.server.gpus for pool in pools) if alone else max(_gpus(pool) for pool in pools)
+    asked = [_asked(nodes, gpus)] if not apart else [_asked(_nodes(pool), _gpus(pool)) for pool in pools]
+    start = [f'srun bash "$HERE/{FILE}" --node "$@" &']
+    if apart:
+        start = [
+            f'FIRST={first} srun --het-group={i} bash "$HERE/{FILE}" --node "$@" &'
+            for i, first in enumerate((0, _nodes(pools[0])))
+        ]
     host = "HOST=${HOST:-127.0.0.1}" if alone else "HOST=${HOST:?0.0.0.0, so that the nodes reach each other}"
     notes = [
         *about,
         f"cd to this folder, {'' if alone else 'HOST=0.0.0.0 '}sbatch {FILE}; scancel JOB stops it. Partition, account "
         "and time are up to you",
-        _places(pools, alone),
+        *_places(pools, alone, apart),
         "A container of the engine goes before bash, as your cluster starts them",
     ]
     return "\n".join([
-        "#!/usr/bin/env bash", "#SBATCH --job-name=servefront-split", f"#SBATCH --nodes={nodes}",
-        "#SBATCH --ntasks-per-node=1", f"#SBATCH --gpus-per-node={gpus}", "#SBATCH --exclusive",
+        "#!/usr/bin/env bash", "#SBATCH --job-name=servefront-split", *"\n#SBATCH hetjob\n".join(asked).split("\n"),
         *(comment(n) for n in notes), "set -euo pipefail",
-        'HERE=${SLURM_SUBMIT_DIR:-$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)}', NODES, host,
+        'HERE=${SLURM_SUBMIT_DIR:-$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)}',
+        PARTS if apart else NODES, host,
         "export HERE HOST",
         'if [[ "${1:-}" == --node ]]; then  # what each node runs',
         "  shift",
+        *(["  SLURM_NODEID=$(( SLURM_NODEID + FIRST ))  # counted over both parts of the job"] if apart else []),
         *(f"  {line}" for line in _node(engine, pools, alone)),
         "  wait -n",
         "  exit",
         "fi",
         *_addresses(pools, alone),
-        f'srun bash "$HERE/{FILE}" --node "$@" &',
+        *start,
         'bash "$HERE/split.router.sh" &',
         "wait -n",
         "",
     ])  # fmt: skip
+
+
+def _asked(nodes: int, gpus: int) -> str:
+    return f"#SBATCH --nodes={nodes}\n#SBATCH --ntasks-per-node=1\n#SBATCH --gpus-per-node={gpus}\n#SBATCH --exclusive"
 
 
 def _nodes(pool: PoolServers) -> int:
@@ -56,11 +74,15 @@ def _gpus(pool: PoolServers) -> int:
     return -(-server.gpus_each // server.nodes) if server.nodes > 1 else server.gpus_each * server.per_node
 
 
-def _places(pools: list[PoolServers], alone: bool) -> str:
+def _places(pools: list[PoolServers], alone: bool, apart: bool) -> list[str]:
     if alone:
-        return "Both pools and the router on one node"
+        return ["Both pools and the router on one node"]
     counts = " and ".join(f"{_nodes(pool)} that {pool.name}" for pool in pools)
-    return f"Nodes: {counts}, in this order; the router is on the first, port 8000"
+    found = [f"Nodes: {counts}, in this order; the router is on the first, port 8000"]
+    if apart:
+        kinds = ", ".join(f"{pool.server.hardware} that {pool.name}" for pool in pools)
+        found.append(f"Each part of the job needs its own partition or constraint, before and after hetjob: {kinds}")
+    return found
 
 
 def _node(engine: str, pools: list[PoolServers], alone: bool) -> list[str]:

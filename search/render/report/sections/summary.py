@@ -49,6 +49,7 @@ def summary(v: PageView) -> Html:
         tag("div", *cards, class_="cards"),
         bullets(_reasons(v)),
         *_engines(v),
+        *_apart(v),
         comparison(v),
     ])  # fmt: skip
 
@@ -123,6 +124,13 @@ def _engines(v: PageView) -> list[Html]:
     if not v.children("compared"):
         return []
     return [table("Engines compared, each with its own best plan", HEADER, engine_rows(v), text=(0, 1, 6))]
+
+
+def _apart(v: PageView) -> list[Html]:
+    """The verdict between split and aggregated plans, where both were searched."""
+    if not v.children("split.line"):
+        return []
+    return [tag("h3", "Split or aggregated"), bullets([line.text("text") for line in v.each("split.line")])]
 
 
 def _none(v: PageView) -> Html:

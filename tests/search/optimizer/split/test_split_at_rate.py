@@ -13,7 +13,6 @@ from search.cli import main as servefront
 from search.inputs.compose import composed
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.recommend import Policy
-from search.optimizer.rules.facts import facts_of
 from search.optimizer.run import run
 from search.optimizer.split import at_rate
 from search.optimizer.split.asked import asked_of
@@ -43,11 +42,12 @@ def outcome():
     return run(composed(list(BASE), None))
 
 
-def test_the_front_is_that_of_the_whole_product(outcome):
+@pytest.mark.parametrize("more", [(), ("space.split.decode.hardware=b200", "space.split.decode.gpus=[2,4]")])
+def test_the_front_is_that_of_the_whole_product(outcome, more):
     o = outcome
-    asked, facts, demand = asked_of(o.config, o.space), facts_of(o.scenario), o.scenario.demand
-    p = at_rate.prefill_rows(o.scenario, facts, o.space, asked, demand)
-    d = at_rate.decode_rows(o.scenario, facts, o.space, asked, demand)
+    asked, demand = asked_of(composed([*BASE, *more], None), o.space), o.scenario.demand
+    p = at_rate.prefill_rows(o.scenario, o.space, asked, demand)
+    d = at_rate.decode_rows(o.scenario, o.space, asked, demand)
     every = at_rate.joined(o.scenario, p, d, asked, demand)
     own = (rows.take(own_front(rows.sizes, rows.costs)) for rows in (p, d))
     few = at_rate.joined(o.scenario, *own, asked, demand)
@@ -56,6 +56,7 @@ def test_the_front_is_that_of_the_whole_product(outcome):
         costs = costs_of(plans, o.objectives)
         fronts.append(np.unique(np.round(costs[pareto_front(costs, plans.feasible)], 9), axis=0))
     assert len(few) < len(every)
+    assert not more or set(every.gpus_of[1].tolist()) == {2, 4}
     np.testing.assert_allclose(fronts[1], fronts[0], rtol=1e-7)
 
 
@@ -104,7 +105,7 @@ def test_the_map_needs_no_more_accelerators_than_either_search_at_that_rate(outc
     scores = evaluate(there, o.plans)
     needed = o.plans.gpus[scores.feasible].tolist()
     fewest = Policy({"gpus": "min"})
-    apart = at_rate.search_at_rate(there, facts_of(there), o.space, asked_of(o.config, o.space),
+    apart = at_rate.search_at_rate(there, o.space, asked_of(o.config, o.space),
                                    Objectives(fewest.columns), fewest)  # fmt: skip
     needed += apart.front.figures.gpus.tolist()
     winner = next((c.winner for c in found.crossings if c.rate >= rate), None)

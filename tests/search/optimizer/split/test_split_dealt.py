@@ -12,7 +12,6 @@ from costmodel.serving.split.decode import decode
 from costmodel.serving.split.journey import cargo
 from search.inputs.compose import composed
 from search.inputs.config import read_model, read_scenario
-from search.optimizer.rules.facts import facts_of
 from search.optimizer.run import run
 from search.optimizer.space import Space
 from search.optimizer.split.asked import asked_of
@@ -31,7 +30,7 @@ def pool(engine, ranks):
     scenario = read_scenario(config, read_model(config.model).architecture)
     space = Space.from_config(vars(config.space))
     asked = replace(asked_of(config, space), ranks=ranks)
-    return scenario, decode_pool(scenario, facts_of(scenario), space, asked)
+    return scenario, decode_pool(scenario, space, asked)
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])

@@ -16,7 +16,6 @@ from costmodel.scenario import Limits
 from costmodel.serving.split.joint import DecodePoint, PrefillPoint
 from costmodel.serving.split.journey import Cargo, Transfer
 from search.optimizer.front import Objectives, pareto_front
-from search.optimizer.rules.facts import facts_of
 from search.optimizer.space import Space
 from search.optimizer.split.asked import Asked
 from search.optimizer.split.merge import ratios
@@ -26,7 +25,7 @@ from search.optimizer.split.search import costs_of, merged, scored
 WANTED = Objectives({"output_tokens_per_s": "max", "ttft_s": "min", "tpot_s": "min", "gpus": "min"})
 
 
-def product(scenario, p, d, asked):
+def product(scenario, p, d, asked, wanted=WANTED):
     """The cost rows of the front of all pairs at all ratios."""
     rows = []
     for total in asked.totals:
@@ -35,10 +34,11 @@ def product(scenario, p, d, asked):
             for a in range(len(p))
             for b in range(len(d))
             for x, y in ratios(total, int(p.plans.gpus[a]), int(d.plans.gpus[b]))
+            if asked.may(x * int(p.plans.gpus[a]), y * int(d.plans.gpus[b]))
         ]
         if found:
             plans = scored(scenario, p, d, asked, total, *np.array(found).T)
-            rows.append(costs_of(plans, WANTED)[plans.feasible])
+            rows.append(costs_of(plans, wanted)[plans.feasible])
     return front_of(np.concatenate(rows) if rows else np.zeros((0, 4)))
 
 
@@ -47,10 +47,10 @@ def front_of(costs):
     return np.unique(np.round(kept, 9), axis=0)
 
 
-def merged_front(scenario, p, d, asked):
+def merged_front(scenario, p, d, asked, wanted=WANTED):
     p, d = p.take(own_front(p.plans.gpus, p.costs)), d.take(own_front(d.plans.gpus, d.costs))
     plans = merged(scenario, p, d, asked)
-    return front_of(costs_of(plans, WANTED)[plans.feasible]), len(plans)
+    return front_of(costs_of(plans, wanted)[plans.feasible]), len(plans)
 
 
 # Few values, so that ties abound.
@@ -102,8 +102,7 @@ def test_the_merge_is_exact_on_a_small_space_of_the_model(engine):
     axes = {"gpus": (8, 12), "dp": (1,), "pp": (1,), "sp": (1,), "tp": (1, 2, 4, 8), "ep": (1, 2, 4, 8)}
     space = Space(axes | {"batch": (1, 8, 64)})
     asked = Asked((2, 4, 8), (2, 4, 8), (0.5, 0.9), (4096, 8192), (8, 12), Transfer())
-    facts = facts_of(scenario)
-    p, d = prefill_pool(scenario, facts, space, asked), decode_pool(scenario, facts, space, asked)
+    p, d = prefill_pool(scenario, space, asked), decode_pool(scenario, space, asked)
     found, pairs = merged_front(scenario, p, d, asked)
     exact = product(scenario, p, d, asked)
     assert len(exact) > 3

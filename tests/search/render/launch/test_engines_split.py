@@ -50,7 +50,7 @@ def test_the_engine_takes_both_pools_and_every_drafter(repo, tmp_path, capsys, e
         best = found.split.best
         if kind != "none":
             decode = replace(best.decode, drafter=np.ones_like(best.decode.drafter))
-            best = replace(best, decode=decode, drafters=(Drafter(kind, (0.8, 0.7)),))
+            best = replace(best, decode=decode, asked=replace(best.asked, drafters=(Drafter(kind, (0.8, 0.7)),)))
         files = split_files(replace(found, split=replace(found.split, best=best)))
         for n, part in enumerate(("prefill", "decode")):
             script = tmp_path / f"split.{part}.sh"

@@ -45,6 +45,25 @@ def called(folder, tmp_path, name, **variables):
     return calls
 
 
+def test_pools_of_two_generations_are_told_what_both_must_do_and_where_they_may_run():
+    """vLLM's handshake compares attention backends, of which each generation has its own first choice."""
+    files = split_files(outcome_of("engine=vllm", "model=deepseek_v3_2", "space.split.decode.hardware=b200"))
+    for name, kind in (("prefill", "H200"), ("decode", "B200")):
+        assert "--attention-backend FLASHMLA_SPARSE" in files[f"split.{name}.sh"]
+        assert f"on NVIDIA {kind}" in files[f"split.{name}.sh"].splitlines()[1]
+    for name in ("kubernetes", "llm-d", "dynamo"):
+        text = files[f"split.{name}.yaml"]
+        found = re.findall(r"nodeSelector:\n +accelerator: (\S+)", text)
+        assert found == ["nvidia-h200-sxm-141gb", "nvidia-b200-sxm-180gb"]
+        assert f"accelerator={found[1]}" in text.split("apiVersion")[0]
+
+
+def test_blocks_of_two_sizes_are_written():
+    files = split_files(outcome_of("engine=vllm", "space.split.decode.engine={block_tokens:64}"))
+    for name, tokens in (("prefill", 16), ("decode", 64)):
+        assert f"--block-size {tokens} " in files[f"split.{name}.sh"]
+
+
 def test_each_pool_and_the_router_have_a_script(written):
     engine, found, _, files = written
     wanted = {f"split.{name}.sh" for name in ("prefill", "decode", "router")}
@@ -87,7 +106,7 @@ def test_a_drafter_of_its_own_has_to_be_named(written, tmp_path):
     engine, found, _, _ = written
     best = found.split.best
     decode = replace(best.decode, drafter=np.ones_like(best.decode.drafter))
-    best = replace(best, decode=decode, drafters=(Drafter("eagle3", (0.8, 0.7)),))
+    best = replace(best, decode=decode, asked=replace(best.asked, drafters=(Drafter("eagle3", (0.8, 0.7)),)))
     files = split_files(replace(found, split=replace(found.split, best=best)))
     if engine == "trtllm":
         told = yaml.safe_load(files["split.decode.yaml"])["speculative_config"]

@@ -107,6 +107,36 @@ def test_the_router_finds_every_server(written):
         assert {address.split(":")[0] for address in found} == {"n0", "n1"}
 
 
+def test_two_kinds_of_accelerators_are_two_parts_of_one_job(tmp_path):
+    """Each part counts its nodes from 0."""
+    outcome = outcome_of("engine=sglang", "space.split.decode.hardware=b200", *DRAFTS)
+    for name, text in split_files(outcome).items():
+        (tmp_path / name).write_text(text)
+    text = (tmp_path / "split.slurm").read_text()
+    head = [line.removeprefix("#SBATCH ") for line in text.splitlines() if line.startswith("#SBATCH")]
+    part = ["--nodes=1", "--ntasks-per-node=1", "--gpus-per-node=8", "--exclusive"]
+    assert head == ["--job-name=servefront-split", *part, "hetjob", *part]
+    programs = stub_folder(tmp_path)
+    (programs / "scontrol").write_text("#!/bin/sh\necho $3\n")
+    (programs / "srun").write_text(
+        '#!/usr/bin/env bash\ngroup=${1#--het-group=}; shift\n'
+        'echo "[\\"part\\", [\\"$group\\"], {}]" >> "$CALLS"\n'
+        'SLURM_NODEID=0 SLURMD_NODENAME=kind$group "$@"\n'
+    )  # fmt: skip
+    for name in ("scontrol", "srun"):
+        (programs / name).chmod(0o755)
+    lists = {f"SLURM_JOB_NODELIST_HET_GROUP_{i}": f"kind{i}" for i in range(2)}
+    result, calls = bash(tmp_path, str(tmp_path / "split.slurm"), SLURM_SUBMIT_DIR=str(tmp_path), HOST="0.0.0.0",
+                         **lists, **{"BASH_FUNC_wait%%": "() { builtin wait; }"})  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    servers = [c[1] for c in calls if "--disaggregation-mode" in c[1]]
+    assert sorted(words[words.index("--disaggregation-mode") + 1] for words in servers) == ["decode", "prefill"]
+    assert all(words[words.index("--page-size") + 1] == "64" for words in servers)
+    assert sorted(c[1][0] for c in calls if c[0] == "part") == ["0", "1"]
+    (router,) = [c for c in calls if "router" in str(c)]
+    assert [w for w in router[1] if w.startswith("http://")] == ["http://kind0:8100", "http://kind1:8200"]
+
+
 def test_nodes_reach_each_other_only_where_somebody_says_so(written, tmp_path):
     folder, case, *_ = written
     if case != "one node":
