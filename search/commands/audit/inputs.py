@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -59,17 +60,35 @@ def with_model(config: Config, command: Command, overrides: Sequence[str]) -> tu
         for name in published_names(command.model):
             if plain(name.rsplit("/", 1)[-1]) in {plain(known.rsplit("/", 1)[-1]) for known in names}:
                 return config, f"model {config.model.name}: the scenario's"
-        option, cast = _found(published_names(command.model))
+        option, cast, name, where = _named(command)
     except (ConfigError, OSError, ValueError) as error:
         raise InputError(
             f"command: {' '.join(str(error).split())}; give model=OPTION, or model.name=... model.config=config.json"
         ) from error
     entry: dict[str, Any] = load_entry(option)
-    told = f"model {entry['name']}: model={option} of the catalog"
+    told = f"model {entry['name']}: model={option} of the catalog" + (f", {where}: {name}" if where else "")
     if cast is None:
         return replace(config, model=ModelConfig(**entry)), told
-    told += f", weights={cast} as the name {command.model.rstrip('/').rsplit('/', 1)[-1]!r} says"
+    told += f", weights={cast} as the name {name.rstrip('/').rsplit('/', 1)[-1]!r} says"
     return replace(config, model=ModelConfig(**{**entry, "weights": cast})), told
+
+
+def _named(command: Command) -> tuple[str, str | None, str, str]:
+    """The catalog's option, the format that the name says, the name, and where it stands if it is not the command's
+    own. A folder whose name says nothing may have another one in the same text."""
+    model = command.model
+    try:
+        return *_found(published_names(model)), model, ""
+    except ConfigError:
+        for name, where in command.also if _is_folder(model) else ():
+            with contextlib.suppress(ConfigError):
+                return *_found(published_names(name)), name, where
+        raise
+
+
+def _is_folder(model: str) -> bool:
+    """Whether a model's word is a place rather than a published name."""
+    return "$" in model or model.startswith(("/", ".", "~")) or model.strip("/").count("/") != 1
 
 
 # Where a text names the engine's version: an image's tag, a pinned package, the flag of a start script.

@@ -109,6 +109,8 @@ UNMODELLED = {
     "trtllm": {
         "--extra-llm-api-options": "its settings stand in a file that is not here",
         "--config": "its settings stand in a file that is not here",
+        "--extra-engine-args": "its settings stand in a file that is not here",
+        "--override-engine-args": "settings as JSON: give them in the file",
     },
 }
 
@@ -131,7 +133,8 @@ _SLOWER = (
 )
 _OTHER = (
     "--cpu-offload-gb --enable-lora --lora-modules --lora-paths --hf-overrides "
-    "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config"
+    "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config "
+    "--extra-engine-args --override-engine-args"
 )
 TOUCHED = dict.fromkeys(_SLOWER.split(), TIMES) | dict.fromkeys(_OTHER.split(), (*TIMES, *BYTES))
 # The same of keys of TensorRT-LLM's file of options.
@@ -169,6 +172,11 @@ SWITCHES = {
     ),
     "trtllm": "--trust-remote-code --enable-chunked-prefill --fail-fast-on-attention-window-too-large",
 }
+
+
+def known_flags(engine: str) -> set[str]:
+    """Every flag in these lists."""
+    return {*HARMLESS[engine].split(), *UNMODELLED[engine], *SWITCHES[engine].split()}
 
 
 def is_harmless(engine: str, flag: str) -> bool:
