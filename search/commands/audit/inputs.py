@@ -135,17 +135,19 @@ def _found(names: Sequence[str]) -> tuple[str, str | None]:
     raise errors[0]
 
 
-# How published checkpoints say that their linear layers are quantised.
+# How published checkpoints say that their linear layers are quantised: the words at a name's end.
 _QUANTISED = re.compile(
-    r"[-_.](?:(?P<fp8>fp8(?:[-_](?:dynamic|block))?|w8a8[-_]fp8)|(?P<int4>awq(?:[-_](?:int4|4bit))?|(?:gptq[-_])?int4"
-    r"|gptq|w4a16)|(?P<int8>(?:gptq[-_])?int8|w8a8)|(?P<nvfp4>nvfp4|fp4)|(?P<mxfp4>mxfp4))$",
+    r"(?:[-_.](?:(?P<fp8>fp8(?:[-_](?:dynamic|block|static))?|w8a8[-_]fp8)|(?P<mxfp8>mxfp8)|(?P<nvfp4>(?:nv)?fp4(?:[-_]v\d)?)"
+    r"|(?P<mxfp4>(?:w[-_])?mxfp4(?:[-_]a[-_]fp8)?)"
+    r"|(?P<int4>(?:[-_.]?(?:awq|gptq|int4|4bit|w4a16|auto[-_]?round|sym|g\d+|quantized))+)"
+    r"|(?P<int8>(?:[-_.]?(?:gptq|int8|8bit|w8a8|w8a16|auto[-_]?round|quantized))+)))$",
     re.IGNORECASE,
 )
 # Makers whose own FP8 checkpoints have a scale for each block of 128 x 128 (their config.json: weight_block_size);
 # those of GLM-4 have one for each channel (HabanaAI/vllm-hpu-extension, pull request 350).
 _IN_BLOCKS = re.compile(r"(qwen|deepseek-ai|zai-org(?!/glm-4)|minimaxai|xiaomimimo|stepfun-ai)/", re.IGNORECASE)
 # Words for how a checkpoint was tuned, or when: its layers are those of the model without them.
-_TUNED = re.compile(r"[-_](?:instruct|it|chat|base|hf|thinking|reasoning|preview|\d{4})$", re.IGNORECASE)
+_TUNED = re.compile(r"[-_](?:instruct|it|chat|base|hf|thinking|reasoning|preview|bf16|\d{4})$", re.IGNORECASE)
 
 
 def _spellings(name: str) -> list[tuple[str, str | None]]:
