@@ -53,8 +53,8 @@ class Simple:
             target = self.target or (plain[0] if name == "tee" and plain else "")
             return (target, self.document) if target and name in ("cat", "tee") else None
         if self.target and name == "printf" and len(plain) == 2 and plain[0].rstrip("\\n") == "%s":
-            return self.target, plain[1]
-        return (self.target, " ".join(plain)) if self.target and name == "echo" else None
+            return self.target, plain[1] + "\n" * plain[0].endswith("\\n")
+        return (self.target, " ".join(plain) + "\n") if self.target and name == "echo" else None
 
 
 def simple_commands(text: str) -> list[Simple]:
