@@ -62,6 +62,11 @@ def with_model(config: Config, command: Command, overrides: Sequence[str]) -> tu
                 return config, f"model {config.model.name}: the scenario's"
         option, cast, name, where = _named(command)
     except (ConfigError, OSError, ValueError) as error:
+        if "$" in command.model:
+            raise InputError(
+                f"command: model = {command.model[:60]!r}: the text does not say its value; write the name, or give "
+                "model=OPTION"
+            ) from error
         raise InputError(
             f"command: {' '.join(str(error).split())}; give model=OPTION, or model.name=... model.config=config.json"
         ) from error

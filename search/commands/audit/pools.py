@@ -91,6 +91,8 @@ def _vllm(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None:
         told: Any = json.loads(c.given["transfer"])
     except (ValueError, RecursionError):
         told = None
+    if not isinstance(told, dict) and "$" in c.given["transfer"]:
+        raise InputError(f"{flag}: the text does not say its value; write the JSON in its place")
     if not isinstance(told, dict):
         raise InputError(f'{flag}: is no JSON object; give {{"kv_connector": ..., "kv_role": ...}}')
     connector, role = _connector(told)

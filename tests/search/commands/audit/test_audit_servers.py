@@ -162,3 +162,13 @@ def test_what_is_left_off_changes_nothing() -> None:
     assert is_harmless("vllm", "--no-disable-hybrid-kv-cache-manager")
     assert unmodelled("vllm", "--disable-hybrid-kv-cache-manager")
     assert not is_harmless("vllm", "--disable-hybrid-kv-cache-manager")
+
+
+def test_what_the_text_does_not_say_is_named(configs: dict[str, Config]) -> None:
+    config = configs["qwen3_0_6b"]
+    with pytest.raises(InputError, match="the text does not say its value"):
+        with_model(config, read_command("vllm", 'vllm serve "$MODEL"'), [])
+    with pytest.raises(InputError, match="--kv-transfer-config: the text does not say"):
+        launched(read_command("vllm", "vllm serve M --kv-transfer-config $(json 1)"), config, 1)
+    with pytest.raises(InputError, match="write the number"):
+        launched(read_command("vllm", "vllm serve M -tp $N"), config, 1)
