@@ -3,7 +3,7 @@
 Block scales are counted as bytes of the elements they belong to:
 
 - ``fp8_block``: one fp32 scale for 128 x 128 weights (DeepSeek-V3 report, arXiv:2412.19437, section 3.3).
-- ``mxfp4``: one 8-bit scale for 32 elements (OCP Microscaling Formats v1.0, table 1).
+- ``mxfp4``, ``mxfp8``: one 8-bit scale for 32 elements (OCP Microscaling Formats v1.0, table 1).
 - ``nvfp4``: one fp8 scale for 16 elements (NVIDIA Blackwell architecture brief, NVFP4).
 - ``int4``: one bf16 scale and no zero point for 128 elements (symmetric GPTQ/AWQ group size 128; assumption
   where a config names another group size it is carried by ``WeightFormat.grouped``).
@@ -46,6 +46,7 @@ FORMATS: dict[str, WeightFormat] = {
         WeightFormat("fp16", 16, 0.0, "bf16"),
         WeightFormat("fp8", 8, 0.0, "fp8", fusable=True),
         WeightFormat("fp8_block", 8, 4 / 128**2, "fp8", blocks=True),
+        WeightFormat("mxfp8", 8, 1 / 32, "fp8", blocks=True),
         WeightFormat("int8", 8, 0.0, "int8"),
         WeightFormat("mxfp4", 4, 1 / 32, "fp4"),
         WeightFormat("nvfp4", 4, 1 / 16, "fp4", fusable=True),

@@ -87,7 +87,7 @@ def test_help_of_the_search(search, repo, tmp_path):
     for folder in (repo / "conf").iterdir():
         if folder.is_dir() and folder.name != "law":  # laws are named by hardware files
             assert all(path.stem in out for path in folder.glob("*.yaml")), folder
-    assert len(out.splitlines()) < 100
+    assert len(out.splitlines()) < 110  # a line for some eight models
     assert "published" not in out.replace("as published", "")  # no composed configuration
     assert not any(tmp_path.iterdir())
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.base.errors import InputError
+from search.commands.audit.config_file import config_words
 from search.commands.audit.options_file import FILES, options_file
-from search.commands.audit.passed import is_harmless, is_switch, touched, unmodelled
+from search.commands.audit.passed import is_harmless, is_switch, known_flags, touched, unmodelled
 from search.commands.audit.servers import Server, servers
+from search.commands.audit.spellings import flag_of, in_full, is_flag, key_of, not_known, switched
 from search.render.launch.flags import SGLANG, TRTLLM, VLLM, Flag
 
 # Settings that no other command of ours writes.
@@ -36,6 +38,9 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         "draft_model": Flag(("--spec-model", "--speculative-model"), "model of --speculative-config"),
         "draft_tokens": Flag(("--spec-tokens", "--num-speculative-tokens"), "tokens of --speculative-config"),
         "transfer": Flag(("--kv-transfer-config",), "caches that go to another server, as JSON"),
+        "pool": Flag(("--disaggregation-mode",), "pool of a split plan (Dynamo)"),
+        "prefills": Flag(("--is-prefill-worker",), "--disaggregation-mode prefill (Dynamo to 0.9)", switch=True),
+        "decodes": Flag(("--is-decode-worker",), "--disaggregation-mode decode (Dynamo to 0.9)", switch=True),
     },
     "sglang": {
         **SGLANG,
@@ -60,13 +65,19 @@ FLAGS: Mapping[str, Mapping[str, Flag]] = {
         for name, key in TRTLLM.items()
         if key.options
     }
-    | {"kv_cache": Flag(("--kv-cache-dtype",), "cache format")},
+    | {
+        "kv_cache": Flag(("--kv-cache-dtype",), "cache format"),
+        "pool": Flag(("--disaggregation-mode",), "pool of a split plan (Dynamo)"),
+    },
 }
-ALIASES = {"vllm": {"--device-memory-utilization": "memory"}, "sglang": {}, "trtllm": {}}
+ALIASES: Mapping[str, Mapping[str, str]] = {
+    "vllm": {"--device-memory-utilization": "memory"},
+    "sglang": {},
+    "trtllm": {"--free-gpu-memory-fraction": "memory", "--expert-parallel-size": "ep"},  # Dynamo's
+}
 # Flags that are read, and yet change figures that the model has no term for.
 READ_AND_OPEN = ("offload", "eager", "overrides")
 MODEL_FLAGS = {"vllm": ("--model",), "sglang": ("--model-path", "--model"), "trtllm": ("--model", "--model-path")}
-REFUSED = {("vllm", "--config"): "its settings stand in a file; give them as flags"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,8 @@ class Command:
     """``given`` values by the names of ``search/render/launch/flags.py``, "" for a switch that is on and "no" for one
     that is off; ``ignored`` flags that change nothing; ``unmodelled`` flags that may change the figures, with the
     reason; ``open_figures`` those that they change by more than the model can say, with the flag; ``notes`` on what
-    else was passed over; ``variables`` that the text gives the server's environment."""
+    else was passed over; ``variables`` that the text gives the server's environment; ``also``: other names that the
+    text has for the model, with where they stand."""
 
     engine: str
     model: str
@@ -84,6 +96,7 @@ class Command:
     notes: tuple[str, ...]
     open_figures: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    also: tuple[tuple[str, str], ...] = ()
 
     def flag(self, name: str) -> str:
         """How the engine spells a setting, for messages."""
@@ -150,6 +163,8 @@ def whole(flag: str, text: str) -> int:
     value = _amount(text)
     if value is not None and value.is_integer() and 1 <= value <= 10_000_000:
         return int(value)
+    if "$" in text:
+        raise InputError(f"{flag}: {text[:60]!r} is not allowed; the text does not say its value: write the number")
     raise InputError(f"{flag}: {text[:60]!r} is not allowed; give a whole number from 1 to 10000000")
 
 
@@ -173,44 +188,49 @@ def read_command(engine: str, text: str, number: int | None = None) -> Command:
 
 
 def _read(engine: str, server: Server, notes: list[str]) -> Command:
-    tokens: Sequence[str] = server.words
+    tokens = _with_config(engine, server)
     spellings = {s: (name, flag.switch) for name, flag in FLAGS[engine].items() for s in flag.spellings}
     spellings |= {s: (name, False) for s, name in ALIASES[engine].items()}
+    known = {*spellings, *known_flags(engine), *MODEL_FLAGS[engine]}
     given: dict[str, str] = {}
     models: list[str] = []
     eaten: list[str] = []
     ignored: dict[str, None] = {}
     open_ends: dict[str, str] = {}
     paths: dict[str, str] = {}
+    served = ""
     i = 0
     while i < len(tokens):
         token = tokens[i]
         i += 1
-        if not _is_flag(token):
+        if not is_flag(token):
             models.append(token)
             continue
-        flag, value = _flag(token)
+        written, value = flag_of(token)
+        flag = in_full(written, known)
+        if flag != written:
+            notes.append(f"{written} read as {flag}")
         name, switch = spellings.get(flag, (None, is_switch(engine, flag)))
         off = flag.startswith("--no-") and "--" + flag.removeprefix("--no-") in spellings
         if off:
             name, switch = spellings["--" + flag.removeprefix("--no-")]
-        if (engine, flag) in REFUSED:
-            raise InputError(f"{flag}: {REFUSED[engine, flag]}")
-        if (value is None and not switch and i < len(tokens) and not _is_flag(tokens[i])) or (
+        if (value is None and not switch and i < len(tokens) and not is_flag(tokens[i])) or (
             switch and value is None and i < len(tokens) and tokens[i].lower() in ("true", "false")
         ):
             value = tokens[i]
             i += 1
+        if flag == "--served-model-name":
+            served = value or ""
         if flag in MODEL_FLAGS[engine]:
             models.insert(0, _needed(flag, value))
-        elif name == "drafts" and (key := _key(token)):
+        elif name == "drafts" and (key := key_of(token)):
             given[f"drafts.{key}"] = _needed(flag, value)
         elif name is not None:
-            given[name] = _switched(off, value) if switch else _needed(flag, value)
+            given[name] = switched(off, value) if switch else _needed(flag, value)
         elif is_harmless(engine, flag):
             ignored[flag] = None
         else:
-            open_ends[flag] = unmodelled(engine, flag) or _unknown(flag, spellings)
+            open_ends[flag] = unmodelled(engine, flag) or not_known(flag, spellings)
             paths[flag] = value or ""
             if unmodelled(engine, flag) is None and value is not None:
                 eaten.append(value)
@@ -233,43 +253,29 @@ def _read(engine: str, server: Server, notes: list[str]) -> Command:
             ignored |= dict.fromkeys(options.ignored)
             open_ends |= options.unmodelled
     figures = {figure: flag for flag in reversed(open_ends) for figure in touched(flag)}
-    return Command(engine, models[0], given, tuple(ignored), tuple(open_ends.items()), tuple(notes), figures)
+    return Command(
+        engine, models[0], given, tuple(ignored), tuple(open_ends.items()), tuple(notes), figures,
+        also=_also(models[0], served, server.mounts),
+    )  # fmt: skip
 
 
-def _is_flag(token: str) -> bool:
-    return token.startswith("-") and not re.fullmatch(r"-\d+(\.\d+)?", token)
+def _with_config(engine: str, server: Server) -> Sequence[str]:
+    """The words with those of a file of flags in front, which flags of the line win over."""
+    words = server.words
+    at = next((i for i, w in enumerate(words) if w == "--config" or w.startswith("--config=")), None)
+    if at is None or engine == "trtllm":
+        return words
+    _, equals, path = words[at].partition("=")
+    path = path if equals else _needed("--config", words[at + 1] if at + 1 < len(words) else None)
+    rest = [*words[:at], *words[at + (1 if equals else 2) :]]
+    return [*config_words(path, server.files), *rest]
 
 
-def _flag(token: str) -> tuple[str, str | None]:
-    """A flag with dashes for underscores, and the value behind ``=``. ``--compilation-config.mode`` is a key of the
-    flag before the point, ``-O3`` a value of ``-O`` (vllm/utils/argparse_utils.py, 0.33)."""
-    flag, equals, value = token.partition("=")
-    if re.match(r"-O[\d.]", flag):
-        return "-O", flag[2:]
-    if flag.startswith("--"):
-        flag = flag.partition(".")[0].replace("_", "-")
-    return flag, value if equals else None
-
-
-def _key(token: str) -> str:
-    """The key behind the point of a flag, "" without one."""
-    return token.partition("=")[0].partition(".")[2].replace("-", "_")
-
-
-def _switched(off: bool, value: str | None) -> str:
-    """A switch may be given its value (``--x true``, ``--x=false``)."""
-    return "no" if off != ((value or "true").lower() in ("false", "0", "no")) else ""
-
-
-def _unknown(flag: str, spellings: Mapping[str, object]) -> str:
-    """Both engines take a beginning for the whole where it is unambiguous (argparse); which are is for them to say."""
-    whole_flag = next((s for s in spellings if len(flag) > 3 and s.startswith(flag)), None)
-    if whole_flag is not None:
-        raise InputError(f"{flag}: may be short for {whole_flag}; write it in full")
-    glued = re.fullmatch(r"(-[a-z]+)\d+", flag)
-    if glued and glued[1] in spellings:
-        raise InputError(f"{flag}: a value stands apart; write {glued[1]} and the number")
-    return "not known here"
+def _also(model: str, served: str, mounts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Names besides a folder's own: of the folder that is mounted there, and what clients call the model."""
+    folders = sorted((t for t in mounts if model == t or model.startswith(t + "/")), key=len)
+    found = [(mounts[t].rstrip("/") + model.removeprefix(t), "as the folder mounted there is called") for t in folders]
+    return (*found, (served, "as --served-model-name says")) if served else tuple(found)
 
 
 def _needed(flag: str, value: str | None) -> str:

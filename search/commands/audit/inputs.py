@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -59,17 +60,40 @@ def with_model(config: Config, command: Command, overrides: Sequence[str]) -> tu
         for name in published_names(command.model):
             if plain(name.rsplit("/", 1)[-1]) in {plain(known.rsplit("/", 1)[-1]) for known in names}:
                 return config, f"model {config.model.name}: the scenario's"
-        option, cast = _found(published_names(command.model))
+        option, cast, name, where = _named(command)
     except (ConfigError, OSError, ValueError) as error:
+        if "$" in command.model:
+            raise InputError(
+                f"command: model = {command.model[:60]!r}: the text does not say its value; write the name, or give "
+                "model=OPTION"
+            ) from error
         raise InputError(
             f"command: {' '.join(str(error).split())}; give model=OPTION, or model.name=... model.config=config.json"
         ) from error
     entry: dict[str, Any] = load_entry(option)
-    told = f"model {entry['name']}: model={option} of the catalog"
+    told = f"model {entry['name']}: model={option} of the catalog" + (f", {where}: {name}" if where else "")
     if cast is None:
         return replace(config, model=ModelConfig(**entry)), told
-    told += f", weights={cast} as the name {command.model.rstrip('/').rsplit('/', 1)[-1]!r} says"
+    told += f", weights={cast} as the name {name.rstrip('/').rsplit('/', 1)[-1]!r} says"
     return replace(config, model=ModelConfig(**{**entry, "weights": cast})), told
+
+
+def _named(command: Command) -> tuple[str, str | None, str, str]:
+    """The catalog's option, the format that the name says, the name, and where it stands if it is not the command's
+    own. A folder whose name says nothing may have another one in the same text."""
+    model = command.model
+    try:
+        return *_found(published_names(model)), model, ""
+    except ConfigError:
+        for name, where in command.also if _is_folder(model) else ():
+            with contextlib.suppress(ConfigError):
+                return *_found(published_names(name)), name, where
+        raise
+
+
+def _is_folder(model: str) -> bool:
+    """Whether a model's word is a place rather than a published name."""
+    return "$" in model or model.startswith(("/", ".", "~")) or model.strip("/").count("/") != 1
 
 
 # Where a text names the engine's version: an image's tag, a pinned package, the flag of a start script.
@@ -116,17 +140,19 @@ def _found(names: Sequence[str]) -> tuple[str, str | None]:
     raise errors[0]
 
 
-# How published checkpoints say that their linear layers are quantised.
+# How published checkpoints say that their linear layers are quantised: the words at a name's end.
 _QUANTISED = re.compile(
-    r"[-_.](?:(?P<fp8>fp8(?:[-_](?:dynamic|block))?|w8a8[-_]fp8)|(?P<int4>awq(?:[-_](?:int4|4bit))?|(?:gptq[-_])?int4"
-    r"|gptq|w4a16)|(?P<int8>(?:gptq[-_])?int8|w8a8)|(?P<nvfp4>nvfp4|fp4)|(?P<mxfp4>mxfp4))$",
+    r"(?:[-_.](?:(?P<fp8>fp8(?:[-_](?:dynamic|block|static))?|w8a8[-_]fp8)|(?P<mxfp8>mxfp8)|(?P<nvfp4>(?:nv)?fp4(?:[-_]v\d)?)"
+    r"|(?P<mxfp4>(?:w[-_])?mxfp4(?:[-_]a[-_]fp8)?)"
+    r"|(?P<int4>(?:[-_.]?(?:awq|gptq|int4|4bit|w4a16|auto[-_]?round|sym|g\d+|quantized))+)"
+    r"|(?P<int8>(?:[-_.]?(?:gptq|int8|8bit|w8a8|w8a16|auto[-_]?round|quantized))+)))$",
     re.IGNORECASE,
 )
 # Makers whose own FP8 checkpoints have a scale for each block of 128 x 128 (their config.json: weight_block_size);
 # those of GLM-4 have one for each channel (HabanaAI/vllm-hpu-extension, pull request 350).
 _IN_BLOCKS = re.compile(r"(qwen|deepseek-ai|zai-org(?!/glm-4)|minimaxai|xiaomimimo|stepfun-ai)/", re.IGNORECASE)
 # Words for how a checkpoint was tuned, or when: its layers are those of the model without them.
-_TUNED = re.compile(r"[-_](?:instruct|it|chat|base|hf|thinking|reasoning|preview|\d{4})$", re.IGNORECASE)
+_TUNED = re.compile(r"[-_](?:instruct|it|chat|base|hf|thinking|reasoning|preview|bf16|\d{4})$", re.IGNORECASE)
 
 
 def _spellings(name: str) -> list[tuple[str, str | None]]:

@@ -20,12 +20,14 @@ MOST_DEPTH = 60
 
 @dataclass(frozen=True)
 class Container:
-    """``words`` it runs: the image, where one is named, then ``command`` and ``args``; ``variables`` of its
-    environment; ``bare``: no image and no command, arguments alone."""
+    """``words`` it runs, ``command`` and ``args``; ``variables`` of its environment; ``bare``: no image and no program,
+    arguments alone; its ``image`` and, as compose writes them, ``volumes``."""
 
     words: tuple[str, ...]
     variables: Mapping[str, str]
     bare: bool
+    image: str = ""
+    volumes: tuple[str, ...] = ()
 
 
 def containers(text: str) -> list[Container] | None:
@@ -44,7 +46,7 @@ def containers(text: str) -> list[Container] | None:
         raise InputError("command: YAML with aliases (*name) is not read; write them out")
     if all(isinstance(d, list) and d and all(_plain(x) for x in d) for d in documents):
         return [Container(tuple(str(x) for x in d), {}, True) for d in documents]
-    found = [c for d in documents for c in _containers(d, 0)]
+    found = [c for d in documents for c in _containers(d, 0, {})]
     return found or None
 
 
@@ -62,22 +64,28 @@ def _plain(value: Any) -> bool:
     return isinstance(value, str | int | float)
 
 
-def _containers(value: Any, depth: int) -> Iterator[Container]:
+def _containers(value: Any, depth: int, given: Mapping[str, str]) -> Iterator[Container]:
+    """``given``: variables that the manifest's controller sets."""
     if depth > MOST_DEPTH:
         return
     if isinstance(value, dict):
+        size = value.get("size")
+        if "workerTemplate" in value and isinstance(size, int):  # a LeaderWorkerSet's group of pods
+            given = {**given, "LWS_GROUP_SIZE": str(size)}
         words = [w for key in ("entrypoint", "command", "args") for w in _words(value.get(key))]
-        image = value.get("image")
         if words:
-            # Flags alone go to the image's own program.
-            name = [str(image)] if isinstance(image, str) and words[0].startswith("-") else []
-            yield Container((*name, *words), _variables(value), not isinstance(image, str) and "command" not in value)
+            image, volumes = value.get("image"), value.get("volumes")
+            named = str(image) if isinstance(image, str) else ""
+            # A command that begins with a folder is a model: the program is the image's own.
+            bare = not named and ("command" not in value or ("entrypoint" not in value and "/" in words[0]))
+            mounted = tuple(str(v) for v in volumes if _plain(v)) if isinstance(volumes, list) else ()
+            yield Container(tuple(words), {**given, **_variables(value)}, bare, named, mounted)
             return
         for inner in value.values():
-            yield from _containers(inner, depth + 1)
+            yield from _containers(inner, depth + 1, given)
     elif isinstance(value, list):
         for inner in value:
-            yield from _containers(inner, depth + 1)
+            yield from _containers(inner, depth + 1, given)
 
 
 def _words(value: Any) -> list[str]:

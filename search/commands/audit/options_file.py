@@ -12,7 +12,7 @@ from search.inputs.bounded_file import read_bounded
 from search.inputs.plain_yaml import read_yaml
 from search.render.launch.flags import TRTLLM
 
-FILES = ("--extra-llm-api-options", "--config")
+FILES = ("--extra-llm-api-options", "--config", "--extra-engine-args")
 MOST_BYTES = 100_000
 _NAMES = {key.name: name for name, key in TRTLLM.items()} | {
     "speculative_config.decoding_type": "draft_kind",
@@ -59,18 +59,24 @@ class Options:
 def options_file(path: str, files: Mapping[str, str]) -> Options | None:
     """What the file says: of the text's own ``files`` that of the same name, else the one at ``path``; ``None`` where
     it is nowhere. ``InputError`` in one line for one that is no YAML."""
-    name = Path(path).name
-    content = files.get(path, next((text for known, text in files.items() if Path(known).name == name and name), None))
+    content = content_of(path, files)
     if content is None:
-        if not _is_file(path):
-            return None
-        content = read_bounded(Path(path), MOST_BYTES, "a file of options").decode("utf-8", errors="replace")
+        return None
     found = read_yaml(path, content.encode(), "a file of options", floats=True)
     if found is None:
         return Options({}, (), {})
     if not isinstance(found, dict):
         raise InputError(f"{path}: is no file of options; give keys with values")
     return _read(found)
+
+
+def content_of(path: str, files: Mapping[str, str]) -> str | None:
+    """Of the text's own ``files`` that of the same name, else the one at ``path``; ``None`` where it is nowhere."""
+    name = Path(path).name
+    content = files.get(path, next((text for known, text in files.items() if Path(known).name == name and name), None))
+    if content is None and _is_file(path):
+        content = read_bounded(Path(path), MOST_BYTES, "a file of options").decode("utf-8", errors="replace")
+    return content
 
 
 def _is_file(path: str) -> bool:

@@ -7,6 +7,11 @@ Sources: vLLM 0.33.0 ``vllm/engine/arg_utils.py`` and ``vllm/entrypoints/common/
 
 from __future__ import annotations
 
+# Flags of Dynamo's workers beside the engine's own (`components/src/dynamo/common`).
+_DYNAMO = (
+    "--dyn-tool-call-parser --dyn-reasoning-parser --request-plane --event-plane --discovery-backend --store-kv "
+    "--endpoint --namespace --custom-jinja-template --dump-config-to --dyn-endpoint-types"
+)
 # Naming, parsing, logging, security, loading: no step gets longer or shorter by them.
 HARMLESS = {
     "vllm": (
@@ -36,7 +41,9 @@ HARMLESS = {
         "--worker-use-ray --engine-use-ray --task --enable-reasoning --max-context-len-to-capture "
         "--preemption-mode --tokenizer-pool-size --disable-logprobs-during-spec-decoding --scheduling-policy "
         "--async-scheduling --mm-encoder-tp-mode --mm-processor-cache-gb --disable-mm-preprocessor-cache "
-        "--data-parallel-rpc-ip --num-redundant-experts --interleave-mm-strings --convert --pooler-config"
+        "--data-parallel-rpc-ip --num-redundant-experts --interleave-mm-strings --convert --pooler-config "
+        "--mm-processor-cache-type --mm-encoder-attn-backend --enable-flashinfer-autotune --kv-offloading-backend "
+        f"{_DYNAMO}"
     ),
     "sglang": (
         "--host --port --api-key --admin-api-key --served-model-name --fastapi-root-path --ssl-keyfile --ssl-certfile "
@@ -51,12 +58,18 @@ HARMLESS = {
         "--skip-server-warmup --warmups --grammar-backend --load-balance-method --max-queued-requests --base-gpu-id "
         "--gpu-id-step --use-ray --sleep-on-idle --device --schedule-policy --stream-output --enable-p2p-check "
         "--constrained-json-whitespace-pattern --bucket-time-to-first-token --prefill-round-robin-balance "
-        "--disaggregation-bootstrap-port --disaggregation-ib-device --cuda-graph-bs --disable-cuda-graph-padding"
+        "--disaggregation-bootstrap-port --disaggregation-ib-device --cuda-graph-bs --disable-cuda-graph-padding "
+        "--uvicorn-access-log-exclude-prefixes --hicache-ratio --hicache-size --hicache-write-policy "
+        "--hicache-io-backend --hicache-mem-layout --hicache-storage-backend --hicache-storage-prefetch-policy "
+        "--hicache-storage-backend-extra-config --enable-metrics-for-all-schedulers --enable-multimodal "
+        "--disable-fast-image-processor --enable-custom-logit-processor --disable-outlines-disk-cache "
+        f"{_DYNAMO}"
     ),
     "trtllm": "--host --port --backend --log-level --trust-remote-code --tokenizer --revision --reasoning-parser "
     "--tool-parser --served-model-name --metadata-server-config-file --server-role --cluster-size --max-beam-width "
     "--num-postprocess-workers --fail-fast-on-attention-window-too-large --otlp-traces-endpoint --chat-template "
-    "--media-io-kwargs --custom-module-dirs --enable-chunked-prefill",
+    "--media-io-kwargs --custom-module-dirs --enable-chunked-prefill --kv-block-size --publish-events-and-metrics "
+    f"--modality {_DYNAMO}",
 }
 
 # What changes a figure in a way that the cost model has no term for.
@@ -83,6 +96,13 @@ UNMODELLED = {
         "--lora-modules": "adapters take memory and time",
         "--disable-custom-all-reduce": "slower sums over ranks",
         "--additional-config": "settings of a platform's own",
+        "-cc": "other graphs and fused kernels",
+        "-ac": "other kernels than those that the figures take",
+        "--linear-backend": "other kernels than those that the figures take",
+        "--dbo-decode-token-threshold": "overlapped micro-batches: engine.comm_overlap says what is assumed",
+        "--dbo-prefill-token-threshold": "overlapped micro-batches: engine.comm_overlap says what is assumed",
+        "--eplb-config": "balanced experts: engine.expert_imbalance says what is assumed",
+        "--disable-hybrid-kv-cache-manager": "every layer keeps every token, windows too",
     },
     "sglang": {
         "--disable-cuda-graph": "without captured graphs a step takes longer",
@@ -105,10 +125,29 @@ UNMODELLED = {
         "--ep-num-redundant-experts": "copies of experts take memory",
         "--enable-dp-lm-head": "the head is copied over attention groups",
         "--disable-custom-all-reduce": "slower sums over ranks",
+        "--nsa-prefill-backend": "other kernels than those that the figures take",
+        "--nsa-decode-backend": "other kernels than those that the figures take",
+        "--enable-flashinfer-trtllm-moe": "other kernels than those that the figures take",
+        "--enable-flashinfer-cutlass-moe": "other kernels than those that the figures take",
+        "--fp8-gemm-backend": "other kernels than those that the figures take",
+        "--fp4-gemm-backend": "other kernels than those that the figures take",
+        "--disable-shared-experts-fusion": "shared experts in products of their own",
+        "--enable-nsa-prefill-context-parallel": "prompts dealt over ranks",
+        "--enable-flashinfer-allreduce-fusion": "other sums over ranks",
+        "--enable-symm-mem": "other sums over ranks",
+        "--enable-torch-symm-mem": "other sums over ranks",
+        "--enable-nccl-nvls": "other sums over ranks",
+        "--enable-mscclpp": "other sums over ranks",
+        "--offload-group-size": "weights in host memory",
+        "--offload-num-in-group": "weights in host memory",
+        "--offload-prefetch-step": "weights in host memory",
+        "--offload-mode": "weights in host memory",
     },
     "trtllm": {
         "--extra-llm-api-options": "its settings stand in a file that is not here",
         "--config": "its settings stand in a file that is not here",
+        "--extra-engine-args": "its settings stand in a file that is not here",
+        "--override-engine-args": "settings as JSON: give them in the file",
     },
 }
 
@@ -127,11 +166,13 @@ CACHE: tuple[str, ...] = ("kv_cache_bytes_per_gpu", "memory_bytes_per_gpu", "mem
 _SLOWER = (
     "--enforce-eager --disable-cuda-graph --kv-offloading-size "
     "--enable-hierarchical-cache --performance-mode --num-scheduler-steps --max-num-scheduled-tokens "
-    "--compilation-config -O --optimization-level --disable-overlap-schedule --disable-custom-all-reduce"
+    "--compilation-config -cc -O --optimization-level --disable-overlap-schedule --disable-custom-all-reduce "
+    "--enable-nsa-prefill-context-parallel"
 )
 _OTHER = (
     "--cpu-offload-gb --enable-lora --lora-modules --lora-paths --hf-overrides "
-    "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config"
+    "--json-model-override-args --quantization-config --ep-num-redundant-experts --extra-llm-api-options --config "
+    "--extra-engine-args --override-engine-args --disable-hybrid-kv-cache-manager --offload-group-size"
 )
 TOUCHED = dict.fromkeys(_SLOWER.split(), TIMES) | dict.fromkeys(_OTHER.split(), (*TIMES, *BYTES))
 # The same of keys of TensorRT-LLM's file of options.
@@ -154,7 +195,8 @@ SWITCHES = {
         "--enable-log-deltas --return-tokens-as-token-ids --use-tqdm-on-load --skip-mm-profiling "
         "--enable-tokenizer-info-endpoint --trust-request-chat-template --kv-cache-metrics --cudagraph-metrics "
         "--enable-mfu-metrics --interleave-mm-strings --exclude-tools-when-tool-choice-none "
-        "--ray-workers-use-nsight --enable-offline-docs --enable-per-request-metrics --aggregate-engine-logging"
+        "--ray-workers-use-nsight --enable-offline-docs --enable-per-request-metrics --aggregate-engine-logging "
+        "--enable-flashinfer-autotune --disable-hybrid-kv-cache-manager"
     ),
     "sglang": (
         "--trust-remote-code --enable-metrics --log-requests --disable-radix-cache --disable-cuda-graph "
@@ -165,15 +207,24 @@ SWITCHES = {
         "--enable-trace --enable-mfu-metrics --enable-request-time-stats-logging --enable-nccl-nvls "
         "--enable-symm-mem --enable-torch-symm-mem --enable-mscclpp --disable-shared-experts-fusion "
         "--enable-memory-saver --enable-metrics-for-all-schedulers --enable-multimodal --disable-fast-image-processor "
-        "--enable-custom-logit-processor --prefill-round-robin-balance --disable-outlines-disk-cache"
+        "--enable-custom-logit-processor --prefill-round-robin-balance --disable-outlines-disk-cache "
+        "--enable-nsa-prefill-context-parallel --enable-flashinfer-allreduce-fusion --enable-flashinfer-trtllm-moe "
+        "--enable-flashinfer-cutlass-moe"
     ),
-    "trtllm": "--trust-remote-code --enable-chunked-prefill --fail-fast-on-attention-window-too-large",
+    "trtllm": "--trust-remote-code --enable-chunked-prefill --fail-fast-on-attention-window-too-large "
+    "--publish-events-and-metrics",
 }
 
 
+def known_flags(engine: str) -> set[str]:
+    """Every flag in these lists."""
+    return {*HARMLESS[engine].split(), *UNMODELLED[engine], *SWITCHES[engine].split()}
+
+
 def is_harmless(engine: str, flag: str) -> bool:
-    """Whether a flag cannot change a figure; a switch may be written as ``--no-...``."""
-    return _plain(flag) in HARMLESS[engine].split()
+    """Whether a flag cannot change a figure; a switch may be written as ``--no-...``, which leaves off what changes
+    one."""
+    return _plain(flag) in HARMLESS[engine].split() or (flag != _plain(flag) and _plain(flag) in UNMODELLED[engine])
 
 
 def unmodelled(engine: str, flag: str) -> str | None:

@@ -65,17 +65,37 @@ def pool_of(command: Command, asked: str | None, tp: int, pp: int, ranks: int, m
     return replace(found, name=asked or found.name, refused=refused)
 
 
+def _mode(c: Command, both: tuple[str, ...]) -> str | None:
+    """The pool that a mode names, ``None`` for a server of ``both`` or where none is given."""
+    mode, flag = c.given.get("pool", both[0]), c.flag("pool")
+    if mode not in (*both, *POOLS):
+        raise InputError(f"{flag}: {mode[:40]!r} is not allowed; give {both[0]}, prefill or decode")
+    return mode if mode in POOLS else None
+
+
+def _of_dynamo(c: Command) -> Pool | None:
+    """Dynamo's workers of vLLM say their pool, and have a connector of their own where none is given."""
+    for name in ("prefill", "decode"):
+        if c.on(f"{name}s"):
+            return Pool(name, c.flag(f"{name}s"))
+    mode = _mode(c, ("agg", "aggregated"))
+    return Pool(mode, c.flag("pool")) if mode else None
+
+
 def _vllm(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None:
+    worker = _of_dynamo(c)
     if "transfer" not in c.given:
-        return None
+        return worker
     flag = c.flag("transfer")
     try:
         told: Any = json.loads(c.given["transfer"])
     except (ValueError, RecursionError):
         told = None
+    if not isinstance(told, dict) and "$" in c.given["transfer"]:
+        raise InputError(f"{flag}: the text does not say its value; write the JSON in its place")
     if not isinstance(told, dict):
         raise InputError(f'{flag}: is no JSON object; give {{"kv_connector": ..., "kv_role": ...}}')
-    connector, role = str(told.get("kv_connector")), told.get("kv_role")
+    connector, role = _connector(told)
     refused = []
     if role not in ROLES:
         refused.append(("vllm.transfer_role", f"{flag}: kv_role is none of {', '.join(ROLES)}"))
@@ -84,14 +104,26 @@ def _vllm(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None:
                         f"{c.flag('decode_cp')} {ranks} beside NixlConnector: only of latent attention, over all {tp} "
                         "ranks of tp"))  # fmt: skip
     name = ROLES.get(role) if isinstance(role, str) else None
+    if worker is not None:
+        return replace(worker, refused=tuple(refused))
     return Pool(name, flag, tuple(refused)) if name or refused or connector in CONNECTORS else None
 
 
+def _connector(told: dict[str, Any]) -> tuple[str, Any]:
+    """The connector and its role; of several in one (MultiConnector) the one that sends caches to the other pool."""
+    extra = told.get("kv_connector_extra_config")
+    inner = extra.get("connectors") if isinstance(extra, dict) else None
+    if told.get("kv_connector") == "MultiConnector" and isinstance(inner, list):
+        for each in inner:
+            if isinstance(each, dict) and each.get("kv_connector") in CONNECTORS:
+                told = each
+                break
+    return str(told.get("kv_connector")), told.get("kv_role")
+
+
 def _sglang(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None:
-    mode, flag = c.given.get("pool", "null"), c.flag("pool")
-    if mode not in ("null", *POOLS):
-        raise InputError(f"{flag}: {mode[:40]!r} is not allowed; give null, prefill or decode")
-    if mode == "null":
+    mode, flag = _mode(c, ("null",)), c.flag("pool")
+    if mode is None:
         return None
     backend, refused = c.given.get("transfer", "mooncake"), []
     if mode == "decode" and ranks > 1 and backend not in DEALS:
@@ -102,6 +134,9 @@ def _sglang(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None
 
 
 def _trtllm(c: Command, tp: int, ranks: int, model: Architecture) -> Pool | None:
+    mode = _mode(c, ("agg", "aggregated", "prefill_and_decode"))
+    if mode is not None:
+        return Pool(mode, c.flag("pool"))
     return Pool(None, KEYS) if any(flag.split(".")[0] == KEYS for flag, _ in c.unmodelled) else None
 
 

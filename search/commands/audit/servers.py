@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from search.base.errors import InputError
 from search.commands.audit.manifest import Container, config_files, containers
 from search.commands.audit.shell import simple_commands
+from search.commands.audit.variables import ASSIGNS, assigned, expanded, filled, taken
 
 # How each server is started: words in a row that its flags follow.
 STARTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -18,9 +20,15 @@ STARTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("-m", "vllm.entrypoints.api_server"),
         ("-m", "vllm.entrypoints.cli.main", "serve"),
         ("-m", "vllm", "serve"),
+        ("-m", "dynamo.vllm"),
     ),
-    "sglang": (("-m", "sglang.launch_server"), ("sglang", "serve"), ("-m", "sglang", "serve")),
-    "trtllm": (("trtllm-serve", "serve"), ("trtllm-serve",), ("-m", "tensorrt_llm.commands.serve")),
+    "sglang": (("-m", "sglang.launch_server"), ("sglang", "serve"), ("-m", "sglang", "serve"), ("-m", "dynamo.sglang")),
+    "trtllm": (
+        ("trtllm-serve", "serve"),
+        ("trtllm-serve",),
+        ("-m", "tensorrt_llm.commands.serve"),
+        ("-m", "dynamo.trtllm"),
+    ),
 }
 _OTHER = {"trtllm": ("disaggregated", "disaggregated_mpi_worker", "mm_embedding_serve", "embedding_serve")}
 # Images whose own command is the server: their arguments are its flags.
@@ -29,7 +37,7 @@ _RUNS = ("run", "create")
 _READERS = ("bash", "sh", "ssh", "sbatch")  # of a shell's text on standard input
 _QUOTED = re.compile(r"^-\w*c$")
 _SHOWN = ("echo", "printf", "cat", "#")
-_ASSIGNS = re.compile(r"^[A-Za-z_]\w*=")
+_MOUNTS = re.compile(r"^(?:--volume=|-v=?)?(?P<from>[^:\s=]*/[^:\s=]*):(?P<to>/[^:\s]*)(?::[a-z,]+)?$", re.IGNORECASE)
 MOST_NESTED = 3
 
 
@@ -37,7 +45,7 @@ MOST_NESTED = 3
 class Server:
     """``words`` after the server's name, variables filled in; ``variables`` that the text gives before it; ``unused``
     those of them that no word takes; ``rest`` what ends it, where something follows; ``files`` that the text writes, by
-    name."""
+    name; ``mounts``: where folders of the container come from."""
 
     engine: str
     words: tuple[str, ...]
@@ -45,6 +53,7 @@ class Server:
     unused: tuple[str, ...]
     rest: str
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    mounts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def shown(self) -> str:
@@ -67,24 +76,41 @@ def servers(engine: str, text: str) -> list[Server]:
 
 
 def written(text: str) -> dict[str, str]:
-    """Files whose content stands in a shell's text, by name as it is written."""
-    commands = [command.written for command in simple_commands(text)]
-    variables = dict(w.split("=", 1) for c in simple_commands(text) for w in c.words if _ASSIGNS.match(w))
-    return {_filled_in(name, variables): content for name, content in filter(None, commands)}
+    """Files whose content stands in a shell's text, by name as it is written. What is appended comes after what was
+    there."""
+    values: dict[str, str] = {}
+    files: dict[str, str] = {}
+    for _, command in taken(simple_commands(text), values):
+        assigned([w for w in command.words if ASSIGNS.match(w)], values)
+        if command.written is not None:
+            name, content = command.written
+            name, content = filled(name, values), filled(content, values)
+            files[name] = files.get(name, "") + content if command.appends else content
+    return files
 
 
 def _of_containers(engine: str, boxes: Sequence[Container]) -> Iterator[Server]:
+    image = _IMAGES.get(engine)
     for box in boxes:
-        inner = list(_of_words(engine, box.words, dict(box.variables), 0, image_runs=True))
-        if not inner and box.bare and any(w.startswith("-") for w in box.words):
-            inner = [_server(engine, box.words, dict(box.variables), "")]
-        yield from inner
+        inner = list(_of_words(engine, box.words, dict(box.variables), 0))
+        flags = any(w.startswith("-") for w in box.words) and not any(_QUOTED.match(w) for w in box.words)
+        own = box.bare if not box.image else image is not None and bool(image.search(box.image))
+        if not inner and flags and own:
+            words = box.words[1:] if box.words[0] == "serve" else box.words
+            inner = [_server(engine, words, dict(box.variables), "")]
+        yield from (replace(server, mounts={**mounts_of(box.volumes), **server.mounts}) for server in inner)
+
+
+def mounts_of(words: Sequence[str]) -> dict[str, str]:
+    """Folders of a container and where they come from, as ``-v`` of docker and ``volumes`` of compose say."""
+    found = (_MOUNTS.match(word) for word in words)
+    return {match["to"].rstrip("/"): match["from"] for match in found if match}
 
 
 def _of_shell(engine: str, text: str, given: Mapping[str, str], depth: int) -> Iterator[Server]:
     variables, files = dict(given), written(text)
     commands = simple_commands(text)
-    for i, command in enumerate(commands):
+    for i, command in taken(commands, variables):
         rest = command.end if i + 1 < len(commands) or command.end not in ("", "\n", ";") else ""
         for server in _of_words(engine, command.words, variables, depth, rest=rest):
             yield replace(server, files={**files, **server.files})
@@ -106,29 +132,29 @@ def _of_document(
 
 
 def _of_words(
-    engine: str,
-    words: Sequence[str],
-    variables: dict[str, str],
-    depth: int,
-    *,
-    rest: str = "",
-    image_runs: bool = False,
+    engine: str, given: Sequence[str], variables: dict[str, str], depth: int, *, rest: str = ""
 ) -> Iterator[Server]:
     """Servers that one command starts; assignments in front of it are added to ``variables``."""
-    start = _start(engine, words, image_runs)
-    variables |= dict(w.split("=", 1) for w in words[: len(words) if start is None else start[0]] if _ASSIGNS.match(w))
+    start = _start(engine, given)
+    words: Sequence[str] = given
+    if start is None and given and given[0].startswith("$"):  # a whole command in a variable
+        words = expanded(given, variables)
+        start = _start(engine, words)
+    assigned([w for w in words[: len(words) if start is None else start[0]] if ASSIGNS.match(w)], variables)
     if start is not None:
-        yield _server(engine, words[start[1] :], variables, rest)
+        yield replace(_server(engine, words[start[1] :], variables, rest), mounts=mounts_of(words[: start[0]]))
         return
-    if depth >= MOST_NESTED or words[0].rsplit("/", 1)[-1] in _SHOWN:
+    if depth >= MOST_NESTED or not words or words[0].rsplit("/", 1)[-1] in _SHOWN:
         return
     runs = any(_QUOTED.match(w) for w in words) or words[0] in ("eval", "ssh", "srun", "tmux", "screen", "docker")
-    for word in words if runs else ():
+    for i, word in enumerate(words) if runs else ():
         if any(c.isspace() for c in word) and any(names[-1] in word for names in STARTS[engine]):
-            yield from _of_shell(engine, word, variables, depth + 1)
+            # what follows a script are its name and its arguments, which it calls "$@"
+            arguments = {"@": shlex.join(words[i + 2 :])} if words[i + 2 :] else {}
+            yield from _of_shell(engine, word, variables | arguments, depth + 1)
 
 
-def _start(engine: str, words: Sequence[str], image_runs: bool) -> tuple[int, int] | None:
+def _start(engine: str, words: Sequence[str]) -> tuple[int, int] | None:
     """Where the server's name begins and where its arguments do."""
     for i, word in enumerate(words):
         for names in STARTS[engine]:
@@ -139,7 +165,7 @@ def _start(engine: str, words: Sequence[str], image_runs: bool) -> tuple[int, in
     if image is None:
         return None
     at = next((i for i, w in enumerate(words) if image.search(w) and not w.startswith("-")), None)
-    if at is None or not (image_runs or any(w in _RUNS for w in words[:at])):
+    if at is None or not any(w in _RUNS for w in words[:at]):
         return None
     shell = any(_QUOTED.match(w) for w in words)  # another entry point
     named = list(words[at + 1 : at + 2]) == ["serve"]  # with --entrypoint vllm
@@ -147,19 +173,7 @@ def _start(engine: str, words: Sequence[str], image_runs: bool) -> tuple[int, in
 
 
 def _server(engine: str, words: Sequence[str], variables: Mapping[str, str], rest: str) -> Server:
-    filled = tuple(_filled_in(w, variables) for w in words)
+    words_ = tuple(expanded(words, variables))
     used = {name for name in variables if any(re.search(rf"\$[{{(]?{re.escape(name)}\b", w) for w in words)}
-    return Server(engine, filled, dict(variables), tuple(n for n in variables if n not in used), rest)
-
-
-def _filled_in(token: str, assigned: Mapping[str, str]) -> str:
-    """A word with the variables that the same text assigns, ``X=${X:-default}`` and ``${X:-default}`` as their default,
-    ``$(X)`` as Kubernetes writes it. The environment of whoever runs the audit is not looked at."""
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1] or found[2] or found[4]
-        text = assigned.get(name, found[0] if found[3] is None else found[3])
-        default = re.fullmatch(rf"\$\{{{name}:?-(.*)\}}", text)
-        return default[1] if default else text
-
-    return re.sub(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}]*))?\}|\(([A-Za-z_]\w*)\))", value, token)
+    unused = tuple(n for n in variables if n not in used and n != "@")
+    return Server(engine, words_, dict(variables), unused, rest)

@@ -1,11 +1,14 @@
 """Shell text as a shell would cut it: simple commands of words. Nothing is run or expanded.
 
 POSIX.1-2024, XCU 2.3 (tokens) and 2.9 (commands), as far as launch scripts use them: quotes, backslashes, comments,
-newlines, operators, redirections. ``$(...)`` and backquotes stay as they stand, inside their word.
+newlines, operators, redirections, and bash's arrays. ``$(...)`` and backquotes stay as they stand, inside their word.
+``<name>``, which guides write where a reader's own value belongs, is a word.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 
 from search.base.errors import InputError
@@ -17,6 +20,16 @@ _WRITES = (">", ">>", ">|", "&>")
 _DOCUMENTS = ("<<", "<<-")
 _SINGLE = ";&|<>()"
 _CLOSES = {"(": ")", "{": "}"}
+# Words whose value is several: variables outside quotes, all of an array, all arguments.
+_SEVERAL = re.compile(r"""\$\w+|\$\{\w+(:?-[^{}"]*)?\}|"?\$\{\w+\[[@*]\](:[^{}"]*)?\}"?|"?\$@"?""", re.ASCII)
+_ARRAY = re.compile(r"[A-Za-z_]\w*\+?=", re.ASCII)
+_PLACEHOLDER = re.compile(r"<[A-Za-z][\w .-]*>(?=\s|$)", re.ASCII)
+
+
+class Several(str):
+    """A word that a shell replaces by as many as its value has."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,7 @@ class Simple:
     end: str
     target: str = ""
     document: str | None = None
+    appends: bool = False
 
     @property
     def written(self) -> tuple[str, str] | None:
@@ -39,8 +53,8 @@ class Simple:
             target = self.target or (plain[0] if name == "tee" and plain else "")
             return (target, self.document) if target and name in ("cat", "tee") else None
         if self.target and name == "printf" and len(plain) == 2 and plain[0].rstrip("\\n") == "%s":
-            return self.target, plain[1]
-        return (self.target, " ".join(plain)) if self.target and name == "echo" else None
+            return self.target, plain[1] + "\n" * plain[0].endswith("\\n")
+        return (self.target, " ".join(plain) + "\n") if self.target and name == "echo" else None
 
 
 def simple_commands(text: str) -> list[Simple]:
@@ -49,7 +63,7 @@ def simple_commands(text: str) -> list[Simple]:
         raise InputError(f"command: {len(text)} characters are too many; give at most {MAX_CHARACTERS}")
     commands: list[Simple] = []
     words: list[str] = []
-    skip, target, document = "", "", None
+    skip, target, document, appends = "", "", None, False
     for kind, token in _Lexer(text.replace("\r\n", "\n")).tokens():
         if kind == "document":
             document = token
@@ -57,16 +71,16 @@ def simple_commands(text: str) -> list[Simple]:
             if not skip:
                 words.append(token)
             elif skip in _WRITES:
-                target = token
+                target, appends = token, skip == ">>"
             skip = ""
         elif token in _REDIRECTIONS:
             skip = token
         else:
             if words:
-                commands.append(Simple(tuple(words), token, target, document))
-            words, skip, target, document = [], "", "", None
+                commands.append(Simple(tuple(words), token, target, document, appends))
+            words, skip, target, document, appends = [], "", "", None, False
     if words:
-        commands.append(Simple(tuple(words), "", target, document))
+        commands.append(Simple(tuple(words), "", target, document, appends))
     return commands
 
 
@@ -92,6 +106,9 @@ class _Lexer:
             elif here == "#":
                 end = self.text.find("\n", self.at)
                 self.at = len(self.text) if end < 0 else end
+            elif placeholder := _PLACEHOLDER.match(self.text, self.at):
+                self.at = placeholder.end()
+                found.append(("word", placeholder[0]))
             elif here in _SINGLE:
                 found.append(("operator", self._operator()))
             else:
@@ -121,9 +138,38 @@ class _Lexer:
         return two
 
     def _word(self) -> str:
+        start = self.at
+        word = self._joined()
+        several = _SEVERAL.fullmatch(self.text, start, self.at)
+        return Several(self.text[start : self.at].strip('"')) if several else word
+
+    def _array(self) -> str:
+        """``(...)`` as text that cuts into the same words; those that are several stay so."""
+        self.at += 1
+        words: list[str] = []
+        while self.at < len(self.text):
+            here = self.text[self.at]
+            if here == ")":
+                self.at += 1
+                return " ".join(w if isinstance(w, Several) else shlex.quote(w) for w in words)
+            if here == "#":
+                end = self.text.find("\n", self.at)
+                self.at = len(self.text) if end < 0 else end
+            elif here.isspace() or here in _SINGLE:
+                self.at += 1
+            elif self.text.startswith("\\\n", self.at):
+                self.at += 2
+            else:
+                words.append(self._word())
+        raise InputError("command: cannot be split into words: ( is not closed")
+
+    def _joined(self) -> str:
         parts: list[str] = []
         while self.at < len(self.text):
             here = self.text[self.at]
+            if here == "(" and _ARRAY.fullmatch("".join(parts)):
+                parts.append(self._array())
+                continue
             if here.isspace() or here in _SINGLE:
                 break
             if here == "\\":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from math import gcd
+
+from costmodel.blocks import MoeFfn
+from search.commands.audit.passed import BYTES, TIMES
 from search.commands.audit.reader import Launched, Reader
 from search.inputs.engine_defaults import VLLM_MEMORY, vllm_budgets, vllm_graphs
 from search.inputs.engine_versions import version_of, vllm_share
@@ -12,6 +16,11 @@ SPREADING = (
     "flashinfer_nvlink_two_sided", "mori", "mori_high_throughput", "mori_low_latency", "nixl_ep",
 )  # fmt: skip
 GATHERING = ("allgather_reducescatter", "naive")
+STAGES = "VLLM_PP_LAYER_PARTITION"
+# Block-FP8 experts cut into widths that are no multiple of a block: refused by fp8.py's create_weights (vLLM 48173);
+# then finer blocks, of at least 32 (53896, fused_moe/oracle/fp8.py); since 0.32 (an assumption) padded.
+BLOCK, FINEST_BLOCK = 128, 32
+FINER_BLOCKS, PADDED_BLOCKS = (0, 29), (0, 32)
 
 
 class VllmReader(Reader):
@@ -37,12 +46,29 @@ class VllmReader(Reader):
         self._engine(captured_tokens=graphs)
         self._tell(captured=graphs)
         self._backend(spread, groups)
+        if pp > 1 and self.command.variables.get(STAGES):
+            self._open(STAGES, "other layers a stage than equal shares", [*TIMES, *BYTES])
         version = version_of(self.config.engine.version)
         self._memory(c.share("memory"), VLLM_MEMORY if version is None else vllm_share(version))
         self._cache()
         self._context_parallel(tp)
         self._formats()
+        if not spread:
+            self._expert_blocks(width, version)
         return self.launched(layout, sequences * groups)
+
+    def _expert_blocks(self, width: int, version: tuple[int, int] | None) -> None:
+        if version is None or version >= PADDED_BLOCKS:
+            return
+        least = FINEST_BLOCK if version >= FINER_BLOCKS else BLOCK
+        if self.model.quantization.of("experts.up").name != "fp8_block":
+            return
+        for inner in sorted({k.ffn.inner for k in self.model.kinds if isinstance(k.ffn, MoeFfn)}):
+            if inner % width == 0 and gcd(BLOCK, inner // width) < least:
+                self._refuse(
+                    "fp8_expert_blocks",
+                    f"{self.command.flag('tp')}: {inner} / {width} = {inner // width} cuts blocks of {BLOCK} weights",
+                )
 
     def _budgets(self) -> int:
         """New tokens a pass and sequences. Where only the tokens are given, so many sequences at most are taken;
@@ -61,7 +87,8 @@ class VllmReader(Reader):
         return sequences
 
     def _backend(self, spread: bool, groups: int) -> None:
-        backend = self.command.given.get("exchange", "")
+        # The variable is vLLM's to 0.10.
+        backend = self.command.given.get("exchange", self.command.variables.get("VLLM_ALL2ALL_BACKEND", ""))
         if not backend or backend in GATHERING or not spread or groups == 1:
             return
         if not self._exchange(backend, SPREADING):

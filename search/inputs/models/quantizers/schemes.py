@@ -14,7 +14,7 @@ from search.inputs.models.quantizers.patterns import Rule
 FP8, NVFP4, MXFP4, INT8, INT4 = (FORMATS[name] for name in ("fp8", "nvfp4", "mxfp4", "int8", "int4"))
 FP8_BLOCK = FORMATS["fp8_block"]
 # One 8-bit scale for 32 elements (OCP Microscaling Formats v1.0, table 1).
-MXFP8 = WeightFormat("mxfp8", 8, 1 / 32, "fp8", blocks=True)
+MXFP8 = FORMATS["mxfp8"]
 MXFP6 = WeightFormat("mxfp6", 6, 1 / 32, "fp8", blocks=True)
 
 

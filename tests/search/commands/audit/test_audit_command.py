@@ -181,7 +181,7 @@ BAD = {
     "vllm serve M --max-model-len 1e400": "--max-model-len",
     "vllm serve M --gpu-memory-utilization nan": "--gpu-memory-utilization: 'nan' is not allowed",
     "vllm serve M --gpu-memory-utilization 1.2": "--gpu-memory-utilization",
-    "vllm serve M --tensor-parallel 4": "may be short for --tensor-parallel-size",
+    "vllm serve M --max-num 4": "may be short for --max-num-batched-tokens",
     "vllm serve M -tp4": "-tp4: a value stands apart",
     "vllm serve M --config c.yaml": "--config",
     "vllm serve M " + "x" * 200_000: "characters are too many",

@@ -174,7 +174,9 @@ CATALOGUED = (
     "granite-3.3-8b", "Devstral-Small", "Mistral-Nemo", "EXAONE-4.0-32B", "DeepSeek-V2-Lite", "DeepSeek-V2.5",
     "Qwen3.6-27B", "Qwen3.6-35B-A3B", "MiniMax-M2.1", "GLM-4.7", "GLM-5.3", "Kimi-K2-Thinking", "Kimi-K2.6",
     "Qwen2-7B", "Llama-2-13B", "Mistral-7B-v0.3", "Mistral-7B-Instruct-v0.3", "TinyLlama-1.1B",
-    "TinyLlama-1.1B-Chat-v1.0", "Mistral-Large", "Gemma-3-12b",
+    "TinyLlama-1.1B-Chat-v1.0", "Mistral-Large", "Gemma-3-12b", "Qwen3.8-27B", "MiniMax-M2.7", "GLM-5.1", "GLM-5.2",
+    "Devstral-2-123B", "Ministral-3-14B", "Ministral-3-8B", "Qwen3.5-4B", "Qwen3.5-2B", "Qwen3.5-0.8B",
+    "Qwen3.5-122B-A10B", "GLM-4.7-Flash", "Mistral-Small-4-119B",
 )  # fmt: skip
 
 
