@@ -186,6 +186,7 @@ def _joined_tables(models: list[DecodeRate]) -> DecodeRate:
         of=np.concatenate([m.of + k for m, k in zip(models, before.tolist(), strict=False)]),
         count=np.concatenate([m.count for m in models]),
         groups=np.concatenate([m.groups for m in models]),
+        queue=models[0].queue,
     )
 
 
