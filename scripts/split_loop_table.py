@@ -1,8 +1,7 @@
 """The closed loop of split plans, formula against a client that is simulated request by request: docs/split.md.
 
-``python scripts/split_loop_table.py``: Qwen3-235B-A22B on H200, ten requests for each one in flight, lengths drawn as the
-benchmark of the open rows draws them. Bound by the prefill where one instance prefills, else by the steps or, with fewer
-seats than requests in flight, by those.
+``python scripts/split_loop_table.py``: Qwen3-235B-A22B on H200, ten requests for each one in flight, lengths drawn as
+the benchmark of the open rows draws them. Prefill, decode steps or seats bound the rate.
 """
 
 from __future__ import annotations

@@ -58,9 +58,9 @@ def _served(d: Deployment, requests: Requests, policy: Policy, in_flight: int | 
         return whole
 
     return SplitServed(
-        spread(found.arrival_s, requests.arrival_s), requests.answer_tokens, spread(found.prefilled_s, np.inf), spread(found.arrived_s, np.inf),
-        spread(found.first_s, np.inf), spread(found.last_s, np.inf), spread(found.prefill, -1),
-        spread(found.decode, -1), spread(found.hits + cached, 0),
+        spread(found.arrival_s, requests.arrival_s), requests.answer_tokens,
+        *(spread(times, np.inf) for times in (found.prefilled_s, found.arrived_s, found.first_s, found.last_s)),
+        spread(found.prefill, -1), spread(found.decode, -1), spread(found.hits + cached, 0),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ group of the instance that decodes, first come first served. What happens in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
@@ -27,6 +27,7 @@ from costmodel.stages import Stages
 
 # What happens, in the order in which it does at one moment.
 COMES, PREFILLED, ARRIVED, LEAVES, PASS = range(5)
+NEXT = -1  # of the requests that a client has still to send
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,11 @@ def simulate(
     if in_flight is None:
         for i, at in enumerate(arrival_s.tolist()):
             run.at(at, COMES, i)
-        run.all(lambda at: None)
     else:
-        sent = iter(range(min(in_flight, n), n))
-        for i in range(min(in_flight, n)):
-            run.at(0.0, COMES, i)
-        run.all(lambda at: run.at(at, COMES, i) if (i := next(sent, -1)) >= 0 else None)
+        run.rest = iter(range(n))
+        for _ in range(in_flight):
+            run.at(0.0, COMES, NEXT)
+    run.all()
     return run.served(answers)
 
 
@@ -128,12 +128,13 @@ class _Run:
         self.due: list[tuple[float, int, int, int]] = []
         self.waking = [False] * d.x  # whether its next pass is due
         self.leaves = [np.inf] * d.y
+        self.rest: Iterator[int] | None = None  # of a closed loop: requests that are not sent yet
 
     def at(self, seconds: float, what: int, i: int, more: int = 0) -> None:
         heappush(self.due, (seconds, what, i, more))
 
-    def all(self, follow: Callable[[float], None]) -> None:
-        """Until nothing is due; ``follow`` is told when a request is through."""
+    def all(self) -> None:
+        """Until nothing is due."""
         while self.due:
             at, what, i, more = heappop(self.due)
             if what == COMES:
@@ -143,7 +144,7 @@ class _Run:
             elif what == PREFILLED:
                 self._travels(at, i)
             else:
-                self._decodes(at, what, i, more, follow)
+                self._decodes(at, what, i, more)
 
     def _place(self, pool: list[Any], what: int) -> int:
         turn, count = self.turn[what], len(pool)
@@ -153,6 +154,8 @@ class _Run:
         return min(range(count), key=lambda k: (pool[k].load, (k - turn) % count))
 
     def _comes(self, at: float, i: int) -> None:
+        if self.rest is not None and (i := next(self.rest, NEXT)) == NEXT:
+            return
         k = self._place(self.first, COMES)
         self.times[0, i], self.places[0, i] = at, k
         self.first[k].push(i, self.new[i])
@@ -180,14 +183,15 @@ class _Run:
         self.times[1, i], self.times[2, i], self.places[1, i] = at, start + self.travel[i], k
         self.at(start + self.travel[i], ARRIVED, i, self.second[k].queue())
 
-    def _decodes(self, at: float, what: int, i: int, more: int, follow: Callable[[float], None]) -> None:
+    def _decodes(self, at: float, what: int, i: int, more: int) -> None:
         """Request ``i`` arrived for queue ``more``, or somebody leaves instance ``i``."""
         k = int(self.places[1, i]) if what == ARRIVED else i
         instance = self.second[k]
         if what == LEAVES and at != self.leaves[k]:
             return  # somebody joined since, and steps are longer
         for end in instance.settle(at):
-            follow(end)
+            if self.rest is not None:
+                self.at(end, COMES, NEXT)
         if what == ARRIVED:
             instance.push(i, more, self.answers[i])
         told, self.leaves[k] = self.leaves[k], instance.next_s()
@@ -197,11 +201,11 @@ class _Run:
     def served(self, answers: IntArray) -> SplitServed:
         n = len(self.new)
         first, last, hits = np.full(n, np.inf), np.full(n, np.inf), np.zeros(n, dtype=np.int64)
-        for target, found in (
-            *((first, one.first_s) for one in self.second), *((last, one.last_s) for one in self.second),
-            *((hits, one.hits) for one in self.first),
-        ):  # fmt: skip
-            target[list(found)] = list(found.values())
+        for decoding in self.second:
+            for target, seconds in ((first, decoding.first_s), (last, decoding.last_s)):
+                target[list(seconds)] = list(seconds.values())
+        for prefilling in self.first:
+            hits[list(prefilling.hits)] = list(prefilling.hits.values())
         came, ready, arrived = self.times
         return SplitServed(came, answers, ready, arrived, first, last, self.places[0], self.places[1], hits)
 
