@@ -57,9 +57,11 @@ def _served(d: Deployment, requests: Requests, policy: Policy, in_flight: int | 
         whole[rows] = values
         return whole
 
+    ready, arrived, first, last = (
+        spread(times, np.inf) for times in (found.prefilled_s, found.arrived_s, found.first_s, found.last_s)
+    )
     return SplitServed(
-        spread(found.arrival_s, requests.arrival_s), requests.answer_tokens,
-        *(spread(times, np.inf) for times in (found.prefilled_s, found.arrived_s, found.first_s, found.last_s)),
+        spread(found.arrival_s, requests.arrival_s), requests.answer_tokens, ready, arrived, first, last,
         spread(found.prefill, -1), spread(found.decode, -1), spread(found.hits + cached, 0),
     )  # fmt: skip
 
