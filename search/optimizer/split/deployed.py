@@ -25,6 +25,7 @@ from search.optimizer.space import Space
 from search.optimizer.speculation.asked import acceptance_of
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.pools import variants
+from search.optimizer.split.transfer import matched, receives
 
 
 def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths, row: SplitRow) -> Deployment:
@@ -35,6 +36,11 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
         raise InputError("--plan: the run searched no split plans; search with space.serving=[aggregated,split]")
     _legal(scenario, "prefill", row.prefill)
     _legal(scenario, "decode", row.decode)
+    engine = scenario.engine.name
+    together = any(len(a) and len(b) for a, b in matched(engine, row.prefill, row.decode))
+    if not (together and receives(engine, row.decode)[0]):
+        stages = f"pp {int(row.prefill.pp[0])} to pp {int(row.decode.pp[0])}"
+        raise InputError(f"--plan: {engine} sends no caches from {stages}; give decode_pp 1")
     drafters: tuple[Drafter, ...] = ()
     if row.drafts:
         given = getattr(config.space.draft, row.drafter)
@@ -46,7 +52,7 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
          if (place > 0, ranks) == (row.drafts > 0, row.ranks) and len(able)), None,
     )  # fmt: skip
     if decoding is None:
-        raise InputError(f"--plan: {scenario.engine.name} does not let its decode instances draft or deal caches so")
+        raise InputError(f"--plan: {engine} does not let its decode instances draft or deal caches so")
     sent = replace(scenario, lengths=lengths)
     passes = replace(sent, engine=replace(scenario.engine, max_batched_tokens=row.budget))
     decoding = replace(decoding, lengths=lengths)

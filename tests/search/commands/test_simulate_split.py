@@ -120,6 +120,7 @@ def test_what_is_not_simulated(
         ("prefill_tp", "3", "keeps its instances that prefill out"),
         ("decode_drafter", "mtp", "decode_drafter"),
         ("decode_cp", "2", "deal caches"),
+        ("decode_pp", "3", "keeps its instances that decode out"),
     ],
 )
 def test_a_row_that_somebody_changed(
