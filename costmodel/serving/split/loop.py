@@ -2,7 +2,8 @@
 
 A request's life is the sum of its waits, C = R life(R) by Little's law, and life grows with the rate R, so there is one
 rate. Where a pool cannot follow, requests queue before it: prompts before the prefill instances, and requests whose
-cache has no place in the decode instances. All begin at once, so in the first of ``waves`` they queue for the prefill.
+cache has no place in the decode instances. All begin at once, so in the first of ``waves`` they queue for the prefill,
+and the next ones remember it (``_Waves``).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Pool:
 class SplitLoop:
     """Of a whole deployment, arrays of shape (n,): one entry for each number in flight. ``queue_s`` before the prefill,
     ``own_s`` of it, ``transfer_s`` of the cache, ``admission_s`` outside full decode instances, ``join_s`` to the first
-    token, ``first_wave_s`` that a burst at the start adds to the mean; ``decoding`` sequences of an instance."""
+    token, ``first_wave_s`` that the burst at the start adds to the mean or takes from it; ``decoding`` sequences of an
+    instance."""
 
     requests_per_s: Array
     ttft_s: Array
