@@ -6,7 +6,8 @@ is that of ``prefill`` times ca^2 + cs^2 (Kingman 1961; 1 for Poisson arrivals o
 that wait (heavy traffic), who are a share rho. Its own passes are those of its class of lengths. An instance that
 decodes holds n sequences with n = rate stay(n) (Little's law); who waits for a seat, and how much n swings, are
 ``costmodel.serving.rate.seats``'s birth and death process, of the queues that the engine has (``decode.QUEUES``). No
-step holds a prompt, so tokens differ by the swing of n alone. Parts are independent: their cumulants add up (``costmodel.serving.rate.distribution``).
+step holds a prompt, so tokens differ by the swing of n alone. Parts are independent: their cumulants add up
+(``costmodel.serving.rate.distribution``).
 """
 
 from __future__ import annotations
