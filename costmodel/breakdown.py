@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from costmodel.evaluate import serve
-from costmodel.forward import Clock, OperationTime, host_seconds, tally
+from costmodel.forward import Clock, OperationTime, host_seconds, layers_of, tally
+from costmodel.operations import Operation
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.closed_loop import BURST, DECODE, MIXED, steady_loop
@@ -49,8 +51,8 @@ def breakdown(scenario: Scenario, plan: Plans) -> list[Part]:
     _, step = steady_loop(scenario, layout, served.inside, plan.batch.astype(float))
     setting = scenario.setting(layout)
     model, engine = scenario.model, scenario.engine
-    groups = [(1, model.embedding(setting))]
-    groups += [(int(n), k.operations(setting)) for n, k in zip(stages.totals, model.kinds, strict=True)]
+    groups: list[tuple[int, Iterable[Operation]]] = [(1, model.embedding(setting))]
+    groups += [(int(n), ops) for n, ops in zip(stages.totals, layers_of(scenario, layout), strict=True)]
     groups += [(1, model.head(setting))]
     clock = Clock(step, scenario)
     tallies = [(calls, tally(ops, clock, detail=True)) for calls, ops in groups]

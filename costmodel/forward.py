@@ -16,6 +16,7 @@ from costmodel.efficiency import Times
 from costmodel.engine import Engine
 from costmodel.host import eager_seconds
 from costmodel.launches import attends_at_once, spared_s
+from costmodel.layout import Layout
 from costmodel.operations import ACTIVATION_BYTES, Collective, Elementwise, Message, Operation, Work, WorkOperation
 from costmodel.scenario import Scenario
 from costmodel.stages import Stages
@@ -226,12 +227,18 @@ def scheduled(pp: Any) -> Any:
     return 1.0 + SCHEDULED * (pp - 1.0)
 
 
+def layers_of(scenario: Scenario, layout: Layout) -> list[list[Operation]]:
+    """The operations of one layer of each kind."""
+    setting = scenario.setting(layout)
+    kinds, dealing = scenario.model.kinds, scenario.dealing
+    return [list(dealt(kind.operations(setting), kind.mixer, dealing, layout.tp)) for kind in kinds]
+
+
 def forward(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     """Time the passes in ``step`` (leading axis) for all plans at once."""
     setting = scenario.setting(step.layout)
-    engine, dealing, tp = scenario.engine, scenario.dealing, step.layout.tp
-    overlap = engine.comm_overlap
-    layers = [list(dealt(kind.operations(setting), kind.mixer, dealing, tp)) for kind in scenario.model.kinds]
+    engine, overlap = scenario.engine, scenario.engine.comm_overlap
+    layers = layers_of(scenario, step.layout)
     times = Counter(id(op) for operations in layers for op in operations)
     clock = Clock(step, scenario, frozenset(op for op, count in times.items() if count > 1))
     tallies = [tally(operations, clock) for operations in layers]

@@ -1,13 +1,15 @@
-"""The table of docs/split.md: our best plans beside a peer's, and the peer's judged by our model.
+"""The table of docs/split.md: our best plans beside a peer's, each judged by the other's model.
 
-``python scripts/split_table.py aiconfigurator_0_12.csv``: the peer's answers, columns as in the shared data's file.
+``python scripts/split_table.py aiconfigurator_0_12.csv --peer aiconfigurator``: the peer's answers, columns as in the
+shared data's file, and the peer's command (AIConfigurator 0.12); without it our plans are judged by our model alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import re
-import sys
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,9 @@ from search.optimizer.run import run
 from search.render.document.split_words import plan_in_words
 
 MODELS = {"DeepSeek-R1": "deepseek_r1", "Qwen3-235B-A22B": "qwen3_235b_fp8"}
+PEERS = {"DeepSeek-R1": "deepseek-ai/DeepSeek-R1", "Qwen3-235B-A22B": "Qwen/Qwen3-235B-A22B-FP8"}
 DEGREES = re.compile(r"(?:(\d+) x )?tp(\d+)pp(\d+)dp(\d+)(?:cp(\d+))?etp(\d+)ep(\d+)(?: bs (\d+))?")
+ESTIMATE = re.compile(r"^ +(TTFT|TPOT|tokens/s): +([\d.,]+)", re.MULTILINE)  # of the peer's summary
 
 
 def instance(text: str) -> tuple[int, Plans, int]:
@@ -68,6 +72,42 @@ def judged(outcome: Outcome, row: dict[str, str]) -> str:
     return told(speed, loop.ttft_s[0], loop.tpot_s[0])
 
 
+def by_peer(outcome: Outcome, row: dict[str, str], peer: str) -> str:
+    """What ``aiconfigurator cli estimate`` says of our best plan."""
+    if row["mode"] == "agg":
+        if outcome.choice is None:
+            return ""
+        plan = outcome.plans.take([outcome.choice.recommended])
+        gpus, parts = int(plan.gpus[0] // plan.dp[0]), peers_options("", plan)
+    else:
+        best = outcome.split.best if outcome.split else None
+        if best is None:
+            return ""
+        first, second = best.prefill.plans.take(best.p), best.decode.plans.take(best.d)
+        x, y = int(best.x[0]), int(best.y[0])
+        gpus = x * int(first.gpus[0]) + y * int(second.gpus[0])
+        parts = [*peers_options("prefill-", first), "--prefill-num-workers", str(x)]
+        parts += [*peers_options("decode-", second), "--decode-num-workers", str(y)]
+    command = [peer, "cli", "estimate", "--no-color", "--model-path", PEERS[row["model"]], "--system", row["system"]]
+    command += ["--backend", row["engine"], "--isl", row["isl"], "--osl", row["osl"], "--estimate-mode", row["mode"]]
+    ran = subprocess.run([*command, *parts], capture_output=True, text=True, check=False)
+    found = {key: float(value.replace(",", "")) for key, value in ESTIMATE.findall(ran.stdout)}
+    if len(found) < 3:
+        return "refused"
+    return told(found["tokens/s"] / gpus, found["TTFT"] / 1e3, found["TPOT"] / 1e3)
+
+
+def peers_options(pool: str, plan: Plans) -> list[str]:
+    """A plan of one row in the peer's words: ``batch-size`` is of one attention group, one prompt where it prefills."""
+    width = int(plan.gpus[0] // (plan.dp[0] * plan.pp[0]))
+    batch = 1 if pool == "prefill-" else max(round(int(plan.batch[0]) / int(plan.attn_dp[0])), 1)
+    values = {
+        "tp-size": int(plan.tp[0]), "pp-size": int(plan.pp[0]), "attention-dp-size": int(plan.attn_dp[0]),
+        "moe-tp-size": width // int(plan.ep[0]), "moe-ep-size": int(plan.ep[0]), "batch-size": batch,
+    }  # fmt: skip
+    return [word for name, value in values.items() for word in (f"--{pool}{name}", str(value))]
+
+
 def told(speed: float, ttft: float, tpot: float) -> str:
     return f"{speed:,.0f}, {ttft:.2f} s, {tpot * 1e3:.1f} ms"
 
@@ -95,23 +135,28 @@ def short(text: str) -> str:
     return text.replace("prefill ", "").replace("decode ", "").replace("pp1", "")
 
 
-def main(path: Path) -> None:
-    with path.open(newline="") as file:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--peer", metavar="COMMAND")
+    options = parser.parse_args()
+    with options.file.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["rank"] == "1"]
     outcomes: dict[tuple[str, ...], Outcome] = {}
-    print("| model, GPUs, lengths, engine | mode | our best | the peer's best | the peer's plan by our model |")
-    print("| :-- | :-- | :-- | :-- | :-- |")
+    print("| model, GPUs, lengths, engine | mode | our best | by the peer's model | the peer's best | by our model |")
+    print("| :-- | :-- | :-- | :-- | :-- | :-- |")
     for row in rows:
         key = tuple(row[name] for name in ("model", "gpus", "isl", "osl", "engine"))
         if key not in outcomes:
             outcomes[key] = searched(row)
         figures = float(row["tokens_s_gpu"]), float(row["ttft_ms"]) / 1e3, 1.0 / float(row["tokens_s_user"])
-        peer = f"{row['layout']}: {told(*figures)}"
+        theirs = f"{row['layout']}: {told(*figures)}"
         model, gpus, isl, osl, engine = key
         mine = short(ours(outcomes[key], row["mode"]))
-        print(f"| {model}, {gpus}, {isl}/{osl}, {engine} | {row['mode']} | {mine} | {short(peer)} "
+        answer = by_peer(outcomes[key], row, options.peer) if options.peer else ""
+        print(f"| {model}, {gpus}, {isl}/{osl}, {engine} | {row['mode']} | {mine} | {answer} | {short(theirs)} "
               f"| {judged(outcomes[key], row)} |", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

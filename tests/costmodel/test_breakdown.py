@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from cost_strategies import CHECKS, plans_of, scenarios
@@ -96,3 +97,11 @@ def test_one_plan_at_a_time() -> None:
     scenario: Scenario = worked_case()
     with pytest.raises(ValueError, match="not 2"):
         breakdown(scenario, refined(batch=[1, 2]))
+
+
+def test_a_dealt_cache_sends_what_decodes_attend_to() -> None:
+    dealt = replace(worked_case(engine=Engine("vllm")), decode_ranks=2)
+    plan = Plans.of(gpus=8, tp=8, batch=64)
+    scores, parts = evaluate(dealt, plan), breakdown(dealt, plan)
+    assert {"attention.gather_q", "attention.scatter"} <= {p.name for p in parts if p.phase == "decode"}
+    assert sums(parts)["decode"] <= scores.tpot_s[0] <= sums(parts)["mixed"]

@@ -6,6 +6,8 @@ goes on for so many seconds of each and counts (``--help``)."""
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import mutations
@@ -32,3 +34,11 @@ def test_what_is_spoilt_was_good(target: Target, tmp_path: Path, monkeypatch: py
     for name in ("text", "tree", "cell", "words", "document"):
         monkeypatch.setattr(mutations, name, lambda rng, good: good)
     assert target.run(target.arguments(random.Random(1), tmp_path)) in (0, 1)
+
+
+def test_the_long_run_counts_what_it_tried(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("many.py")
+    options = ["--only", "launch command", "--seconds", "0.01", "--out", str(tmp_path / "broken.jsonl")]
+    ran = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("launch command: ") and ran.stdout.endswith(", 0 broke the contract\n")

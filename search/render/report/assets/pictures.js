@@ -4,7 +4,8 @@ const CONFIG = { responsive: true, displaylogo: false, scrollZoom: false, modeBa
 
 function axisLook() {
   const { grid, line } = theme();
-  return { gridcolor: grid, linecolor: line, zerolinecolor: line, ticks: "outside", tickcolor: line };
+  // A tick between two decades says its whole value: "20", where Plotly alone would write "2".
+  return { gridcolor: grid, linecolor: line, zerolinecolor: line, ticks: "outside", tickcolor: line, minorloglabels: "complete" };
 }
 
 function style() {
