@@ -48,7 +48,7 @@ def test_the_front_is_that_of_the_whole_product(outcome, engine):
     """SGLang's instances that decode have one stage or as many as those that prefill."""
     o = outcome
     scenario = replace(o.scenario, engine=replace(o.scenario.engine, name=engine))
-    space = Space(dict(o.space.axes) | {"pp": (1, 2)})
+    space = Space(dict(o.space.axes) | {"pp": (1, 2) if engine == "sglang" else (1,)})
     asked, facts, demand = asked_of(o.config, space), facts_of(scenario), o.scenario.demand
     p = at_rate.prefill_rows(scenario, facts, space, asked, demand)
     d = at_rate.decode_rows(scenario, facts, space, asked, demand)
