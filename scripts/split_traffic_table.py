@@ -25,6 +25,8 @@ CASES = (
     ("vllm", 256, ("workload.isl=1024", "workload.osl=256")),
     ("trtllm", 64, ("workload.isl=12000", "workload.osl=300")),
     ("sglang", 64, ("workload=mixed_128_10240",)),
+    ("vllm", 64, ("workload=mixed_128_10240",)),
+    ("trtllm", 64, ("workload=mixed_128_10240",)),
 )
 SHARES, SEEDS, REQUESTS, COUNT = (0.3, 0.6, 0.85), 3, 3000, 2
 NAMES = ("ttft_s", "tpot_s", "e2e_s")

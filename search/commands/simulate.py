@@ -58,9 +58,17 @@ def main(argv: list[str]) -> int:
         run = read_run(options.run)
         workload = _changed(run, options.changes)
         traffic = read_traffic(workload)
+        if options.in_flight is not None:
+            if options.in_flight < 1:
+                raise InputError(f"--in-flight: {options.in_flight} is not allowed; give a whole number from 1 on")
+            if traffic.process != "closed":
+                raise InputError(
+                    f"--in-flight: {options.in_flight} does not go with arrivals {traffic.process!r}; give "
+                    "workload.arrivals.kind=closed"
+                )
         requests = traffic.requests(options.requests, options.seed)
         if names_split(options.plan):
-            told = split_simulated(run, traffic, requests, options.plan, options.balancer)
+            told = split_simulated(run, traffic, requests, options.plan, options.balancer, options.in_flight)
         else:
             told = _simulated(run, traffic, requests, options)
         if options.json:
@@ -87,8 +95,14 @@ def _simulated(run: SavedRun, traffic: Traffic, requests: Requests, options: arg
     broken = refused(plan, facts_of(scenario))[0].by(scenario.engine.name)
     if broken:
         raise InputError(f"--plan: rule {broken[0].name} keeps it out")
-    closed, watch = traffic.process == "closed", partial(track, label="simulating")
-    served = serve(scenario, plan, requests, options.balancer, closed=closed, watch=watch)
+    dp = int(plan.dp[0])
+    inside = int(plan.batch[0]) * dp if options.in_flight is None else options.in_flight
+    if inside % dp:
+        raise InputError(f"--in-flight: {inside} is not allowed; give a multiple of the plan's {dp} replicas")
+    each = inside // dp if traffic.process == "closed" else None
+    served = serve(
+        scenario, plan, requests, options.balancer, in_flight=each, watch=partial(track, label="simulating")
+    )  # fmt: skip
     check_served(requests, served.e2e_s)
     found = simulation.summary(requests, served)
     title = f"{scenario.model.name}: {_words(plan)}"
@@ -179,6 +193,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of lengths and arrivals (default 0)")
     parser.add_argument(
         "--balancer", choices=("round_robin", "least_loaded"), default="round_robin", help="how replicas share requests"
+    )
+    parser.add_argument(
+        "--in-flight",
+        type=int,
+        metavar="C",
+        help="requests that are always inside with workload.arrivals.kind=closed (default: as many as there are seats)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write requests.csv, simulation.json and .svg there")
     parser.add_argument(

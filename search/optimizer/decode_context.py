@@ -71,6 +71,8 @@ def may_deal(scenario: Scenario, ranks: int, plans: Plans, pools: bool = False) 
     takes a dealt cache of latent attention over the whole tp group alone (vllm/config/vllm.py, 0.33), and TensorRT-LLM
     has it there only: its tensor_parallel_size is tp over the degree (tensorrt_llm/mapping.py, 1.2)."""
     kept = (plans.tp % ranks == 0) & (plans.sp == 1)
+    if scenario.engine.name == "sglang" and pools:  # no transfer between several stages is known with it
+        kept &= plans.pp == 1
     if scenario.engine.name == "trtllm":
         return kept & pools
     if scenario.engine.name == "vllm" and pools:

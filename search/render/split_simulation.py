@@ -61,7 +61,7 @@ def csv_text(requests: Requests, served: SplitServed) -> str:
     """``requests.csv``: a line a request, in the order of arrival."""
     seconds = [getattr(served, name) for name in FIGURES] + list(_parts(served).values())
     columns: list[Sequence[object]] = [
-        np.round(requests.arrival_s, 6).tolist(), requests.prompt_tokens.tolist(), requests.answer_tokens.tolist(),
+        np.round(served.arrival_s, 6).tolist(), requests.prompt_tokens.tolist(), requests.answer_tokens.tolist(),
         *(np.round(values, 6).tolist() for values in seconds), served.hits.tolist(), served.prefill.tolist(),
         served.decode.tolist(),
     ]  # fmt: skip

@@ -14,9 +14,11 @@ c seats. Arrivals that are more even than random find fewer inside than there ar
 smaller by the factor of Kraemer and Langenbach-Belz (Teletraffic Congress 8, 1976) to the 1 / (c + 1). Who waits does
 so for an exponential time: that of GI/M/c (``behind``; Kleinrock, Queueing Systems I, 1975, ch. 6), times (ca^2 +
 cs^2) / (ca^2 + 1) for other services (Allen and Cunneen: Allen, Probability, Statistics and Queueing Theory, 1978), and
-for even ones the more, the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976). Where each
-group has a queue one waits for a seat of its own group rather than for the first of all. Tests set it against the
-recursion of Kiefer and Wolfowitz.
+for even ones the more, the more seats there are (Cosmetatos, Operational Research Quarterly 27, 1976); less where they
+vary more than the gaps, since a short one soon leaves a seat (Whitt, Production and Operations Management 2, 1993: part
+of the wait is that of D/M/m). Where each of g groups has a queue and the next request gets the shortest, it finds a
+g-th of those that wait before it and every g-th seat that becomes free: g S / c (1 - s^g) in the place of S / c (1 - s)
+(Nelson and Philips, SIGMETRICS 1989, of single servers). Tests set it against the recursion of Kiefer and Wolfowitz.
 """
 
 from __future__ import annotations
@@ -82,6 +84,8 @@ def seats(
         (count - 1.0) * (np.sqrt(4.0 + 5.0 * count) - 2.0) * (1.0 - busy) / (16.0 * busy * count), 0.24
     )
     varied = (gap + work + np.maximum(1.0 - work, 0.0) * several) / (1.0 + gap)
+    light = (1.0 - 4.0 * several) * np.exp(-2.0 * (1.0 - busy) / (3.0 * busy))
+    varied = varied * (1.0 - np.maximum(work - gap, 0.0) / (2.0 * (work + gap + 1e-9)) * (1.0 - light))
     at_c = np.exp(log_at_c)
     tail = at_c * (1.0 / (1.0 + clustered) + busy / (1.0 - busy))
     below = below + at_c * clustered / (1.0 + clustered)
@@ -91,9 +95,7 @@ def seats(
         late = 2.0 * np.maximum(1.0 - gap, 0.0) ** 2 / (3.0 * busy * np.maximum(gap + work, 1e-9)) * slack
         chance = chance * np.exp(-late / (count + 1.0))
         slack = behind(busy, gap)
-    wait = full_stay_s / count / slack * varied
-    # Of groups with a queue each the first is asked first: of few that are inside its seat is also the next one free.
-    wait = wait + busy * full_stay_s / count * (groups - 1.0) * (1.0 + work) / 2.0
+    wait = full_stay_s * groups / count / (1.0 - power(1.0 - slack, groups)) * varied
     none = np.exp(idle) / np.maximum(below, 1e-300)
     return Seats(chance, wait, power(np.minimum(none, 1.0), load.bunching(inside)), peaked / (1.0 - q))
 

@@ -23,6 +23,14 @@ from costmodel.step import Step
 # tensorrt_llm/_torch/pyexecutor/py_executor.py _handle_first_token_response, 1.2).
 FIRST_STEPS = {"vllm": 1.0, "sglang": 0.0, "trtllm": 0.0}
 
+# Engines whose attention groups each have a queue of their own, and how a request gets into one. vLLM's front end gives
+# it to the engine core with the fewest in flight (vllm/v1/engine/core_client.py DPLBAsyncMPClient, 0.33), SGLang's
+# controller to the next in turn (sglang/srt/managers/data_parallel_controller.py round_robin_scheduler, what "auto" is
+# for --disaggregation-mode decode: srt/arg_groups/serving_hook.py, 0.5.23). TensorRT-LLM's executor has one queue, from
+# which whoever has a free seat takes (tensorrt_llm/_torch/pyexecutor/executor_request_queue.py
+# _fetch_new_requests_attention_dp, 1.2).
+QUEUES = {"vllm": "least_loaded", "sglang": "round_robin"}
+
 
 @dataclass(frozen=True)
 class Decode:

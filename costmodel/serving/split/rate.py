@@ -5,8 +5,9 @@ of the pass that it falls into, with the chance that one runs (less where gaps a
 is that of ``prefill`` times ca^2 + cs^2 (Kingman 1961; 1 for Poisson arrivals of equal prompts), exponential for those
 that wait (heavy traffic), who are a share rho. Its own passes are those of its class of lengths. An instance that
 decodes holds n sequences with n = rate stay(n) (Little's law); who waits for a seat, and how much n swings, are
-``costmodel.serving.rate.seats``'s birth and death process. No step holds a prompt, so tokens differ by the swing of n
-alone. Parts are independent: their cumulants add up (``costmodel.serving.rate.distribution``).
+``costmodel.serving.rate.seats``'s birth and death process, of the queues that the engine has (``decode.QUEUES``). No
+step holds a prompt, so tokens differ by the swing of n alone. Parts are independent: their cumulants add up
+(``costmodel.serving.rate.distribution``).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from costmodel.serving.mix import Mix
 from costmodel.serving.rate.distribution import Part, collapsed, exponential, sometimes
 from costmodel.serving.rate.latency import AVERAGED
 from costmodel.serving.rate.load import Load, bunching, peakedness
-from costmodel.serving.rate.seats import seats
-from costmodel.serving.split.decode import decode
+from costmodel.serving.rate.seats import MOST_BUSY, Seats, seats
+from costmodel.serving.split.decode import QUEUES, decode
 from costmodel.serving.split.prefill import Prefill, prefill
 
 KNOTS = np.unique(np.round(np.geomspace(1.0, 4096.0, 64), 1))  # sequences at which an instance is timed
@@ -124,7 +125,7 @@ def _along(table: Array, inside: Any, of: IntArray) -> Any:
 @dataclass(frozen=True)
 class DecodeRate:
     """Instances whose layouts were timed at ``KNOTS`` sequences, tables of shape (knots, layouts); row i is layout
-    ``of[i]`` with ``count[i]`` seats in ``groups[i]`` attention groups."""
+    ``of[i]`` with ``count[i]`` seats in ``groups[i]`` attention groups; ``queue`` as in ``QUEUES``."""
 
     mix: Mix
     tpot_s: Array
@@ -133,6 +134,7 @@ class DecodeRate:
     of: IntArray
     count: Array
     groups: Array
+    queue: str | None = None
 
     @classmethod
     def of_plans(cls, scenario: Scenario, plans: Plans) -> DecodeRate:
@@ -146,7 +148,8 @@ class DecodeRate:
             np.asarray(values).reshape(len(KNOTS), len(first)) for values in (found.tpot_s, found.join_s, found.stay_s)
         )
         count, groups = plans.batch.astype(float), plans.attn_dp.astype(float)
-        return cls(Mix.of(scenario.lengths), tpot, join, stay, np.ravel(of), count, groups)
+        queue = QUEUES.get(scenario.engine.name)
+        return cls(Mix.of(scenario.lengths), tpot, join, stay, np.ravel(of), count, groups, queue)
 
     def take(self, rows: IntArray) -> DecodeRate:
         return replace(self, of=self.of[rows], count=self.count[rows], groups=self.groups[rows])
@@ -180,11 +183,9 @@ class DecodeRate:
         here = self.seen(inside, gap)
         tpot = _along(self.tpot_s, here, self.of)
         answers = max(mix["decodes2"] / max(mix["decodes"], 1e-9) ** 2 - 1.0, 0.0)
-        stay, full = (_along(self.stay_s, n, self.of) for n in (here, count))
+        stay = _along(self.stay_s, here, self.of)
         work = answers * (mix["decodes"] * tpot / np.maximum(stay, 1e-12)) ** 2
-        some = np.minimum(inside, 0.9 * count)
-        then = _along(self.stay_s, np.maximum(some, 1.0), self.of)
-        found = seats(Load.of(rate, gap, mix), count, self.groups, some, then, full, mix["rest"], work)
+        found = self._seats(rate, gap, inside, work)
         up = np.minimum(1.1 * here + 1.0, np.maximum(count, here + 1e-6))
         slope = (_along(self.tpot_s, up, self.of) - tpot) / np.maximum(up - here, 1e-9)
         swing = np.minimum(inside * found.spread, inside * np.maximum(count - inside, 0.0))
@@ -192,6 +193,23 @@ class DecodeRate:
         waits = sometimes(exponential(np.maximum(found.wait_s, 1e-12)), found.chance)
         first = waits + Part(join, tpot**2 / 12.0, 0.0 * join)
         return Decoding(inside, tpot, AVERAGED * slope**2 * swing, first, found.chance)
+
+    def _seats(self, rate: Array, gap: Array, inside: Array, work: Array) -> Seats:
+        """Of the queues that the engine has: one, or one of each group, between which requests go in turn or to the
+        group with the fewest."""
+        queues = self.groups if self.queue == "round_robin" else np.ones_like(self.groups)
+        groups = self.groups if self.queue == "least_loaded" else np.ones_like(self.groups)
+        some = np.minimum(inside, 0.9 * self.count)
+        # Where one queue has all its seats taken the others have as many as in the mean.
+        full = some + (self.count - some) / queues
+        stay, longest = (_along(self.stay_s, np.maximum(n, 1.0), self.of) for n in (some, full))
+        found = seats(
+            Load.of(rate / queues, gap / queues, self.mix), np.maximum(self.count / queues, 1.0), groups, some / queues,
+            stay, longest, self.mix["rest"], work,
+        )  # fmt: skip
+        more = rate * np.maximum(longest - stay, 0.0) / np.maximum(full - some, 1e-9)
+        wide = np.maximum(peakedness(gap, self.mix["rest"]), 0.05) / (1.0 - np.minimum(more, MOST_BUSY))
+        return replace(found, spread=wide)  # of all queues together
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,33 @@
-"""A split deployment request by request: the reference that its percentiles at a rate are held against.
+"""A split deployment request by request: the reference that its percentiles at a rate and its closed loop are held
+against.
 
-Requests go to the instances of each pool in turn, so one pool can be run after the other. An instance that prefills
-takes prompts in the order in which they came, up to the budget of all groups a pass; the time of a pass is that of its
-new tokens (``_Passes``). A cache travels over the link of one group of the instance that decodes, first come first
-served. There it waits for a seat, in order, joins at the end of the step that runs (and those scheduled ahead) and
-leaves with its last token.
+Requests go to the instances of each pool in turn, or to the one with the fewest. A cache travels over the link of one
+group of the instance that decodes, first come first served. What happens in the instances is in ``instances``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from math import ceil
+from typing import Any
 
 import numpy as np
 
-from costmodel.lengths import FixedLengths
 from costmodel.memory import memory
 from costmodel.plans import Array, IntArray, Plans
 from costmodel.scenario import Scenario
+from costmodel.serving.simulation.balancer import Policy
 from costmodel.serving.simulation.prefix_cache import PrefixCache
-from costmodel.serving.split.decode import FIRST_STEPS, decode
+from costmodel.serving.split.decode import QUEUES
+from costmodel.serving.split.instances import Caches, Decoding, Passes, Prefilling, Steps
 from costmodel.serving.split.journey import Link, cargo, journey
-from costmodel.serving.split.prefill import Prefill, prefill, prefill_only
-from costmodel.serving.split.rate import KNOTS
+from costmodel.serving.split.prefill import prefill, prefill_only
 from costmodel.stages import Stages
 
-SHORT = tuple(16 * 4**i for i in range(8))  # tokens of prompts that are timed alone
+# What happens, in the order in which it does at one moment.
+COMES, PREFILLED, ARRIVED, LEAVES, PASS = range(5)
+NEXT = -1  # of the requests that a client has still to send
 
 
 @dataclass(frozen=True)
@@ -78,123 +78,143 @@ class SplitServed:
 def simulate(
     d: Deployment, arrival_s: Array, new: IntArray, answers: IntArray,
     prompts: IntArray | None = None, blocks: Sequence[Sequence[int]] | None = None, block_tokens: int = 16,
+    in_flight: int | None = None, policy: Policy = "round_robin",
 ) -> SplitServed:  # fmt: skip
     """Requests with so many ``new`` prompt tokens and answers, in the order of arrival. ``prompts``: all of their
     tokens, whose cache travels, where some are not new. ``blocks``: hashes of each prompt's whole blocks, of which the
-    groups' own caches find some."""
+    groups' own caches find some. With ``in_flight`` the loop is closed: so many are sent at once, arrival times do not
+    count, and the next one is sent when one is through."""
     n = len(arrival_s)
     lengths = (new if prompts is None else prompts) / float(d.scenario.lengths.isl)  # over the mean one
-    hits = np.zeros(n, dtype=np.int64)
-    places = np.arange(n) % d.x
-    pool = prefill(d.scenario, d.prefill)
-    passes = _Passes.of(pool, d.scenario, d.prefill)
-    ready = np.empty(n)
-    for k in range(d.x):
-        mine = np.flatnonzero(places == k)
-        caches = None if blocks is None else _Caches.of(d, [blocks[i] for i in mine.tolist()], block_tokens)
-        ready[mine], hits[mine] = _prefilled(passes, arrival_s[mine], new[mine], caches)
-    order = np.argsort(ready, kind="stable")
-    arrived = np.empty(n)
-    first, last, decoders = np.empty(n), np.empty(n), np.empty(n, dtype=np.int64)
-    own = pool.own_s(np.zeros(1))
-    trip = journey(
-        d.scenario, d.link, cargo(d.scenario, d.prefill), cargo(d.decoding, d.decode), 0.0, 0.0, pool.passes, own
-    )
-    latency = d.link.latency_s * d.scenario.model.layer_count
-    travel, busy = latency + (float(trip.travel_s[0]) - latency) * lengths, _carried_s(d) * lengths
-    for k in range(d.y):
-        mine = order[k :: d.y]
-        arrived[mine] = _travelled(ready[mine], travel[mine], busy[mine], int(d.decode.attn_dp[0]))
-        first[mine], last[mine] = _decoded(d, arrived[mine], answers[mine])
-        decoders[mine] = k
-    return SplitServed(arrival_s, answers, ready, arrived, first, last, places, decoders, hits)
+    run = _Run(d, new, answers, lengths, blocks, block_tokens, policy)
+    if in_flight is None:
+        for i, at in enumerate(arrival_s.tolist()):
+            run.at(at, COMES, i)
+    else:
+        run.rest = iter(range(n))
+        for _ in range(in_flight):
+            run.at(0.0, COMES, NEXT)
+    run.all()
+    return run.served(answers)
 
 
-@dataclass(frozen=True)
-class _Passes:
-    """Seconds of a pass by its new tokens, and until the next one begins: of prompts shorter than the mean one, each
-    alone; from the mean one to all groups full a straight line."""
+class _Run:
+    """What is to happen in the order of time, and what became of each request."""
 
-    tokens: Array
-    latency_s: Array
-    next_s: Array
-    most: float
-    request_s: float
-
-    @classmethod
-    def of(cls, pool: Prefill, scenario: Scenario, plan: Plans) -> _Passes:
-        mean = float(scenario.lengths.new)
-        ends = [float(pool.least[0]) * mean, float(pool.prompts[0]) * mean]
-        short = [n for n in SHORT if n < 0.9 * ends[0]]
-        alone = [prefill(replace(scenario, lengths=FixedLengths(n, 1)), plan) for n in short]
-        ends[1] = max(ends[1], ends[0] + 1e-6)
-
-        def column(name: str, whole: str) -> Array:
-            return np.array([float(p[0]) for p in (*(getattr(a, name) for a in alone), getattr(pool, name),
-                                                   getattr(pool, whole))])  # fmt: skip
-
-        return cls(
-            np.array([*map(float, short), *ends]), column("one_s", "full_s"), column("one_slowest_s", "slowest_s"),
-            ends[1], pool.request_s,
+    def __init__(
+        self, d: Deployment, new: IntArray, answers: IntArray, lengths: Array, blocks: Sequence[Sequence[int]] | None,
+        block_tokens: int, policy: Policy,
+    ) -> None:  # fmt: skip
+        pool = prefill(d.scenario, d.prefill)
+        passes, steps = Passes.of(pool, d.scenario, d.prefill), Steps.of(d.decoding, d.decode)
+        caches = [None if blocks is None else _caches(d, block_tokens) for _ in range(d.x)]
+        by_load = QUEUES.get(d.decoding.engine.name) == "least_loaded"
+        self.policy, self.new, self.answers = policy, new.tolist(), answers.tolist()
+        self.first = [Prefilling(passes, cache, blocks or ()) for cache in caches]
+        self.second = [Decoding(steps, by_load) for _ in range(d.y)]
+        trip = journey(
+            d.scenario, d.link, cargo(d.scenario, d.prefill), cargo(d.decoding, d.decode), 0.0, 0.0, pool.passes,
+            pool.own_s(np.zeros(1)),
         )  # fmt: skip
+        latency = d.link.latency_s * d.scenario.model.layer_count
+        self.travel = (latency + (float(trip.travel_s[0]) - latency) * lengths).tolist()
+        self.busy = (_carried_s(d) * lengths).tolist()
+        self.links = [[0.0] * int(d.decode.attn_dp[0]) for _ in range(d.y)]
+        self.sent = [0] * d.y
+        self.turn = {COMES: 0, PREFILLED: 0}
+        n = len(self.new)
+        self.times = np.full((3, n), np.inf)  # of coming, being prefilled, arriving
+        self.places = np.full((2, n), -1, dtype=np.int64)
+        self.due: list[tuple[float, int, int, int]] = []
+        self.waking = [False] * d.x  # whether its next pass is due
+        self.leaves = [np.inf] * d.y
+        self.rest: Iterator[int] | None = None  # of a closed loop: requests that are not sent yet
+
+    def at(self, seconds: float, what: int, i: int, more: int = 0) -> None:
+        heappush(self.due, (seconds, what, i, more))
+
+    def all(self) -> None:
+        """Until nothing is due."""
+        while self.due:
+            at, what, i, more = heappop(self.due)
+            if what == COMES:
+                self._comes(at, i)
+            elif what == PASS:
+                self._pass(at, i)
+            elif what == PREFILLED:
+                self._travels(at, i)
+            else:
+                self._decodes(at, what, i, more)
+
+    def _place(self, pool: list[Any], what: int) -> int:
+        turn, count = self.turn[what], len(pool)
+        self.turn[what] = (turn + 1) % count
+        if self.policy == "round_robin":
+            return turn
+        return min(range(count), key=lambda k: (pool[k].load, (k - turn) % count))
+
+    def _comes(self, at: float, i: int) -> None:
+        if self.rest is not None and (i := next(self.rest, NEXT)) == NEXT:
+            return
+        k = self._place(self.first, COMES)
+        self.times[0, i], self.places[0, i] = at, k
+        self.first[k].push(i, self.new[i])
+        self._wake(at, k)
+
+    def _wake(self, at: float, k: int) -> None:
+        if not self.waking[k]:
+            self.waking[k] = True
+            self.at(max(at, self.first[k].free_s), PASS, k)
+
+    def _pass(self, at: float, k: int) -> None:
+        self.waking[k] = False
+        for done, i in self.first[k].run(at):
+            self.at(done, PREFILLED, i)
+        if self.first[k].waiting:
+            self._wake(at, k)
+
+    def _travels(self, at: float, i: int) -> None:
+        """Over the links of the groups in turn."""
+        k = self._place(self.second, PREFILLED)
+        links, group = self.links[k], self.sent[k] % len(self.links[k])
+        self.sent[k] += 1
+        start = max(at, links[group])
+        links[group] = start + self.busy[i]
+        self.times[1, i], self.times[2, i], self.places[1, i] = at, start + self.travel[i], k
+        self.at(start + self.travel[i], ARRIVED, i, self.second[k].queue())
+
+    def _decodes(self, at: float, what: int, i: int, more: int) -> None:
+        """Request ``i`` arrived for queue ``more``, or somebody leaves instance ``i``."""
+        k = int(self.places[1, i]) if what == ARRIVED else i
+        instance = self.second[k]
+        if what == LEAVES and at != self.leaves[k]:
+            return  # somebody joined since, and steps are longer
+        for end in instance.settle(at):
+            if self.rest is not None:
+                self.at(end, COMES, NEXT)
+        if what == ARRIVED:
+            instance.push(i, more, self.answers[i])
+        told, self.leaves[k] = self.leaves[k], instance.next_s()
+        if self.leaves[k] < np.inf and (what == LEAVES or self.leaves[k] != told):
+            self.at(self.leaves[k], LEAVES, k)
+
+    def served(self, answers: IntArray) -> SplitServed:
+        n = len(self.new)
+        first, last, hits = np.full(n, np.inf), np.full(n, np.inf), np.zeros(n, dtype=np.int64)
+        for decoding in self.second:
+            for target, seconds in ((first, decoding.first_s), (last, decoding.last_s)):
+                target[list(seconds)] = list(seconds.values())
+        for prefilling in self.first:
+            hits[list(prefilling.hits)] = list(prefilling.hits.values())
+        came, ready, arrived = self.times
+        return SplitServed(came, answers, ready, arrived, first, last, self.places[0], self.places[1], hits)
 
 
-@dataclass(frozen=True)
-class _Caches:
-    """Of one instance that prefills: its groups' prefix caches, which take its requests in turn; ``blocks`` by request
-    and how many a group has room for. Instances that decode keep none (SGLang: pd_disaggregation_hook.py, 0.5.23)."""
-
-    groups: tuple[PrefixCache, ...]
-    blocks: Sequence[Sequence[int]]
-    room: int
-
-    @classmethod
-    def of(cls, d: Deployment, blocks: Sequence[Sequence[int]], block_tokens: int) -> _Caches:
-        plan, asked = d.prefill, replace(d.scenario, lengths=prefill_only(d.scenario.lengths))
-        held = memory(asked, asked.layout(plan), Stages.of(asked.model, plan.pp), np.ones(1))
-        caches = tuple(PrefixCache(block_tokens) for _ in range(int(plan.attn_dp[0])))
-        return cls(caches, blocks, int(held.kv_capacity_tokens[0]) // block_tokens)
-
-    def begin(self, i: int, tokens: int) -> int:
-        """Of the ``tokens`` of request ``i``, of which one at least is computed, those that are found."""
-        cache, taken = self.groups[i % len(self.groups)], tuple(self.blocks[i])
-        found = min(cache.found(taken) * cache.block_tokens, tokens - 1)
-        cache.pin(taken)
-        return found
-
-    def end(self, i: int) -> None:
-        cache = self.groups[i % len(self.groups)]
-        cache.release(tuple(self.blocks[i]))
-        cache.shrink(self.room - len(cache.pinned))
-
-
-def _prefilled(passes: _Passes, arrival: Array, new: IntArray, caches: _Caches | None) -> tuple[Array, IntArray]:
-    """When each prompt of one instance is through, and what the cache had of it."""
-    done, hits = np.empty(len(arrival)), np.zeros(len(arrival), dtype=np.int64)
-    left = new.astype(float)
-    clock, at = 0.0, 0
-    while at < len(arrival):
-        clock = max(clock, float(arrival[at]))
-        room, here, through = passes.most, at, []
-        while here < len(arrival) and arrival[here] <= clock and room > 0.0:
-            if caches is not None and left[here] == new[here]:
-                hits[here] = caches.begin(here, int(new[here]))
-                left[here] -= hits[here]
-            taken = min(float(left[here]), room)
-            left[here] -= taken
-            room -= taken
-            if left[here] > 0.0:
-                break
-            through.append(here)
-            here += 1
-        if caches is not None:
-            for i in through:
-                caches.end(i)
-        tokens = passes.most - room
-        done[through] = clock + np.interp(tokens, passes.tokens, passes.latency_s) + passes.request_s
-        clock += float(np.interp(tokens, passes.tokens, passes.next_s))
-        at = here
-    return done, hits
+def _caches(d: Deployment, block_tokens: int) -> Caches:
+    plan, asked = d.prefill, replace(d.scenario, lengths=prefill_only(d.scenario.lengths))
+    held = memory(asked, asked.layout(plan), Stages.of(asked.model, plan.pp), np.ones(1))
+    caches = tuple(PrefixCache(block_tokens) for _ in range(int(plan.attn_dp[0])))
+    return Caches(caches, int(held.kv_capacity_tokens[0]) // block_tokens)
 
 
 def _carried_s(d: Deployment) -> float:
@@ -202,48 +222,3 @@ def _carried_s(d: Deployment) -> float:
     sent, got = cargo(d.scenario, d.prefill), cargo(d.decoding, d.decode)
     outgoing = got.copies * sent.total_bytes / sent.ranks
     return float(np.maximum(outgoing, got.bytes)[0]) / d.link.bytes_per_s
-
-
-def _travelled(ready: Array, travel: Array, busy: Array, groups: int) -> Array:
-    """Arrival at one instance, whose groups take requests in turn over a link each."""
-    arrived = np.empty(len(ready))
-    free = np.zeros(groups)
-    for i, at in enumerate(ready.tolist()):
-        start = max(at, free[i % groups])
-        free[i % groups] = start + busy[i]
-        arrived[i] = start + travel[i]
-    return arrived
-
-
-def _decoded(d: Deployment, arrived: Array, answers: IntArray) -> tuple[Array, Array]:
-    """First and last token of each request of one instance."""
-    engine, seats = d.decoding.engine, int(d.decode.batch[0])
-    knots = KNOTS[: int(np.searchsorted(KNOTS, seats)) + 2]
-    table = decode(d.decoding, d.decode.take(np.zeros(len(knots), dtype=int)), knots).step_s
-    step_s = np.interp(np.arange(seats + 1), knots, table).tolist()
-    ahead, gained = float(engine.steps_ahead), float(engine.tokens_a_step)
-    late = FIRST_STEPS.get(engine.name, 0.0)
-    order = np.argsort(arrived, kind="stable")
-    first, last = np.empty(len(arrived)), np.empty(len(arrived))
-    queue, came = order.tolist(), arrived[order].tolist()
-    ends: list[tuple[float, int]] = []  # a heap: steps at whose end a sequence leaves
-    clock, steps, at = 0.0, 0.0, 0
-    while at < len(queue) or ends:
-        if not ends and at < len(queue):
-            clock = max(clock, came[at])
-        while at < len(queue) and came[at] <= clock and len(ends) < seats:
-            i = queue[at]
-            wait = ahead if ends else 0.0
-            begun = clock + (wait + late) * step_s[len(ends)]
-            first[i] = begun + engine.request_overhead_s
-            heappush(ends, (steps + wait + late + max(int(answers[i]) - 1, 0) / gained, i))
-            at += 1
-        seconds = step_s[len(ends)]
-        whole = max(ceil(ends[0][0] - steps - 1e-9), 1)
-        if at < len(queue) and len(ends) < seats:  # somebody may join before
-            whole = min(whole, max(ceil((came[at] - clock) / seconds - 1e-9), 1))
-        clock += whole * seconds
-        steps += whole
-        while ends and ends[0][0] <= steps + 1e-9:
-            last[heappop(ends)[1]] = clock + engine.request_overhead_s
-    return first, np.maximum(last, first)

@@ -41,7 +41,8 @@ from search.optimizer.split.pools import (
     prefilling,
     variants,
 )
-from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, search_split
+from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, search_split, sizes_of
+from search.optimizer.split.transfer import matched
 
 CHUNK = 1 << 15  # deployments that are scored at a time
 
@@ -79,13 +80,13 @@ def search_at_rate(
     assert demand is not None
     prefills = prefill_rows(scenario, space, asked, demand)
     decodes = decode_rows(scenario, space, asked, demand)
-    p, d = (rows.take(own_front(rows.sizes, rows.costs)) for rows in (prefills, decodes))
-    found = joined(scenario, p, d, asked, demand)
+    fronts = own_fronts(scenario, prefills, decodes)
+    found = joined(scenario, prefills, decodes, asked, demand, fronts)
     front = found.take(pareto_front(costs_of(found, objectives), found.feasible))
     front = front.take(order_of(front, policy))
     best = front.take(np.zeros(1, dtype=np.int64)) if len(front) else None
     return SplitFound(
-        front, best, (len(prefills.count), len(decodes.count)), (len(p.count), len(d.count)), len(found),
+        front, best, (len(prefills.count), len(decodes.count)), sizes_of(fronts), len(found),
         time.perf_counter() - start,
     )  # fmt: skip
 
@@ -185,6 +186,7 @@ def _joined_tables(models: list[DecodeRate]) -> DecodeRate:
         of=np.concatenate([m.of + k for m, k in zip(models, before.tolist(), strict=False)]),
         count=np.concatenate([m.count for m in models]),
         groups=np.concatenate([m.groups for m in models]),
+        queue=models[0].queue,
     )
 
 
@@ -201,13 +203,26 @@ def _may_keep(part: Part, limits: Limits, figure: str) -> IntArray:
     return np.flatnonzero(kept)
 
 
-def joined(scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand) -> SplitPlans:
-    """Every pair of rows that fills a deployment, scored; the most that one carries where it keeps its limits."""
-    p, d = (rows.take(np.flatnonzero(own.has(rows.sizes))) for rows, own in zip((p, d), asked.own, strict=True))
+def own_fronts(scenario: Scenario, p: Rows, d: Rows) -> list[tuple[IntArray, IntArray]]:
+    """As ``search.own_fronts``."""
+    return [
+        (a[own_front(p.sizes[a], p.costs[a])], b[own_front(d.sizes[b], d.costs[b])])
+        for a, b in matched(scenario.engine.name, p.pool.plans, d.pool.plans)
+    ]
+
+
+def joined(
+    scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand, fronts: list[tuple[IntArray, IntArray]]
+) -> SplitPlans:
+    """Every pair of rows that fills a deployment, scored, of those that each entry of ``fronts`` puts together; the
+    most that one carries where it keeps its limits."""
     parts = []
+    may = [own.has(rows.sizes) for rows, own in zip((p, d), asked.own, strict=True)]
+    fronts = [(one[may[0][one]], other[may[1][other]]) for one, other in fronts]
     for total in asked.totals:
-        for a, b in _pairs(p.sizes, d.sizes, total):
-            parts.append(_scored(scenario, p, d, a, b, asked, demand, total))
+        for one, other in fronts:
+            for a, b in _pairs(p.sizes[one], d.sizes[other], total):
+                parts.append(_scored(scenario, p, d, one[a], other[b], asked, demand, total))
     return _together(scenario, p, d, parts, asked)
 
 

@@ -25,6 +25,7 @@ from search.optimizer.space import Space
 from search.optimizer.speculation.asked import acceptance_of
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.pools import variants
+from search.optimizer.split.transfer import matched, receives
 
 
 def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths, row: SplitRow) -> Deployment:
@@ -36,6 +37,11 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
     prefilling, own = asked.pools(scenario)
     _legal(prefilling, "prefill", row.prefill)
     _legal(own, "decode", row.decode)
+    engine = scenario.engine.name
+    together = any(len(a) and len(b) for a, b in matched(engine, row.prefill, row.decode))
+    if not (together and receives(engine, row.decode)[0]):
+        stages = f"pp {int(row.prefill.pp[0])} to pp {int(row.decode.pp[0])}"
+        raise InputError(f"--plan: {engine} sends no caches from {stages}; give decode_pp 1")
     drafters: tuple[Drafter, ...] = ()
     if row.drafts:
         given = getattr(config.space.draft, row.drafter)
@@ -47,9 +53,8 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
          if (place > 0, ranks) == (row.drafts > 0, row.ranks) and len(able)), None,
     )  # fmt: skip
     if decoding is None:
-        raise InputError(f"--plan: {scenario.engine.name} does not let its decode instances draft or deal caches so")
-    engine = replace(prefilling.engine, max_batched_tokens=row.budget)
-    passes = replace(prefilling, lengths=lengths, engine=engine)
+        raise InputError(f"--plan: {engine} does not let its decode instances draft or deal caches so")
+    passes = replace(prefilling, lengths=lengths, engine=replace(prefilling.engine, max_batched_tokens=row.budget))
     decoding = replace(decoding, lengths=lengths)
     decode = _seated(decoding, row.decode)
     gpus = row.x * int(row.prefill.gpus[0]) + row.y * int(row.decode.gpus[0])

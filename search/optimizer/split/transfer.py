@@ -8,7 +8,7 @@ from costmodel.blocks import GroupedQueryAttention
 from costmodel.blocks.decode_context import widths
 from costmodel.blocks.parallel import mixers_of
 from costmodel.hardware import Accelerator
-from costmodel.plans import Plans
+from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from search.base.errors import InputError
 from search.optimizer.decode_context import all_latent
@@ -19,9 +19,21 @@ DATA_CENTRE = 160 * 2**30  # bytes of Blackwell's memory from which on it is of 
 
 def receives(engine: str, plans: Plans) -> Mask:
     """Instances that decode. vLLM: in one stage (vllm/distributed/kv_transfer/kv_connector/v1/nixl/base_worker.py,
-    0.33). SGLang: in one stage, or in as many as those that prefill, which is not searched
-    (sglang/srt/disaggregation/common/conn.py, 0.5.23)."""
-    return np.asarray(plans.pp == 1) if engine in ("vllm", "sglang") else np.full(len(plans), True)
+    0.33). SGLang: in as many as there are, for ``matched`` ones."""
+    return np.asarray(plans.pp == 1) if engine == "vllm" else np.full(len(plans), True)
+
+
+def matched(engine: str, prefill: Plans, decode: Plans) -> list[tuple[IntArray, IntArray]]:
+    """Rows of both pools, any of the first with any of the second. SGLang's instances that decode have one stage or as
+    many as those that prefill, each of which then sends its layers to its like (try_ensure_parallel_info in
+    sglang/srt/disaggregation/common/conn.py, 0.5.23)."""
+    everyone = np.arange(len(prefill))
+    if engine != "sglang":
+        return [(everyone, np.arange(len(decode)))]
+    return [
+        (everyone if stages == 1 else np.flatnonzero(prefill.pp == stages), np.flatnonzero(decode.pp == stages))
+        for stages in np.unique(decode.pp).tolist()
+    ]
 
 
 def sends(scenario: Scenario, plans: Plans) -> Mask:

@@ -74,12 +74,33 @@ def test_requests_beyond_the_context_are_refused(run_folder: Path, capsys: pytes
     assert "sequences fit at these lengths" in capsys.readouterr().out
 
 
+def test_a_closed_loop_holds_as_many_as_are_asked_for(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Little's law over the whole run; without a number as many as there are seats."""
+    words = ["simulate", str(run_folder), "--plan", "split", "--requests", "400", "--in-flight", "20"]
+    assert servefront([*words, "--out", str(tmp_path / "a")]) == 0
+    rows = rows_of(tmp_path / "a" / "requests.csv")
+    assert not (tmp_path / "a" / "knee.csv").exists()
+    sent = [float(row["arrival_s"]) for row in rows]
+    assert sent[:20] == [0.0] * 20
+    assert 0.0 < sent[20] <= sent[-1]
+    stays = [float(row["e2e_s"]) for row in rows]
+    inside = sum(stays) / max(at + stay for at, stay in zip(sent, stays, strict=True))
+    assert 0.85 * 20 < inside <= 20.0
+    told = rows_of(run_folder / "split.csv")[0]
+    capsys.readouterr()
+    assert servefront([*words[:-2]]) == 0
+    seats = int(told["decode_instances"]) * int(told["decode_batch"])
+    assert f"; {seats} requests are always inside" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--plan", "split:0"), "is not a row of split.csv"),
-        (("--plan", "split", *POISSON, "--balancer", "least_loaded"), "round_robin"),
-        (("--plan", "split"), "arrive at a rate"),
+        (("--plan", "split", "--in-flight", "0"), "a whole number from 1 on"),
+        (("--plan", "split", *POISSON, "--in-flight", "9"), "does not go with arrivals 'poisson'"),
     ],
 )
 def test_what_is_not_simulated(
@@ -99,6 +120,7 @@ def test_what_is_not_simulated(
         ("prefill_tp", "3", "keeps its instances that prefill out"),
         ("decode_drafter", "mtp", "decode_drafter"),
         ("decode_cp", "2", "deal caches"),
+        ("decode_pp", "3", "keeps its instances that decode out"),
     ],
 )
 def test_a_row_that_somebody_changed(

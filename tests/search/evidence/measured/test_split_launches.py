@@ -54,8 +54,9 @@ def test_a_row_that_several_scripts_fit_or_none_is_left_out_with_the_reason(tabl
 
 
 def test_the_first_token_waits_for_a_seat(table):
-    """Six in flight and three seats: each waits as long as another one decodes, less what its prefill took."""
+    """Six in flight and three seats: each waits as long as another one decodes, less what its prefill took; but the
+    first three of sixty."""
     found, _ = predict(read_rows(table(ROW, {}, DRAFTED)))
     decodes = (found.measurement.osl - 1) * found.tpot_s.value
-    assert found.ttft_s.value == pytest.approx(decodes, rel=0.03)
+    assert found.ttft_s.value == pytest.approx(0.95 * decodes, rel=0.02)
     assert "launch script" in " ".join(found.assumptions)

@@ -14,9 +14,9 @@ from search.inputs.compose import composed
 from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.recommend import Policy
 from search.optimizer.run import run
+from search.optimizer.space import Space
 from search.optimizer.split import at_rate
 from search.optimizer.split.asked import asked_of
-from search.optimizer.split.pools import own_front
 from search.optimizer.split.search import costs_of
 from search.render.document import render_plan
 from search.render.document.split_words import verdict_lines
@@ -42,21 +42,30 @@ def outcome():
     return run(composed(list(BASE), None))
 
 
-@pytest.mark.parametrize("more", [(), ("space.split.decode.hardware=b200", "space.split.decode.gpus=[2,4]")])
-def test_the_front_is_that_of_the_whole_product(outcome, more):
+KINDS = ("space.split.decode.hardware=b200", "space.split.decode.gpus=[2,4]")
+
+
+@pytest.mark.parametrize(("engine", "more"), [("vllm", ()), ("vllm", KINDS), ("sglang", ())])
+def test_the_front_is_that_of_the_whole_product(outcome, engine, more):
+    """SGLang's instances that decode have one stage or as many as those that prefill."""
     o = outcome
-    asked, demand = asked_of(composed([*BASE, *more], None), o.space), o.scenario.demand
-    p = at_rate.prefill_rows(o.scenario, o.space, asked, demand)
-    d = at_rate.decode_rows(o.scenario, o.space, asked, demand)
-    every = at_rate.joined(o.scenario, p, d, asked, demand)
-    own = (rows.take(own_front(rows.sizes, rows.costs)) for rows in (p, d))
-    few = at_rate.joined(o.scenario, *own, asked, demand)
+    scenario = replace(o.scenario, engine=replace(o.scenario.engine, name=engine))
+    space = Space(dict(o.space.axes) | {"pp": (1, 2) if engine == "sglang" else (1,)})
+    asked, demand = asked_of(composed([*BASE, *more], None), space), scenario.demand
+    p = at_rate.prefill_rows(scenario, space, asked, demand)
+    d = at_rate.decode_rows(scenario, space, asked, demand)
+    whole = [(np.arange(len(p.count)), np.arange(len(d.count)))]
+    every = at_rate.joined(scenario, p, d, asked, demand, whole)
+    stages = p.pool.plans.pp[every.p], d.pool.plans.pp[every.d]
+    every = every.take(np.flatnonzero((stages[1] == 1) | (stages[0] == stages[1])))
+    few = at_rate.joined(scenario, p, d, asked, demand, at_rate.own_fronts(scenario, p, d))
     fronts = []
     for plans in (every, few):
         costs = costs_of(plans, o.objectives)
         fronts.append(np.unique(np.round(costs[pareto_front(costs, plans.feasible)], 9), axis=0))
     assert len(few) < len(every)
     assert not more or set(every.gpus_of[1].tolist()) == {2, 4}
+    assert (set(d.pool.plans.pp[few.d].tolist()) == {1, 2}) == (engine == "sglang")
     np.testing.assert_allclose(fronts[1], fronts[0], rtol=1e-7)
 
 

@@ -90,7 +90,7 @@ def test_the_flag_is_the_engines_own():
     assert not any("context" in str(flag) for flag in pool_flags("vllm", "prefill", None, 1, "1", "d"))
 
 
-@pytest.mark.parametrize(("engine", "stages"), [("vllm", {1}), ("sglang", {1}), ("trtllm", {1, 2})])
+@pytest.mark.parametrize(("engine", "stages"), [("vllm", {1}), ("sglang", {1, 2}), ("trtllm", {1, 2})])
 def test_caches_are_received_by_as_many_stages_as_the_engine_takes(engine, stages):
     plans = Plans.of(gpus=8, tp=[8, 4], ep=[8, 4], pp=[1, 2], batch=64)
     assert set(plans.take(receives(engine, plans)).pp.tolist()) == stages

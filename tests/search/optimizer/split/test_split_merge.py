@@ -19,8 +19,8 @@ from search.optimizer.front import Objectives, pareto_front
 from search.optimizer.space import Space
 from search.optimizer.split.asked import Asked
 from search.optimizer.split.merge import ratios
-from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, own_front, prefill_pool
-from search.optimizer.split.search import costs_of, merged, scored
+from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, prefill_pool
+from search.optimizer.split.search import costs_of, merged, own_fronts, scored
 
 WANTED = Objectives({"output_tokens_per_s": "max", "ttft_s": "min", "tpot_s": "min", "gpus": "min"})
 
@@ -35,6 +35,7 @@ def product(scenario, p, d, asked, wanted=WANTED):
             for b in range(len(d))
             for x, y in ratios(total, int(p.plans.gpus[a]), int(d.plans.gpus[b]))
             if asked.may(x * int(p.plans.gpus[a]), y * int(d.plans.gpus[b]))
+            if scenario.engine.name != "sglang" or d.plans.pp[b] in (1, p.plans.pp[a])
         ]
         if found:
             plans = scored(scenario, p, d, asked, total, *np.array(found).T)
@@ -48,8 +49,7 @@ def front_of(costs):
 
 
 def merged_front(scenario, p, d, asked, wanted=WANTED):
-    p, d = p.take(own_front(p.plans.gpus, p.costs)), d.take(own_front(d.plans.gpus, d.costs))
-    plans = merged(scenario, p, d, asked)
+    plans = merged(scenario, p, d, asked, own_fronts(scenario.engine.name, p, d))
     return front_of(costs_of(plans, wanted)[plans.feasible]), len(plans)
 
 
@@ -65,8 +65,13 @@ def columns(draw, n, names):
 def pools(draw):
     n, m = draw(st.integers(1, 7)), draw(st.integers(1, 7))
     sizes = st.sampled_from([1, 2, 4])
-    first = Plans.of(gpus=draw(st.lists(sizes, min_size=n, max_size=n)))
-    second = Plans.of(gpus=draw(st.lists(sizes, min_size=m, max_size=m)), batch=4)
+    stages = st.sampled_from([1, 1, 2, 3])
+    first = Plans.of(
+        gpus=draw(st.lists(sizes, min_size=n, max_size=n)), pp=draw(st.lists(stages, min_size=n, max_size=n))
+    )
+    second = Plans.of(
+        gpus=draw(st.lists(sizes, min_size=m, max_size=m)), pp=draw(st.lists(stages, min_size=m, max_size=m)), batch=4
+    )
     a, b = columns(draw, n, ("rate_per_s", "wait", "own_s")), columns(draw, m, ("rate_per_s", "tpot_s", "join_s"))
     one, many = np.ones(n), np.ones(m)
     held = Cargo(one * 4e9, np.array(draw(st.lists(FEW, min_size=n, max_size=n))), one * 4e9)
@@ -99,7 +104,7 @@ def test_the_merge_is_exact_on_a_small_space_of_the_model(engine):
         model=qwen3(12), engine=Engine(engine), cluster=cluster(), lengths=FixedLengths(12000, 512),
         limits=Limits(ttft_s=5.0, tpot_s=0.05),
     )  # fmt: skip
-    axes = {"gpus": (8, 12), "dp": (1,), "pp": (1,), "sp": (1,), "tp": (1, 2, 4, 8), "ep": (1, 2, 4, 8)}
+    axes = {"gpus": (8, 12), "dp": (1,), "pp": (1, 2), "sp": (1,), "tp": (1, 2, 4, 8), "ep": (1, 2, 4, 8)}
     space = Space(axes | {"batch": (1, 8, 64)})
     asked = Asked((2, 4, 8), (2, 4, 8), (0.5, 0.9), (4096, 8192), (8, 12), Transfer())
     p, d = prefill_pool(scenario, space, asked), decode_pool(scenario, space, asked)
