@@ -38,11 +38,12 @@ from search.optimizer.split.pools import (
     fits,
     joined_decode,
     joined_prefill,
+    labels,
     own_front,
     prefilling,
     variants,
 )
-from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, search_split
+from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, pairing_of, search_split
 
 CHUNK = 1 << 15  # deployments that are scored at a time
 
@@ -82,7 +83,9 @@ def search_at_rate(
     assert demand is not None
     prefills = prefill_rows(scenario, facts, space, asked, demand)
     decodes = decode_rows(scenario, facts, space, asked, demand)
-    p, d = (rows.take(own_front(rows.sizes, rows.costs)) for rows in (prefills, decodes))
+    match = pairing_of(scenario, prefills.pool, decodes.pool, asked)
+    p = prefills.take(own_front(labels(prefills.sizes, match.first), prefills.costs))
+    d = decodes.take(own_front(labels(decodes.sizes, match.second), decodes.costs))
     found = joined(scenario, p, d, asked, demand)
     front = found.take(pareto_front(costs_of(found, objectives), found.feasible))
     front = front.take(order_of(front, policy))
@@ -204,10 +207,11 @@ def _may_keep(part: Part, limits: Limits, figure: str) -> IntArray:
 
 def joined(scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand) -> SplitPlans:
     """Every pair of rows that fills a deployment, scored; the most that one carries where it keeps its limits."""
-    parts = []
+    match, parts = pairing_of(scenario, p.pool, d.pool, asked), []
     for total in asked.totals:
         for a, b in _pairs(p.sizes, d.sizes, total):
-            parts.append(_scored(scenario, p, d, a, b, asked, demand, total))
+            kept = match.rows(a, b)
+            parts.append(_scored(scenario, p, d, a[kept], b[kept], asked, demand, total))
     return _together(scenario, p, d, parts, asked)
 
 

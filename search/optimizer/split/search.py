@@ -23,7 +23,8 @@ from search.optimizer.rules.facts import Facts
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.merge import Keeping, pairs, ratios
-from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, own_front, prefill_pool
+from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, labels, own_front, prefill_pool
+from search.optimizer.split.transfer import Pairing, pairing
 from search.optimizer.ties import settled
 
 
@@ -112,7 +113,7 @@ def search_split(
     start = time.perf_counter()
     prefill, decode = prefill_pool(scenario, facts, space, asked), decode_pool(scenario, facts, space, asked)
     p, d = prefill.take(_bounded(prefill, scenario)), decode.take(_bounded(decode, scenario))
-    p, d = p.take(own_front(p.plans.gpus, p.costs)), d.take(own_front(d.plans.gpus, d.costs))
+    p, d = own_fronts(scenario, p, d, asked)
     joined = merged(scenario, p, d, asked)
     kept = pareto_front(costs_of(joined, objectives), joined.feasible)
     front = joined.take(kept)
@@ -131,10 +132,19 @@ def _bounded(pool: PrefillPool | DecodePool, scenario: Scenario) -> IntArray:
     return np.flatnonzero(~slow & (pool.point.join_s <= (limits.ttft_s or np.inf)))
 
 
+def own_fronts(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> tuple[PrefillPool, DecodePool]:
+    """Both pools, each cut down to the front of its own figures among what goes together with the same others."""
+    match = pairing_of(scenario, p, d, asked)
+    return (
+        p.take(own_front(labels(p.plans.gpus, match.first), p.costs)),
+        d.take(own_front(labels(d.plans.gpus, match.second), d.costs)),
+    )
+
+
 def merged(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> SplitPlans:
     """Every pair of ``merge.pairs`` over every ratio, scored."""
-    firsts = {int(n): np.flatnonzero(p.plans.gpus == n) for n in np.unique(p.plans.gpus)}
-    seconds = {int(n): np.flatnonzero(d.plans.gpus == n) for n in np.unique(d.plans.gpus)}
+    match = pairing_of(scenario, p, d, asked)
+    firsts, seconds = _groups(p.plans.gpus, match.first), _groups(d.plans.gpus, match.second)
     keep_p = {n: Keeping(p.costs[rows]) for n, rows in firsts.items()}
     keep_d = {n: Keeping(d.costs[rows]) for n, rows in seconds.items()}
     parts = []
@@ -143,12 +153,27 @@ def merged(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> S
             (firsts[n][a], seconds[m][b], np.full(len(a), x), np.full(len(a), y))
             for n in firsts
             for m in seconds
-            for x, y in ratios(total, n, m)
+            if match.together[n[1], m[1]]
+            for x, y in ratios(total, n[0], m[0])
             for a, b in [pairs(keep_p[n], x, keep_d[m], y)]
         ]
         if found:
             parts.append(scored(scenario, p, d, asked, total, *(np.concatenate(c) for c in zip(*found, strict=True))))
     return _joined(scenario, p, d, parts, asked.drafters)
+
+
+def pairing_of(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> Pairing:
+    return pairing(scenario, asked.drafters, p.plans, d.plans, d.drafter, d.ranks)
+
+
+def _groups(gpus: IntArray, classes: IntArray) -> dict[tuple[int, int], IntArray]:
+    """Rows by accelerators and class."""
+    return {
+        (int(n), int(c)): rows
+        for n in np.unique(gpus)
+        for c in np.unique(classes)
+        if len(rows := np.flatnonzero((gpus == n) & (classes == c)))
+    }
 
 
 def scored(

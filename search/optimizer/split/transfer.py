@@ -1,14 +1,22 @@
-"""What engines' transfers of caches refuse of instances, beside the rules of any layout."""
+"""What engines' transfers of caches refuse of instances, and of two instances together, beside the rules of any layout."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.architecture import Setting
+from costmodel.blocks import GroupedQueryAttention
 from costmodel.blocks.decode_context import widths
 from costmodel.blocks.parallel import mixers_of
-from costmodel.plans import Plans
+from costmodel.drafts.drafter import Drafter
+from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
 from search.optimizer.rules.rule import Mask
+from search.optimizer.speculation.asked import drafting
 
 
 def receives(engine: str, plans: Plans) -> Mask:
@@ -23,3 +31,62 @@ def sends(scenario: Scenario, plans: Plans) -> Mask:
     without windows, selections and states."""
     alike = all(widths(mixer) is not None for mixer in mixers_of(scenario.model))
     return np.full(len(plans), True) if alike or scenario.engine.name != "vllm" else np.asarray(plans.pp == 1)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which instances go together. ``first`` and ``second``: the class of every instance of either pool, those of one
+    class being alike in it; ``together``: whether two classes are, shape (classes, classes)."""
+
+    first: IntArray
+    second: IntArray
+    together: NDArray[np.bool_]
+
+    def rows(self, a: IntArray, b: IntArray) -> Mask:
+        """For pairs of instances."""
+        return np.asarray(self.together[self.first[a], self.second[b]])
+
+
+def pairing(
+    scenario: Scenario, drafters: Sequence[Drafter], p: Plans, d: Plans, drafter: IntArray, ranks: IntArray
+) -> Pairing:
+    """``drafter`` and ``ranks`` of the instances ``d`` that decode, as in ``DecodePool``. An engine refuses two
+    instances by their degrees alone, so few classes stand for all: those that the same others refuse are one."""
+    modules = [one for one in drafters if one.kind != "ngram"]
+    able = np.full(len(p), True)
+    for one in modules:
+        able &= drafting(one, p, scenario.model, scenario.engine.name)
+    drafts = np.array([False, *(one in modules for one in drafters)])[drafter]
+    senders, first = np.unique(np.stack([p.tp, p.sp > 1, ~able], axis=1), axis=0, return_inverse=True)
+    takers, second = np.unique(np.stack([d.tp, ranks > 1, drafts], axis=1), axis=0, return_inverse=True)
+    allowed = _meets(scenario, senders[:, None].astype(int), takers[None].astype(int))
+    rows, of = np.unique(allowed, axis=0, return_inverse=True)
+    together, other = np.unique(rows, axis=1, return_inverse=True)
+    return Pairing(of.reshape(-1)[first.reshape(-1)], other.reshape(-1)[second.reshape(-1)], together)
+
+
+def _meets(scenario: Scenario, senders: IntArray, takers: IntArray) -> NDArray[np.bool_]:
+    """Of a sender's tp, whether it splits prompts over ranks, and whether no drafter with weights may run in it; of a
+    taker's tp, whether it deals a cache over ranks, and whether it drafts with weights.
+
+    All three engines: caches of split prompts are not dealt out again (vLLM 0.33, nixl/base_worker.py
+    _validate_remote_parallel_config; SGLang 0.5.23, disaggregation/common/conn.py try_ensure_parallel_info;
+    TensorRT-LLM cacheFormatter.cpp inquireSupport), and a drafter with weights has a cache of its own, which whoever
+    prefills has to fill: it drafts too (vLLM's nixl/metadata.py compares both ends' drafters; SGLang appends the
+    drafter's cache to the model's, prefill.py and decode.py; TensorRT-LLM wants as many layers on both ends).
+    vLLM: one tp divides the other (kv_connector/utils.py tp_ratio), and several ranks that hold copies of a KV head do
+    not send to fewer, unless attention is latent or the model has states (_validate_remote_agent_handshake)."""
+    kept = ~np.any((senders[..., 1:] > 0) & (takers[..., 1:] > 0), axis=-1)
+    if scenario.engine.name == "vllm":
+        tp, to = senders[..., 0], takers[..., 0]
+        kept &= (tp % to == 0) | (to % tp == 0)
+        kept &= (tp <= to) | (tp <= _split_heads(scenario))
+    return np.asarray(kept)
+
+
+def _split_heads(scenario: Scenario) -> int:
+    """Ranks beyond which caches of KV heads are copies; as many as there are where that does not matter."""
+    mixers, setting = mixers_of(scenario.model), Setting.single(scenario.model)
+    heads = [mixer.kv_heads for mixer in mixers if isinstance(mixer, GroupedQueryAttention)]
+    states = any(np.any(np.asarray(mixer.state_bytes(setting)) > 0.0) for mixer in mixers)
+    return min(heads) if heads and not states else np.iinfo(np.int64).max
