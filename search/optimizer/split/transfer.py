@@ -1,4 +1,4 @@
-"""What engines' transfers of caches refuse of instances, and of two instances together, beside the rules of any layout."""
+"""What engines' transfers of caches refuse of an instance, and of two together, beside the rules of any layout."""
 
 from __future__ import annotations
 

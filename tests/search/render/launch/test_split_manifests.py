@@ -134,7 +134,8 @@ def test_pools_start_what_the_scripts_start(written, tmp_path):
         theirs = words(other)[1]
         port = theirs.index("--port") + 1
         assert theirs[port] == ("8200" if name == "decode" else "8000")
-        assert [*theirs[:port], "8000", *theirs[port + 1 :]] == arguments
+        more = ["--enable-metrics"] if engine == "sglang" else []  # which llm-d's router reads
+        assert [*theirs[:port], "8000", *theirs[port + 1 :]] == [*arguments, *more]
 
 
 def test_the_router_reaches_every_server(written, tmp_path):
