@@ -4,9 +4,11 @@ import re
 from dataclasses import replace
 from functools import cache
 
+import engine_tables
 import numpy as np
 import pytest
 import yaml
+from engine_tables import Model, Refused
 from stubs import bash
 
 from costmodel.drafts.drafter import Drafter
@@ -126,6 +128,29 @@ def test_a_server_is_found_by_its_own_address(written, tmp_path):
         assert result.stdout.split()[0] == wanted
 
 
+@pytest.mark.parametrize("kind", ["none", "mtp", "eagle3", "ngram", "helix"])
+def test_tensorrt_llms_ends_fit_together(kind):
+    """By its own checks of options, and of what two servers that exchange caches have to have in common."""
+    found = outcome_of("engine=trtllm", *DRAFTS)
+    best, model = found.split.best, Model.of(found.config.model.published)
+    decode = replace(best.decode, drafter=np.full_like(best.decode.drafter, kind not in ("none", "helix")))
+    if kind == "helix":
+        row = int(np.flatnonzero(decode.plans.tp == 8)[0])
+        decode, best = replace(decode, ranks=np.full_like(decode.ranks, 4)), replace(best, d=np.array([row]))
+    drafters = (Drafter(kind, (0.8, 0.7)),) if kind not in ("none", "helix") else ()
+    best = replace(best, decode=decode, drafters=drafters)
+    files = split_files(replace(found, split=replace(found.split, best=best)))
+    told = {name: yaml.safe_load(files[f"split.{name}.yaml"]) for name in ("prefill", "decode")}
+    for options in told.values():
+        assert engine_tables.trtllm(options, model).world == 8
+    engine_tables.trtllm_ends(told["prefill"], told["decode"])
+    assert ("cp_config" in told["decode"]) is (kind == "helix")
+    without = {name: value for name, value in told["prefill"].items() if name != "speculative_config"}
+    if kind in ("mtp", "eagle3"):
+        with pytest.raises(Refused, match="same number of layers"):
+            engine_tables.trtllm_ends(without, told["decode"])
+
+
 def test_the_router_knows_every_server(written, tmp_path):
     engine, found, folder, _ = written
     best = found.split.best
@@ -133,8 +158,8 @@ def test_the_router_knows_every_server(written, tmp_path):
     ((program, words, _),) = called(folder, tmp_path, "split.router.sh")
     if engine == "trtllm":
         told = yaml.safe_load((folder / "split.router.yaml").read_text())
-        assert len(told["context_servers"]["urls"]) == told["context_servers"]["num_instances"] == x
-        assert len(told["generation_servers"]["urls"]) == told["generation_servers"]["num_instances"] == y
+        servers = engine_tables.trtllm_router(told)
+        assert [len(servers[name]) for name in ("context_servers", "generation_servers")] == [x, y]
         assert (program, words[0]) == ("trtllm-serve", "disaggregated")
         assert words[words.index("-t") + 1] == words[words.index("-r") + 1] == "3600"
         return
