@@ -13,8 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import vllm_takes  # first: it says what the modules below see of the machine
-import vllm.platforms
+import vllm_takes
 
 
 def config_of(argv: list[str]) -> tuple[Any, Any]:
@@ -29,7 +28,7 @@ def config_of(argv: list[str]) -> tuple[Any, Any]:
 
 def main() -> None:
     """Answer every line."""
-    vllm.platforms._current_platform = vllm_takes.Hopper()
+    vllm_takes.vllm.platforms._current_platform = vllm_takes.Hopper()
     with tempfile.TemporaryDirectory() as folder:
         for line in sys.stdin:
             case = json.loads(line)

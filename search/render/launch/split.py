@@ -144,7 +144,7 @@ def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks
         case "vllm":
             first = f"$(({SIDE_PORTS[name]} + {max(server.attn_dp, 1)} * {local}))"
             settings += [
-                "# Where the other pool finds this server: NODE_IP or the node's first address, where HOST is all of them",
+                "# Where the other pool finds it: NODE_IP or the node's first address, where HOST is all of them",
                 'OWN=$HOST; if [[ "$HOST" == 0.0.0.0 ]]; then OWN=${NODE_IP:-$(hostname -I | cut -d" " -f1)}; fi',
                 'export VLLM_NIXL_SIDE_CHANNEL_HOST=${VLLM_NIXL_SIDE_CHANNEL_HOST:-"$OWN"}',
                 f"export VLLM_NIXL_SIDE_CHANNEL_PORT=${{VLLM_NIXL_SIDE_CHANNEL_PORT:-{first}}}",
