@@ -14,6 +14,7 @@ from costmodel.scenario import Scenario
 from costmodel.serving.simulation.deployment import serve
 from costmodel.serving.simulation.requests import Requests
 from costmodel.serving.traffic import arrivals
+from search.base.errors import InputError
 from search.evidence.measured.cases import Case
 from search.evidence.measured.fitting import Posterior, centred, fit_around
 from search.evidence.measured.grouped import Read
@@ -98,6 +99,8 @@ def _simulated(scenario: Scenario, plan: Plans, result: Result) -> dict[str, flo
     columns = {"ttft_s": served.ttft_s, "tpot_s": served.tpot_s(requests.answer_tokens), "e2e_s": served.e2e_s}
     found = {f"{figure}_{s}": _statistic(values, s) for figure, values in columns.items() for s in STATISTICS}
     through = int(np.isfinite(served.e2e_s).sum())
+    if not through:
+        raise InputError(f"{result.name}: no request of {isl} + {osl} tokens has room in the plan's cache")
     return found | {
         "output_tokens_per_s": through * osl / served.end_s,
         "requests_per_s": through / served.end_s,

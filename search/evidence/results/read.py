@@ -89,7 +89,7 @@ def _flat(name: str, run: Any) -> Result:
         if run.get(keys) is not None:
             figures[figure] = _number(name, run, keys)
     rate, most = run.get("request_rate"), run.get("max_concurrency")
-    limited = isinstance(rate, int | float) and not isinstance(rate, bool) and math.isfinite(rate)
+    limited = type(rate) is int or (type(rate) is float and math.isfinite(rate))
     return Result(
         name,
         completed,

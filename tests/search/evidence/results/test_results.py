@@ -77,6 +77,7 @@ def test_a_line_a_result(tmp_path: Path) -> None:
         (VLLM | {"failed": 300}, "failed = '300' of 640; its figures are not of this load"),
         (VLLM | {"mean_ttft_ms": -3}, "mean_ttft_ms = '-3' is not allowed"),
         (VLLM | {"completed": True}, "completed = 'True' is not allowed"),
+        (SGLANG | {"request_rate": 10**400}, "request_rate = '1000.*' is not allowed"),
         ({"benchmarks": []}, "holds no result"),
         ({"benchmarks": [3]}, "lacks 'metrics'"),
         ({"completed": 3, "total_input_tokens": 3, "total_output_tokens": 3}, "holds no figure that is predicted"),
@@ -137,7 +138,9 @@ def test_a_rate_is_simulated(run_folder: Path, tmp_path: Path, capsys: pytest.Ca
 
 def test_bad_words_are_one_line(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(write(tmp_path / "v.json", VLLM))
+    long = str(write(tmp_path / "long.json", SGLANG | {"completed": 1}))
     for words, said in (
+        ([long], "long.json: no request of 500000 + 125000 tokens has room in the plan's cache"),
         ([path, "--servers", "0"], "--servers: 0 is not allowed"),
         ([str(tmp_path / "none.json")], "none.json"),
         ([path, "--plan", "tp=3"], "--plan: rule attention_fills_stage keeps it out"),
