@@ -96,7 +96,7 @@ def serve(scenario: Scenario, plans: Plans, held: Memory | None = None) -> Serve
     loop, step = steady_loop(scenario, layout, inside, batch)
     time = timed(scenario, stages, step)
     drafting = drafting_seconds(scenario, step.at(DECODE)) if scenario.drafter else 0.0
-    latency = latencies(scenario, loop, time, inside, wanted, drafting)
+    latency = latencies(scenario, loop, time, batch, drafting)
     return Served(layout, held, admitted, inside, loop, time, latency, traffic)
 
 

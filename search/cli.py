@@ -11,9 +11,9 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 from search import __version__
+from search.base import interrupt, output
 
 COMMANDS = {
     "search": ("search.commands.search", "search the layouts of a model on accelerators (the default)"),
@@ -82,24 +82,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 def guarded(command: Callable[[], int]) -> int:
     """The exit code of a command, whatever it meets: what a command itself has no line for gets one here. With
-    ``SERVEFRONT_TRACEBACK`` set, its traceback is shown instead."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed (`>&-`)
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    ``SERVEFRONT_TRACEBACK`` set, its traceback is shown instead. A reader of its output that went away (`| head`) is no
+    error."""
+    with output.kept() as out, interrupt.terminable():
+        code = _code(command)
+        out.flush()
+        if out.lost is None or isinstance(out.lost, BrokenPipeError):
+            return code
+        return _said(f"standard output: {out.lost.strerror or out.lost}", 2)
+
+
+def _code(command: Callable[[], int]) -> int:
     try:
-        code = command()
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # the reader of a pipe went away (`| head`): not an error of ours
-        _close_output()
-        return 0
+        return command()
+    except interrupt.Terminated:
+        return _said("terminated", 143)
     except KeyboardInterrupt:
         return _said("interrupted", 130)
     except MemoryError:
         return _said("out of memory; give a smaller space, or fewer draws", 2)
     except OSError as error:
-        _close_output()
-        return _said(f"{error.filename or 'standard output'}: {error.strerror or error}", 2)
+        return _said(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
     except Exception as error:
         if os.environ.get("SERVEFRONT_TRACEBACK"):
             raise
@@ -111,9 +114,3 @@ def _said(text: str, code: int) -> int:
 
     print(f"error: {message(text)}", file=sys.stderr)
     return code
-
-
-def _close_output() -> None:
-    """Nothing more is written to standard output, not even what waits in its buffer."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

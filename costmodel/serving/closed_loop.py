@@ -50,15 +50,15 @@ HELD_FULL = 0.9
 # Where the largest of so many normal draws lies (Blom 1958, as in ``costmodel.layout``).
 LAST_OF = np.array([0.0, 0.0, *(NormalDist().inv_cdf((n - 0.375) / (n + 0.25)) for n in range(2, 129))])
 
-# The passes, on the leading axis; REST is the last of a burst. FIRST only where waves are counted.
-DECODE, MIXED, BURST, REST, FIRST = 0, 1, 2, 3, 4
+# The passes, on the leading axis; BURST, BETWEEN and REST of a burst. FIRST only where waves are counted.
+DECODE, MIXED, BURST, BETWEEN, REST, FIRST = range(6)
 
 
 @dataclass(frozen=True)
 class Loop:
-    """The steady state in steps, arrays of shape (n,). ``micro`` micro-batches circulate in a pipeline, each with its
-    own ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life``
-    = N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
+    """The steady state in steps, arrays of shape (n,). ``micro`` full micro-batches circulate in a pipeline, each with
+    ``sequences`` requests a group, of which ``decodes`` decode in a step; ``queue`` = W, ``prefills`` = n, ``life`` =
+    N; ``rate`` requests of a group arrive a step and ``prompts`` are in a step that prefills; ``prefilling`` share of
     rounds in which some group of some micro-batch prefills, ``disturbed`` share of a decoding request's rounds in which
     somebody else is prefilled; ``served`` requests are in the replica's server at a time; ``burst`` of the whole batch,
     ``first_passes`` prefill the first wave; ``stalls_before`` and ``_after``: passes of others' prompts, in a lockstep,
@@ -133,6 +133,9 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         rate, busy = sequences / life, whole / life
     # Groups that have anything to do: fewer sequences than groups leave some idle.
     groups = np.minimum(layout.attn_dp, batch / admitted)
+    # Micro-batches with one sequence of a group: all but the last have one of every group, and a round waits for them.
+    fullest = np.where(sequences > 1.0, groups, np.minimum(layout.attn_dp, batch))
+    micro, groups = micro * groups / fullest, fullest
     prefilling = 1.0 - (1.0 - busy) ** groups  # share of a micro-batch's passes
     if scenario.engine.balance_steps:
         # All groups prefill in the same passes, as often as one alone would, or when they have waited long enough.
@@ -162,6 +165,7 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
         (decodes, zero, decodes * groups, zero),
         (beside, prompts, beside * groups, prompts * groups_prefilling),
         (zero, burst.prompts, zero, burst.stage_prompts),
+        (zero, burst.prompts, zero, burst.stage_between),
         (zero, burst.rest, zero, burst.stage_rest),
     ]
     first_passes = burst.passes
@@ -174,8 +178,8 @@ def steady_loop(scenario: Scenario, layout: Layout, admitted: Any, batch: Any) -
     step = Step(here, starting, stage_here, stage_starting, samples, lengths, layout, verified)
     queue = zero if lockstep else np.maximum(life - prefills - turns, 0.0)
     loop = Loop(
-        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed, admitted * groups,
-        burst, first_passes, before, after,
+        micro, sequences, decodes, queue, prefills, life, rate, prompts, prefilling, disturbed,
+        np.minimum(admitted * layout.attn_dp, batch), burst, first_passes, before, after,
     )  # fmt: skip
     return loop, step
 

@@ -26,6 +26,7 @@ from costmodel.memory import memory
 from costmodel.operations import Work
 from costmodel.plans import IntArray, Plans
 from costmodel.scenario import Scenario
+from costmodel.serving.burst import Burst, burst_of
 from costmodel.serving.streaming import larger_root
 from costmodel.stages import Stages
 from costmodel.step import Step
@@ -68,8 +69,8 @@ def floors(scenario: Scenario, plans: Plans, last: IntArray) -> Floors:
     batch = Range(plans.batch.astype(float), last.astype(float))
     loop = _loop(scenario, layout, stages, batch)
     best, worst = _best_kernels(scenario), _worst_kernels(scenario)
-    low = forward(best, stages, _least(scenario, layout, loop, batch))
-    high = forward(worst, stages, _most(scenario, layout, loop))
+    low = forward(best, stages, _least(scenario, layout, loop))
+    high = forward(worst, stages, _most(scenario, layout, loop, batch))
     found = _latencies(scenario, plans, batch, loop, low, high)
     known = loop.known
     return Floors(
@@ -96,6 +97,7 @@ class _Loop:
     groups: Range
     busy: Range
     disturbed: Range
+    burst: Burst  # of the smallest batch: each request more adds to its passes
 
 
 def _loop(scenario: Scenario, layout: Layout, stages: Stages, batch: Range) -> _Loop:
@@ -138,6 +140,7 @@ def _loop(scenario: Scenario, layout: Layout, stages: Stages, batch: Range) -> _
     return _Loop(
         known, wanted, admitted, micro, sequences, prefills, queue,
         Range(rate.low * turns, np.minimum(rate.high * turns, sequences.high)), prompts, groups, busy, disturbed,
+        burst_of(lengths, layout, batch.low, float(engine.max_batched_tokens)),
     )  # fmt: skip
 
 
@@ -156,17 +159,18 @@ def _together(busy: Any, groups: Any) -> Any:
 DECODE, MIXED, FULL, REST = 0, 1, 2, 3
 
 
-def _least(scenario: Scenario, layout: Layout, loop: _Loop, batch: Range) -> Step:
-    """The least that a step of decodes, a mixed step, a full pass of the burst and its last one hold."""
-    full, stage, rest = _burst(scenario, layout, loop, batch)
-    zero = np.zeros_like(rest)
+def _least(scenario: Scenario, layout: Layout, loop: _Loop) -> Step:
+    """The least that a step of decodes, a mixed step, a full pass of the burst and one that is not full hold."""
+    burst, zero = loop.burst, np.zeros_like(loop.burst.passes)
     steps = _steps(scenario, loop.decodes.low, loop.prompts.low, loop.busy.low, loop.groups.low)
-    return _passes(scenario, layout, [*steps, (zero, full, zero, stage), (zero, rest, zero, rest)])
+    return _passes(scenario, layout, [*steps, (zero, burst.prompts, zero, burst.stage_prompts), (zero,) * 4])
 
 
-def _most(scenario: Scenario, layout: Layout, loop: _Loop) -> Step:
+def _most(scenario: Scenario, layout: Layout, loop: _Loop, batch: Range) -> Step:
     """The most that a step of decodes and a mixed step hold."""
-    steps = _steps(scenario, loop.decodes.high, loop.prompts.high, loop.busy.high, loop.groups.high)
+    # The fullest micro-batch may hold a sequence of each group where the others do not.
+    groups = np.where(loop.micro.high > 1.0, np.minimum(layout.attn_dp, batch.high), loop.groups.high)
+    steps = _steps(scenario, loop.decodes.high, loop.prompts.high, loop.busy.high, groups)
     return _passes(scenario, layout, steps)
 
 
@@ -184,26 +188,16 @@ def _passes(scenario: Scenario, layout: Layout, passes: list[tuple[Any, ...]]) -
     return Step(here, starting, stage_here, stage_starting, here + starting, scenario.lengths, layout)
 
 
-def _burst(scenario: Scenario, layout: Layout, loop: _Loop, batch: Range) -> tuple[Any, Any, Any]:
-    """Prompts of a group in a full pass and of all groups, and those of a group that are left for the last pass: at
-    least so many."""
-    new, budget = scenario.lengths.new, float(scenario.engine.max_batched_tokens)
-    full = Range(*(np.minimum(budget / new, w) for w in loop.wanted))
-    before = np.maximum(np.ceil(loop.wanted.high * new / budget), 1.0) - 1.0
-    spread = np.maximum(batch.low - full.high, 0.0) / np.maximum(before, 1.0)
-    stage = np.minimum(full.low * layout.attn_dp, np.where(before > 0, np.minimum(spread, batch.low), batch.low))
-    return full.low, stage, np.zeros_like(stage)
-
-
 def _latencies(scenario: Scenario, plans: Plans, batch: Range, loop: _Loop, low: PassTime, high: PassTime) -> Floors:
     """As ``serving.latency`` has them."""
     engine, lengths = scenario.engine, scenario.lengths
     turns, request = float(lengths.decodes), engine.request_s(lengths.isl)
     own = low.latency_s[MIXED]  # the last of its own passes
     low, high = _mixed(scenario, low), _mixed(scenario, high)
-    step = _round(low, loop.disturbed.low, loop.micro.low)
-    alone = np.maximum(low.latency_s[DECODE], loop.micro.low * low.slowest_stage_s[DECODE])
-    mixed = np.maximum(low.latency_s[MIXED], loop.micro.low * low.slowest_stage_s[MIXED])
+    micro = np.minimum(loop.micro.low, np.maximum(batch.low / plans.attn_dp, 1.0))  # full ones
+    step = _round(low, loop.disturbed.low, micro)
+    alone = np.maximum(low.latency_s[DECODE], micro * low.slowest_stage_s[DECODE])
+    mixed = np.maximum(low.latency_s[MIXED], micro * low.slowest_stage_s[MIXED])
     served = loop.admitted.low * loop.groups.low
     others = np.clip(served - 1.0, 0.0, 1.0)
     # Of steps that differ in length the one that is hit is no shorter than the mean one.
@@ -215,10 +209,9 @@ def _latencies(scenario: Scenario, plans: Plans, batch: Range, loop: _Loop, low:
     # What waits to be sent falls as the stay rises, by less than it rises.
     first = larger_root(before + longest, busy, busy * work) - longest
     stay = larger_root(before + turns * step, busy, busy * work)
-    outside = np.maximum(loop.wanted.low / loop.admitted.high, 1.0)
-    passes = np.maximum(np.ceil(loop.wanted.low * lengths.new / float(engine.max_batched_tokens)), 1.0)
-    burst = low.latency_s[FULL] + np.maximum(passes - 2.0, 0.0) * low.slowest_stage_s[FULL]
-    burst = burst + (passes > 1.0) * low.slowest_stage_s[REST]
+    outside = np.maximum(batch.low / (loop.admitted.high * plans.attn_dp), 1.0)
+    least = low.slowest_stage_s[REST]
+    burst = loop.burst.seconds(low.latency_s[FULL], low.slowest_stage_s[FULL], least, least)
     tokens = plans.dp * batch.high * lengths.osl / (stay * outside)
     return Floors(
         ttft_s=(np.maximum(first, before) + (outside - 1.0) * stay) * (1.0 - SAFE),

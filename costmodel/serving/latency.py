@@ -57,17 +57,15 @@ class Latency:
     first_wave_s: Any
 
 
-def latencies(
-    scenario: Scenario, loop: Loop, time: PassTime, admitted: Any, wanted: Any, drafting: Any = 0.0
-) -> Latency:
+def latencies(scenario: Scenario, loop: Loop, time: PassTime, batch: Any, drafting: Any = 0.0) -> Latency:
     """Turn steps into seconds.
 
     A step of the loop is a round of all micro-batches: as long as one of them takes through the pipeline, or as all
     of them take in the slowest stage (the pipeline's bubble is the difference). A request arrives within a step, sees
     those pass that are scheduled already, waits ``queue`` steps and is prefilled in ``prefills`` mixed ones. Where the
     ``drafting`` seconds of a step go to drafts. Where the
-    cache admits fewer sequences than are ``wanted``, the others wait outside: by Little's law for (wanted / admitted -
-    1) times a request's stay.
+    cache admits fewer sequences than the replica's ``batch``, the others wait outside: by Little's law for (batch /
+    served - 1) times a request's stay.
     """
 
     def round_s(latency: Any, slowest: Any) -> Any:
@@ -93,8 +91,8 @@ def latencies(
     stay = until + queue + own + request + decodes * step
     stream, later = streaming_wait(scenario, loop.served, stay)
     inside = until + queue + own + request + stream
-    outside = np.maximum(wanted / admitted - 1.0, 0.0) * (stay + stream + later)
-    burst = loop.burst.seconds(time.latency_s[BURST], time.slowest_stage_s[BURST], time.slowest_stage_s[REST])
+    outside = np.maximum(batch / loop.served - 1.0, 0.0) * (stay + stream + later)
+    burst = loop.burst.seconds(time.latency_s[BURST], *time.slowest_stage_s[BURST : REST + 1])
     first_wave: Any = 0.0
     if math.isfinite(scenario.waves):
         wave = (loop.first_passes - 1.0) / 2.0 * time.slowest_stage_s[FIRST] + time.latency_s[FIRST]

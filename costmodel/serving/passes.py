@@ -41,7 +41,7 @@ def _forward_once(scenario: Scenario, stages: Stages, step: Step) -> PassTime:
     if different is None:
         return forward(scenario, stages, step)
     rows = len(step.decodes)
-    others: Any = slice(0, BURST) if rows == REST + 1 else [row for row in range(rows) if row not in (BURST, REST)]
+    others: Any = slice(0, BURST) if rows == REST + 1 else [row for row in range(rows) if not BURST <= row <= REST]
     first = forward(scenario, stages, step.at(others))
     cells, which = different
     columns = cells % step.decodes.shape[-1]

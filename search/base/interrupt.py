@@ -1,4 +1,4 @@
-"""The first Ctrl-C asks a search to end with what it has; the second one stops it at once."""
+"""The first Ctrl-C asks a search to end with what it has; the second one stops it at once, as SIGTERM does."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ _worthwhile = False
 
 class Nothing(KeyboardInterrupt):
     """Somebody asked to end, and there is nothing yet to end with."""
+
+
+class Terminated(KeyboardInterrupt):
+    """Somebody ended this process, as ``kill``, a scheduler or a container's host does."""
 
 
 def asked() -> bool:
@@ -53,3 +57,23 @@ def heeded(said: str) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
         _asked = _worthwhile = False
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While this lasts, the first SIGTERM raises ``Terminated``, so that what was begun is tidied up; the next one ends
+    the process as ever. Where somebody else heeds it, or in a thread, nothing changes."""
+    before = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
+    if before is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

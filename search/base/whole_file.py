@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TypeVar
@@ -12,7 +14,8 @@ from typing import TypeVar
 from search.base.errors import InputError
 
 T = TypeVar("T")
-LONGEST = 240  # bytes of a name that can take a prefix: file systems allow 255
+PARTIAL = re.compile(r"\.partial-(\d+)-(.*)", re.DOTALL)
+LONGEST = 230  # bytes of a name that can take a prefix: file systems allow 255
 
 
 def put(path: Path, write: Callable[[Path], T]) -> T:
@@ -20,18 +23,52 @@ def put(path: Path, write: Callable[[Path], T]) -> T:
     a folder: an output takes the place of a regular file or of nothing."""
     refuse_special(str(path), path)
     name = path.name if len(os.fsencode(path.name)) <= LONGEST else path.name[-60:]
-    partial = path.with_name(f".partial-{name}")
+    # Each process writes its own: another one's that writes to the same name is never moved there before it is whole.
+    partial = path.with_name(f".partial-{os.getpid()}-{name}")
     try:
-        partial.unlink(missing_ok=True)  # of a run that was killed, or a link that somebody laid there
+        _clear_dead(path.parent, name)
+        partial.unlink(missing_ok=True)  # a link that somebody laid there
         result = write(partial)
         partial.replace(path)
     except OSError as error:
-        if error.filename is None:  # a full disk, a limit: the system does not say of which file
+        if error.filename in (None, str(partial)):  # a full disk, a limit: the system does not say of which file
             error.filename = str(path)
         raise
     finally:
         partial.unlink(missing_ok=True)
     return result
+
+
+def _clear_dead(folder: Path, name: str) -> None:
+    """Remove what killed processes of this machine left of a file."""
+    with suppress(OSError):  # a folder that takes files but does not list them
+        for there in os.listdir(folder):
+            found = PARTIAL.fullmatch(there)
+            if found and found[2] == name and not _runs(int(found[1])):
+                (folder / there).unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def put_all(texts: Mapping[Path, str]) -> None:
+    """``put_text`` for several files, in their order: none is moved to its name before all are on the disk."""
+    if not texts:
+        return
+    *before, path = texts
+
+    def write(partial: Path) -> None:
+        partial.write_text(texts[path], encoding="utf-8")
+        put_all({name: texts[name] for name in before})
+
+    put(path, write)
 
 
 def put_text(path: Path, text: str) -> None:
@@ -73,7 +110,7 @@ def usable_folder(flag: str, path: Path) -> None:
     made: list[Path] = []
     try:
         for folder in reversed([path, *path.parents]):
-            if not folder.exists():
+            with suppress(FileExistsError):
                 folder.mkdir()
                 made.append(folder)
         with TemporaryFile(dir=path):
@@ -83,7 +120,8 @@ def usable_folder(flag: str, path: Path) -> None:
         raise InputError(f"{flag} {path}: nothing can be written there: {said}") from error
     finally:
         for folder in reversed(made):
-            folder.rmdir()
+            with suppress(OSError):  # another command writes into it already
+                folder.rmdir()
 
 
 def refuse_special(key: str, path: Path) -> None:

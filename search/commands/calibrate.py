@@ -24,7 +24,7 @@ from costmodel.plans import Array
 from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
-from search.base.whole_file import put_text, usable_out
+from search.base.whole_file import put_all, usable_out
 from search.commands.deployment import add_flags, deployment
 from search.evidence.measured.fitting import (
     ACCELERATOR_CONSTANTS,
@@ -98,12 +98,12 @@ def _calibrate(rows: list[Measurement], wanted: str | None, out: Path, hardware_
         print(f"{key[1]:24s} {centres[key]:9.3g} -> {value:9.3g}   certainty {sure:.0%}{note}")
     if not better:
         raise Worse("runs left out are predicted worse by constants fitted to the others; nothing is written")
-    engine_fields = _engine_fields(engine, posterior, len(read.cases))
-    hardware_fields = _hardware_fields(read, posterior) if hardware_out is not None else {}
-    _write(out, engine_fields)
+    fields = {out: _engine_fields(engine, posterior, len(read.cases))}
+    if hardware_out is not None:
+        fields[hardware_out] = _hardware_fields(read, posterior)
+    _write(fields)
     print(f"\nWritten to {out}: put it into FOLDER/engine/ and run with --config-dir FOLDER engine={out.stem}")
     if hardware_out is not None:
-        _write(hardware_out, hardware_fields)
         print(f"Written to {hardware_out}: put it into FOLDER/hardware/ and add hardware={hardware_out.stem}")
     return 0
 
@@ -200,15 +200,14 @@ def _hardware_fields(read: Read, posterior: Posterior) -> dict[str, Any]:
     return fields
 
 
-def _write(out: Path, fields: dict[str, Any]) -> None:
-    """A file of fields, written whole or not at all."""
+def _write(files: dict[Path, dict[str, Any]]) -> None:
+    """Files of fields, all or none."""
     from omegaconf import OmegaConf
 
-    text = OmegaConf.to_yaml(OmegaConf.create(fields))
     try:
-        put_text(out, text)
+        put_all({path: OmegaConf.to_yaml(OmegaConf.create(fields)) for path, fields in files.items()})
     except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
+        raise InputError(f"{error.filename}: cannot be written: {error.strerror or error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

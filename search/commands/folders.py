@@ -143,10 +143,18 @@ def forget(folder: Path) -> None:
     log = folder / "search.log"
     if log.is_file() and log.stat().st_size == 0:
         log.unlink()
+    if not any(folder.glob(f"*/{HYDRAS}")):  # a sweep of which no job had begun
+        (folder / "multirun.yaml").unlink(missing_ok=True)
     release()
     for path in (folder / HYDRAS, folder):
         if path != folder or folder in _made:
             _remove_empty(path)
+
+
+def claimed() -> str:
+    """The key and the folder that this process writes to, for an error that names no file."""
+    key = "hydra.sweep.dir" if sweeps else "hydra.run.dir"
+    return ": ".join([key, *map(str, list(_held)[:1])])
 
 
 def forget_claimed() -> None:

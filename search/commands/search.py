@@ -26,7 +26,7 @@ from search.base.escape import plain
 from search.base.paths import conf_dir
 from search.base.whole_file import put_text
 from search.commands import launcher, one_composition
-from search.commands.folders import Refused, forget_claimed, release, sweep_of, sweeps
+from search.commands.folders import Refused, claimed, forget_claimed, release, sweep_of, sweeps
 from search.commands.job import ENDED, begun, fail, failures, job, system_line, unexpected
 from search.commands.resume import WORD, NothingToDo, resumed
 from search.commands.sweep import BROKEN, PARTIAL, job_folders, job_status
@@ -80,8 +80,9 @@ def main(arguments: list[str]) -> int:
     except HydraException as error:
         return fail(one_line(error), InputError.exit_code)
     except OSError as error:
+        line = system_line(error, claimed())
         forget_claimed()
-        return fail(system_line(error, "hydra.run.dir"), InputError.exit_code)
+        return fail(line, InputError.exit_code)
     except PARSERS as error:
         return fail(config_source.parser_line(error, arguments), InputError.exit_code)
     finally:

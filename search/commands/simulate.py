@@ -25,7 +25,7 @@ from search.base.arguments import Parser
 from search.base.errors import InputError
 from search.base.escape import plain
 from search.base.progress import track
-from search.base.whole_file import put_text, usable_folder
+from search.base.whole_file import put_all, usable_folder
 from search.commands.plan_flag import add_plan
 from search.commands.simulated import Simulated, check_served, scenario_of
 from search.commands.simulated_split import split_simulated
@@ -128,14 +128,17 @@ def _words(plan: Plans) -> str:
 
 
 def _write(folder: Path, told: Simulated, points: list[knee.Point], rate: float, limits: LimitsConfig) -> None:
-    put_text(folder / "requests.csv", told.requests_csv)
-    put_text(folder / "simulation.json", json.dumps(told.found, indent=2) + "\n")
-    put_text(folder / "simulation.svg", told.picture)
+    texts = {
+        "requests.csv": told.requests_csv,
+        "simulation.json": json.dumps(told.found, indent=2) + "\n",
+        "simulation.svg": told.picture,
+    }
     if points:
         kept = {"ttft_s": (limits.ttft_s, limits.ttft_statistic), "tpot_s": (limits.tpot_s, limits.tpot_statistic)}
         bounds = {figure: (value, name) for figure, (value, name) in kept.items() if value is not None}
-        put_text(folder / "knee.csv", knee.csv_text(points))
-        put_text(folder / "knee.svg", knee.picture(points, told.title, rate, bounds))
+        texts["knee.csv"] = knee.csv_text(points)
+        texts["knee.svg"] = knee.picture(points, told.title, rate, bounds)
+    put_all({folder / name: text for name, text in texts.items()})
 
 
 def _rate(requests: Requests) -> float:

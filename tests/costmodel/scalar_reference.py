@@ -223,6 +223,28 @@ class Reference:
         stages[-1] += last
         return first + c.layers * layer + last + host + (self.pp - 1) * hop, max(stages)
 
+    def burst(self) -> float:
+        """Each group fills its own passes; those between the ones in which all are full and the last are timed as their
+        mean."""
+        c, passes = self.case, []
+        waiting = [(self.batch // self.attn_dp + (g < self.batch % self.attn_dp)) * c.isl for g in range(self.attn_dp)]
+        while any(waiting):
+            taken = [min(w, c.budget) for w in waiting]
+            waiting = [w - t for w, t in zip(waiting, taken, strict=True)]
+            passes.append((max(taken) / c.isl, sum(taken)))
+        alike = max(next((i for i, p in enumerate(passes) if p != passes[0]), len(passes)), 1)
+        prompts, tokens = passes[0]
+        through, stage = self.step(0.0, prompts, tokens, prompts)
+        burst = through + (alike - 1) * stage
+        if between := passes[alike:-1]:
+            assert {p for p, _ in between} == {prompts}
+            mean = sum(tokens for _, tokens in between) / len(between)
+            burst += len(between) * self.step(0.0, prompts, mean, prompts)[1]
+        if alike < len(passes):
+            prompts, tokens = passes[-1]
+            burst += self.step(0.0, prompts, tokens, prompts)[1]
+        return burst
+
     def figures(self) -> dict[str, float]:
         """Every figure by the name it has in ``Scores``."""
         c, admitted = self.case, self.admitted()
@@ -237,6 +259,9 @@ class Reference:
         busy = min(rate * n, 1.0)
         prompts, decodes = rate / busy, rate * answers
         groups = min(self.attn_dp, self.batch / admitted)  # that have anything to do
+        if b == 1:  # of a group in a micro-batch: all but the last have one of every group
+            fullest = min(self.attn_dp, self.batch)
+            micro, groups = micro * groups / fullest, fullest
         some = 1 - (1 - busy) ** groups  # steps in which at least one group prefills
         stage_decodes = decodes * groups
         stage_prompts = prompts * groups * busy / some
@@ -266,14 +291,8 @@ class Reference:
         work, served = c.osl * c.stream_token_s, min(admitted * self.attn_dp, self.batch)
         p, q = stay + served * work, stay * served * work - served * work**2 / 2
         stay = p / 2 + math.sqrt(p * p / 4 - q)
-        ttft = stay - answers * tpot + max(self.wanted() / admitted - 1, 0.0) * stay
-        passes = max(math.ceil(self.wanted() * c.isl / c.budget), 1)
-        full = min(c.budget / c.isl, self.wanted())
-        rest = self.wanted() - (passes - 1) * full
-        here = min(full * self.attn_dp, (self.batch - rest) / (passes - 1)) if passes > 1 else self.batch
-        through, stage = self.step(0.0, full, here * c.isl, full)
-        burst = through + (passes - 2) * stage
-        burst += self.step(0.0, rest, (self.batch - (passes - 1) * here) * c.isl, rest)[1] + request
+        ttft = stay - answers * tpot + max(self.batch / served - 1, 0.0) * stay
+        burst = self.burst() + request
         return {
             "ttft_s": ttft,
             "burst_ttft_s": burst,

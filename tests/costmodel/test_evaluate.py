@@ -45,6 +45,7 @@ PLANS = {
     "cache too small": {"gpus": 8, "tp": 8, "ep": 8, "batch": 2048},
     "weights too large": {"gpus": 4, "tp": 4, "ep": 4, "batch": 16},
     "attention across nodes": {"gpus": 32, "tp": 16, "ep": 32, "batch": 512},
+    "groups and micro-batches unequally full": {"gpus": 32, "tp": 2, "ep": 8, "pp": 4, "batch": 5},
     "everything across nodes": {"gpus": 64, "tp": 4, "ep": 16, "dp": 2, "pp": 2, "sp": 2, "batch": 1000},
 }
 

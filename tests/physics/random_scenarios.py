@@ -30,7 +30,7 @@ from search.optimizer.rules.registry import engine_rules, general_rules
 
 ENGINES = ("any", "vllm", "sglang", "trtllm")
 MODELS, HARDWARE = model_names(), hardware_names()
-TRIED = 600  # layouts drawn a scenario, of which some ten in a hundred are legal
+TRIED = 300  # layouts drawn a scenario, of which some ten in a hundred are legal
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,9 @@ class Workers:
     def close(self) -> None:
         """Nothing is left running."""
 
+    def end(self) -> None:
+        """Before ``close``, where nobody waits any more for what is running."""
+
 
 LOCAL = Workers()
 

@@ -22,6 +22,9 @@ def opened(kind: str, workers: int | None, address: str | None) -> Iterator[Work
     found = LOCAL if kind == "local" or inside() else _hired(kind, workers, address)
     try:
         yield found
+    except KeyboardInterrupt:
+        found.end()
+        raise
     finally:
         found.close()
 

@@ -115,3 +115,8 @@ class Processes(Hired):
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+
+    def end(self) -> None:
+        if self._pool is not None:
+            for process in list(self._pool._processes.values()):  # what kill_workers() is from Python 3.14 on
+                process.kill()

@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -32,6 +31,7 @@ SIZES = tuple(1 << power for power in range(14, 27, 2))  # bytes of ``Message``:
 QUICK_SIZES = tuple(1 << power for power in range(14, 23, 2))
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 SAMPLES = 7
+RANK = "search.commands.measure.rank"
 LIMIT_S = 600.0  # for all ranks together
 
 
@@ -47,7 +47,7 @@ def check_one_node() -> None:
 
 
 def measure(kind: str, ranks: int, quick: bool) -> list[Timing]:
-    """Start ``ranks`` processes of this module and return what rank 0 measured; ``InputError`` if one of them fails."""
+    """Start ``ranks`` processes of ``RANK`` and return what rank 0 measured; ``InputError`` if one of them fails."""
     with tempfile.TemporaryDirectory(prefix="servefront-measure-") as folder:
         out = Path(folder) / "rows.json"
         base = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1"}
@@ -55,7 +55,7 @@ def measure(kind: str, ranks: int, quick: bool) -> list[Timing]:
             base["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
         processes = []
         for rank in range(ranks):
-            command = [sys.executable, "-m", __name__, kind, str(int(quick)), f"file://{folder}/store", str(out)]
+            command = [sys.executable, "-m", RANK, kind, str(int(quick)), f"file://{folder}/store", str(out)]
             environment = os.environ | base | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
             with open(Path(folder) / f"errors{rank}", "wb") as errors:
                 # Its input is a pipe that this process alone holds: it ends when this process does, however that ends.
@@ -196,25 +196,9 @@ def fit(rows: Sequence[Timing]) -> dict[str, dict[str, float]]:
     return found
 
 
-def end_with_parent() -> None:
-    """End this process once the one that started it has ended and so closed this one's standard input."""
-
-    def watch() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _rank(arguments: list[str]) -> int:
+def run_rank(arguments: list[str]) -> None:
+    """What ``measure`` starts, in a process of its own."""
     kind, quick, init, out = arguments
-    end_with_parent()
     rows = take_part(kind, quick == "1", init)
     if os.environ["RANK"] == "0":
         Path(out).write_text(json.dumps([asdict(row) for row in rows]))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_rank(sys.argv[1:]))

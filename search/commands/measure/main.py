@@ -1,7 +1,7 @@
 """``servefront measure``: measure, fit, write.
 
-Exit 0; 2 with one line if some input, torch or the device cannot be used; 130 when interrupted. Files appear
-whole and all at the end.
+Exit 0; 2 with one line if some input, torch or the device cannot be used. Files appear whole and all
+at the end.
 """
 
 from __future__ import annotations
@@ -38,9 +38,6 @@ def main(argv: Sequence[str]) -> int:
         from search.commands.search import fail
 
         return fail(str(error), InputError.exit_code)
-    except KeyboardInterrupt:
-        say("interrupted, nothing written")
-        return 130
 
 
 def measure(options: Options) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,7 +14,7 @@ import yaml
 from costmodel.hardware import Accelerator
 from search.base.errors import InputError
 from search.base.escape import csv_cell
-from search.base.whole_file import refuse_special
+from search.base.whole_file import put_all
 from search.commands.measure.fit import QUANTISING, Fitted
 from search.commands.measure.records import Timing
 
@@ -180,22 +179,13 @@ def timings_table(rows: Sequence[Timing]) -> str:
 
 
 def write_all(documents: Mapping[Path, str]) -> None:
-    """All files, each to a partial file beside it first; renamed when every one of them is on the disk."""
-    partial: list[tuple[Path, Path]] = []
+    """All files, or none; their folders are made."""
     try:
-        for path, text in documents.items():
+        for path in documents:
             path.parent.mkdir(parents=True, exist_ok=True)
-            refuse_special(str(path), path)
-            beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-            partial.append((beside, path))
-            beside.write_text(text, encoding="utf-8")
-        for beside, path in partial:
-            os.replace(beside, path)
+        put_all(documents)
     except OSError as error:
         raise InputError(f"measure: {error.filename}: {error.strerror}") from error
-    finally:
-        for beside, _ in partial:
-            beside.unlink(missing_ok=True)
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

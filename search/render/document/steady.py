@@ -10,7 +10,7 @@ from costmodel.evaluate import serve
 from costmodel.forward import handover_seconds
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
-from costmodel.serving.closed_loop import BURST, DECODE, MIXED, REST, steady_loop
+from costmodel.serving.closed_loop import BETWEEN, BURST, DECODE, MIXED, REST, steady_loop
 from costmodel.serving.own_hits import of_plan
 from search.render.document.account import scalar
 
@@ -25,8 +25,8 @@ class Steady:
     steps) + ``own_s`` (``prefills`` passes of its own) + ``request_s`` (host) + ``stream_s`` (waiting to be sent) +
     ``outside_s`` (waiting for KV cache) + ``first_wave_s`` (where a client sends a finite number of requests, the first
     of which are a burst).
-    Burst = (``burst_passes`` - 1) of ``burst_pass_s`` + ``burst_through_s`` (a pass through all stages) -
-    ``burst_spared_s`` (the last one is shorter) + ``request_s``.
+    Burst = ``burst_through_s`` (a pass through all stages) + (``burst_full`` - 1) of ``burst_pass_s`` +
+    ``burst_between`` of ``burst_between_s`` + ``burst_last`` of ``burst_rest_s`` + ``request_s``, in ``burst_passes``.
     """
 
     sequences: float
@@ -45,9 +45,13 @@ class Steady:
     outside_s: float
     first_wave_s: float
     burst_passes: float
+    burst_full: float
+    burst_between: float
+    burst_last: float
     burst_pass_s: float
     burst_through_s: float
-    burst_spared_s: float
+    burst_between_s: float
+    burst_rest_s: float
     handovers_s: tuple[float, float, float]
     micro: float
     stage_tokens: float
@@ -82,9 +86,13 @@ def steady(scenario: Scenario, plan: Plans) -> Steady:
         outside_s=scalar(found.outside_s),
         first_wave_s=scalar(found.first_wave_s),
         burst_passes=scalar(loop.burst.passes),
+        burst_full=scalar(loop.burst.full),
+        burst_between=scalar(loop.burst.between),
+        burst_last=scalar(loop.burst.last),
         burst_pass_s=float(slowest[BURST]),
         burst_through_s=float(latency[BURST]),
-        burst_spared_s=float(slowest[BURST] - slowest[REST]),
+        burst_between_s=float(slowest[BETWEEN]),
+        burst_rest_s=float(slowest[REST]),
         handovers_s=(float(hops[DECODE]), float(hops[MIXED]), float(hops[BURST])),
         micro=micro,
         stage_tokens=float(step.stage_decodes[DECODE, 0]),

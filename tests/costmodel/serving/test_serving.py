@@ -215,7 +215,7 @@ def test_a_long_step_is_hit_more_often() -> None:
     layout, stages = scenario.layout(plans), Stages.of(scenario.model, plans.pp)
     loop, step = steady_loop(scenario, layout, np.array([32.0]), np.array([32.0]))
     time = forward(scenario, stages, step)
-    found = latencies(scenario, loop, time, np.array([32.0]), np.array([32.0]))
+    found = latencies(scenario, loop, time, np.array([32.0]))
     rng = np.random.default_rng(0)
     mixed = rng.random(200_000) < loop.prefilling[0] * 31 / 32
     ends = np.cumsum(np.where(mixed, time.latency_s[MIXED, 0], time.latency_s[DECODE, 0]))

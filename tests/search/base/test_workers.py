@@ -49,6 +49,23 @@ def test_processes_give_the_same_in_the_same_order(two):
     assert [[a.tolist() for a in r] for r in here] == [[a.tolist() for a in r] for r in there]
 
 
+def sleeps(piece: int) -> int:
+    time.sleep(600.0 * piece)
+    return piece
+
+
+def stops(results):
+    """As Ctrl-C after the first."""
+    assert next(results) == 0
+    raise KeyboardInterrupt
+
+
+def test_who_ends_at_once_does_not_wait_for_workers():
+    """A test that hangs has failed."""
+    with pytest.raises(KeyboardInterrupt), opened("processes", 2, None) as workers:
+        stops(workers.map(sleeps, range(4), 4, ""))
+
+
 def test_a_worker_that_is_killed_loses_no_piece(two, tmp_path):
     found = list(two.map(partial(dies_once, str(tmp_path / "died")), range(MANY), MANY, ""))
     assert [piece for piece, _ in found] == list(range(MANY))

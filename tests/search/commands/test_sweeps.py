@@ -92,3 +92,13 @@ def test_jobs_elsewhere_leave_and_say_the_same(search, tmp_path):
         assert "compute=processes" not in launcher or told[2] == err  # joblib's write to the terminal themselves
         assert files(tmp_path / "here") == files(tmp_path / "there")
         shutil.rmtree(tmp_path / "there")
+
+
+def test_a_job_that_cannot_be_composed_bars_the_others(search, tmp_path):
+    """All are composed before the first begins, each once."""
+    code, _, err = search(
+        "-m", "+experiment=qwen3_235b", "strategy=exact", *BARE, "hardware=h100_sxm,n", "hydra.sweep.dir=s"
+    )
+    assert (code, err.count("\n")) == (2, 1)
+    assert "hardware=n" in err or "'n'" in err
+    assert not list((tmp_path / "s").rglob("pareto.csv"))

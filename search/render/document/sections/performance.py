@@ -133,12 +133,17 @@ def ttft_check(v: View) -> str:
     ]
     if r.number("first_wave_s"):
         terms.insert(-1, ["the first wave of a client's requests, a burst", r.s("first_wave_s")])
+    passes = [f"{r.s('burst_through_s')} of one through all stages"]
+    passes += [f"({plural(r.n('burst_full'), 'full pass')} - 1) × {r.s('burst_pass_s')}"]
+    if r.number("burst_between"):
+        passes += [f"{r.n('burst_between')} in which some groups are through × {r.s('burst_between_s')}"]
+    if r.number("burst_last"):
+        passes += [f"{r.s('burst_rest_s')} of the rest"]
     burst = (
         f"Burst: all {r.n('batch')} requests of a replica arrive at once, {r.n('group.most')} a group with "
         f"{i.n('new')} tokens to prefill each, in passes of at most {i.at('engine').n('max_batched_tokens')} tokens: "
-        f"({r.n('burst_passes')} passes - 1) × {r.s('burst_pass_s')} + {r.s('burst_through_s')} of one through all "
-        f"stages - {r.s('burst_spared_s')} by which the last is shorter + host "
-        f"{r.s('request_s')} = **{r.s('burst_ttft_s')}**. The physical limit is {r.s('limit_burst_ttft_s')}."
+        f"{' + '.join(passes)} + host {r.s('request_s')} = **{r.s('burst_ttft_s')}**. "
+        f"The physical limit is {r.s('limit_burst_ttft_s')}."
     )
     return "\n\n".join([table(["term", "time"], terms), burst])
 

@@ -83,3 +83,14 @@ def test_the_closed_form_of_a_pipeline_is_met(pp: int, batch: int, isl: int, osl
     token_s = (served.e2e_s - served.ttft_s)[inner].sum() / (requests.answer_tokens[inner] - 1).sum()
     assert token_s == pytest.approx(scores.tpot_s[0], rel=near)
     assert served.ttft_s[inner].mean() == pytest.approx(scores.ttft_s[0], rel=0.2)
+
+
+@pytest.mark.parametrize("batch", [9, 17])
+def test_groups_with_a_sequence_more_do_not_speed_up_the_others(batch: int) -> None:
+    """Eight attention groups: the first micro-batch has a sequence of each, the last of one group alone."""
+    plan = Plans.of(gpus=32, pp=4, ep=8, batch=batch)
+    scenario = worked_case(engine=Engine("any"), lengths=FixedLengths(128, 300))
+    size, inner = batch * 8, slice(2 * batch, -2 * batch)
+    requests = Requests(np.zeros(size), np.full(size, 128), np.full(size, 300))
+    token_s = serve(scenario, plan, requests, closed=True).tpot_s(requests.answer_tokens)[inner].mean()
+    assert evaluate(scenario, plan).tpot_s[0] == pytest.approx(token_s, rel=0.08)

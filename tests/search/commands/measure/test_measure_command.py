@@ -74,9 +74,8 @@ def test_what_could_not_be_written_is_refused_before_measuring(
 
 
 def test_a_rank_ends_with_what_started_it() -> None:
-    waits = (
-        "from search.commands.measure import collectives as c; c.end_with_parent(); print(flush=True); c.time.sleep(60)"
-    )
+    waits = "import time; from search.commands.measure import rank; rank.end_with_parent(); print(flush=True)"
+    waits += "; time.sleep(60)"
     rank = subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert rank.stdin is not None and rank.stdout is not None
     rank.stdout.readline()

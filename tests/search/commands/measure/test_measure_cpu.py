@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from real import Child
 
 from costmodel.hardware import Accelerator
 from costmodel.laws import ShapedLaw
@@ -121,6 +125,21 @@ def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path
     assert main(["--device", "cuda", "--out", str(tmp_path / "x.yaml")]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: --device cuda: torch") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("struck", ["a rank", "the command"])
+def test_what_is_killed_leaves_no_process(struck: str, tmp_path: Path) -> None:
+    words = ["measure", "--device", "cpu", "--quick", "--ranks", "2", "--out", str(tmp_path / "x.yaml")]
+    child = Child(words, tmp_path)
+    while child.process.poll() is None and len(child.relatives()) < 3:
+        time.sleep(0.05)
+    os.kill(child.process.pid if struck == "the command" else max(child.relatives()), signal.SIGKILL)
+    ended = child.ended()
+    said = [line for line in ended.err.splitlines() if not line.startswith("measure: ")]
+    assert (ended.code, len(said)) == ((-9, 0) if struck == "the command" else (2, 1)), ended
+    assert all(line.startswith("error: --ranks 2: rank ") for line in said)
+    assert child.left() == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ranks_that_fail_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

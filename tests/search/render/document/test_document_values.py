@@ -57,7 +57,8 @@ def test_latencies_are_the_sums_of_their_terms(any_outcome: Outcome, waves: floa
     for row in rows(any_outcome):
         s = steady(scenario, plan_of(any_outcome, row))
         ttft = s.arrival_s + s.queue_s + s.own_s + s.request_s + s.stream_s + s.outside_s + s.first_wave_s
-        burst = (s.burst_passes - 1) * s.burst_pass_s + s.burst_through_s - s.burst_spared_s + s.request_s
+        burst = s.burst_through_s + (s.burst_full - 1) * s.burst_pass_s + s.request_s
+        burst += s.burst_between * s.burst_between_s + s.burst_last * s.burst_rest_s
         assert ttft == pytest.approx(scores.ttft_s[row], rel=1e-12)
         assert burst == pytest.approx(scores.burst_ttft_s[row], rel=1e-12)
 
