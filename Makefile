@@ -33,7 +33,7 @@ types: setup ## mypy
 unit: setup ## pytest, a file at a time on every core
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-engines: setup ## vLLM's and SGLang's own checks of every launch command, in environments of their own (10 GB each)
+engines: setup ## vLLM's, SGLang's, Dynamo's and the routers' own checks of launch files, in environments of their own (30 GB)
 	VLLM=$(VLLM) SGLANG=$(SGLANG) PYTHON=$(PYTHON) sh scripts/engines/check.sh
 
 counts: setup ## Our counts against every class of transformers (TRANSFORMERS=, TORCH=) and the configs in SERVEFRONT_CASES

@@ -84,6 +84,20 @@ def address(parallel: Any) -> dict[str, Any]:
     return {"host": found.hostname, "port": found.port, "nodes": parallel.nnodes, "rank": parallel.node_rank}
 
 
+def said(config: Any) -> dict[str, Any]:
+    """What the configuration comes to."""
+    told, drafts = config.kv_transfer_config, config.speculative_config
+    return {
+        "world": config.parallel_config.world_size_across_dp,
+        "length": config.model_config.max_model_len,
+        "batch": config.scheduler_config.max_num_seqs,
+        "tokens": config.scheduler_config.max_num_batched_tokens,
+        "dealt": config.parallel_config.decode_context_parallel_size,
+        "part": told and told.kv_role,
+        "drafts": drafts and drafts.num_speculative_tokens,
+    }
+
+
 def main() -> None:
     """Answer every line."""
     vllm.platforms._current_platform = Hopper()
@@ -103,14 +117,7 @@ def main() -> None:
             except (Exception, SystemExit) as error:
                 answer["error"] = f"{type(error).__name__}: {error}"[:500]
             else:
-                answer["world"] = config.parallel_config.world_size_across_dp
-                answer["length"] = config.model_config.max_model_len
-                answer["batch"] = config.scheduler_config.max_num_seqs
-                answer["tokens"] = config.scheduler_config.max_num_batched_tokens
-                told, drafts = config.kv_transfer_config, config.speculative_config
-                answer["dealt"] = config.parallel_config.decode_context_parallel_size
-                answer["part"] = told and told.kv_role
-                answer["drafts"] = drafts and drafts.num_speculative_tokens
+                answer |= said(config)
             print(json.dumps(answer), flush=True)
 
 

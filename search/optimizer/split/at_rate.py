@@ -37,12 +37,12 @@ from search.optimizer.split.pools import (
     fits,
     joined_decode,
     joined_prefill,
+    labels,
     own_front,
     prefilling,
     variants,
 )
-from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, search_split, sizes_of
-from search.optimizer.split.transfer import matched
+from search.optimizer.split.search import SplitFound, SplitPlans, costs_of, order_of, pairing_of, search_split
 
 CHUNK = 1 << 15  # deployments that are scored at a time
 
@@ -80,13 +80,15 @@ def search_at_rate(
     assert demand is not None
     prefills = prefill_rows(scenario, space, asked, demand)
     decodes = decode_rows(scenario, space, asked, demand)
-    fronts = own_fronts(scenario, prefills, decodes)
-    found = joined(scenario, prefills, decodes, asked, demand, fronts)
+    match = pairing_of(scenario, prefills.pool, decodes.pool, asked)
+    p = prefills.take(own_front(labels(prefills.sizes, match.first), prefills.costs))
+    d = decodes.take(own_front(labels(decodes.sizes, match.second), decodes.costs))
+    found = joined(scenario, p, d, asked, demand)
     front = found.take(pareto_front(costs_of(found, objectives), found.feasible))
     front = front.take(order_of(front, policy))
     best = front.take(np.zeros(1, dtype=np.int64)) if len(front) else None
     return SplitFound(
-        front, best, (len(prefills.count), len(decodes.count)), sizes_of(fronts), len(found),
+        front, best, (len(prefills.count), len(decodes.count)), (len(p.count), len(d.count)), len(found),
         time.perf_counter() - start,
     )  # fmt: skip
 
@@ -203,26 +205,14 @@ def _may_keep(part: Part, limits: Limits, figure: str) -> IntArray:
     return np.flatnonzero(kept)
 
 
-def own_fronts(scenario: Scenario, p: Rows, d: Rows) -> list[tuple[IntArray, IntArray]]:
-    """As ``search.own_fronts``."""
-    return [
-        (a[own_front(p.sizes[a], p.costs[a])], b[own_front(d.sizes[b], d.costs[b])])
-        for a, b in matched(scenario.engine.name, p.pool.plans, d.pool.plans)
-    ]
-
-
-def joined(
-    scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand, fronts: list[tuple[IntArray, IntArray]]
-) -> SplitPlans:
-    """Every pair of rows that fills a deployment, scored, of those that each entry of ``fronts`` puts together; the
-    most that one carries where it keeps its limits."""
-    parts = []
-    may = [own.has(rows.sizes) for rows, own in zip((p, d), asked.own, strict=True)]
-    fronts = [(one[may[0][one]], other[may[1][other]]) for one, other in fronts]
+def joined(scenario: Scenario, p: Rows, d: Rows, asked: Asked, demand: Demand) -> SplitPlans:
+    """Every pair of rows that fills a deployment, scored; the most that one carries where it keeps its limits."""
+    p, d = (rows.take(np.flatnonzero(own.has(rows.sizes))) for rows, own in zip((p, d), asked.own, strict=True))
+    match, parts = pairing_of(scenario, p.pool, d.pool, asked), []
     for total in asked.totals:
-        for one, other in fronts:
-            for a, b in _pairs(p.sizes[one], d.sizes[other], total):
-                parts.append(_scored(scenario, p, d, one[a], other[b], asked, demand, total))
+        for a, b in _pairs(p.sizes, d.sizes, total):
+            kept = match.rows(a, b)
+            parts.append(_scored(scenario, p, d, a[kept], b[kept], asked, demand, total))
     return _together(scenario, p, d, parts, asked)
 
 

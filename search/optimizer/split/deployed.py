@@ -25,7 +25,7 @@ from search.optimizer.space import Space
 from search.optimizer.speculation.asked import acceptance_of
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.pools import variants
-from search.optimizer.split.transfer import matched, receives
+from search.optimizer.split.transfer import pairing, receives
 
 
 def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths, row: SplitRow) -> Deployment:
@@ -38,10 +38,6 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
     _legal(prefilling, "prefill", row.prefill)
     _legal(own, "decode", row.decode)
     engine = scenario.engine.name
-    together = any(len(a) and len(b) for a, b in matched(engine, row.prefill, row.decode))
-    if not (together and receives(engine, row.decode)[0]):
-        stages = f"pp {int(row.prefill.pp[0])} to pp {int(row.decode.pp[0])}"
-        raise InputError(f"--plan: {engine} sends no caches from {stages}; give decode_pp 1")
     drafters: tuple[Drafter, ...] = ()
     if row.drafts:
         given = getattr(config.space.draft, row.drafter)
@@ -54,6 +50,10 @@ def deployment_of_row(config: Config, scenario: Scenario, lengths: FixedLengths,
     )  # fmt: skip
     if decoding is None:
         raise InputError(f"--plan: {engine} does not let its decode instances draft or deal caches so")
+    which = np.array([len(drafters)])
+    match = pairing(scenario, drafters, row.prefill, row.decode, which, np.array([row.ranks]))
+    if not (match.together.all() and receives(engine, row.decode)[0]):
+        raise InputError(f"--plan: {engine} moves no cache from such instances that prefill to such that decode")
     passes = replace(prefilling, lengths=lengths, engine=replace(prefilling.engine, max_batched_tokens=row.budget))
     decoding = replace(decoding, lengths=lengths)
     decode = _seated(decoding, row.decode)

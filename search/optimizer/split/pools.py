@@ -159,12 +159,17 @@ def fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, 
     return np.flatnonzero((total <= most) & (held.seats >= 1.0)), total
 
 
-def own_front(gpus: IntArray, costs: Array) -> IntArray:
-    """Rows of a pool that no other row of as many ``gpus`` equals or beats in all ``costs``; of equal ones the
-    first."""
+def labels(gpus: IntArray, classes: IntArray) -> IntArray:
+    """One number for each number of accelerators and class (``transfer.Pairing``)."""
+    return np.asarray(gpus * (classes.max(initial=0) + 1) + classes)
+
+
+def own_front(alike: IntArray, costs: Array) -> IntArray:
+    """Rows of a pool that no other row of the same label in ``alike`` equals or beats in all ``costs``; of equal ones
+    the first."""
     kept = []
-    for size in np.unique(gpus):
-        rows = np.flatnonzero(gpus == size)
+    for label in np.unique(alike):
+        rows = np.flatnonzero(alike == label)
         _, first = np.unique(costs[rows], axis=0, return_index=True)
         rows = rows[np.sort(first)]
         kept.append(rows[pareto_front(costs[rows], np.ones(len(rows), dtype=bool))])

@@ -22,8 +22,8 @@ from search.optimizer.recommend import Policy
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.merge import Keeping, pairs, ratios
-from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, own_front, prefill_pool
-from search.optimizer.split.transfer import matched
+from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, labels, own_front, prefill_pool
+from search.optimizer.split.transfer import Pairing, pairing
 from search.optimizer.ties import settled
 
 
@@ -139,14 +139,14 @@ def search_split(scenario: Scenario, space: Space, asked: Asked, objectives: Obj
     start = time.perf_counter()
     prefill, decode = prefill_pool(scenario, space, asked), decode_pool(scenario, space, asked)
     p, d = prefill.take(_bounded(prefill, scenario)), decode.take(_bounded(decode, scenario))
-    fronts = own_fronts(scenario.engine.name, p, d)
-    joined = merged(scenario, p, d, asked, fronts)
+    p, d = own_fronts(scenario, p, d, asked)
+    joined = merged(scenario, p, d, asked)
     kept = pareto_front(costs_of(joined, objectives), joined.feasible)
     front = joined.take(kept)
     front = front.take(order_of(front, policy))
     best = front.take(np.zeros(1, dtype=np.int64)) if len(front) else None
     spent = time.perf_counter() - start
-    return SplitFound(front, best, (len(prefill), len(decode)), sizes_of(fronts), len(joined), spent)
+    return SplitFound(front, best, (len(prefill), len(decode)), (len(p), len(d)), len(joined), spent)
 
 
 def _bounded(pool: PrefillPool | DecodePool, scenario: Scenario) -> IntArray:
@@ -158,43 +158,49 @@ def _bounded(pool: PrefillPool | DecodePool, scenario: Scenario) -> IntArray:
     return np.flatnonzero(~slow & (pool.point.join_s <= (limits.ttft_s or np.inf)))
 
 
-def own_fronts(engine: str, p: PrefillPool, d: DecodePool) -> list[tuple[IntArray, IntArray]]:
-    """The rows of both pools that are on fronts of their own among those that may be put together."""
-    return [
-        (a[own_front(p.plans.gpus[a], p.costs[a])], b[own_front(d.plans.gpus[b], d.costs[b])])
-        for a, b in matched(engine, p.plans, d.plans)
-    ]
+def own_fronts(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> tuple[PrefillPool, DecodePool]:
+    """Both pools, each cut down to the front of its own figures among what goes together with the same others."""
+    match = pairing_of(scenario, p, d, asked)
+    return (
+        p.take(own_front(labels(p.plans.gpus, match.first), p.costs)),
+        d.take(own_front(labels(d.plans.gpus, match.second), d.costs)),
+    )
 
 
-def sizes_of(fronts: list[tuple[IntArray, IntArray]]) -> tuple[int, int]:
-    """Instances of each pool that are in any of its ``fronts``."""
-    p, d = (len(set().union(*(front[i].tolist() for front in fronts))) for i in (0, 1))
-    return p, d
-
-
-def merged(
-    scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked, fronts: list[tuple[IntArray, IntArray]]
-) -> SplitPlans:
-    """Every pair of ``merge.pairs`` over every ratio, scored; of rows that each entry of ``fronts`` puts together."""
+def merged(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> SplitPlans:
+    """Every pair of ``merge.pairs`` over every ratio, scored."""
+    match = pairing_of(scenario, p, d, asked)
+    firsts, seconds = _groups(p.plans.gpus, match.first), _groups(d.plans.gpus, match.second)
+    keep_p = {n: Keeping(p.costs[rows]) for n, rows in firsts.items()}
+    keep_d = {n: Keeping(d.costs[rows]) for n, rows in seconds.items()}
     parts = []
-    for one, other in fronts:
-        firsts = {int(n): one[p.plans.gpus[one] == n] for n in np.unique(p.plans.gpus[one])}
-        seconds = {int(n): other[d.plans.gpus[other] == n] for n in np.unique(d.plans.gpus[other])}
-        keep_p = {n: Keeping(p.costs[rows]) for n, rows in firsts.items()}
-        keep_d = {n: Keeping(d.costs[rows]) for n, rows in seconds.items()}
-        for total in asked.totals:
-            found = [
-                (firsts[n][a], seconds[m][b], np.full(len(a), x), np.full(len(a), y))
-                for n in firsts
-                for m in seconds
-                for x, y in ratios(total, n, m)
-                if asked.may(x * n, y * m)
-                for a, b in [pairs(keep_p[n], x, keep_d[m], y)]
-            ]
-            if found:
-                some = (np.concatenate(c) for c in zip(*found, strict=True))
-                parts.append(scored(scenario, p, d, asked, total, *some))
+    for total in asked.totals:
+        found = [
+            (firsts[n][a], seconds[m][b], np.full(len(a), x), np.full(len(a), y))
+            for n in firsts
+            for m in seconds
+            if match.together[n[1], m[1]]
+            for x, y in ratios(total, n[0], m[0])
+            if asked.may(x * n[0], y * m[0])
+            for a, b in [pairs(keep_p[n], x, keep_d[m], y)]
+        ]
+        if found:
+            parts.append(scored(scenario, p, d, asked, total, *(np.concatenate(c) for c in zip(*found, strict=True))))
     return _joined(scenario, p, d, parts, asked)
+
+
+def pairing_of(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) -> Pairing:
+    return pairing(scenario, asked.drafters, p.plans, d.plans, d.drafter, d.ranks)
+
+
+def _groups(gpus: IntArray, classes: IntArray) -> dict[tuple[int, int], IntArray]:
+    """Rows by accelerators and class."""
+    return {
+        (int(n), int(c)): rows
+        for n in np.unique(gpus)
+        for c in np.unique(classes)
+        if len(rows := np.flatnonzero((gpus == n) & (classes == c)))
+    }
 
 
 def scored(

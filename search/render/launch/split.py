@@ -25,6 +25,7 @@ from search.render.document.split_words import plan_in_words
 from search.render.launch import split_compose, split_kubernetes, split_platforms, split_slurm
 from search.render.launch.containers import PORT
 from search.render.launch.engines import LAUNCHED, refusal
+from search.render.launch.kubernetes import EVERY_S, START_TRIES
 from search.render.launch.script import Pool, pool_script, refused_script
 from search.render.launch.server import Server, server_of
 from search.render.launch.shell import Command, Expansion, Variable, Word, comment, word
@@ -35,6 +36,7 @@ from search.render.launch.split_flags import (
     PORTS,
     SIDE_PORTS,
     Alike,
+    drafter_in,
     has_checkpoint,
     options,
     pool_flags,
@@ -42,6 +44,9 @@ from search.render.launch.split_flags import (
 from search.render.launch.split_parts import PoolServers, labels, pool_servers, together
 
 ROUTER_PORT = 8000
+# Seconds that a router waits for its servers, and TensorRT-LLM's for an answer: 600 (vllm-router), 1800 (sglang_router)
+# and 180 unless told, and large checkpoints take longer to load.
+PATIENCE_S = START_TRIES * EVERY_S
 
 
 def split_files(outcome: Outcome) -> dict[str, str]:
@@ -117,7 +122,8 @@ def _server(
 ) -> tuple[Server, Plans, Drafter | None]:  # fmt: skip
     """One pool, whose own ``scenario`` it is, as servers: as many replicas as it has instances, and what was predicted
     of the whole plan."""
-    drafter = None
+    which = int(best.decode.drafter[int(best.d[0])])
+    drafter = drafter_in(name, best.drafters[which - 1] if which else None)
     if name == "prefill":
         row, count, one = int(best.p[0]), int(best.x[0]), best.prefill.plans.row(int(best.p[0]))
         budget = int(best.prefill.budget[row])
@@ -125,11 +131,9 @@ def _server(
         prompts = max(-(-budget // max(int(scenario.lengths.new), 1)), 1)
         group = one["gpus"] // (one["tp"] * one["sp"] * one["pp"])
         one["batch"] = 2 * prompts * group  # those of a pass, and as many whose cache has not left yet
-        scored = replace(scenario, lengths=prefill_only(scenario.lengths))
+        scored = with_drafter(replace(scenario, lengths=prefill_only(scenario.lengths)), drafter)
     else:
         row, count, one = int(best.d[0]), int(best.y[0]), best.decode.plans.row(int(best.d[0]))
-        which = int(best.decode.drafter[row])
-        drafter = best.drafters[which - 1] if which else None
         scored = replace(with_drafter(scenario, drafter), decode_ranks=int(best.decode.ranks[row]))
     plan = Plans.of(**(one | {"dp": count, "gpus": one["gpus"] * count}))
     f = best.figures
@@ -149,7 +153,9 @@ def _pool(server: Server, engine: str, name: str, drafter: Drafter | None, ranks
         case "vllm":
             first = f"$(({SIDE_PORTS[name]} + {max(server.attn_dp, 1)} * {local}))"
             settings += [
-                'export VLLM_NIXL_SIDE_CHANNEL_HOST=${VLLM_NIXL_SIDE_CHANNEL_HOST:-"$HOST"}',
+                "# Where the other pool finds it: NODE_IP or the node's first address, where HOST is all of them",
+                'OWN=$HOST; if [[ "$HOST" == 0.0.0.0 ]]; then OWN=${NODE_IP:-$(hostname -I | cut -d" " -f1)}; fi',
+                'export VLLM_NIXL_SIDE_CHANNEL_HOST=${VLLM_NIXL_SIDE_CHANNEL_HOST:-"$OWN"}',
                 f"export VLLM_NIXL_SIDE_CHANNEL_PORT=${{VLLM_NIXL_SIDE_CHANNEL_PORT:-{first}}}",
             ]
         case "sglang" if name == "prefill":
@@ -200,6 +206,7 @@ def _router(servers: dict[str, Server], engine: str, plan: str) -> dict[str, str
     ]
     flags: tuple[tuple[Word, ...], ...] = (
         (Expansion('"${FLAGS[@]}"'),), ("--host", Variable("HOST")), ("--port", Variable("PORT")),
+        ("--worker-startup-timeout-secs", PATIENCE_S),
     )  # fmt: skip
     command = Command(program, flags).many_lines()
     return {"split.router.sh": "\n".join([*head, f'exec {command} \\\n  "$@"', ""])}
@@ -216,5 +223,5 @@ def _written_yaml() -> list[str]:
         '  echo "generation_servers:"; echo "  num_instances: ${#DECODE[@]}"; echo "  urls:"',
         '  for address in "${DECODE[@]}"; do echo "    - \'$address\'"; done',
         '} > "$FILE"',
-        'exec trtllm-serve disaggregated \\\n  -c "$FILE" \\\n  "$@"',
+        f'exec trtllm-serve disaggregated \\\n  -c "$FILE" \\\n  -t {PATIENCE_S} -r {PATIENCE_S} \\\n  "$@"',
     ]

@@ -25,6 +25,7 @@ PORTS = {"prefill": 8100, "decode": 8200}
 BOOTSTRAP_PORT = 8998  # sglang/srt/server_args.py disaggregation_bootstrap_port, 0.5.23
 SIDE_PORTS = {"prefill": 5600, "decode": 6600}  # vLLM's NIXL handshake, one for each attention group
 PAGE = 64  # tokens of a page, to which SGLang's kernels for Blackwell come by themselves
+ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}  # vLLM: kv_both splits no prompts, and is to go
 DRAFT = "path or name of the checkpoint that drafts"
 # SGLang has one algorithm for its own modules and for EAGLE-3 heads each (sglang/srt/speculative/spec_info.py, 0.5.23).
 SGLANG_ALGORITHMS = {"mtp": "EAGLE", "eagle3": "EAGLE3", "ngram": "NGRAM"}
@@ -68,13 +69,20 @@ def pool_flags(
     flags: Flags = [(dealt["decode_cp"].name, ranks)] if dealt is not None and ranks > 1 else []
     match engine:
         case "vllm":
-            flags.append(("--kv-transfer-config", json.dumps({"kv_connector": "NixlConnector", "kv_role": "kv_both"})))
+            told = {"kv_connector": "NixlConnector", "kv_role": ROLES[name]}
+            flags.append(("--kv-transfer-config", json.dumps(told)))
         case "sglang":
             flags += [("--disaggregation-mode", name), ("--disaggregation-transfer-backend", "nixl")]
             if name == "prefill":
                 flags.append(("--disaggregation-bootstrap-port", bootstrap))
     flags += alike.flags(engine, name)
     return flags + ([] if drafter is None else _draft_flags(engine, drafter, draft))
+
+
+def drafter_in(name: str, drafter: Drafter | None) -> Drafter | None:
+    """What drafts in a server of a pool whose instances that decode have ``drafter``: one with a cache of its own runs
+    where prompts are prefilled too, or its cache would be empty (``search.optimizer.split.transfer``)."""
+    return drafter if name == "decode" or drafter is None or drafter.kind != "ngram" else None
 
 
 def has_checkpoint(engine: str, drafter: Drafter | None) -> bool:

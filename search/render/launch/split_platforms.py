@@ -1,25 +1,29 @@
 """A split plan on platforms that route by themselves: llm-d and Dynamo.
 
-llm-d: pods by their label ``llm-d.ai/role``, a routing sidecar in front of each server that decodes, and the values of
-the router's chart (guides/pd-disaggregation of llm-d, its modelserver and gaie-pd). Dynamo 1.3: one
-DynamoGraphDeployment, ``nvidia.com/v1beta1`` (deploy/operator/config/crd and examples/backends/*/deploy/v1beta1); its
-operator adds what several nodes need.
+llm-d: pods by their label ``llm-d.ai/role``, a routing sidecar in front of each server that decodes
+(llm-d-router/pkg/sidecar/proxy/options.go), and the values of the router's chart llm-d-router-standalone, as llm-d's
+guides/pd-disaggregation has both (September 2026). Dynamo 1.6: one DynamoGraphDeployment, ``nvidia.com/v1beta1``
+(deploy/operator/api/v1beta1 and examples/backends/*/deploy/v1beta1); its operator adds what several nodes need.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from search.render.launch.containers import OPTIONS_FOLDER, PORT, RESOURCES, checkpoint, words
+from search.render.launch.flags import SGLANG
 from search.render.launch.kubernetes import environment, workload, written
+from search.render.launch.shell import Word
 from search.render.launch.split_parts import PoolServers, asked
 
 GUIDE = "servefront-split"
-SIDECAR = "ghcr.io/llm-d/llm-d-routing-sidecar:v0.8.0"
+SIDECAR = "ghcr.io/llm-d/llm-d-router-disagg-sidecar:v0.10.0"
+CHART = "llm-d-router-standalone"
 CONNECTORS = {"vllm": "nixlv2", "sglang": "sglang"}
 BEHIND = 8200  # where a server answers its sidecar
 DYNAMO = {"vllm": "vllm-runtime", "sglang": "sglang-runtime", "trtllm": "tensorrtllm-runtime"}
-DYNAMO_VERSION = "1.3.1"
+DYNAMO_VERSION = "1.6.0"  # has vLLM 0.31.0, SGLang 0.5.21 and TensorRT-LLM 1.3.0rc29
 # Flags of an API server, or of nodes, that Dynamo's workers get from it.
 _NOT_DYNAMOS = ("--host", "--port", "--backend", "--nnodes", "--node-rank", "--master-addr", "--master-port",
                 "--dist-init-addr", "--data-parallel-address", "--data-parallel-rpc-port", "--data-parallel-size-local",
@@ -33,7 +37,8 @@ def llm_d(engine: str, pools: list[PoolServers], about: list[str]) -> dict[str, 
     objects: list[dict[str, Any]] = []
     for pool in pools:
         labels = {"llm-d.ai/inference-serving": "true", "llm-d.ai/guide": GUIDE, "llm-d.ai/role": pool.name}
-        found = workload(f"{GUIDE}-{pool.name}", pool.server, engine, pool.part, labels)
+        part = pool.part if engine != "sglang" else replace(pool.part, flags=(*pool.part.flags, ("--enable-metrics",)))
+        found = workload(f"{GUIDE}-{pool.name}", pool.server, engine, part, labels)
         if pool.name == "decode":
             for item in found:
                 _with_sidecar(item, engine)
@@ -41,10 +46,11 @@ def llm_d(engine: str, pools: list[PoolServers], about: list[str]) -> dict[str, 
     notes = [
         *about,
         *asked(engine, pools),
-        "kubectl apply -f this, and the router's chart with split.llm-d.values.yaml (llm-d, guides/pd-disaggregation)",
+        f"kubectl apply -f this; helm install {GUIDE} the chart {CHART} with -f split.llm-d.values.yaml (llm-d, "
+        "guides/pd-disaggregation)",
         "A Secret hf-token (key token) opens gated models; RDMA needs your cluster's resource for it in the limits",
     ]
-    return {"split.llm-d.yaml": written(notes, objects), "split.llm-d.values.yaml": written(about, [_values()])}
+    return {"split.llm-d.yaml": written(notes, objects), "split.llm-d.values.yaml": written(about, [_values(engine)])}
 
 
 def _with_sidecar(item: dict[str, Any], engine: str) -> None:
@@ -53,7 +59,8 @@ def _with_sidecar(item: dict[str, Any], engine: str) -> None:
     leader = spec.get("leaderWorkerTemplate", {}).get("leaderTemplate", spec.get("template"))
     if leader is None:
         return
-    args = [f"--port={PORT}", f"--vllm-port={BEHIND}", f"--kv-connector={CONNECTORS[engine]}", "--secure-proxy=false"]
+    told = {"port": PORT, "model-server-port": BEHIND, "kv-connector": CONNECTORS[engine], "secure-proxy": "false"}
+    args = [f"--{name}={value}" for name, value in told.items()]
     leader["spec"]["initContainers"] = [
         {
             "name": "routing-proxy", "image": SIDECAR, "args": args,
@@ -63,34 +70,36 @@ def _with_sidecar(item: dict[str, Any], engine: str) -> None:
     ]  # fmt: skip
 
 
-def _values() -> dict[str, Any]:
-    """Every request is prefilled and decoded apart; the least queue of each pool takes it."""
+def _values(engine: str) -> dict[str, Any]:
+    """Every request is prefilled and decoded apart; of each pool the server with the fewest in flight takes it."""
+    decider, scorer, picker = "always-disagg-pd-decider", "active-request-scorer", "max-score-picker"
 
     def profile(name: str) -> dict[str, Any]:
-        plugins = [{"pluginRef": f"{name}-filter"}, {"pluginRef": "queue-scorer", "weight": 1.0}]
-        return {"name": name, "plugins": plugins}
+        return {"name": name, "plugins": [{"pluginRef": x} for x in (f"{name}-filter", scorer, picker)]}
 
-    picker = {
-        "apiVersion": "inference.networking.x-k8s.io/v1alpha1",
+    config = {
+        "apiVersion": "llm-d.ai/v1alpha1",
         "kind": "EndpointPickerConfig",
         "plugins": [
-            {"type": "prefill-header-handler"}, {"type": "prefill-filter"}, {"type": "decode-filter"},
-            {"type": "queue-scorer"},
-            {"type": "pd-profile-handler", "parameters": {"threshold": 0, "hashBlockSize": 5}},
+            {"type": decider},
+            {"type": "disagg-profile-handler", "parameters": {"deciders": {"prefill": decider}}},
+            *({"type": x} for x in ("prefill-filter", "decode-filter", scorer, picker)),
         ],
         "schedulingProfiles": [profile("prefill"), profile("decode")],
     }  # fmt: skip
     return {
-        "inferenceExtension": {
-            "replicas": 1,
-            "pluginsConfigFile": "pd-config.yaml",
-            "pluginsCustomConfig": {"pd-config.yaml": written([], [picker])},
-        },
-        "inferencePool": {
-            "targetPorts": [{"number": PORT}],
-            "modelServerType": "vllm",
-            "modelServers": {"matchLabels": {"llm-d.ai/inference-serving": "true", "llm-d.ai/guide": GUIDE}},
-        },
+        "router": {
+            "epp": {
+                "replicas": 1,
+                "pluginsConfigFile": "pd-config.yaml",
+                "pluginsCustomConfig": {"pd-config.yaml": written([], [config])},
+            },
+            "modelServers": {
+                "type": engine,
+                "targetPorts": [{"number": PORT}],
+                "matchLabels": {"llm-d.ai/guide": GUIDE},
+            },
+        }
     }
 
 
@@ -161,8 +170,15 @@ def _arguments(engine: str, pool: PoolServers) -> list[str]:
     command = pool.part.command(pool.server, engine)
     flags = tuple(flag for flag in command.flags if flag[0] not in _NOT_DYNAMOS and _spoken(flag[0]))
     if engine == "sglang":
-        return words(type(command)((), flags), {"MODEL": model})
+        return words(type(command)((), tuple(_older(flag) for flag in flags)), {"MODEL": model})
     return ["--model", model, *mode, *words(type(command)((), flags), {"MODEL": model})]
+
+
+def _older(flag: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Dynamo's SGLang knows attention data parallelism by the older name alone (sglang/srt/arg_groups/fields/
+    parallel.py, 0.5.21)."""
+    name, *value = flag
+    return (SGLANG["dp"].name, *value, SGLANG["old_attn_dp"].name) if name == SGLANG["attn_dp"].name else flag
 
 
 def _spoken(flag: Any) -> bool:

@@ -17,7 +17,8 @@ from search.optimizer.run import run
 from search.optimizer.space import Space
 from search.optimizer.split import at_rate
 from search.optimizer.split.asked import asked_of
-from search.optimizer.split.search import costs_of
+from search.optimizer.split.pools import labels, own_front
+from search.optimizer.split.search import costs_of, pairing_of
 from search.render.document import render_plan
 from search.render.document.split_words import verdict_lines
 from search.render.document.traffic_values import winner_values
@@ -54,18 +55,18 @@ def test_the_front_is_that_of_the_whole_product(outcome, engine, more):
     asked, demand = asked_of(composed([*BASE, *more], None), space), scenario.demand
     p = at_rate.prefill_rows(scenario, space, asked, demand)
     d = at_rate.decode_rows(scenario, space, asked, demand)
-    whole = [(np.arange(len(p.count)), np.arange(len(d.count)))]
-    every = at_rate.joined(scenario, p, d, asked, demand, whole)
-    stages = p.pool.plans.pp[every.p], d.pool.plans.pp[every.d]
-    every = every.take(np.flatnonzero((stages[1] == 1) | (stages[0] == stages[1])))
-    few = at_rate.joined(scenario, p, d, asked, demand, at_rate.own_fronts(scenario, p, d))
+    every = at_rate.joined(scenario, p, d, asked, demand)
+    match = pairing_of(scenario, p.pool, d.pool, asked)
+    classes = zip((p, d), (match.first, match.second), strict=True)
+    own = (rows.take(own_front(labels(rows.sizes, each), rows.costs)) for rows, each in classes)
+    few = at_rate.joined(scenario, *own, asked, demand)
     fronts = []
     for plans in (every, few):
         costs = costs_of(plans, o.objectives)
         fronts.append(np.unique(np.round(costs[pareto_front(costs, plans.feasible)], 9), axis=0))
     assert len(few) < len(every)
     assert not more or set(every.gpus_of[1].tolist()) == {2, 4}
-    assert (set(d.pool.plans.pp[few.d].tolist()) == {1, 2}) == (engine == "sglang")
+    assert (set(few.decode.plans.pp[few.d].tolist()) == {1, 2}) == (engine == "sglang")
     np.testing.assert_allclose(fronts[1], fronts[0], rtol=1e-7)
 
 

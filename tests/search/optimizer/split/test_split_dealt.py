@@ -16,7 +16,7 @@ from search.optimizer.run import run
 from search.optimizer.space import Space
 from search.optimizer.split.asked import asked_of
 from search.optimizer.split.pools import decode_pool, variants
-from search.optimizer.split.transfer import receives, sends
+from search.optimizer.split.transfer import pairing, receives, sends
 from search.render.launch.split import split_files
 from search.render.launch.split_flags import pool_flags
 
@@ -105,3 +105,31 @@ def test_several_stages_send_caches_that_are_laid_out_alike(model, engine, stage
     scenario = read_scenario(config, read_model(config.model).architecture)
     plans = Plans.of(gpus=[2, 4], tp=2, pp=[1, 2], batch=1)
     assert set(plans.take(sends(scenario, plans)).pp.tolist()) == stages
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "sender", "taker", "together"),
+    [
+        ("qwen3_235b", "vllm", {"tp": 8}, {"tp": 4}, False),  # four KV heads: copies on eight ranks
+        ("qwen3_235b", "vllm", {"tp": 8}, {"tp": 8}, True),
+        ("qwen3_235b", "vllm", {"tp": 4}, {"tp": 2}, True),
+        ("qwen3_235b", "vllm", {"tp": 2}, {"tp": 8}, True),
+        ("qwen3_235b", "sglang", {"tp": 8}, {"tp": 4}, True),
+        ("deepseek_r1", "vllm", {"tp": 8}, {"tp": 1}, True),  # latent attention
+        ("qwen3_next", "vllm", {"tp": 8}, {"tp": 4}, True),  # two KV heads, beside recurrent states
+        ("deepseek_r1", "sglang", {"sp": 2}, {"tp": 8, "ranks": 8}, False),
+        ("deepseek_r1", "trtllm", {"sp": 2}, {"tp": 8}, True),
+        ("deepseek_r1", "vllm", {"pp": 2}, {"drafter": 1}, False),  # MTP, whose cache the sender has to fill
+        ("deepseek_r1", "vllm", {"pp": 2}, {"drafter": 2}, True),  # n-grams
+        ("deepseek_r1", "vllm", {"tp": 8}, {"drafter": 1}, True),
+    ],
+)
+def test_whose_cache_may_go_to_whom(model, engine, sender, taker, together):
+    config = composed([f"model={model}", "hardware=h200", f"engine={engine}"], None)
+    scenario = read_scenario(config, read_model(config.model).architecture)
+    drafters = (Drafter("mtp", (0.8,)), Drafter("ngram", (0.4,))) if model == "deepseek_r1" else ()
+    degrees = {"gpus": 8, "batch": 8, "tp": 1, "sp": 1, "pp": 1}
+    ranks, drafter = np.array([taker.get("ranks", 1)]), np.array([taker.get("drafter", 0)])
+    to = {name: value for name, value in taker.items() if name not in ("ranks", "drafter")}
+    match = pairing(scenario, drafters, Plans.of(**degrees | sender), Plans.of(**degrees | to), drafter, ranks)
+    assert match.rows(np.array([0]), np.array([0])).tolist() == [together]

@@ -1,4 +1,5 @@
-"""The merge of two pools' own fronts against the product of the pools, every pair of instances at every ratio."""
+"""The merge of two pools' own fronts against the product of the pools: every pair of instances that an engine lets send
+caches to each other, at every ratio."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from worked_case import cluster, qwen3, worked_case
 
 from costmodel.cluster import Cluster, Tier
+from costmodel.drafts.drafter import Drafter
 from costmodel.engine import Engine
 from costmodel.lengths import FixedLengths
 from costmodel.plans import Plans
@@ -25,6 +27,18 @@ from search.optimizer.split.search import costs_of, merged, own_fronts, scored
 WANTED = Objectives({"output_tokens_per_s": "max", "ttft_s": "min", "tpot_s": "min", "gpus": "min"})
 
 
+def go_together(engine, p, a, d, b, asked):
+    """What the engines say of two instances, plainly; the model has 4 KV heads."""
+    sender, taker = p.plans.row(a), d.plans.row(b)
+    if d.drafter[b] and asked.drafters[d.drafter[b] - 1].kind == "eagle3" and max(sender["sp"], sender["pp"]) > 1:
+        return False
+    if sender["sp"] > 1 and d.ranks[b] > 1:
+        return False
+    if engine == "sglang" and taker["pp"] not in (1, sender["pp"]):
+        return False
+    return engine != "vllm" or sender["tp"] <= max(taker["tp"], 4)
+
+
 def product(scenario, p, d, asked, wanted=WANTED):
     """The cost rows of the front of all pairs at all ratios."""
     rows = []
@@ -33,9 +47,9 @@ def product(scenario, p, d, asked, wanted=WANTED):
             (a, b, x, y)
             for a in range(len(p))
             for b in range(len(d))
+            if go_together(scenario.engine.name, p, a, d, b, asked)
             for x, y in ratios(total, int(p.plans.gpus[a]), int(d.plans.gpus[b]))
             if asked.may(x * int(p.plans.gpus[a]), y * int(d.plans.gpus[b]))
-            if scenario.engine.name != "sglang" or d.plans.pp[b] in (1, p.plans.pp[a])
         ]
         if found:
             plans = scored(scenario, p, d, asked, total, *np.array(found).T)
@@ -49,7 +63,7 @@ def front_of(costs):
 
 
 def merged_front(scenario, p, d, asked, wanted=WANTED):
-    plans = merged(scenario, p, d, asked, own_fronts(scenario.engine.name, p, d))
+    plans = merged(scenario, *own_fronts(scenario, p, d, asked), asked)
     return front_of(costs_of(plans, wanted)[plans.feasible]), len(plans)
 
 
@@ -64,14 +78,13 @@ def columns(draw, n, names):
 @st.composite
 def pools(draw):
     n, m = draw(st.integers(1, 7)), draw(st.integers(1, 7))
-    sizes = st.sampled_from([1, 2, 4])
-    stages = st.sampled_from([1, 1, 2, 3])
-    first = Plans.of(
-        gpus=draw(st.lists(sizes, min_size=n, max_size=n)), pp=draw(st.lists(stages, min_size=n, max_size=n))
-    )
-    second = Plans.of(
-        gpus=draw(st.lists(sizes, min_size=m, max_size=m)), pp=draw(st.lists(stages, min_size=m, max_size=m)), batch=4
-    )
+    sizes, degrees, one_or_two = st.sampled_from([1, 2, 4]), st.sampled_from([2, 4, 8]), st.sampled_from([1, 1, 2])
+
+    def of(many, values):
+        return np.array(draw(st.lists(values, min_size=many, max_size=many)))
+
+    first = Plans.of(gpus=of(n, sizes), tp=of(n, degrees), sp=of(n, one_or_two), pp=of(n, one_or_two))
+    second = Plans.of(gpus=of(m, sizes), tp=of(m, degrees), pp=of(m, one_or_two), batch=4)
     a, b = columns(draw, n, ("rate_per_s", "wait", "own_s")), columns(draw, m, ("rate_per_s", "tpot_s", "join_s"))
     one, many = np.ones(n), np.ones(m)
     held = Cargo(one * 4e9, np.array(draw(st.lists(FEW, min_size=n, max_size=n))), one * 4e9)
@@ -81,7 +94,7 @@ def pools(draw):
         PrefillPoint(first.gpus * one, a["rate_per_s"], a["wait"] + a["own_s"], a["own_s"], 4.0 * one, one, held),
     )  # fmt: skip
     d = DecodePool(
-        second, many, np.zeros(m, dtype=int), np.ones(m, dtype=int),
+        second, many, of(m, st.sampled_from([0, 1, 2])), of(m, one_or_two),
         DecodePoint(second.gpus * many, b["rate_per_s"], b["tpot_s"], b["join_s"], 9.0 * many, many, taken),
     )  # fmt: skip
     return p, d
@@ -93,7 +106,8 @@ def test_the_merge_has_every_point_of_the_products_front(drawn, engine, link):
     p, d = drawn
     wires = Cluster("drawn", (Tier("node", 64, 0.0, link),))
     scenario = worked_case(engine=Engine(engine), cluster=wires, limits=Limits(ttft_s=12.0, tpot_s=3.0))
-    asked = Asked((1, 2, 4), (1, 2, 4), (0.5,), (8192,), (4, 7), Transfer())
+    drafters = (Drafter("eagle3", (0.8,)), Drafter("ngram", (0.4,)))
+    asked = Asked((1, 2, 4), (1, 2, 4), (0.5,), (8192,), (4, 7), Transfer(), drafters)
     found, _ = merged_front(scenario, p, d, asked)
     np.testing.assert_array_equal(found, product(scenario, p, d, asked))
 

@@ -90,11 +90,33 @@ TRTLLM_KEYS = {
     "batch_wait_timeout_iters": int,
     "batch_wait_max_tokens_ratio": float,
     "dtype": str,
+    "disable_overlap_scheduler": bool,
     "cuda_graph_config": {"max_batch_size": int, "enable_padding": bool},
-    "moe_config": {"backend": str},
+    "moe_config": {"backend": ("AUTO", "CUTLASS", "CUTEDSL", "WIDEEP", "TRTLLM", "DEEPGEMM", "VANILLA", "TRITON")},
     "torch_compile_config": {"enable_piecewise_cuda_graph": bool, "capture_num_tokens": list},
-    "kv_cache_config": {"dtype": str, "free_gpu_memory_fraction": float},
+    "kv_cache_config": {
+        "dtype": str, "free_gpu_memory_fraction": float, "tokens_per_block": int, "enable_block_reuse": bool,
+        "enable_partial_reuse": bool,
+    },
+    "cp_config": {"cp_type": ("ULYSSES", "STAR", "RING", "HELIX"), "tokens_per_block": int},
+    "cache_transceiver_config": {
+        "backend": ("DEFAULT", "UCX", "NIXL", "MOONCAKE", "MPI"), "max_tokens_in_buffer": int,
+    },
+    "speculative_config": dict,
+}  # fmt: skip
+# By decoding_type: the keys, all of which have to be there.
+TRTLLM_DRAFTS = {
+    "MTP": {"num_nextn_predict_layers": int},
+    "Eagle": {"max_draft_len": int, "speculative_model_dir": str},
+    "NGram": {"max_draft_len": int},
 }
+TRTLLM_ROUTER = {
+    "hostname": str, "port": int, "backend": str,
+    "context_servers": {"num_instances": int, "urls": list}, "generation_servers": {"num_instances": int, "urls": list},
+}  # fmt: skip
+
+
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
 @dataclass(frozen=True)
@@ -116,7 +138,7 @@ class Model:
             kv_heads=fields["num_key_value_heads"],
             layers=fields["num_hidden_layers"],
             positions=fields["max_position_embeddings"],
-            experts=fields.get("num_experts") or fields.get("num_local_experts") or 0,
+            experts=next((fields[name] for name in EXPERTS if fields.get(name)), 0),
             inner=fields.get("moe_intermediate_size") or fields["intermediate_size"],
             block="weight_block_size" in (fields.get("quantization_config") or {}),
         )
@@ -205,10 +227,11 @@ def trtllm(options: dict[str, Any], model: Model) -> argparse.Namespace:
     tp, pp = n.tensor_parallel_size, n.pipeline_parallel_size
     n.world = tp * pp * cp  # mapping.py: world_size must equal tp_size * pp_size * cp_size
     moe_tp, ep = options.get("moe_tensor_parallel_size"), options.get("moe_expert_parallel_size")
+    helix = options.get("cp_config", {}).get("cp_type") == "HELIX"  # deals experts over its ranks too
     if moe_tp or ep:
-        need(moe_tp * ep == tp, "tp_size must equal moe_tp_size * moe_ep_size")
+        need(moe_tp * ep == tp * (cp if helix else 1), "tp_size must equal moe_tp_size * moe_ep_size")
         need(model.experts and model.experts % ep == 0, "experts by moe_ep_size")
-        need(cp == 1, "CP does not support MoE tp/ep")
+        need(cp == 1 or helix, "CP does not support MoE tp/ep")
     attn_tp = 1 if n.enable_attention_dp else tp * cp
     need(model.heads % attn_tp == 0, "heads")
     need(attn_tp % model.kv_heads == 0 if attn_tp >= model.kv_heads else model.kv_heads % attn_tp == 0, "KV heads")
@@ -221,12 +244,58 @@ def trtllm(options: dict[str, Any], model: Model) -> argparse.Namespace:
     return n
 
 
+def trtllm_ends(prefill: dict[str, Any], decode: dict[str, Any]) -> None:
+    """Servers between which caches travel (cpp/tensorrt_llm/batch_manager/cacheFormatter.cpp and mlaCacheFormatter.cpp
+    inquireSupport; llm_args.py validate_helix_tokens_per_block)."""
+    for told in (prefill, decode):
+        need("backend" in told["cache_transceiver_config"], "no cache transceiver")
+        drafts = told.get("speculative_config", {"decoding_type": "NGram", "max_draft_len": 1})
+        known = TRTLLM_DRAFTS[drafts["decoding_type"]]
+        keys({k: v for k, v in drafts.items() if k != "decoding_type"}, known)
+        need(known.keys() <= drafts.keys(), "drafts half told")
+        helix = told.get("cp_config", {}).get("cp_type") == "HELIX"
+        need(not helix or told["cp_config"]["tokens_per_block"] == _block(told), "Helix deals other blocks")
+        need(not helix or not told["enable_chunked_prefill"], "Helix and chunks")
+    need(_block(prefill) == _block(decode), "only support same tokens per block")
+    need(prefill["kv_cache_config"]["dtype"] == decode["kv_cache_config"]["dtype"], "only support same data type")
+    need(_layers(prefill) == _layers(decode), "only support same number of layers")
+    need(1 in (told.get("context_parallel_size", 1) for told in (prefill, decode)), "Helix CP is decode-only")
+
+
+def _block(told: dict[str, Any]) -> int:
+    return told["kv_cache_config"].get("tokens_per_block", 32)  # KvCacheConfig's default
+
+
+def _layers(told: dict[str, Any]) -> str | None:
+    """What adds layers with a cache to the model's own."""
+    kind = told.get("speculative_config", {}).get("decoding_type")
+    return None if kind == "NGram" else kind
+
+
+def trtllm_router(told: dict[str, Any]) -> dict[str, list[str]]:
+    """The file of ``trtllm-serve disaggregated`` (tensorrt_llm/llmapi/disagg_utils.py extract_disagg_cfg); addresses by
+    pool."""
+    keys(told, TRTLLM_ROUTER)
+    found = {}
+    for name in ("context_servers", "generation_servers"):
+        urls = told[name]["urls"]
+        need(len(urls) == told[name]["num_instances"] > 0, "Number of hostnames should be equal to the instances")
+        need(len(set(urls)) == len(urls), "Duplicated server config")
+        for url in urls:
+            host, port = url.split(":")
+            need(host and 0 < int(port) < 65536, f"{url} is no address")
+        found[name] = urls
+    return found
+
+
 def keys(options: dict[str, Any], known: dict[str, Any]) -> None:
-    """No key that is not tabled, and values of the tabled type."""
+    """No key that is not tabled, and values of the tabled type or among the tabled ones."""
     for key, value in options.items():
         need(key in known, f"unknown key {key}")
         if isinstance(known[key], dict):
             keys(value, known[key])
+        elif isinstance(known[key], tuple):
+            need(value in known[key], f"{key} = {value!r}")
         else:
             need(type(value) is known[key], f"{key} = {value!r}")
 

@@ -12,6 +12,7 @@ from test_split_slurm import asked_for, run_on
 
 from search.inputs.compose import composed
 from search.optimizer.run import run
+from search.optimizer.split.transfer import pairing
 from search.render.launch.split import split_files
 
 pytestmark = pytest.mark.slow
@@ -43,6 +44,24 @@ def rows(pool, *more):
     return np.sort(np.unique(np.stack(columns, axis=1), axis=0, return_index=True)[1])
 
 
+def pairs(found):
+    """A split plan of one instance each for every layout of either pool, beside the first of the other that its engine
+    lets it send to or take from; and the accelerators of both."""
+    best = found.split.best
+    match = pairing(
+        found.scenario, best.drafters, best.prefill.plans, best.decode.plans, best.decode.drafter, best.decode.ranks
+    )
+    p, d = rows(best.prefill), rows(best.decode, "drafter", "ranks")
+    together = match.rows(p[:, None], d[None])
+    assert together.any(axis=1).all()
+    assert together.any(axis=0).all()
+    found_pairs = [(i, int(together[i].argmax())) for i in range(len(p))]
+    found_pairs += [(int(together[:, j].argmax()), j) for j in range(len(d))]
+    for i, j in sorted(set(found_pairs)):
+        own = replace(best, p=p[[i]], d=d[[j]], x=np.array([1]), y=np.array([1]))
+        yield own, (int(best.prefill.plans.gpus[p[i]]), int(best.decode.plans.gpus[d[j]]))
+
+
 def case(engine, words, found, architecture, **wanted):
     model = {**found.config.model.published, "architectures": [architecture], "torch_dtype": "bfloat16"}
     return {"argv": words[1:] if engine == "vllm" else words[2:], "model": model, "wanted": wanted}
@@ -67,29 +86,21 @@ def test_the_engine_takes_every_layout_of_both_pools(repo, tmp_path, capsys, eng
     interpreter(engine)
     architecture, space = SPACES[experiment]
     found = run(composed([f"+experiment={experiment}", f"engine={engine}", *BASE, *space], None))
-    best = found.split.best
-    p, d = rows(best.prefill), rows(best.decode, "drafter", "ranks")
-    cases = []
-    for i in range(max(len(p), len(d))):
-        own = replace(best, p=p[[i % len(p)]], d=d[[i % len(d)]], x=np.array([1]), y=np.array([1]))
+    cases = {}
+    for own, pools in pairs(found):
+        which, ranks = int(own.decode.drafter[own.d[0]]), int(own.decode.ranks[own.d[0]])
+        drafts = own.drafters[which - 1].tokens + (engine == "sglang") if which else None  # of both: mtp
         files = split_files(replace(found, split=replace(found.split, best=own)))
-        for n, (name, pool, row) in enumerate((("prefill", best.prefill, own.p), ("decode", best.decode, own.d))):
-            if i >= len((p, d)[n]):
-                continue
+        for name, part, dealt, world in zip(("prefill", "decode"), PARTS[engine], (1, ranks), pools, strict=True):
             script = tmp_path / f"split.{name}.sh"
             script.write_text(files[script.name])
             result, calls = bash(tmp_path, str(script), MODEL="m", MASTER_ADDR="10.0.0.1")
             assert result.returncode == 0, result.stderr
-            which = int(best.decode.drafter[row[0]]) if n else 0
-            drafts = best.drafters[which - 1].tokens + (engine == "sglang") if which else None
-            cases.append(case(
-                engine, calls[0][1], found, architecture, part=PARTS[engine][n], drafts=drafts,
-                dealt=int(best.decode.ranks[row[0]]) if n else 1, world=int(pool.plans.gpus[row[0]]),
-            ))  # fmt: skip
-    assert len(cases) == len(p) + len(d)
-    assert refused(engine, repo, cases) == []
+            wanted = {"part": part, "drafts": drafts, "dealt": dealt, "world": world}
+            cases[tuple(calls[0][1])] = case(engine, calls[0][1], found, architecture, **wanted)
+    assert refused(engine, repo, [*cases.values()]) == []
     with capsys.disabled():
-        print(f"\n{engine} takes {len(p)} layouts that prefill, {len(d)} that decode ({experiment})")
+        print(f"\n{engine} takes {len(cases)} servers of every layout that prefills or decodes ({experiment})")
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])

@@ -33,7 +33,7 @@ HEAD = {
     "draft_vocab_size": 32000, "max_position_embeddings": 131072, "torch_dtype": "bfloat16", "hidden_act": "silu",
     "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
 }  # fmt: skip
-PARTS = {"vllm": ("kv_both", "kv_both"), "sglang": ("prefill", "decode")}
+PARTS = {"vllm": ("kv_producer", "kv_consumer"), "sglang": ("prefill", "decode")}
 
 
 @pytest.mark.parametrize("experiment", MODELS)
@@ -61,7 +61,7 @@ def test_the_engine_takes_both_pools_and_every_drafter(repo, tmp_path, capsys, e
             name = f"{kind} {part}"
             argv = words[1:] if engine == "vllm" else words[2:]
             cases.append({"id": name, "argv": argv, "model": model, "draft": HEAD})
-            drafts = 2 if kind != "none" and part == "decode" else None
+            drafts = 2 if kind in ("mtp", "eagle3") or (kind == "ngram" and part == "decode") else None
             more = 1 if engine == "sglang" and drafts else 0  # it counts the model's own token
             wanted[name] = {"part": PARTS[engine][n], "drafts": drafts and drafts + more}
     answers = ask(engine, repo, cases)

@@ -7,6 +7,7 @@ from pathlib import Path
 import engine_tables
 import pytest
 import yaml
+from manifest_schemas import SCHEMAS, faults
 from stubs import STUB, bash
 from test_scripts import two_nodes
 
@@ -23,7 +24,9 @@ def replicas(run_of) -> Path:
 def documents(path: Path) -> list[dict]:
     text = path.read_text()
     assert not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
-    return list(yaml.safe_load_all(text))
+    found = list(yaml.safe_load_all(text))
+    assert [x for item in found if "kind" in item for x in faults(item, SCHEMAS[item["kind"]], item["kind"])] == []
+    return found
 
 
 def as_script(folder: Path, tmp_path: Path, engine: str, *arguments: str, **environment: str) -> list[str]:

@@ -4,9 +4,11 @@ import re
 from dataclasses import replace
 from functools import cache
 
+import engine_tables
 import numpy as np
 import pytest
 import yaml
+from engine_tables import Model, Refused
 from stubs import bash
 
 from costmodel.drafts.drafter import Drafter
@@ -86,18 +88,18 @@ def test_servers_are_told_their_part(written, tmp_path):
             told = yaml.safe_load(files[f"split.{name}.yaml"])
             assert told["cache_transceiver_config"]["max_tokens_in_buffer"] >= found.scenario.lengths.isl
             assert told.get("disable_overlap_scheduler", False) is (name == "prefill")
-            drafts = told.get("speculative_config", {}).get("num_nextn_predict_layers")
-            assert drafts == (2 if name == "decode" else None)
+            assert told["speculative_config"]["num_nextn_predict_layers"] == 2  # of both: caches have as many layers
             continue
         ((_, words, _),) = called(folder, tmp_path, f"split.{name}.sh")
         text = " ".join(words)
         assert f"--port {first}" in text
         if engine == "sglang":
             assert f"--disaggregation-mode {name}" in text
-            assert ("--speculative-num-steps 2" in text) is (name == "decode")
+            assert "--speculative-num-steps 2" in text  # the drafter's cache of the prompt travels too
         else:
-            assert '"kv_connector": "NixlConnector"' in text
-            assert ('"num_speculative_tokens": 2' in text) is (name == "decode")
+            role = "kv_producer" if name == "prefill" else "kv_consumer"
+            assert f'"kv_connector": "NixlConnector", "kv_role": "{role}"' in text
+            assert '"num_speculative_tokens": 2' in text
         more = instances[name] > 1
         assert ("REPLICA is the number of the server" in files[f"split.{name}.sh"]) is more
 
@@ -120,6 +122,54 @@ def test_a_drafter_of_its_own_has_to_be_named(written, tmp_path):
     assert "some/drafter" in " ".join(words)
 
 
+def test_n_grams_are_for_servers_that_decode(written, tmp_path):
+    """They have no cache that somebody had to fill."""
+    engine, found, _, _ = written
+    best = found.split.best
+    decode = replace(best.decode, drafter=np.ones_like(best.decode.drafter))
+    best = replace(best, decode=decode, asked=replace(best.asked, drafters=(Drafter("ngram", (0.4,)),)))
+    files = split_files(replace(found, split=replace(found.split, best=best)))
+    ending = "yaml" if engine == "trtllm" else "sh"
+    drafts = {name: "specul" in files[f"split.{name}.{ending}"] for name in ("prefill", "decode")}
+    assert drafts == {"prefill": False, "decode": True}
+
+
+def test_a_server_is_found_by_its_own_address(written, tmp_path):
+    engine, _, folder, _ = written
+    if engine != "vllm":
+        return
+    script = (folder / "split.prefill.sh").read_text().replace("exec vllm", 'echo "$VLLM_NIXL_SIDE_CHANNEL_HOST" #')
+    for given, wanted in (
+        ({}, "127.0.0.1"), ({"HOST": "10.0.0.7"}, "10.0.0.7"), ({"HOST": "0.0.0.0", "NODE_IP": "10.0.0.9"}, "10.0.0.9"),
+        ({"HOST": "0.0.0.0", "VLLM_NIXL_SIDE_CHANNEL_HOST": "node7"}, "node7"),
+    ):  # fmt: skip
+        result, _ = bash(tmp_path, text=script, **given)
+        assert result.stdout.split()[0] == wanted
+
+
+@pytest.mark.parametrize("kind", ["none", "mtp", "eagle3", "ngram", "helix"])
+def test_tensorrt_llms_ends_fit_together(kind):
+    """By its own checks of options, and of what two servers that exchange caches have to have in common."""
+    found = outcome_of("engine=trtllm", *DRAFTS)
+    best, model = found.split.best, Model.of(found.config.model.published)
+    decode = replace(best.decode, drafter=np.full_like(best.decode.drafter, kind not in ("none", "helix")))
+    if kind == "helix":
+        row = int(np.flatnonzero(decode.plans.tp == 8)[0])
+        decode, best = replace(decode, ranks=np.full_like(decode.ranks, 4)), replace(best, d=np.array([row]))
+    drafters = (Drafter(kind, (0.8, 0.7)),) if kind not in ("none", "helix") else ()
+    best = replace(best, decode=decode, asked=replace(best.asked, drafters=drafters))
+    files = split_files(replace(found, split=replace(found.split, best=best)))
+    told = {name: yaml.safe_load(files[f"split.{name}.yaml"]) for name in ("prefill", "decode")}
+    for options in told.values():
+        assert engine_tables.trtllm(options, model).world == 8
+    engine_tables.trtllm_ends(told["prefill"], told["decode"])
+    assert ("cp_config" in told["decode"]) is (kind == "helix")
+    without = {name: value for name, value in told["prefill"].items() if name != "speculative_config"}
+    if kind in ("mtp", "eagle3"):
+        with pytest.raises(Refused, match="same number of layers"):
+            engine_tables.trtllm_ends(without, told["decode"])
+
+
 def test_the_router_knows_every_server(written, tmp_path):
     engine, found, folder, _ = written
     best = found.split.best
@@ -127,14 +177,16 @@ def test_the_router_knows_every_server(written, tmp_path):
     ((program, words, _),) = called(folder, tmp_path, "split.router.sh")
     if engine == "trtllm":
         told = yaml.safe_load((folder / "split.router.yaml").read_text())
-        assert len(told["context_servers"]["urls"]) == told["context_servers"]["num_instances"] == x
-        assert len(told["generation_servers"]["urls"]) == told["generation_servers"]["num_instances"] == y
+        servers = engine_tables.trtllm_router(told)
+        assert [len(servers[name]) for name in ("context_servers", "generation_servers")] == [x, y]
         assert (program, words[0]) == ("trtllm-serve", "disaggregated")
+        assert words[words.index("-t") + 1] == words[words.index("-r") + 1] == "3600"
         return
     assert words.count("--prefill") == x
     assert words.count("--decode") == y
     own = "--pd-disaggregation" if engine == "sglang" else "--vllm-pd-disaggregation"
     assert own in words
+    assert words[words.index("--worker-startup-timeout-secs") + 1] == "3600"
     ((_, moved, _),) = called(folder, tmp_path, "split.router.sh", PREFILL="a:1 b:2", DECODE="c:3")
     assert re.findall(r"http://(\S+)", " ".join(moved)) == ["a:1", "b:2", "c:3"]
 

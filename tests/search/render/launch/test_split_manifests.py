@@ -2,68 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-
 import engine_tables
 import pytest
 import yaml
+from manifest_schemas import PICKER, SCHEMAS, VALUES, faults
 from stubs import bash
 from test_split_launch import DRAFTS, outcome_of
 
 from search.render.launch.split import split_files
 
 PROGRAM = {"vllm": ["vllm", "serve"], "sglang": ["python3", "-m", "sglang.launch_server"], "trtllm": ["trtllm-serve"]}
-ANY = None
-POD = {
-    "containers": [
-        {
-            **dict.fromkeys(["name", "image", "command", "args", "startupProbe", "readinessProbe", "resources"], ANY),
-            "env": [{"name": ANY, "value": ANY, "valueFrom": ANY}], "envFrom": [{"secretRef": {"name": ANY}}],
-            "ports": [{"containerPort": ANY}], "volumeMounts": [{"name": ANY, "mountPath": ANY}],
-        }
-    ],
-    "initContainers": [dict.fromkeys(["name", "image", "args", "ports", "restartPolicy", "securityContext"], ANY)],
-    "volumes": [dict.fromkeys(["name", "emptyDir", "configMap", "secret"], ANY)],
-    "terminationGracePeriodSeconds": ANY,
-}  # fmt: skip
-TEMPLATE = {"metadata": {"labels": ANY}, "spec": POD}
-META = {"apiVersion": ANY, "kind": ANY, "metadata": {"name": ANY}}
-# Fields by kind: Kubernetes 1.30; LeaderWorkerSet v1; Dynamo's nvidia.com_dynamographdeployments.yaml, v1beta1.
-SCHEMAS = {
-    "ConfigMap": META | {"data": ANY},
-    "Service": META | {"spec": dict.fromkeys(["clusterIP", "publishNotReadyAddresses", "selector", "ports"], ANY)},
-    "Deployment": META | {"spec": {"replicas": ANY, "selector": ANY, "template": TEMPLATE}},
-    "StatefulSet": META | {
-        "spec": {"replicas": ANY, "selector": ANY, "template": TEMPLATE, "serviceName": ANY, "podManagementPolicy": ANY}
-    },
-    "LeaderWorkerSet": META | {
-        "spec": {
-            "replicas": ANY,
-            "leaderWorkerTemplate": {
-                "size": ANY, "restartPolicy": ANY, "leaderTemplate": TEMPLATE, "workerTemplate": TEMPLATE,
-            },
-        }
-    },
-    "DynamoGraphDeployment": META | {
-        "spec": {
-            "backendFramework": ANY,
-            "components": [
-                dict.fromkeys(["name", "type", "replicas"], ANY)
-                | {"podTemplate": {"spec": POD}, "multinode": {"nodeCount": ANY}}
-            ],
-        }
-    },
-}  # fmt: skip
-
-
-def unknown(found, schema, where=""):
-    """Fields of ``found`` that the schema does not name."""
-    if schema is ANY:
-        return []
-    if isinstance(schema, list):
-        return [x for i, item in enumerate(found) for x in unknown(item, schema[0], f"{where}[{i}]")]
-    wrong = [f"{where}.{key}" for key in found if key not in schema]
-    return wrong + [x for key in found if key in schema for x in unknown(found[key], schema[key], f"{where}.{key}")]
 
 
 @pytest.fixture(scope="module", params=["vllm", "sglang", "trtllm", "two nodes"])
@@ -88,14 +36,55 @@ def objects(files, name):
     return list(yaml.safe_load_all(files[name]))
 
 
-def test_every_field_is_known_to_its_reader(written):
+def test_every_field_is_one_that_its_reader_takes(written):
     engine, _, _, files = written
     names = ["split.kubernetes.yaml", "split.dynamo.yaml", *(["split.llm-d.yaml"] if engine != "trtllm" else [])]
     for name in names:
         assert not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(files[name]))
         for item in objects(files, name):
-            assert unknown(item, SCHEMAS[item["kind"]], item["kind"]) == []
-    assert unknown({"kind": "x", "spec": {"replica": 1}}, SCHEMAS["Deployment"], "d") == ["d.spec.replica"]
+            assert faults(item, SCHEMAS[item["kind"]], item["kind"]) == []
+            assert _unmounted(item) == []
+
+
+def _unmounted(item):
+    """Mounts of volumes that a pod does not have."""
+    spec = item.get("spec", {})
+    several = spec.get("leaderWorkerTemplate", {})
+    pods = [
+        t["spec"] for t in (spec.get("template"), several.get("leaderTemplate"), several.get("workerTemplate")) if t
+    ]
+    pods += [c["podTemplate"]["spec"] for c in spec.get("components", [])]
+    return [
+        mount["name"]
+        for pod in pods
+        for container in (*pod["containers"], *pod.get("initContainers", []))
+        for mount in container.get("volumeMounts", [])
+        if mount["name"] not in {volume["name"] for volume in pod.get("volumes", [])}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda d: d["spec"].update(replica=1), "Deployment.spec.replica is unknown"),
+        (lambda d: d["spec"].update(replicas="1"), "Deployment.spec.replicas: '1' below 0"),
+        (lambda d: d["spec"].pop("selector"), "Deployment.spec.selector is missing"),
+        (lambda d: d["metadata"].update(name="Upper"), "Deployment.metadata.name: 'Upper' is not of"),
+        (lambda d: d["spec"]["template"]["spec"].update(containers=[]), "containers is no list of anything"),
+        (lambda d: d["spec"]["template"]["spec"]["containers"][0].update(args=[1]), "args[0] is no str: 1"),
+    ],
+)
+def test_a_spoiled_manifest_has_a_fault(spoil, fault):
+    container = {"name": "c", "image": "i", "args": ["a"]}
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [container]}}
+    item = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "x"}}, "template": template},
+    }  # fmt: skip
+    assert faults(item, SCHEMAS["Deployment"], "Deployment") == []
+    spoil(item)
+    (found,) = faults(item, SCHEMAS["Deployment"], "Deployment")
+    assert fault in found
 
 
 def words(item, role="leaderTemplate"):
@@ -134,7 +123,8 @@ def test_pools_start_what_the_scripts_start(written, tmp_path):
         theirs = words(other)[1]
         port = theirs.index("--port") + 1
         assert theirs[port] == ("8200" if name == "decode" else "8000")
-        assert [*theirs[:port], "8000", *theirs[port + 1 :]] == arguments
+        more = ["--enable-metrics"] if engine == "sglang" else []  # which llm-d's router reads
+        assert [*theirs[:port], "8000", *theirs[port + 1 :]] == [*arguments, *more]
 
 
 def test_the_router_reaches_every_server(written, tmp_path):
@@ -211,12 +201,20 @@ def test_llm_d_has_a_sidecar_where_it_decodes(written):
         sidecar = template["spec"].get("initContainers", [])
         assert bool(sidecar) is (labels["llm-d.ai/role"] == "decode")
         if sidecar:
-            assert f"--kv-connector={'sglang' if engine == 'sglang' else 'nixlv2'}" in sidecar[0]["args"]
+            told = dict(argument.removeprefix("--").split("=") for argument in sidecar[0]["args"])
+            connector = "sglang" if engine == "sglang" else "nixlv2"
+            wanted = {"port": "8000", "model-server-port": "8200", "kv-connector": connector, "secure-proxy": "false"}
+            assert told == wanted
     (values,) = objects(files, "split.llm-d.values.yaml")
-    chosen = values["inferencePool"]["modelServers"]["matchLabels"]
-    assert chosen.items() <= labels.items()
-    picker = yaml.safe_load(values["inferenceExtension"]["pluginsCustomConfig"]["pd-config.yaml"])
-    named = {plugin["type"] for plugin in picker["plugins"]}
+    assert faults(values, VALUES) == []
+    chosen = values["router"]["modelServers"]
+    assert chosen["type"] == engine
+    assert chosen["matchLabels"].items() <= labels.items()
+    picker = yaml.safe_load(
+        values["router"]["epp"]["pluginsCustomConfig"][values["router"]["epp"]["pluginsConfigFile"]]
+    )
+    assert faults(picker, PICKER) == []
+    named = {plugin["type"]: plugin.get("parameters", {}) for plugin in picker["plugins"]}
     used = {plugin["pluginRef"] for profile in picker["schedulingProfiles"] for plugin in profile["plugins"]}
-    assert used <= named
-    assert shlex.split(" ".join(named))
+    assert used | set(named["disagg-profile-handler"]["deciders"].values()) <= set(named)
+    assert {profile["name"] for profile in picker["schedulingProfiles"]} == {"prefill", "decode"}
