@@ -2,8 +2,7 @@
 
 A request's life is the sum of its waits, C = R life(R) by Little's law, and life grows with the rate R, so there is one
 rate. Where a pool cannot follow, requests queue before it: prompts before the prefill instances, and requests whose
-cache has no place in the decode instances. All begin at once, so in the first of ``waves`` they queue for the prefill,
-and the next ones remember it (``_Waves``).
+cache has no place in the decode instances. All begin at once, so in the first of ``waves`` they queue for the prefill.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ class Pool:
 class SplitLoop:
     """Of a whole deployment, arrays of shape (n,): one entry for each number in flight. ``queue_s`` before the prefill,
     ``own_s`` of it, ``transfer_s`` of the cache, ``admission_s`` outside full decode instances, ``join_s`` to the first
-    token, ``first_wave_s`` that the burst at the start adds to the mean or takes from it; ``decoding`` sequences of an
-    instance."""
+    token, ``first_wave_s`` that a burst at the start adds to the mean; ``decoding`` sequences of an instance."""
 
     requests_per_s: Array
     ttft_s: Array
@@ -68,18 +66,14 @@ def split_loop(
     decodes = d.scenario.lengths.decodes
     sent, got = cargo(p.scenario, one), cargo(d.scenario, many)
 
-    def regular(rate: Array) -> _Waves:
-        apart = spread * decodes * np.interp(steps.at_rate(rate / d.workers), steps.decoding, steps.tpot_s)
-        return _Waves.of(total / p.workers, pool.capacity_per_s, apart, p.scenario.waves)
-
     def before(rate: Array) -> tuple[Array, Array, Array]:
         """Waiting for the prefill, being prefilled, travelling."""
-        each, random = rate / p.workers, regular(rate).share
+        each = rate / p.workers
         trip = journey(
             p.scenario, link, sent, got, each / one.attn_dp * seen, rate / d.workers / many.attn_dp * seen,
             pool.passes, pool.own_s(each),
         ).seconds  # fmt: skip
-        return random * pool.wait_s(each, seen), pool.own_s(each) + random * pool.beside_s(each, seen), trip
+        return pool.wait_s(each, seen), pool.own_s(each) + pool.beside_s(each, seen), trip
 
     def life(rate: Array) -> Array:
         stay = np.interp(steps.at_rate(rate / d.workers), steps.decoding, steps.stay_s)
@@ -100,7 +94,10 @@ def split_loop(
     if math.isfinite(p.scenario.waves):
         prefills = p.workers * pool.capacity_per_s
         burst = total / prefills / 2.0 + own + _seated_late(total, d.workers * seats, dec.stay_s, prefills)
-        first = (burst - wait - own - outside) / p.scenario.waves + regular(low).excess(pool, low / p.workers, seen)
+        first = (burst - wait - own - outside) / p.scenario.waves
+        if spread:
+            stay = spread * decodes * dec.tpot_s
+            first = first + _bunched(pool, p, total, low, stay, seen, wait + own + outside)
     ttft = wait + own + trip + outside + dec.join_s + first
     return SplitLoop(
         total / (ttft + decodes * dec.tpot_s), ttft, dec.tpot_s, wait, own, trip, outside, dec.join_s, first,
@@ -116,48 +113,19 @@ def _seated_late(total: Array, seats: float, stay_s: Array, prefills_per_s: Arra
     return np.asarray(mean * np.maximum(stay_s - seats / prefills_per_s, 0.0))
 
 
-@dataclass(frozen=True)
-class _Waves:
-    """How prompts of the waves after the first come to an instance. The burst at the start leaves the prefill one after
-    the other, evenly over the time that it takes (``each`` / capacity); answers' lengths move a request by up to
-    ``apart`` from there in each wave, independently, so that variances add: n waves later they come within
-    ``window_s``. ``shares`` of that variance are the lengths'; the rest keeps the even distances of the prefill, in
-    which nobody waits: waits go with the variance of arrivals (Kingman 1961). Shapes (waves, n), or (1, n) where
-    nothing is known of the lengths: all at random then."""
-
-    each: Array
-    capacity_per_s: Array
-    window_s: Array
-    shares: Array
-    waves: float
-
-    @classmethod
-    def of(cls, each: Array, capacity_per_s: Array, apart_s: Array, waves: float) -> _Waves:
-        if not np.any(apart_s) or not math.isfinite(waves):
-            return cls(each, capacity_per_s, np.full((1, len(each)), np.inf), np.ones((1, len(each))), waves)
-        later = np.arange(1.0, max(round(waves), 2))[:, None]
-        moved, even = np.sqrt(later) * apart_s, each / capacity_per_s
-        window = np.hypot(moved, even)
-        return cls(each, capacity_per_s, window, (moved / window) ** 2, waves)
-
-    @property
-    def share(self) -> Array:
-        """In the mean over the waves."""
-        return np.asarray(np.mean(self.shares, axis=0))
-
-    def excess(self, pool: Prefill, rate: Array, seen: Array) -> Array:
-        """Seconds by which these waves add to the mean over a stream at ``rate``: within their window they come at
-        a higher one, and queue no longer than behind n at random places of a window that they just fill (a Brownian
-        bridge's mean maximum, sqrt(pi / 8) of sqrt(n) prompts)."""
-        local = np.maximum(self.each / self.window_s, rate)
-        most = np.sqrt(math.pi / 8.0 * self.each) / self.capacity_per_s
-
-        def taken(rate: Array, wait: Array) -> Array:
-            return np.asarray(wait + self.shares * pool.beside_s(rate, seen) + pool.own_s(rate))
-
-        locally = np.minimum(self.shares * pool.wait_s(local, seen), np.sqrt(self.shares) * most)
-        longer = taken(local, locally) - taken(rate, self.shares * pool.wait_s(rate, seen))
-        return np.asarray(np.sum(np.maximum(longer, 0.0), axis=0) / self.waves)
+def _bunched(pool: Prefill, p: Pool, total: Array, rate: Array, apart_s: Array, seen: Array, alone: Array) -> Array:
+    """Seconds that the waves after the first add to the mean over ``alone``, what an even stream takes. Requests that
+    begin together end within ``apart_s`` of each other, and the next ones after them, n waves later within sqrt(n) of
+    it (lengths are independent). At that rate they queue, no longer than behind n at random places of a window
+    that they just fill (a Brownian bridge's mean maximum, sqrt(pi / 8) of sqrt(n) prompts). A window that is too short
+    for them is not theirs: the first burst has spaced them as they were prefilled."""
+    later = np.arange(1.0, max(round(p.scenario.waves), 2))[:, None]
+    window, each = np.sqrt(later) * apart_s, total / p.workers
+    local = np.maximum(each / np.maximum(window, 1e-12), rate / p.workers)
+    wait = np.minimum(pool.wait_s(local, seen), np.sqrt(math.pi / 8.0 * each) / pool.capacity_per_s)
+    taken = wait + pool.own_s(local) + pool.beside_s(local, seen)
+    longer = np.where(window > each / pool.capacity_per_s, np.maximum(taken - alone, 0.0), 0.0)
+    return np.sum(longer, axis=0) / p.scenario.waves
 
 
 def _seats(d: Pool, total: float) -> float:

@@ -124,6 +124,9 @@ def _row(path: Path, line: int, row: dict[str, str]) -> StartLog:
         value = number(name)
         return math.nan if value is None else value
 
+    weights_gib = printed("weights_gib")
+    if weights_gib <= 0:
+        raise InputError(f"{path}: line {line}, weights_gib: {cells['weights_gib']!r} is not above 0")
     fraction = number("mem_fraction")
     if fraction is not None and not 0 < fraction <= 1:
         raise InputError(f"{path}: line {line}, mem_fraction: {fraction} is not above 0 to 1")
@@ -149,7 +152,7 @@ def _row(path: Path, line: int, row: dict[str, str]) -> StartLog:
         cache_format=cells["kv_cache_dtype"],
         eager=cells["enforce_eager"].lower() in ("true", "yes"),
         flags=cells["other_flags"],
-        weights_gib=printed("weights_gib"),
+        weights_gib=weights_gib,
         cache_gib=printed("available_kv_gib"),
         cache_tokens=printed("kv_tokens"),
         needed_gib=printed("needed_kv_gib"),

@@ -4,6 +4,7 @@ or a proxy before one."""
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 from pathlib import Path
@@ -32,7 +33,11 @@ def open_storage(text: str) -> BaseStorage:
 def _journal(path: Path) -> BaseStorage:
     usable_out(KEY, path)
     try:
-        return JournalStorage(WholeJournal(str(path)))
+        storage = JournalStorage(WholeJournal(str(path)))
+        *records, _ = path.read_bytes().split(b"\n")
+        if records:  # Optuna forgives a last one that is spoilt, but not once another one follows it
+            json.loads(records[-1])
+        return storage
     except (OSError, ValueError, KeyError, TypeError) as error:
         line = getattr(error, "strerror", None) or f"holds no Optuna journal: {error}"
         raise InputError(f"{KEY} {path}: {line}") from error

@@ -60,6 +60,18 @@ def test_rows_are_predicted_or_say_why_not(file: Path) -> None:
         assert p.low_gib < p.cache_gib < p.high_gib < p.share_gib
 
 
+def test_weights_of_no_size_are_one_line(file: Path, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    rows[0]["weights_gib"] = "0"
+    spoilt = tmp_path / "spoilt.csv"
+    with spoilt.open("w", newline="") as out:
+        writer = csv.DictWriter(out, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(InputError, match="line 2, weights_gib: '0' is not above 0"):
+        read_start_logs(spoilt)
+
+
 def test_what_a_log_printed_is_no_input(file: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(file.read_text().splitlines()))
     for row in rows:

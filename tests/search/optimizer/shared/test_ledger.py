@@ -161,3 +161,14 @@ def test_a_file_that_is_no_journal_is_one_line(tmp_path):
     (tmp_path / "notes.txt").write_text("not a journal\nat all\n")
     with pytest.raises(InputError, match=r"notes.txt: holds no Optuna journal"):
         open_storage(str(tmp_path / "notes.txt"))
+
+
+def test_a_journal_whose_last_record_is_spoilt_is_one_line(tmp_path):
+    """Optuna takes it until the next record is appended; half a record, of a killed writer, is no damage."""
+    path = tmp_path / "study.journal"
+    optuna.create_study(storage=open_storage(str(path)), study_name="s")
+    path.write_bytes(path.read_bytes() + b'{"op_code": 0, "worker')
+    optuna.create_study(storage=open_storage(str(path)), study_name="t")
+    path.write_bytes(path.read_bytes() + b'{"op_code" 0}\n')
+    with pytest.raises(InputError, match="study.journal: holds no Optuna journal"):
+        open_storage(str(path))
