@@ -3,7 +3,6 @@ without colours, and the table is one of markdown."""
 
 from __future__ import annotations
 
-import io
 import shlex
 import sys
 from pathlib import Path
@@ -38,7 +37,7 @@ WIDTH_WITHOUT_TERMINAL = 150
 
 def print_outcome(outcome: Outcome, folder: Path) -> None:
     """A table of the front and a panel with the recommended plan, on standard output."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a name that the encoding lacks must not end the run
     width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
     console = Console(width=width, highlight=False, emoji=False, markup=False)

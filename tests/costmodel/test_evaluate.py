@@ -9,7 +9,8 @@ import pytest
 from cost_strategies import CHECKS, scenarios_and_plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalar_reference import Case, Reference
+from scalar_case import Case
+from scalar_reference import Reference
 from worked_case import accelerator, cluster, original, refined, worked_case
 
 from costmodel.all_reduce import KERNELS, NORM_KERNEL

@@ -28,7 +28,7 @@ REGIMES = 1.01
 # all-reduce of up to 128 tokens, also where it is the slower one (docs/cost_model.md).
 BURSTS, STEPS, OUTPUT, ONE_PASS = 1.03, 1.1, 1.5, 1.4
 # Tokens of answers, and requests below three, whose waits are estimated too roughly to compare two batches.
-SHORT = 8
+SHORT = 16
 
 
 def check(seed: int) -> int:
