@@ -25,6 +25,7 @@ COLUMNS = ("arrival_s", "input_tokens", "output_tokens", "ttft_s", "e2e_s")  # o
 FIGURES = ("ttft_s", "e2e_s", "tpot_s")
 STATISTICS = ("mean", "median", "p90", "p95", "p99")
 MOST_REQUESTS = 1_000_000
+MOST = 1e12  # of any number: sums over requests stay whole
 TIMEOUT_S = 300.0  # of a client: aiohttp's default, which inference-perf keeps
 BLOCKS_APART = 10_000_000  # between the numbers of two prompts' blocks
 PREFIX_BLOCK = 16  # tokens: vLLM's blocks, in whole ones of which a prefix is found
@@ -164,8 +165,8 @@ def _number(name: str, column: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise InputError(f"{name}: {column} {text!r} is not allowed; give a number above 0")
+    if not 0 < value <= MOST:
+        raise InputError(f"{name}: {column} {text!r} is not allowed; give a number above 0, {MOST:g} at most")
     return value
 
 

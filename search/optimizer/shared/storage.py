@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,14 @@ def open_storage(text: str) -> BaseStorage:
 def _journal(path: Path) -> BaseStorage:
     usable_out(KEY, path)
     try:
-        storage = JournalStorage(WholeJournal(str(path)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # of values that Optuna would not have written
+            storage = JournalStorage(WholeJournal(str(path)))
         *records, _ = path.read_bytes().split(b"\n")
         if records:  # Optuna forgives a last one that is spoilt, but not once another one follows it
             json.loads(records[-1])
         return storage
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
         line = getattr(error, "strerror", None) or f"holds no Optuna journal: {error}"
         raise InputError(f"{KEY} {path}: {line}") from error
 

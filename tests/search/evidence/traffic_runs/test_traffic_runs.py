@@ -110,6 +110,8 @@ def test_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     [
         ({"rate_per_s": "-1"}, "rate_per_s '-1' is not allowed"),
         ({"rate_per_s": "nan"}, "rate_per_s 'nan' is not allowed"),
+        ({"prompt_tokens_mean": "1e300"}, "prompt_tokens_mean '1e300' is not allowed"),
+        ({"output_tokens_median": "1e25"}, "output_tokens_median '1e25' is not allowed"),
         ({"arrivals": "sometimes"}, "arrivals 'sometimes' are not known"),
         ({"groups": "2.5", "users_per_group": "4"}, "groups '2.5' is not allowed"),
         ({"timeout_s": "0"}, "timeout_s '0' is not allowed"),

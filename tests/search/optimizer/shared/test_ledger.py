@@ -163,12 +163,21 @@ def test_a_file_that_is_no_journal_is_one_line(tmp_path):
         open_storage(str(tmp_path / "notes.txt"))
 
 
+CHOICE = optuna.distributions.CategoricalDistribution((1, 2))
+
+
 def test_a_journal_whose_last_record_is_spoilt_is_one_line(tmp_path):
     """Optuna takes it until the next record is appended; half a record, of a killed writer, is no damage."""
     path = tmp_path / "study.journal"
     optuna.create_study(storage=open_storage(str(path)), study_name="s")
     path.write_bytes(path.read_bytes() + b'{"op_code": 0, "worker')
     optuna.create_study(storage=open_storage(str(path)), study_name="t")
-    path.write_bytes(path.read_bytes() + b'{"op_code" 0}\n')
+    written = path.read_bytes()
+    study = optuna.create_study(storage=open_storage(str(path)), study_name="u")
+    study.add_trial(optuna.trial.create_trial(params={"x": 1}, distributions={"x": CHOICE}, value=1.0))
+    path.write_bytes(path.read_bytes().replace(rb"\"choices\": [1", rb"\"choices\": [{}"))
+    with pytest.raises(InputError, match="study.journal: holds no Optuna journal"):
+        open_storage(str(path))
+    path.write_bytes(written + b'{"op_code" 0}\n')
     with pytest.raises(InputError, match="study.journal: holds no Optuna journal"):
         open_storage(str(path))
