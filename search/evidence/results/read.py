@@ -95,7 +95,7 @@ def _flat(name: str, run: Any) -> Result:
         completed,
         _number(name, run, "total_input_tokens") / completed,
         _number(name, run, "total_output_tokens") / completed,
-        None if limited else round(_number(name, run, "max_concurrency", MOST_REQUESTS)) if most else completed,
+        None if limited else _count(name, run, "max_concurrency") if most else completed,
         _number(name, run, "request_rate", 1e6) if limited else None,
         _number(name, run, "burstiness", 1e6) if run.get("burstiness") is not None else 1.0,
         _some(name, figures),

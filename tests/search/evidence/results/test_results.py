@@ -76,6 +76,7 @@ def test_a_line_a_result(tmp_path: Path) -> None:
         (VLLM | {"completed": 0}, "completed = '0' is not allowed"),
         (VLLM | {"failed": 300}, "failed = '300' of 640; its figures are not of this load"),
         (VLLM | {"mean_ttft_ms": -3}, "mean_ttft_ms = '-3' is not allowed"),
+        (VLLM | {"max_concurrency": 0.4}, "max_concurrency = 0.4 is not allowed"),
         (VLLM | {"completed": True}, "completed = 'True' is not allowed"),
         (SGLANG | {"request_rate": 10**400}, "request_rate = '1000.*' is not allowed"),
         ({"benchmarks": []}, "holds no result"),
