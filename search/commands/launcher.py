@@ -137,7 +137,7 @@ def _compute(config: DictConfig) -> ComputeConfig:
 def register() -> None:
     """In the place of Hydra's basic launcher and sweeper from now on."""
     known = Plugins.instance().class_name_to_class
-    from search.commands.sweeper import Sweeper
+    from search.commands.sweeper import Sweeper  # not before there are plugins
 
     for ours in (Launcher, Sweeper):
         theirs = ours.mro()[1]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from search.inputs.split.machines import POOLS
 from search.optimizer.front import non_dominated
 from search.optimizer.outcome import Outcome
 from search.optimizer.split.asked import AT_A_RATE, FIGURES
 from search.optimizer.split.search import SplitPlans, costs_of
 
-POOLS = ("prefill", "decode")
 OF_POOL = ("hardware", "instances", "gpus", "tp", "ep", "pp", "sp", "attn_dp", "memory_bytes_per_gpu")
 INTERVALS = ("ttft_s", "tpot_s", "output_tokens_per_s")
 OWN = ("transfer_s", "link_share", "link_bytes_per_s", "in_flight")

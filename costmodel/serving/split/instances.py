@@ -28,6 +28,11 @@ SHORT = tuple(16 * 4**i for i in range(8))  # tokens of prompts that are timed a
 SOON = 1e-9  # steps, by which sums of them may be off
 
 
+def fewest(loads: Sequence[int], turn: int) -> int:
+    """The place of the smallest load; of equal ones the next from ``turn`` on."""
+    return min(range(len(loads)), key=lambda k: (loads[k], (k - turn) % len(loads)))
+
+
 @dataclass(frozen=True)
 class Passes:
     """Seconds of a pass by its new tokens, and until the next one begins: of prompts shorter than the mean one, each
@@ -93,7 +98,7 @@ class Prefilling:
         self.hits: dict[int, int] = {}
 
     def push(self, i: int, tokens: int) -> None:
-        self.waiting.append([i, tokens, 0.0])
+        self.waiting.append([i, tokens])
         self.load += 1
 
     def run(self, clock: float) -> list[tuple[float, int]]:
@@ -102,10 +107,9 @@ class Prefilling:
         while self.waiting and room > 0.0:
             prompt = self.waiting[0]
             i = int(prompt[0])
-            if self.caches is not None and not prompt[2]:
+            if self.caches is not None and i not in self.hits:
                 self.hits[i] = self.caches.begin(i, tuple(self.blocks[i]), int(prompt[1]))
                 prompt[1] -= self.hits[i]
-                prompt[2] = 1.0
             taken = min(prompt[1], room)
             prompt[1] -= taken
             room -= taken
@@ -172,7 +176,7 @@ class Decoding:
         count = len(self.loads)
         found = self.turn
         if self.by_load:
-            found = min(range(count), key=lambda k: (self.loads[k], (k - self.turn) % count))
+            found = fewest(self.loads, self.turn)
         self.turn = (self.turn + 1) % count
         self.loads[found] += 1
         return found

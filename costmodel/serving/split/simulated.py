@@ -20,7 +20,7 @@ from costmodel.scenario import Scenario
 from costmodel.serving.simulation.balancer import Policy
 from costmodel.serving.simulation.prefix_cache import PrefixCache
 from costmodel.serving.split.decode import QUEUES
-from costmodel.serving.split.instances import Caches, Decoding, Passes, Prefilling, Steps
+from costmodel.serving.split.instances import Caches, Decoding, Passes, Prefilling, Steps, fewest
 from costmodel.serving.split.journey import Link, cargo, journey
 from costmodel.serving.split.prefill import prefill, prefill_only
 from costmodel.stages import Stages
@@ -151,7 +151,7 @@ class _Run:
         self.turn[what] = (turn + 1) % count
         if self.policy == "round_robin":
             return turn
-        return min(range(count), key=lambda k: (pool[k].load, (k - turn) % count))
+        return fewest([instance.load for instance in pool], turn)
 
     def _comes(self, at: float, i: int) -> None:
         if self.rest is not None and (i := next(self.rest, NEXT)) == NEXT:

@@ -19,9 +19,9 @@ from search.base.whole_file import usable_out
 from search.commands.audit.audited import Audit, audit_command, audit_plan, with_measured
 from search.commands.audit.command import read_command
 from search.commands.audit.inputs import OVERRIDE, read_config, split_words, with_model, with_version
-from search.commands.audit.pools import POOLS
 from search.commands.audit.settings import launched
 from search.inputs.plan_reader import MOST_CLAIMED
+from search.inputs.split.machines import POOLS
 
 MOST = 10_000_000
 

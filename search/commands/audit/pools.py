@@ -22,12 +22,12 @@ from search.base.errors import InputError
 from search.commands.audit.command import Command
 from search.commands.audit.judged import Measured, side_of
 from search.evidence.measured.intervals import SPLIT, load_intervals
+from search.inputs.split.machines import POOLS
 from search.optimizer.decode_context import all_latent
 from search.render.document.formats import count, gb, seconds
 from search.render.document.spans import standing
 from search.render.document.verdict import Verdict
 
-POOLS = ("prefill", "decode")
 KEYS = "cache_transceiver_config"  # of TensorRT-LLM's file
 # vLLM's connectors that send caches from one pool to the other; others keep or move caches of one server.
 CONNECTORS = (
@@ -75,7 +75,7 @@ def _mode(c: Command, both: tuple[str, ...]) -> str | None:
 
 def _of_dynamo(c: Command) -> Pool | None:
     """Dynamo's workers of vLLM say their pool, and have a connector of their own where none is given."""
-    for name in ("prefill", "decode"):
+    for name in POOLS:
         if c.on(f"{name}s"):
             return Pool(name, c.flag(f"{name}s"))
     mode = _mode(c, ("agg", "aggregated"))

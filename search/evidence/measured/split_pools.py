@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from search.inputs.split.machines import POOLS
+
 if TYPE_CHECKING:
     from search.evidence.measured.rows import Measurement
 
-NAMES = ("prefill", "decode")
 SAME_RUN = 0.001  # relative: two rows with such figures list one run
 REPEATED = 0.03  # relative, of the TPOT: repeats of one configuration differ by 2 % (the data's own README)
 
@@ -58,7 +59,7 @@ class PoolsOfRow:
 
 def pools_of(row: dict[str, str]) -> PoolsOfRow | None:
     """What a row states; ``None`` where it names no layout of two pools."""
-    found = [_pool(row, name) for name in NAMES]
+    found = [_pool(row, name) for name in POOLS]
     if found[0] is None or found[1] is None:
         return None
     return PoolsOfRow(found[0], found[1])

@@ -9,7 +9,7 @@ import os
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
@@ -37,9 +37,11 @@ def _journal(path: Path) -> BaseStorage:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # of values that Optuna would not have written
             storage = JournalStorage(WholeJournal(str(path)))
-        *records, _ = path.read_bytes().split(b"\n")
-        if records:  # Optuna forgives a last one that is spoilt, but not once another one follows it
-            json.loads(records[-1])
+        with path.open("rb") as file:
+            if end := _line_begin(file, file.seek(0, os.SEEK_END)):
+                # Optuna forgives a last record that is spoilt, but not once another one follows it.
+                file.seek(_line_begin(file, end - 1))
+                json.loads(file.readline())
         return storage
     except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
         line = getattr(error, "strerror", None) or f"holds no Optuna journal: {error}"
@@ -64,6 +66,13 @@ class _Lock(BaseJournalFileLock):
         self._held = None
 
 
+def _line_begin(file: BinaryIO, at: int) -> int:
+    """Where the line begins that ends at ``at``; ``at`` itself behind a newline."""
+    while at and file.seek(at - 1) >= 0 and file.read(1) != b"\n":
+        at -= 1
+    return at
+
+
 class WholeJournal(JournalFileBackend):
     """Optuna's file, without the half of a record that a writer left who was killed in it."""
 
@@ -74,10 +83,7 @@ class WholeJournal(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         with get_lock_file(self._lock), open(self._at, "r+b") as file:
             end = file.seek(0, os.SEEK_END)
-            whole = end
-            while whole and file.seek(whole - 1) >= 0 and file.read(1) != b"\n":
-                whole -= 1
-            if whole < end:
+            if (whole := _line_begin(file, end)) < end:
                 file.truncate(whole)
         super().append_logs(logs)
 

@@ -37,7 +37,6 @@ from search.optimizer.split.pools import (
     fits,
     joined_decode,
     joined_prefill,
-    labels,
     own_front,
     prefilling,
     variants,
@@ -81,8 +80,8 @@ def search_at_rate(
     prefills = prefill_rows(scenario, space, asked, demand)
     decodes = decode_rows(scenario, space, asked, demand)
     match = pairing_of(scenario, prefills.pool, decodes.pool, asked)
-    p = prefills.take(own_front(labels(prefills.sizes, match.first), prefills.costs))
-    d = decodes.take(own_front(labels(decodes.sizes, match.second), decodes.costs))
+    p = prefills.take(own_front(prefills.sizes, match.first, prefills.costs))
+    d = decodes.take(own_front(decodes.sizes, match.second, decodes.costs))
     found = joined(scenario, p, d, asked, demand)
     front = found.take(pareto_front(costs_of(found, objectives), found.feasible))
     front = front.take(order_of(front, policy))

@@ -159,14 +159,10 @@ def fits(scenario: Scenario, plans: Plans, sequences: Array) -> tuple[IntArray, 
     return np.flatnonzero((total <= most) & (held.seats >= 1.0)), total
 
 
-def labels(gpus: IntArray, classes: IntArray) -> IntArray:
-    """One number for each number of accelerators and class (``transfer.Pairing``)."""
-    return np.asarray(gpus * (classes.max(initial=0) + 1) + classes)
-
-
-def own_front(alike: IntArray, costs: Array) -> IntArray:
-    """Rows of a pool that no other row of the same label in ``alike`` equals or beats in all ``costs``; of equal ones
-    the first."""
+def own_front(gpus: IntArray, classes: IntArray, costs: Array) -> IntArray:
+    """Rows of a pool that no other row of as many ``gpus`` and of its class (``transfer.Pairing``) equals or beats in
+    all ``costs``; of equal ones the first."""
+    alike = gpus * (classes.max(initial=0) + 1) + classes
     kept = []
     for label in np.unique(alike):
         rows = np.flatnonzero(alike == label)

@@ -22,7 +22,7 @@ from search.optimizer.recommend import Policy
 from search.optimizer.space import Space
 from search.optimizer.split.asked import FIGURES, Asked
 from search.optimizer.split.merge import Keeping, pairs, ratios
-from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, labels, own_front, prefill_pool
+from search.optimizer.split.pools import DecodePool, PrefillPool, decode_pool, own_front, prefill_pool
 from search.optimizer.split.transfer import Pairing, pairing
 from search.optimizer.ties import settled
 
@@ -60,6 +60,12 @@ class SplitPlans:
     def drafters(self) -> tuple[Drafter, ...]:
         """That ``decode.drafter`` counts, from 1 on."""
         return self.asked.drafters
+
+    @property
+    def drafter(self) -> Drafter | None:
+        """Of the instances of the first plan that decode."""
+        which = int(self.decode.drafter[self.d[0]])
+        return self.drafters[which - 1] if which else None
 
     @property
     def pools(self) -> tuple[Scenario, Scenario]:
@@ -162,8 +168,8 @@ def own_fronts(scenario: Scenario, p: PrefillPool, d: DecodePool, asked: Asked) 
     """Both pools, each cut down to the front of its own figures among what goes together with the same others."""
     match = pairing_of(scenario, p, d, asked)
     return (
-        p.take(own_front(labels(p.plans.gpus, match.first), p.costs)),
-        d.take(own_front(labels(d.plans.gpus, match.second), d.costs)),
+        p.take(own_front(p.plans.gpus, match.first, p.costs)),
+        d.take(own_front(d.plans.gpus, match.second, d.costs)),
     )
 
 

@@ -20,12 +20,10 @@ def deployment_of(best: SplitPlans) -> Deployment:
     prefilling, decoding = best.pools
     budget = int(best.prefill.budget[p[0]])
     passes = replace(prefilling, engine=replace(prefilling.engine, max_batched_tokens=budget))
-    which = int(best.decode.drafter[d[0]])
-    drafter = best.drafters[which - 1] if which else None
     link = best.asked.link(best.scenario, int(best.figures.gpus[0]))
     return Deployment(
         passes, link, best.prefill.plans.take(p), int(best.x[0]), best.decode.plans.take(d), int(best.y[0]),
-        replace(with_drafter(decoding, drafter), decode_ranks=int(best.decode.ranks[d[0]])),
+        replace(with_drafter(decoding, best.drafter), decode_ranks=int(best.decode.ranks[d[0]])),
     )  # fmt: skip
 
 

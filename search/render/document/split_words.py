@@ -17,8 +17,7 @@ def plan_in_words(best: SplitPlans) -> str:
     """``2 x prefill (8 GPUs: tp 8 ep 8) and 3 x decode (16 GPUs: tp 2 ep 16, batch 128)``."""
     one, other = nouns(best.scenario, best.pools)
     p, d = best.prefill.plans.row(int(best.p[0])), best.decode.plans.row(int(best.d[0]))
-    which = int(best.decode.drafter[best.d[0]])
-    drafts = f", {best.drafters[which - 1].kind} of {best.drafters[which - 1].tokens}" if which else ""
+    drafts = f", {best.drafter.kind} of {best.drafter.tokens}" if best.drafter else ""
     ranks = int(best.decode.ranks[best.d[0]])
     drafts += f", cache over {ranks} ranks" if ranks > 1 else ""
     return (

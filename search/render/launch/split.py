@@ -18,6 +18,7 @@ from costmodel.evaluate import evaluate
 from costmodel.plans import Plans
 from costmodel.scenario import Scenario
 from costmodel.serving.split.prefill import prefill_only
+from search.inputs.split.machines import POOLS
 from search.optimizer.outcome import Outcome
 from search.optimizer.rules.facts import facts_of
 from search.optimizer.split.search import SplitPlans
@@ -32,7 +33,6 @@ from search.render.launch.shell import Command, Expansion, Variable, Word, comme
 from search.render.launch.split_flags import (
     BOOTSTRAP_PORT,
     DRAFT,
-    POOLS,
     PORTS,
     SIDE_PORTS,
     Alike,
@@ -122,8 +122,7 @@ def _server(
 ) -> tuple[Server, Plans, Drafter | None]:  # fmt: skip
     """One pool, whose own ``scenario`` it is, as servers: as many replicas as it has instances, and what was predicted
     of the whole plan."""
-    which = int(best.decode.drafter[int(best.d[0])])
-    drafter = drafter_in(name, best.drafters[which - 1] if which else None)
+    drafter = drafter_in(name, best.drafter)
     if name == "prefill":
         row, count, one = int(best.p[0]), int(best.x[0]), best.prefill.plans.row(int(best.p[0]))
         budget = int(best.prefill.budget[row])

@@ -14,13 +14,13 @@ from typing import Any
 
 from costmodel.drafts.drafter import Drafter
 from costmodel.scenario import Scenario
+from search.inputs.split.machines import POOLS
 from search.optimizer.split.transfer import backend, generation
 from search.render.launch import trtllm
 from search.render.launch.flags import SGLANG, VLLM
 from search.render.launch.server import Server
 from search.render.launch.shell import Expansion, Variable, Word, comment
 
-POOLS = ("prefill", "decode")
 PORTS = {"prefill": 8100, "decode": 8200}
 BOOTSTRAP_PORT = 8998  # sglang/srt/server_args.py disaggregation_bootstrap_port, 0.5.23
 SIDE_PORTS = {"prefill": 5600, "decode": 6600}  # vLLM's NIXL handshake, one for each attention group

@@ -17,7 +17,7 @@ from search.optimizer.run import run
 from search.optimizer.space import Space
 from search.optimizer.split import at_rate
 from search.optimizer.split.asked import asked_of
-from search.optimizer.split.pools import labels, own_front
+from search.optimizer.split.pools import own_front
 from search.optimizer.split.search import costs_of, pairing_of
 from search.render.document import render_plan
 from search.render.document.split_words import verdict_lines
@@ -58,7 +58,7 @@ def test_the_front_is_that_of_the_whole_product(outcome, engine, more):
     every = at_rate.joined(scenario, p, d, asked, demand)
     match = pairing_of(scenario, p.pool, d.pool, asked)
     classes = zip((p, d), (match.first, match.second), strict=True)
-    own = (rows.take(own_front(labels(rows.sizes, each), rows.costs)) for rows, each in classes)
+    own = (rows.take(own_front(rows.sizes, each, rows.costs)) for rows, each in classes)
     few = at_rate.joined(scenario, *own, asked, demand)
     fronts = []
     for plans in (every, few):
